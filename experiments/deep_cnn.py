@@ -1,0 +1,19 @@
+"""DeepCNN, the two-convolution network of introductory courses, learns handwritten digits.
+
+python -m jaxdl.launch --config=experiments/deep_cnn.py --workdir=runs/deep_cnn
+"""
+
+from jaxdl import config as defaults
+
+
+def get_config(variant: str = ""):
+    config = defaults.default()
+    config.epochs = 40.0
+    config.batch_size = 64
+    config.augment.shift = 1
+    config.model = dict(name="deep_cnn", channels=(32, 64), hidden=128, dropout=0.3)
+    config.task.label_smoothing = 0.1
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.warmup = 2.0
+    config.optimizer.weight_decay = 0.05
+    return config

@@ -1,0 +1,23 @@
+"""A multi-layer perceptron learns handwritten digits.
+
+python -m jaxdl.launch --config=experiments/mlp.py --workdir=runs/mlp
+"""
+
+from jaxdl import config as defaults
+
+
+def get_config(variant: str = ""):
+    """The only variant has no name."""
+    config = defaults.default()
+    config.epochs = 60.0
+    config.batch_size = 64
+    config.steps_per_call = 32
+    config.augment.shift = 1
+    config.model = dict(
+        name="mlp", hidden=(256, 256), activation="relu", kernel_init="he_normal", dropout=0.0
+    )
+    config.task.label_smoothing = 0.1
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.warmup = 2.0
+    config.optimizer.weight_decay = 0.05
+    return config

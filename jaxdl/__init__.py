@@ -1,0 +1,24 @@
+"""Every classic deep-learning system as pure functions on pytrees, and one launcher for them all.
+
+``import jaxdl`` costs nothing: each part is imported when it is first used, so that
+``jaxdl.losses.cross_entropy`` works after a bare ``import jaxdl``.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PARTS = (
+    "checkpoint", "config", "data", "layers", "losses", "metrics", "models", "ops", "optim",
+    "parallel", "precision", "report", "schedules", "tasks", "train",
+)  # fmt: skip
+
+
+def __getattr__(name: str):
+    if name in _PARTS:
+        return importlib.import_module(f"jaxdl.{name}")
+    raise AttributeError(f"module 'jaxdl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PARTS]

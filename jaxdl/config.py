@@ -1,0 +1,294 @@
+"""Every setting that a run knows, once: its default, what it means, and what values it can take.
+
+An experiment file starts from `default()` and changes what it needs:
+
+    def get_config(variant="tiny"):
+        config = jaxdl.config.default()
+        config.model = dict(name="vit", depth=6)
+        config.epochs = 100.0
+        return config
+
+The groups `data`, `model` and `task` name a plug and its settings; the keys that a plug takes beyond
+those below are its own (a model's fields, say) and are checked against it.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import FieldReference, placeholder
+
+from jaxdl.errors import UserError, nearest
+from jaxdl.registry import check_names
+
+
+class Key(NamedTuple):
+    """One setting.
+
+    Attributes:
+      default: its value, whose type later values must have; a type stands for "not set".
+      help: what it does, with its unit.
+      check: returns whether a value is possible.
+      says: what is possible, in words.
+    """
+
+    default: Any
+    help: str
+    check: Callable[[Any], bool] = lambda v: True
+    says: str = ""
+
+
+def _at_least(low: float, default: Any, help: str) -> Key:
+    return Key(default, help, lambda v: v >= low and math.isfinite(v), f"at least {low}")
+
+
+def _positive(default: Any, help: str) -> Key:
+    return Key(default, help, lambda v: v > 0 and math.isfinite(v), "above 0")
+
+
+def _share(default: Any, help: str) -> Key:
+    return Key(default, help, lambda v: 0 <= v < 1, "at least 0 and below 1")
+
+
+def _one_of(choices: tuple[str, ...], help: str) -> Key:
+    return Key(choices[0], f"{help}: {' | '.join(choices)}", lambda v: v in choices, str(choices))
+
+
+KEYS: dict[str, Key | dict[str, Key]] = {
+    "seed": _at_least(0, 0, "what every random draw of the run follows from"),
+    "batch_size": _at_least(1, 64, "examples an update, over all devices and microbatches"),
+    "epochs": _positive(float, "length of the run in passes over the training data, or else"),
+    "steps": _at_least(1, int, "its length in updates"),
+    "steps_per_call": _at_least(1, 1, "updates fused into one dispatch; same results for any value"),
+    "accumulate": _at_least(1, 1, "microbatches an update; divides batch_size"),
+    "ema": _share(0.0, "decay of the parameters' moving average, which evaluation then uses"),
+    "precision": _one_of(
+        ("auto", "float32", "bf16"), "dtype of the computation (auto: bf16 on GPU and TPU)"
+    ),
+    "data": {
+        "name": Key("digits", "data set, or the kind of files at data.path"),
+        "path": Key("", "file or folder, where the data set is the user's own"),
+        "image_size": _at_least(0, 0, "pixels a side that images are resized to; 0 keeps theirs"),
+        "split": _one_of(
+            ("random", "halves"),
+            "test part of data that has none: a stratified draw, or the second half in order",
+        ),
+        "test_fraction": Key(
+            0.2, "size of the random test part", lambda v: 0 < v < 1, "between 0 and 1"
+        ),
+        "split_seed": _at_least(0, 0, "draws the split; apart from seed, so that runs compare"),
+        "eval_on": _one_of(
+            ("test", "validation"),
+            "validation holds out test_fraction of the training part; the test part stays unseen",
+        ),
+    },
+    "augment": {
+        "shift": _at_least(0, 0, "pixels that images move, either way"),
+        "crop": Key(
+            1.0, "least share of the area in a random resized crop", lambda v: 0 < v <= 1, "in (0, 1]"
+        ),
+        "flip": Key(False, "mirror half of the images"),
+        "rotate": _at_least(0, 0.0, "largest rotation, degrees"),
+        "zoom": _at_least(0, 0.0, "largest change of size; .1 is a factor in exp(±.1)"),
+        "shear": _at_least(0, 0.0, "largest horizontal shear, columns a row"),
+        "brightness": _share(0.0, "strength of the change in brightness"),
+        "contrast": _share(0.0, "strength of the change in contrast"),
+        "saturation": _share(0.0, "strength of the change in saturation"),
+        "mixup": _at_least(0, 0.0, "α of mixup; 0 is off"),
+        "cutmix": _at_least(0, 0.0, "α of cutmix; with mixup, each batch gets one of the two"),
+    },
+    "model": {"name": Key("", "architecture; its fields follow as further keys of this group")},
+    "task": {
+        "name": Key("classification", "what is learned; its settings follow as further keys")
+    },
+    "optimizer": {
+        "name": Key("adamw", "sgd, rmsprop, adam, adamw, or any other of optax"),
+        "learning_rate": _positive(1e-3, "the schedule's peak"),
+        "schedule": Key("cosine", "constant, step, cosine, linear, one_cycle, rsqrt"),
+        "schedule_unit": Key("epochs", "of warmup and boundaries: epochs, steps, or fraction of the run"),
+        "warmup": _at_least(0, 0.0, "length of the linear rise in front of the schedule"),
+        "boundaries": Key((), "where the step schedule falls"),
+        "decay_factor": _positive(0.1, "what it falls by"),
+        "end_factor": _at_least(0, 0.0, "last rate of cosine and linear, over the peak"),
+        "weight_decay": _at_least(0, 0.0, "decoupled: shrinks weights by rate x decay an update"),
+        "l2": _at_least(0, 0.0, "coupled: added to the gradient as l2 x weight"),
+        "no_decay": Key(
+            ("position", "class_token"), "regexes of names that neither touches (nor vectors)"
+        ),
+        "clip": _at_least(0, 0.0, "largest norm of the whole gradient; 0 is off"),
+        "clip_norm": _at_least(0, 0.0, "largest norm of each parameter's gradient; 0 is off"),
+        "clip_value": _at_least(0, 0.0, "largest gradient of each weight; 0 is off"),
+        "clip_adaptive": _at_least(0, 0.0, "largest gradient norm over weight norm, a unit; 0 is off"),
+        "momentum": Key(float, "of sgd and rmsprop"),
+        "nesterov": Key(bool, "look ahead, in sgd, rmsprop, adam and adamw"),
+        "b1": Key(float, "memory of the mean in adam's kind"),
+        "b2": Key(float, "memory of the square in adam's kind"),
+        "eps": Key(float, "what keeps the denominator from 0"),
+        "decay": Key(float, "memory of rmsprop"),
+        "centered": Key(bool, "rmsprop by variance instead of second moment"),
+        "options": Key((), "the optimizer's further arguments: ('ns_steps=5',)"),
+        "groups": Key((), "learning-rate factors by name: ('head=10', '^patch_embed=0'); 0 freezes"),
+    },
+    "parallel": {
+        "strategy": _one_of(("jit",), "how the step meets the devices"),
+        "data": Key(
+            -1, "devices that the batch is split over; -1 is all", lambda v: v == -1 or v > 0, "-1 or above 0"
+        ),
+    },
+    "eval": {
+        "every": _at_least(0, 0, "updates between evaluations; 0 makes about 20 in the run"),
+        "batch_size": _at_least(1, 256, "examples at a time"),
+        "best": Key("accuracy", "the metric that names the best checkpoint"),
+    },
+    "checkpoint": {
+        "every": _at_least(0, 0, "updates between checkpoints; 0 makes one at each evaluation"),
+        "keep": _at_least(1, 2, "newest checkpoints to keep, beside the best"),
+    },
+    "early_stopping": {
+        "metric": Key("", "evaluation metric that must improve; empty is off"),
+        "patience": _at_least(1, 5, "evaluations without improvement until the run ends"),
+    },
+    "log": {
+        "every": _at_least(0, 0, "updates between log lines; 0 makes about 100 in the run"),
+        "layers": Key(True, "gradient and update norms of every layer"),
+    },
+}  # fmt: skip
+
+# What a value of each type is called in messages.
+TYPES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple: "a tuple",
+}
+
+# A plug's own settings stand beside the name in these groups.
+PLUGS = ("data", "model", "task")
+
+# Settings that leave every number of a run as it is.
+HARMLESS = ("log.", "checkpoint.", "parallel.", "steps_per_call", "eval.batch_size")
+
+
+def _items(keys: dict = KEYS, prefix: str = "") -> Iterator[tuple[str, Key]]:
+    for name, key in keys.items():
+        if isinstance(key, Key):
+            yield prefix + name, key
+        else:
+            yield from _items(key, f"{prefix}{name}.")
+
+
+def default() -> ConfigDict:
+    """A config with every key at its default; `config.model` still needs a name."""
+
+    def build(keys: dict) -> ConfigDict:
+        return ConfigDict(
+            {
+                name: build(key)
+                if isinstance(key, dict)
+                else placeholder(key.default)
+                if isinstance(key.default, type)
+                else key.default
+                for name, key in keys.items()
+            }
+        )
+
+    return build(KEYS)
+
+
+def describe() -> str:
+    """The table of keys, defaults and meanings that --help prints."""
+    rows = []
+    for name, key in _items():
+        shown = f"({key.default.__name__})" if isinstance(key.default, type) else repr(key.default)
+        rows.append(f"  {name:<26} {shown:<28} {key.help}")
+    return "\n".join(rows)
+
+
+def flatten(config: ConfigDict) -> dict[str, Any]:
+    """``{"optimizer.name": "adamw", …}``, tuples as lists: what config.json holds and compares."""
+    flat: dict[str, Any] = {}
+
+    def walk(node: Any, prefix: str) -> None:
+        for name in sorted(node):
+            value = node[name]
+            if isinstance(value, FieldReference):
+                value = value.get()
+            if isinstance(value, ConfigDict | dict):
+                walk(value, f"{prefix}{name}.")
+            else:
+                flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+
+    walk(config, "")
+    return flat
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Keys of two flat configs that differ and matter, as ``key: old → new``."""
+    return [
+        f"{key}: {old.get(key, 'not set')!r} → {new.get(key, 'not set')!r}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and not key.startswith(HARMLESS)
+    ]
+
+
+def validate(config: ConfigDict) -> None:
+    """Checks all keys and values, and what must fit together; touches no device.
+
+    Raises:
+      UserError: names the first key that is wrong, and what would be right.
+    """
+    check_names("config", config, KEYS)
+    for name, spec in KEYS.items():
+        if name not in config:
+            raise UserError(f"config.{name} is missing: start from jaxdl.config.default()")
+        group = config[name]
+        if isinstance(spec, Key):
+            _check_value(f"config.{name}", group, spec)
+            continue
+        if not isinstance(group, ConfigDict):
+            raise UserError(f"config.{name} must be a group of keys ({', '.join(spec)})")
+        if name not in PLUGS:
+            check_names(f"config.{name}", group, spec)
+        for key, value_spec in spec.items():
+            if key not in group:
+                raise UserError(f"config.{name}.{key} is missing: start from config.default()")
+            _check_value(f"config.{name}.{key}", group[key], value_spec)
+    if config.epochs is not None and config.steps is not None:
+        raise UserError(
+            "config.steps and config.epochs are both set: set one "
+            f"(here epochs={config.epochs:g}, steps={config.steps})"
+        )
+    if config.epochs is None and config.steps is None:
+        raise UserError("config.epochs or config.steps must be set: how long is the run?")
+    if config.batch_size % config.accumulate:
+        raise UserError(
+            f"config.accumulate={config.accumulate} does not divide config.batch_size="
+            f"{config.batch_size}"
+        )
+    if config.early_stopping.metric and not config.eval.best:
+        raise UserError("config.early_stopping.metric needs config.eval.best")
+
+
+def _check_value(name: str, value: Any, key: Key) -> None:
+    optional = isinstance(key.default, type)
+    kind = key.default if optional else type(key.default)
+    if value is None and optional:
+        return
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is tuple and isinstance(value, list):
+        value = tuple(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise UserError(
+            f"{name}={value!r} must be {TYPES[kind]}, not {TYPES.get(type(value), type(value))}"
+        )
+    if not key.check(value):
+        hint = nearest(value, eval_choices) if (eval_choices := _choices(key)) else key.says
+        raise UserError(f"{name}={value!r} is not possible: {hint}")
+
+
+def _choices(key: Key) -> list[str]:
+    _, _, listed = key.help.partition(": ")
+    return listed.split(" | ") if " | " in listed and isinstance(key.default, str) else []

@@ -1,0 +1,152 @@
+"""Where batches come from: data sets by name, split, checked and described.
+
+A data set is a function in a module of this package, registered by name, from the settings of
+`config.data` to either one pool of examples or a (train, test) pair of splits.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxdl.data.split import Arrays, Batch, Split, padded_batches, training_batches
+from jaxdl.errors import UserError
+from jaxdl.registry import Registry, check_names
+
+__all__ = [
+    "Arrays",
+    "Batch",
+    "Data",
+    "Source",
+    "Split",
+    "load",
+    "names",
+    "padded_batches",
+    "register",
+    "training_batches",
+]
+
+_registry = Registry("data set", "jaxdl.data")
+register = _registry.register
+names = _registry.names
+
+
+class Source(NamedTuple):
+    """What a data set's loader returns.
+
+    Attributes:
+      train: the examples, ``image`` (n, h, w, c) uint8 or float in [0, 1], ``label`` (n,) integer.
+      test: the test part, or None where `load` is to split it off.
+      class_names: one a class, or () to count the labels.
+    """
+
+    train: Split
+    test: Split | None = None
+    class_names: tuple[str, ...] = ()
+
+
+class Data(NamedTuple):
+    """What a run learns from and is measured on.
+
+    Attributes:
+      train: examples for training.
+      test: examples for evaluation (the validation part, with eval_on=validation).
+      class_names: one a class.
+      mean: of each channel over the training part, images in [0, 1], (c,) float32.
+      std: their standard deviation, (c,) float32.
+    """
+
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+    mean: np.ndarray
+    std: np.ndarray
+
+
+_COMMON = ("name", "split", "test_fraction", "split_seed", "eval_on")
+
+
+def load(settings: Mapping[str, Any]) -> Data:
+    """Loads, splits and checks the data set that `config.data` describes.
+
+    Raises:
+      UserError: unknown name or setting, missing or broken files, labels out of range.
+    """
+    import inspect
+
+    loader = _registry.get(settings["name"])
+    takes = inspect.signature(loader).parameters
+    own = {k: v for k, v in settings.items() if k not in _COMMON}
+    for key in ("path", "image_size"):  # every config has these; not every data set uses them
+        if key not in takes and key in own:
+            if own[key]:
+                raise UserError(
+                    f"data.{key}={own[key]!r}: data set {settings['name']!r} takes none"
+                )
+            del own[key]
+    check_names(f"data set {settings['name']!r}", own, takes)
+    source = loader(**own)
+    train, test = source.train, source.test
+    if test is None:
+        train, test = _split_off(
+            train, settings["test_fraction"], settings["split_seed"], settings["split"]
+        )
+    if settings["eval_on"] == "validation":
+        train, test = _split_off(
+            train, settings["test_fraction"], settings["split_seed"] + 1, "random"
+        )
+    class_names = _check_labels(train, test, source.class_names)
+    mean, std = _channel_statistics(train)
+    return Data(train, test, class_names, mean, std)
+
+
+def _split_off(pool: Split, fraction: float, seed: int, how: str) -> tuple[Split, Split]:
+    size = len(pool)
+    if how == "halves":
+        return pool.subset(np.arange(size // 2)), pool.subset(np.arange(size // 2, size))
+    from sklearn.model_selection import train_test_split
+
+    labels = pool.labels
+    scarce = np.bincount(np.unique(labels, return_inverse=True)[1]).min() < 2
+    try:
+        first, second = train_test_split(
+            np.arange(size),
+            test_size=fraction,
+            random_state=seed,
+            stratify=None if scarce else labels,
+        )
+    except ValueError as error:
+        raise UserError(
+            f"data: {size} examples cannot be split {fraction:g} off: {error}"
+        ) from None
+    return pool.subset(first), pool.subset(second)
+
+
+def _check_labels(train: Split, test: Split, class_names: tuple[str, ...]) -> tuple[str, ...]:
+    for part, split in (("training", train), ("test", test)):
+        labels = split.labels
+        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+            raise UserError(
+                f"data: labels of the {part} part must be whole numbers, one an example; "
+                f"got {labels.dtype} of shape {labels.shape}"
+            )
+    count = len(class_names) or int(train.labels.max()) + 1
+    for part, split in (("training", train), ("test", test)):
+        wrong = np.flatnonzero((split.labels < 0) | (split.labels >= count))
+        if wrong.size:
+            raise UserError(
+                f"data: label {split.labels[wrong[0]]} of {part} example {wrong[0]} is out of "
+                f"range: with {count} classes labels go from 0 to {count - 1}"
+            )
+    return class_names or tuple(str(i) for i in range(count))
+
+
+def _channel_statistics(split: Split, most: int = 4096) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each channel, from up to ``most`` examples evenly spread."""
+    step = max(1, len(split) // most)
+    images = split.take(np.arange(0, len(split), step))["image"]
+    scale = 255.0 if images.dtype == np.uint8 else 1.0
+    axes = tuple(range(images.ndim - 1))
+    mean = images.mean(axes, dtype=np.float64) / scale
+    std = images.std(axes, dtype=np.float64) / scale
+    return mean.astype(np.float32), np.maximum(std, 1e-3).astype(np.float32)

@@ -1,0 +1,102 @@
+"""A set of examples that batches are gathered from by index."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+
+Batch = dict[str, np.ndarray]
+
+
+class Split(Protocol):
+    """Examples by index: arrays in memory, files on disk, or anything a user brings."""
+
+    def __len__(self) -> int:
+        """Number of examples."""
+
+    def take(self, indices: np.ndarray) -> Batch:
+        """The examples at ``indices`` (n,) as arrays with a leading axis of n."""
+
+    def subset(self, indices: np.ndarray) -> "Split":
+        """The split of only these examples, in this order."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Integer labels (size,), for stratified splits and checks."""
+
+
+class Arrays:
+    """A split that is in memory whole.
+
+    Args:
+      arrays: name -> array, all with the same leading axis.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]):
+        self.arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(next(iter(self.arrays.values())))
+
+    def take(self, indices: np.ndarray) -> Batch:
+        """One gather an array: no work an example."""
+        return {name: a[indices] for name, a in self.arrays.items()}
+
+    def subset(self, indices: np.ndarray) -> "Arrays":
+        """A copy of only these examples."""
+        return Arrays(self.take(indices))
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The array called ``label``."""
+        return self.arrays["label"]
+
+
+def training_batches(split: Split, batch_size: int, seed: int) -> Callable[[int], Batch]:
+    """The endless stream of training batches as a function of the step alone.
+
+    Epoch after epoch, each in an order drawn from (seed, epoch); a batch at the seam holds the end
+    of one and the start of the next, so that nothing is dropped and nothing counts twice.
+
+    Args:
+      split: the training examples.
+      batch_size: examples a batch.
+      seed: of the run.
+
+    Returns:
+      A function from the step (0 for the first) to its batch.
+    """
+    size = len(split)
+    order_of: dict[int, np.ndarray] = {}
+
+    def order(epoch: int) -> np.ndarray:
+        if epoch not in order_of:
+            while len(order_of) > 1:  # a batch needs two at most
+                order_of.pop(min(order_of))
+            order_of[epoch] = np.random.default_rng((seed, epoch)).permutation(size)
+        return order_of[epoch]
+
+    def batch(step: int) -> Batch:
+        positions = np.arange(step * batch_size, (step + 1) * batch_size)
+        epochs, within = positions // size, positions % size
+        parts = [order(int(e))[within[epochs == e]] for e in np.unique(epochs)]
+        return split.take(np.concatenate(parts))
+
+    return batch
+
+
+def padded_batches(split: Split, batch_size: int) -> list[Callable[[], Batch]]:
+    """All examples once, in order, in batches of one shape.
+
+    Returns:
+      One function a batch. The last is filled up by repeating an example; ``mask`` (batch_size,)
+      float32 is 1 for the real ones and 0 for the rest.
+    """
+
+    def load(start: int) -> Batch:
+        indices = np.arange(start, start + batch_size)
+        batch = split.take(np.minimum(indices, len(split) - 1))
+        return {**batch, "mask": (indices < len(split)).astype(np.float32)}
+
+    return [lambda start=start: load(start) for start in range(0, len(split), batch_size)]

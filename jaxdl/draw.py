@@ -1,0 +1,158 @@
+"""Pictures for reports, by matplotlib: imported when the first is drawn, never shown on a screen."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+INK, GRID = "#1f2933", "#d9dee4"
+COLORS = ("#2563eb", "#d97706", "#059669", "#be185d", "#6d28d9", "#0e7490", "#854d0e", "#475569")
+
+
+class Picture(NamedTuple):
+    """A picture in a file format that browsers show.
+
+    Attributes:
+      data: the file's bytes.
+      kind: "png" or "svg+xml".
+      caption: a sentence below it, or "".
+    """
+
+    data: bytes
+    kind: str
+    caption: str = ""
+
+
+def figure(
+    width: float, height: float, paint: Callable[[Any], None], *, kind: str = "svg+xml",
+    caption: str = "", columns: int = 1, rows: int = 1,
+) -> Picture:  # fmt: skip
+    """One picture in the house's style.
+
+    Args:
+      width: inches.
+      height: inches.
+      paint: is handed the matplotlib axes, an array (rows, columns) of them if there are several.
+      kind: "svg+xml" for lines, "png" for many pixels.
+      caption: of the result.
+      columns: of axes.
+      rows: of axes.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    style = {
+        "font.size": 9, "axes.edgecolor": GRID, "axes.labelcolor": INK, "text.color": INK,
+        "xtick.color": INK, "ytick.color": INK, "axes.grid": True, "grid.color": GRID,
+        "grid.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
+        "axes.titlesize": 10, "axes.titleweight": "bold", "lines.linewidth": 1.5,
+        "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "jaxdl",
+        "font.family": ["DejaVu Sans"],
+    }  # fmt: skip
+    with matplotlib.rc_context(style):
+        fig = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(fig)
+        paint(fig.subplots(rows, columns))
+        out = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg+xml" else None
+        fig.savefig(out, format=kind.removesuffix("+xml"), dpi=130, metadata=metadata)
+    return Picture(out.getvalue(), kind, caption)
+
+
+def curves(
+    title: str,
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str = "step",
+    log: bool = False,
+) -> Picture:
+    """Lines over one axis: {label: (x, y)}; NaN leaves a gap."""
+
+    def paint(axes):
+        for (label, (x, y)), color in zip(lines.items(), COLORS * 9, strict=False):
+            axes.plot(x, y, label=label, color=color, marker="." if len(x) < 40 else None)
+        axes.set_title(title, loc="left")
+        axes.set_xlabel(xlabel)
+        if log:
+            axes.set_yscale("log")
+        if len(lines) > 1:
+            axes.legend()
+
+    return figure(5.2, 3.0, paint)
+
+
+def heatmap(
+    title: str, values: np.ndarray, rows: Sequence[str], x: Sequence[float], *, unit: str
+) -> Picture:
+    """One coloured row a name, over steps.
+
+    Args:
+      title: above.
+      values: (rows, len(x)).
+      rows: their names, the first on top.
+      x: steps.
+      unit: of the colour bar.
+    """
+
+    def paint(axes):
+        axes.grid(False)
+        image = axes.imshow(
+            values, aspect="auto", interpolation="nearest", cmap="viridis",
+            extent=(x[0], x[-1] if x[-1] > x[0] else x[0] + 1, len(rows) - 0.5, -0.5),
+        )  # fmt: skip
+        axes.set_yticks(range(len(rows)), rows, fontsize=6 if len(rows) > 24 else 8)
+        axes.set_xlabel("step")
+        axes.set_title(title, loc="left")
+        axes.figure.colorbar(image, label=unit, shrink=0.8)
+
+    return figure(8.0, 1.2 + 0.17 * len(rows), paint, kind="png")
+
+
+def confusion(counts: np.ndarray, names: Sequence[str]) -> Picture:
+    """A confusion matrix: rows are true classes, columns answers, shaded by share of the row."""
+
+    def paint(axes):
+        axes.grid(False)
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 3 else 0)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xlabel("answer")
+        axes.set_ylabel("true class")
+        if len(names) <= 20:
+            for (i, j), n in np.ndenumerate(counts):
+                if n:
+                    color = "white" if share[i, j] > 0.5 else INK
+                    axes.text(j, i, str(n), ha="center", va="center", color=color, fontsize=8)
+
+    side = 1.6 + 0.32 * min(len(names), 30)
+    return figure(side, side, paint, caption="Rows are true classes, columns answers.")
+
+
+def image_grid(
+    images: np.ndarray, captions: Sequence[str], caption: str = "", columns: int = 8
+) -> Picture:
+    """Small images with a line under each.
+
+    Args:
+      images: (n, h, w, c), uint8 or floating in [0, 1]; c other than 1 or 3 shows the first alone.
+      captions: n lines.
+      caption: of the whole.
+      columns: images a row.
+    """
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+
+    def paint(grid):
+        for i, axes in enumerate(np.atleast_1d(grid).ravel()):
+            axes.axis("off")
+            if i < len(images):
+                image = images[i] if images.shape[-1] == 3 else images[i, ..., 0]
+                top = 255 if images.dtype == np.uint8 else 1.0
+                axes.imshow(image, cmap="gray_r", vmin=0, vmax=top, interpolation="nearest")
+                axes.set_title(captions[i], fontsize=7, fontweight="normal", pad=3)
+
+    size = (1.05 * columns, 1.25 * rows)
+    return figure(*size, paint, kind="png", caption=caption, columns=columns, rows=rows)

@@ -1,0 +1,38 @@
+"""Errors that a user can act on: one line each, with the exit code that the launcher gives them."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Bad input: a setting, a file, a device. The message is one line that says what is right."""
+
+    exit_code = 2
+
+
+class NonFiniteError(Exception):
+    """The run produced NaN or infinity; the update was not applied."""
+
+    exit_code = 3
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Ends an error message: the most similar choice first, then all of them when they are few.
+
+    Args:
+      name: what the user wrote.
+      choices: what exists.
+
+    Returns:
+      A phrase such as ``did you mean 'adamw'? (one of: adam, adamw, sgd)``.
+    """
+    choices = sorted(choices)
+    by_lower = {c.lower(): c for c in choices}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
+    parts = []
+    if close:
+        parts.append("did you mean " + " or ".join(repr(by_lower[c]) for c in close) + "?")
+    if len(choices) <= 12 or not close:
+        shown = ", ".join(choices[:40]) + (", …" if len(choices) > 40 else "")
+        parts.append(f"(one of: {shown})" if close else f"one of: {shown}")
+    return " ".join(parts)

@@ -1,0 +1,68 @@
+"""Scoring a state on a whole split, every example exactly once."""
+
+from typing import Any
+
+import jax
+from etils import epath
+
+from jaxdl import checkpoint, keys, logs, metrics, tasks
+from jaxdl.data import padded_batches
+from jaxdl.errors import UserError
+from jaxdl.experiment import Experiment
+
+
+class Evaluator:
+    """Evaluates states of one experiment on one split; compiles once.
+
+    Args:
+      experiment: the task, its data and devices.
+    """
+
+    def __init__(self, experiment: Experiment):
+        self._experiment = experiment
+        self._split = experiment.run.data.test
+        self._key = keys.named(experiment.key, "eval")
+        layout, size = experiment.layout, len(self._split)
+        devices = layout.mesh.size
+        batch_size = min(experiment.config.eval.batch_size, size)
+        batch_size = -(-batch_size // devices) * devices
+        self._batches = padded_batches(self._split, batch_size)
+        eval_step = experiment.task.eval_step
+
+        def step(state, batch, key, i, total):
+            found = eval_step(state, batch, jax.random.fold_in(key, i))
+            return found if total is None else metrics.add(total, found)
+
+        self._step = jax.jit(step, out_shardings=layout.replicated)
+
+    def __call__(self, state: tasks.State) -> dict[str, Any]:
+        """{name: figure} of ``state`` on the split, the task's whole-set scores included."""
+        total = None
+        sharding = self._experiment.layout.batch()
+        for i, load in enumerate(self._batches):
+            batch = jax.device_put(load(), sharding)
+            total = self._step(state, batch, self._key, i, total)
+        scores = self._experiment.task.score(state, self._split, self._key)
+        return {**metrics.divide(jax.device_get(total)), **scores}
+
+
+def evaluate(experiment: Experiment, workdir: epath.Path) -> dict[str, Any]:
+    """`--mode=evaluate`: figures of the best checkpoint of ``workdir``, of the newest if none is best.
+
+    Returns:
+      {"step": of the checkpoint, name: figure …}; also a line of the split "evaluate" in
+      metrics.jsonl.
+
+    Raises:
+      UserError: the folder has no checkpoint.
+    """
+    with checkpoint.Checkpoints(workdir, experiment.config) as checkpoints:
+        step = checkpoints.best_step() or checkpoints.latest_step()
+        if step is None:
+            raise UserError(f"{workdir} holds no checkpoint to evaluate: train there first")
+        state = checkpoints.restore(step, {"state": experiment.abstract_state}).tree["state"]
+    figures = Evaluator(experiment)(state)
+    writer = logs.MetricWriter(workdir, resumed_at=2**62)
+    writer.write(step, "evaluate", figures)
+    writer.flush()
+    return {"step": step, **figures}

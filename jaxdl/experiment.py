@@ -1,0 +1,105 @@
+"""A config made real: its data, task, devices and streams, before anything is written or learned."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxdl import config as settings
+from jaxdl import data as data_sets
+from jaxdl import keys, models, optim, parallel, schedules, tasks
+from jaxdl.errors import UserError
+from jaxdl.registry import check_names
+
+
+class Experiment(NamedTuple):
+    """All that the loop and the other modes work with.
+
+    Attributes:
+      config: the validated settings.
+      run: what the task was told of the run; has the data and the number of steps.
+      task: the pure functions.
+      layout: the devices.
+      key: the root of every random draw.
+      batch: step -> host batch; for a task without data, step -> {}.
+    """
+
+    config: ConfigDict
+    run: tasks.Run
+    task: tasks.Task
+    layout: parallel.Layout
+    key: jax.Array
+    batch: Callable[[int], Any]
+
+    @property
+    def abstract_state(self) -> Any:
+        """Shapes, dtypes and shardings of the task's state."""
+        shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), self.batch(0))
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.layout.replicated),
+            shapes,
+        )
+
+    def init_state(self) -> Any:
+        """The state at step 0, made on the devices where it stays."""
+        shardings = jax.tree.map(lambda x: x.sharding, self.abstract_state)
+        init = jax.jit(self.task.init, out_shardings=shardings)
+        return init(keys.named(self.key, "init"), self.batch(0))
+
+
+def create(config: ConfigDict) -> Experiment:
+    """Builds the experiment that ``config`` describes.
+
+    Names and values are checked, and data loaded, before any device is touched.
+
+    Raises:
+      UserError: anything in the config, the data or the devices that cannot be.
+    """
+    settings.validate(config)
+    _check_names(config)
+    data = data_sets.load(config.data)
+    if config.batch_size > len(data.train):
+        raise UserError(
+            f"config.batch_size={config.batch_size} is larger than the training data: "
+            f"{len(data.train)} examples"
+        )
+    steps_per_epoch = len(data.train) / config.batch_size
+    steps = config.steps or math.ceil(config.epochs * steps_per_epoch)
+    schedules.create(config.optimizer, steps=steps, steps_per_epoch=steps_per_epoch)
+
+    layout = parallel.create(config.parallel, config.batch_size)
+    run = tasks.Run(config, data, steps, steps_per_epoch)
+    task = tasks.create(run)
+    experiment = Experiment(
+        config,
+        run,
+        task,
+        layout,
+        keys.root(config.seed),
+        data_sets.training_batches(data.train, config.batch_size, config.seed),
+    )
+    _check_model(experiment)
+    return experiment
+
+
+def _check_names(config: ConfigDict) -> None:
+    """The names that need no data to be checked, the quickest way to an answer."""
+    optim.create(config.optimizer, lambda step: 0.0)
+    fields = {k for k in config.model if k != "name"}
+    if not config.model.name:
+        raise UserError(f"config.model.name is not set: one of {', '.join(models.names())}")
+    check_names(f"model {config.model.name!r}", fields, models.settings(config.model.name))
+
+
+def _check_model(experiment: Experiment) -> None:
+    """Builds the state abstractly, so that a shape that cannot be is found now."""
+    try:
+        _ = experiment.abstract_state
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise UserError(
+            f"model {experiment.config.model.name!r} cannot be built with config.model="
+            f"{dict(experiment.config.model)} on this data: {reason}"
+        ) from error

@@ -1,0 +1,207 @@
+"""The command line: an experiment file, overrides of its settings, and where and how to run it."""
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxdl import config as settings
+from jaxdl.errors import UserError, nearest
+
+
+class Options(NamedTuple):
+    """What a command line asks for; ``config`` and ``file`` are None and "" for help and list."""
+
+    config: ConfigDict | None
+    file: str
+    workdir: str
+    mode: str
+    accept_changes: bool
+    debug: bool
+    help: bool
+    list: bool
+
+
+_MODES = ("train", "evaluate")
+_FLAGS = ("config", "workdir", "mode", "accept_changes", "debug", "help", "list")
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """Reads ``argv`` (without the program's name).
+
+    Raises:
+      UserError: an unknown flag, key, mode or variant, a file that is missing or broken, a value of
+        the wrong type; the message names the nearest right one.
+    """
+    if any(a in ("--help", "-h", "-help") for a in argv) or not argv:
+        return Options(None, "", "", "train", False, False, True, False)
+    if "--list" in argv:
+        return Options(None, "", "", "train", False, False, False, True)
+    argv = _joined(argv)
+    given = {a[2:].partition("=")[0]: a.partition("=")[2] for a in argv}
+    for name in given:
+        if not name.startswith("config.") and name not in _FLAGS:
+            raise UserError(f"unknown flag --{name}: {nearest(name, _FLAGS)}")
+    file = given.get("config", "")
+    if not file:
+        raise UserError("--config is missing: --config=experiments/vit.py, or see --list")
+    mode = given.get("mode", "train")
+    if mode not in _MODES:
+        raise UserError(f"unknown --mode {mode!r}: {nearest(mode, _MODES)}")
+    overrides = {k[len("config.") :]: v for k, v in given.items() if k.startswith("config.")}
+    config = _overridden(load(file), overrides)
+    return Options(
+        config,
+        file,
+        given.get("workdir", ""),
+        mode,
+        _switch(given, "accept_changes"),
+        _switch(given, "debug"),
+        False,
+        False,
+    )
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """``--flag value`` as ``--flag=value``; anything that is no flag is an error."""
+    result: list[str] = []
+    for a in argv:
+        if a.startswith("-") and not _is_number(a):
+            result.append("--" + a.lstrip("-"))
+        elif result and "=" not in result[-1]:
+            result[-1] += f"={a}"
+        else:
+            raise UserError(f"{a!r} is no flag: settings are given as --config.KEY=VALUE")
+    return result
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _switch(given: dict[str, str], name: str) -> bool:
+    return name in given and given[name].lower() not in ("false", "0", "no")
+
+
+def load(file: str) -> ConfigDict:
+    """The config that an experiment file makes: ``path.py`` or ``path.py:variant``.
+
+    Raises:
+      UserError: no such file, an error in it, or a variant that it does not have.
+    """
+    path, _, variant = file.partition(":")
+    if not Path(path).is_file():
+        here = [str(p) for p in Path(path).parent.glob("*.py")] + [
+            str(p) for p in Path("experiments").glob("*.py")
+        ]
+        raise UserError(f"--config={path}: no such file; {nearest(path, here) if here else ''}")
+    module = _import(Path(path))
+    if not hasattr(module, "get_config"):
+        raise UserError(f"{path} has no function get_config() that returns a config")
+    try:
+        config = module.get_config(variant) if variant else module.get_config()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: {_where(error, path)}") from error
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"{path}: get_config() returned {type(config).__name__}, not a ConfigDict")
+    return config
+
+
+def _import(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: {_where(error, str(path))}") from error
+    return module
+
+
+def _where(error: Exception, path: str) -> str:
+    """The error and the line of ``path`` that it came from."""
+    import traceback
+
+    name = Path(path).name
+    lines = [
+        f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(name)
+    ]
+    line = lines[-1] if lines else getattr(error, "lineno", None)
+    at = f" (line {line})" if line else ""
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{at}"
+
+
+def _overridden(config: ConfigDict, overrides: dict[str, str]) -> ConfigDict:
+    """The config with the command line's values, read as the types that the file gave them.
+
+    Not by ml_collections.config_flags: it reads sys.argv behind the caller's back, takes no tuple
+    in one flag and tells of a misspelt key with a traceback.
+    """
+    config = config.copy_and_resolve_references()
+    for dotted, text in overrides.items():
+        *groups, last = dotted.split(".")
+        node = config
+        for depth, part in enumerate([*groups, last]):
+            where = ".".join(["config", *groups[:depth]])
+            if not isinstance(node, ConfigDict):
+                raise UserError(f"{where} is a single value: it has no key {part!r}")
+            if part not in node:
+                raise UserError(f"{where} has no key {part!r}: {nearest(part, node)}")
+            group, node = node, node[part]
+        if isinstance(node, ConfigDict):
+            raise UserError(f"config.{dotted} is a group: set one of its keys ({', '.join(node)})")
+        with group.ignore_type():
+            group[last] = _read(text, group.get_type(last), f"config.{dotted}")
+    return config
+
+
+def _read(text: str, kind: type, name: str) -> Any:
+    """``text`` as a value of type ``kind``; "none" unsets a key that may be unset."""
+    if kind is str:
+        return text
+    words = {"true": True, "false": False, "none": None, "": True}
+    try:
+        value = words[text.lower()] if text.lower() in words else ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    if kind is tuple and not isinstance(value, tuple | list):
+        # One bare text or number, or several with commas: (96,) and ('a=1', 'b=2') are awkward.
+        parts = [part.strip() for part in text.split(",")] if isinstance(value, str) else [value]
+        value = tuple(part for part in parts if part != "")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if value is None or fits or (kind is tuple and isinstance(value, list)):
+        return tuple(value) if kind is tuple and value is not None else value
+    raise UserError(f"{name}={text!r} must be {settings.TYPES.get(kind, kind.__name__)}")
+
+
+def experiment_files() -> list[Path]:
+    """The experiments at hand: of ./experiments, or of the checkout that jaxdl is installed from."""
+    here = Path("experiments")
+    folder = here if here.is_dir() else Path(__file__).parent.parent / "experiments"
+    return sorted(p for p in folder.glob("*.py") if not p.name.startswith("_"))
+
+
+def list_experiments() -> str:
+    """One entry an experiment: its docstring's first line, cost and result."""
+    entries = []
+    for path in experiment_files():
+        lines = (ast.get_docstring(ast.parse(path.read_text())) or "no description").splitlines()
+        facts = [
+            x.strip() for x in lines if x.strip().startswith(("Cost:", "Result:", "Variants:"))
+        ]
+        entries.append("\n".join([f"{path}", f"  {lines[0]}", *(f"  {fact}" for fact in facts)]))
+    return "\n".join(entries) or "no experiments/ folder here"

@@ -1,0 +1,109 @@
+"""The door: ``python -m jaxdl.launch --config=experiments/vit.py --workdir=runs/vit``.
+
+Flags in, exit code out: 0 done, 2 bad input (one line says what and how), 3 a non-finite number.
+"""
+
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+
+_STARTED = time.perf_counter()
+
+USAGE = """\
+python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VALUE …] [--mode=MODE]
+
+  --config=FILE[:variant]   an experiment file, and which of its variants
+  --config.KEY=VALUE        any setting of it: --config.model.depth=6 --config.epochs=20
+  --workdir=DIR             where the run is kept, a gs:// path too; a run that is there goes on
+                            (default: a dated folder under runs/)
+  --mode=train              trains, evaluates on the way, and writes DIR/report.html
+  --mode=evaluate           scores DIR's best checkpoint
+  --accept_changes          goes on in DIR although settings differ from those it began with
+  --debug                   shows the traceback behind an error
+  --list                    every experiment, its cost and the result to expect
+  --help                    this text
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line ``argv`` (that of the process if None); returns its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    from jaxdl import host
+
+    host.tune()
+    from jaxdl import flags
+    from jaxdl.errors import NonFiniteError, UserError
+
+    try:
+        options = flags.parse(argv)
+        if options.help:
+            from jaxdl import config
+
+            print(f"{USAGE}\nKeys of every config, with their defaults:\n{config.describe()}")
+            return 0
+        if options.list:
+            print(flags.list_experiments())
+            return 0
+        return run(options)
+    except (UserError, NonFiniteError) as error:
+        if "--debug" in argv:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def run(options) -> int:
+    """Runs one experiment in one mode.
+
+    Args:
+      options: `jaxdl.flags.Options`.
+    """
+    from etils import epath
+
+    from jaxdl import experiment, host, workdir
+    from jaxdl.errors import UserError
+    from jaxdl.registry import choose
+
+    mode = choose("--mode", options.mode, {"train": _train, "evaluate": _evaluate})
+    folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
+    if options.mode != "train" and not options.workdir:
+        raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
+    workdir.check(folder, options.config, options.accept_changes)
+    host.use_compilation_cache()
+    made = experiment.create(options.config)
+    return mode(options, made, folder)
+
+
+def _train(options, made, folder) -> int:
+    from jaxdl import keys, report, train, workdir
+
+    workdir.claim(folder, options.config)
+    print(f"workdir {folder}", flush=True)
+    outcome = train.train(made, folder)
+    seconds = time.perf_counter() - _STARTED
+    workdir.write_json(folder / "summary.json", {**outcome.summary, "seconds": seconds})
+    pictures = made.task.artifacts(
+        outcome.state, made.run.data.test, keys.named(made.key, "artifacts")
+    )
+    title = options.file.removesuffix(".py")
+    page = report.write(folder, title, pictures, made.task.parameters(outcome.state))
+    print(f"{_line(outcome.summary['final'])}\nreport {page}", flush=True)
+    return 0
+
+
+def _evaluate(options, made, folder) -> int:
+    from jaxdl import evaluate
+
+    print(_line(evaluate.evaluate(made, folder)))
+    return 0
+
+
+def _line(figures) -> str:
+    return "  ".join(
+        f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items()
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""What a run writes while it learns: metrics.jsonl, and TensorBoard events where they can be."""
+
+import json
+import math
+from typing import Any
+
+import jax
+from etils import epath
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read(workdir: epath.PathLike) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl; a last line that a crash cut short is left out."""
+    file = epath.Path(workdir) / "metrics.jsonl"
+    lines = []
+    for line in file.read_text().splitlines() if file.exists() else []:
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+class MetricWriter:
+    """Appends one object a line to metrics.jsonl, and the same figures to TensorBoard.
+
+    Args:
+      workdir: the run's folder, local or remote. Only process 0 writes.
+      resumed_at: the step that the run goes on from; later lines of an earlier life are dropped, so
+        that the file reads as if nothing had happened.
+    """
+
+    def __init__(self, workdir: epath.Path, resumed_at: int):
+        self._file = workdir / "metrics.jsonl"
+        self._active = jax.process_index() == 0
+        self._remote = "://" in str(workdir)
+        kept = [line for line in read(workdir) if line["step"] <= resumed_at]
+        self._lines = [json.dumps(line) for line in kept]
+        self._events = None
+        if self._active:
+            self._file.write_text("".join(line + "\n" for line in self._lines))
+            self._events = _tensorboard(workdir, resumed_at)
+
+    def write(self, step: int, split: str, figures: dict[str, Any]) -> None:
+        """One line: the step, the split ("train", "eval", …), and {name: number} or groups of them."""
+        if not self._active:
+            return
+        line = json.dumps(_finite({"step": step, "split": split, **figures}))
+        if self._remote:  # object stores cannot append
+            self._lines.append(line)
+        else:
+            with self._file.open("a") as stream:
+                stream.write(line + "\n")
+        if self._events is not None:
+            for name, value in figures.items():
+                group = value if isinstance(value, dict) else {None: value}
+                for part, number in group.items():
+                    tag = f"{split}/{name}" if part is None else f"{split}/{name}/{part}"
+                    if isinstance(number, int | float):
+                        self._events.add_scalar(tag, number, step)
+
+    def flush(self) -> None:
+        """Everything so far is safe in its file when this returns."""
+        if self._active and self._remote:
+            self._file.write_text("".join(line + "\n" for line in self._lines))
+        if self._events is not None:
+            self._events.flush()
+
+
+def _tensorboard(workdir: epath.Path, resumed_at: int) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:  # the extra "tensorboard"; metrics.jsonl has the same figures
+        return None
+    return SummaryWriter(str(workdir / "events"), purge_step=resumed_at + 1 if resumed_at else None)

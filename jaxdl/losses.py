@@ -1,0 +1,133 @@
+"""Losses as pure functions: one number an example, in float32 or wider; the caller weighs them.
+
+Every function takes arrays with a leading batch axis and reduces all the others, so that
+``Mean.of(loss(...), mask)`` (see `jaxdl.metrics`) counts each example once. Logits of any finite
+size give finite losses and gradients.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def _wide(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """In at least float32: a bf16 loss loses the digits that its gradient needs."""
+    dtype = jnp.promote_types(jnp.result_type(*arrays, jnp.float32), jnp.float32)
+    return tuple(jnp.asarray(a, dtype) for a in arrays)
+
+
+def _per_example(x: jax.Array) -> jax.Array:
+    """Mean over all axes but the first."""
+    return x.reshape(x.shape[0], -1).mean(axis=1)
+
+
+def cross_entropy(
+    logits: jax.Array, labels: jax.Array, *, label_smoothing: float = 0.0
+) -> jax.Array:
+    """Categorical cross-entropy ``-Σ_c p_c log softmax(logits)_c``, in nats.
+
+    Args:
+      logits: (batch, …, classes).
+      labels: integers (batch, …) in [0, classes), or distributions (batch, …, classes).
+      label_smoothing: ε in [0, 1]: the target becomes ``(1 - ε) p + ε / classes`` (Szegedy et
+        al., 2015, section 7).
+
+    Returns:
+      (batch,): the mean over the middle axes, if there are any. A label out of range gives NaN
+      rather than a wrong number.
+    """
+    (logits,) = _wide(logits)
+    top = jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True))
+    shifted = logits - top
+    log_sum = jnp.log(jnp.exp(shifted).sum(axis=-1))
+    if jnp.issubdtype(labels.dtype, jnp.integer):
+        picked = jnp.take_along_axis(
+            shifted, labels[..., None], axis=-1, mode="fill", fill_value=jnp.nan
+        )[..., 0]
+        # take_along_axis counts negative labels from the end.
+        picked = jnp.where(labels >= 0, picked, jnp.nan)
+    else:
+        labels = labels.astype(logits.dtype)
+        picked = (labels * shifted).sum(axis=-1)
+        log_sum = log_sum * labels.sum(axis=-1)
+    if isinstance(label_smoothing, jax.Array) or label_smoothing:
+        picked = (1 - label_smoothing) * picked + label_smoothing * shifted.mean(axis=-1)
+    return _per_example(log_sum - picked)
+
+
+def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """``-t log σ(x) - (1 - t) log(1 - σ(x))``, in nats, as ``max(x, 0) - x t + log(1 + e^-|x|)``.
+
+    Args:
+      logits: (batch, …).
+      targets: same shape, probabilities in [0, 1].
+
+    Returns:
+      (batch,), the mean over all other axes.
+    """
+    logits, targets = _wide(logits, targets)
+    return _per_example(_bce(logits, targets))
+
+
+def _bce(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    return jnp.logaddexp(logits, 0.0) - logits * targets
+
+
+def focal(
+    logits: jax.Array, targets: jax.Array, *, gamma: float = 2.0, alpha: float | None = 0.25
+) -> jax.Array:
+    """Focal loss ``-α_t (1 - p_t)^γ log p_t`` (Lin et al., 2017, equation 5).
+
+    Args:
+      logits: (batch, …), one binary decision each.
+      targets: same shape, 0 or 1.
+      gamma: ≥ 0; 0 gives binary cross-entropy.
+      alpha: weight of the positives, 1 - α that of the negatives; None weighs both by 1.
+
+    Returns:
+      (batch,), the mean over all other axes.
+    """
+    logits, targets = _wide(logits, targets)
+    # 1 - p_t = σ(-x) for a positive: never computed as a difference, which would cancel. As a
+    # power of an exponential it also has a gradient where it underflows, for any γ.
+    log_miss = -jnp.logaddexp(jnp.where(targets > 0.5, logits, -logits), 0.0)
+    loss = jnp.exp(gamma * log_miss) * _bce(logits, targets)
+    if alpha is not None:
+        loss = jnp.where(targets > 0.5, alpha, 1 - alpha) * loss
+    return _per_example(loss)
+
+
+def mse(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Mean squared error: (batch, …), (batch, …) -> (batch,)."""
+    predictions, targets = _wide(predictions, targets)
+    return _per_example(jnp.square(predictions - targets))
+
+
+def mae(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Mean absolute error: (batch, …), (batch, …) -> (batch,)."""
+    predictions, targets = _wide(predictions, targets)
+    return _per_example(jnp.abs(predictions - targets))
+
+
+def huber(predictions: jax.Array, targets: jax.Array, *, delta: float = 1.0) -> jax.Array:
+    """``e²/2`` up to \\|e\\| = δ, then ``δ (|e| - δ/2)`` (Huber, 1964): (batch, …) -> (batch,)."""
+    predictions, targets = _wide(predictions, targets)
+    size = jnp.abs(predictions - targets)
+    # Both pieces in one expression, so that the gradient is finite on both sides of the seam.
+    inner = jnp.minimum(size, delta)
+    return _per_example(inner * (size - 0.5 * inner))
+
+
+def kl_divergence(logits_p: jax.Array, logits_q: jax.Array) -> jax.Array:
+    """``KL(p ‖ q) = Σ p (log p - log q)`` of two categorical distributions, in nats.
+
+    Args:
+      logits_p: (batch, …, classes), unnormalised log probabilities of p.
+      logits_q: same shape, of q.
+
+    Returns:
+      (batch,), the mean over the middle axes.
+    """
+    logits_p, logits_q = _wide(logits_p, logits_q)
+    log_p = jax.nn.log_softmax(logits_p, axis=-1)
+    log_q = jax.nn.log_softmax(logits_q, axis=-1)
+    return _per_example((jnp.exp(log_p) * (log_p - log_q)).sum(axis=-1))

@@ -1,0 +1,84 @@
+"""Metrics that add up: (sum, weight) pairs, divided once, at the very end.
+
+A mean of means over unequal batches is wrong; a sum over a weight is right however the examples
+were cut into microbatches, devices, hosts and steps.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Mean(NamedTuple):
+    """A weighted sum and its weight.
+
+    Attributes:
+      total: Σ w x, float32, any shape.
+      weight: Σ w, float32, a scalar.
+    """
+
+    total: jax.Array
+    weight: jax.Array
+
+    @classmethod
+    def of(cls, values: jax.Array, weights: jax.Array | None = None) -> "Mean":
+        """Of one value an example: ``values`` (batch,), ``weights`` (batch,) or None for ones."""
+        values = jnp.asarray(values, jnp.promote_types(values.dtype, jnp.float32))
+        if weights is None:
+            return cls(values.sum(), jnp.asarray(values.size, values.dtype))
+        weights = weights.astype(values.dtype)
+        # A padded example's value may be anything, NaN too: it is left out, not multiplied by 0.
+        return cls(jnp.where(weights > 0, values * weights, 0).sum(), weights.sum())
+
+    @classmethod
+    def once(cls, value: jax.Array) -> "Mean":
+        """Of a figure that a step has one of: a norm, a learning rate."""
+        value = jnp.asarray(value, jnp.float32)
+        return cls(value, jnp.ones((), jnp.float32))
+
+
+Metrics = Mapping[str, Mean]
+
+
+def add(a: Metrics, b: Metrics) -> Metrics:
+    """The metrics of both together; same names and shapes."""
+    return jax.tree.map(jnp.add, a, b)
+
+
+def zeros(like: Metrics) -> Metrics:
+    """Metrics of nothing yet, in the shapes and dtypes of ``like`` (abstract arrays will do)."""
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
+
+
+def divide(metrics: Metrics) -> dict[str, float | list[float]]:
+    """Each sum over its weight, on the host: a float, or a list for a vector; NaN over 0."""
+    result = {}
+    for name, pair in metrics.items():
+        total, weight = np.asarray(pair.total, np.float64), float(pair.weight)
+        value = total / weight if weight else np.full_like(total, np.nan)
+        result[name] = value.tolist() if value.ndim else float(value)
+    return result
+
+
+_BETTER_LOW = ("loss", "error", "perplexity", "distance", "nats")
+
+
+def rank(metric: str, value: float) -> float:
+    """A number that is higher the better ``value`` is, by what the metric's name says.
+
+    Losses, errors, distances and perplexities are better low; everything else is better high; NaN
+    is worst.
+    """
+    if not np.isfinite(value):
+        return -np.inf
+    return -value if any(word in metric for word in _BETTER_LOW) else value
+
+
+def is_better(metric: str, value: float, than: float | None) -> bool:
+    """Whether ``value`` improves on ``than``; any finite value does on None."""
+    if than is None:
+        return bool(np.isfinite(value))
+    return rank(metric, value) > rank(metric, than)

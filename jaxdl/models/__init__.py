@@ -1,0 +1,72 @@
+"""Architectures by name: one a file, found by being here.
+
+>>> module = create("vit_s16", num_classes=10)
+"""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flax import linen as nn
+
+from jaxdl.registry import Registry, check_names
+
+_registry = Registry("model", "jaxdl.models")
+
+# What every linen module has, and no configuration sets.
+_NOT_SETTINGS = ("parent", "name")
+
+
+def register(name: str, variants: Mapping[str, Mapping[str, Any]] | None = None) -> Callable:
+    """Class decorator: makes a linen module available under ``name``.
+
+    Args:
+      name: for the module with its own defaults.
+      variants: further names, each with the fields that differ from the defaults.
+    """
+
+    def add(module: type[nn.Module]) -> type[nn.Module]:
+        _registry.register(name)(module)
+        for variant, fields in (variants or {}).items():
+            _registry.register(variant)(functools.partial(module, **fields))
+        return module
+
+    return add
+
+
+def names() -> list[str]:
+    """All model names, sorted."""
+    return _registry.names()
+
+
+def settings(name: str) -> dict[str, Any]:
+    """The fields of the model called ``name`` and their values (inspect._empty where required)."""
+    factory = _registry.get(name)
+    module = factory.func if isinstance(factory, functools.partial) else factory
+    fixed = factory.keywords if isinstance(factory, functools.partial) else {}
+    fields = {
+        f.name: f.default if f.default is not dataclasses.MISSING else inspect.Parameter.empty
+        for f in dataclasses.fields(module)
+        if f.name not in _NOT_SETTINGS
+    }
+    return {**fields, **fixed}
+
+
+def create(name: str, **fields: Any) -> nn.Module:
+    """The model called ``name``, with ``fields`` in place of its published ones.
+
+    Args:
+      name: one of `names()`.
+      **fields: the module's own fields: num_classes, dtype, depth …
+
+    Returns:
+      A linen module: ``module.init(key, x)``, ``module.apply(variables, x, train=False)``.
+
+    Raises:
+      UserError: no such model, or the model has no such field; the nearest are named.
+    """
+    factory = _registry.get(name)
+    check_names(f"model {name!r}", fields, settings(name))
+    return factory(**fields)

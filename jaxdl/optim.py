@@ -1,0 +1,233 @@
+"""Optimizers: optax chains from a config's settings.
+
+clipping → coupled L2 → the optimizer, its learning rate and decoupled weight decay → slowed groups;
+frozen groups are left out of all of it.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdl.errors import UserError, nearest
+from jaxdl.registry import check_names
+from jaxdl.schedules import Schedule
+
+
+def _rmsprop(learning_rate, decay=0.99, eps=1e-8, momentum=None, nesterov=False, centered=False):
+    # The published form, and PyTorch's: ε outside the root, a memory of .99.
+    return optax.rmsprop(
+        learning_rate,
+        decay=decay,
+        eps=eps,
+        momentum=momentum,
+        nesterov=nesterov,
+        centered=centered,
+        eps_in_sqrt=False,
+    )
+
+
+def _adamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, nesterov=False, weight_decay=0.0, mask=None):
+    # Without optax's own default of 1e-4: the config's weight_decay is all there is.
+    return optax.adamw(learning_rate, b1, b2, eps, 0.0, None, weight_decay, mask, nesterov=nesterov)
+
+
+_OURS: dict[str, Callable] = {"rmsprop": _rmsprop, "adamw": _adamw}
+
+# Public functions of optax that take a learning rate and yet are not optimizers by themselves.
+_NOT_OPTIMIZERS = re.compile(r"^(scale_by|inject|schedule_free_|lookahead|lbfgs|polyak|noisy_sgd)")
+
+
+def names() -> list[str]:
+    """All optimizers by name: optax's and optax.contrib's that need a learning rate and gradients only."""
+    found = set(_OURS)
+    for module in (optax, optax.contrib):
+        for name, item in vars(module).items():
+            if (
+                inspect.isfunction(item)
+                and not name.startswith("_")
+                and not _NOT_OPTIMIZERS.match(name)
+                and next(iter(inspect.signature(item).parameters), "") == "learning_rate"
+            ):
+                found.add(name)
+    return sorted(found)
+
+
+def _factory(name: str) -> Callable:
+    if name not in names():
+        raise UserError(f"unknown optimizer {name!r}: {nearest(name, names())}")
+    return _OURS.get(name) or getattr(optax, name, None) or getattr(optax.contrib, name)
+
+
+def path_name(path: Sequence[Any]) -> str:
+    """A leaf's place in a pytree as text: ``block_0/attention/query/kernel``."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def leaf_names(tree: Any) -> list[str]:
+    """The names of all leaves, in the tree's order."""
+    return [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def decay_mask(params: Any, no_decay: Sequence[str]) -> Any:
+    """Which parameters weight decay touches: matrices and kernels whose name matches none.
+
+    Args:
+      params: pytree of arrays.
+      no_decay: regular expressions, searched in names such as ``block_0/norm/scale``.
+
+    Returns:
+      A pytree of bools: False for vectors and scalars (biases, norms) and for every match.
+    """
+    return jax.tree_util.tree_map_with_path(
+        lambda path, x: x.ndim > 1 and not any(re.search(p, path_name(path)) for p in no_decay),
+        params,
+    )
+
+
+def group_factors(params: Any, groups: Sequence[str]) -> Any:
+    """The factor on each parameter's learning rate.
+
+    Args:
+      params: pytree of arrays.
+      groups: ``"regex=factor"``, the first whose regex is found in the name counts: ``"head=10"``,
+        ``"^block_[0-3]/=0.1"``, ``"^patch_embed=0"``; 0 freezes.
+
+    Returns:
+      A pytree of floats, 1 where no regex matches.
+
+    Raises:
+      UserError: a group that is not of this form, or matches nothing.
+    """
+    rules = []
+    for group in groups:
+        pattern, _, factor = group.rpartition("=")
+        try:
+            rules.append((re.compile(pattern), float(factor)))
+        except (re.error, ValueError):
+            raise UserError(
+                f"optimizer.groups: {group!r} is not 'regex=factor', such as 'head=10' or "
+                "'^block_0/=0'"
+            ) from None
+    all_names = leaf_names(params)
+    for (pattern, _), group in zip(rules, groups, strict=True):
+        if not any(pattern.search(name) for name in all_names):
+            raise UserError(
+                f"optimizer.groups: {group!r} matches no parameter: "
+                + nearest(pattern.pattern, all_names)
+            )
+    factor_of = lambda name: next((f for p, f in rules if p.search(name)), 1.0)
+    return jax.tree_util.tree_map_with_path(lambda path, _: factor_of(path_name(path)), params)
+
+
+def _clipping(settings: Mapping[str, Any]) -> list[optax.GradientTransformation]:
+    return [
+        make(settings[key])
+        for key, make in (
+            ("clip_value", optax.clip),
+            ("clip_norm", optax.clip_by_block_rms),
+            ("clip", optax.clip_by_global_norm),
+            ("clip_adaptive", optax.adaptive_grad_clip),
+        )
+        if settings[key]
+    ]
+
+
+def create(settings: Mapping[str, Any], schedule: Schedule) -> optax.GradientTransformation:
+    """The optimizer that `config.optimizer` describes.
+
+    Args:
+      settings: the keys of `config.optimizer` (see `jaxdl.config`).
+      schedule: learning rate by update (see `jaxdl.schedules.create`).
+
+    Returns:
+      An optax transformation of gradients.
+
+    Raises:
+      UserError: an unknown optimizer, a setting that it does not take, or a malformed group; the
+        groups are checked against the parameters when the transformation is initialised.
+    """
+    name = settings["name"]
+    factory = _factory(name)
+    takes = list(inspect.signature(factory).parameters)
+    chosen = {
+        key: settings[key]
+        for key in ("momentum", "nesterov", "b1", "b2", "eps", "decay", "centered")
+        if settings[key] is not None
+    }
+    chosen.update(_options(settings["options"]))
+    check_names(f"optimizer {name!r}", chosen, [t for t in takes if t != "learning_rate"])
+
+    mask = lambda params: decay_mask(params, settings["no_decay"])
+    parts = _clipping(settings)
+    if settings["l2"]:
+        parts.append(optax.add_decayed_weights(settings["l2"], mask))
+    decay = settings["weight_decay"]
+    native = "weight_decay" in takes
+    if native and "weight_decay" not in chosen:
+        chosen["weight_decay"] = decay
+        for key in ("mask", "weight_decay_mask"):
+            if key in takes:
+                chosen[key] = mask
+    parts.append(factory(schedule, **chosen))
+    if decay and not native:
+        parts.append(_decoupled_decay(decay, schedule, mask))
+    if not settings["groups"]:
+        return optax.chain(*parts)
+    return _grouped(parts, settings["groups"])
+
+
+def _options(options: Sequence[str]) -> dict[str, Any]:
+    """``("ns_steps=5", "beta=.9")`` as keyword arguments."""
+    import ast
+
+    result = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        try:
+            result[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            raise UserError(
+                f"optimizer.options: {option!r} is not 'name=number', such as 'ns_steps=5'"
+            ) from None
+    return result
+
+
+def _decoupled_decay(
+    decay: float, schedule: Schedule, mask: Callable
+) -> optax.GradientTransformation:
+    """Adds ``-rate · decay · parameter`` to updates that already carry their learning rate."""
+
+    def init(params):
+        return optax.ScaleByScheduleState(count=jnp.zeros([], jnp.int32))
+
+    def update(updates, state, params):
+        amount = schedule(state.count) * decay
+        decayed = jax.tree.map(
+            lambda u, p, m: u - (amount * p).astype(u.dtype) if m else u,
+            updates,
+            params,
+            mask(params),
+        )
+        return decayed, optax.ScaleByScheduleState(optax.safe_increment(state.count))
+
+    return optax.GradientTransformation(init, update)
+
+
+def _grouped(parts: list, groups: Sequence[str]) -> optax.GradientTransformation:
+    """The chain for what learns; what is frozen has no optimizer state and is not clipped with."""
+
+    def slow(updates, params):
+        return jax.tree.map(lambda u, f: u * f, updates, group_factors(params, groups))
+
+    def labels(params):
+        return jax.tree.map(
+            lambda f: "frozen" if f == 0 else "learns", group_factors(params, groups)
+        )
+
+    learns = optax.partition({"learns": optax.chain(*parts), "frozen": optax.set_to_zero()}, labels)
+    return optax.chain(learns, optax.stateless(slow))

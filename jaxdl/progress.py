@@ -1,0 +1,98 @@
+"""What a person sees while a run learns: a live line on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+import jax
+
+
+class Progress:
+    """Shows step, epoch, figures, examples a second and the time left.
+
+    Args:
+      steps: updates in the run.
+      start: the step that it goes on from.
+      steps_per_epoch: None where there are no epochs.
+      batch_size: examples an update.
+    """
+
+    def __init__(self, steps: int, start: int, steps_per_epoch: float | None, batch_size: int):
+        self._steps, self._start, self._batch_size = steps, start, batch_size
+        self._steps_per_epoch = steps_per_epoch
+        self._began: float | None = None
+        self._figures = ""
+        self._visible = jax.process_index() == 0
+        self._live = None
+        if self._visible and sys.stdout.isatty():
+            from rich import progress
+
+            self._live = progress.Progress(
+                progress.TextColumn("[bold]{task.description}"),
+                progress.BarColumn(bar_width=24),
+                progress.MofNCompleteColumn(),
+                progress.TextColumn("{task.fields[figures]}"),
+                progress.TimeRemainingColumn(),
+            )
+
+    def __enter__(self) -> "Progress":
+        if self._live is not None:
+            self._live.start()
+            self._task = self._live.add_task(
+                "train", total=self._steps, completed=self._start, figures="compiling"
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def compiled(self) -> None:
+        """The first update is about to run: speed counts from here."""
+        self._began = time.monotonic()
+
+    def step(self, step: int) -> None:
+        """So many updates were dispatched."""
+        if self._live is not None:
+            self._live.update(
+                self._task, completed=step, figures=f"{self._at(step)} {self._figures}"
+            )
+
+    def figures(self, step: int, split: str, figures: dict[str, Any]) -> None:
+        """New figures: remembered on a terminal's live line, printed elsewhere."""
+        short = " ".join(
+            f"{name} {value:.4g}"
+            for name, value in figures.items()
+            if isinstance(value, float) and not name.endswith("_norm")
+        )
+        if split == "eval":
+            self.say(f"step {step:>6} {self._at(step)} eval  {short}")
+        elif self._live is not None:
+            self._figures = short
+        else:
+            self.say(f"step {step:>6} {self._at(step)} {split:<5} {short}{self._speed(step)}")
+
+    def say(self, text: str) -> None:
+        """One line of plain text."""
+        if not self._visible:
+            return
+        if self._live is not None:
+            self._live.console.print(text, highlight=False, markup=False)
+        else:
+            print(text, flush=True)
+
+    def _at(self, step: int) -> str:
+        if self._steps_per_epoch is None:
+            return ""
+        return f"epoch {step / self._steps_per_epoch:6.1f}"
+
+    def _speed(self, step: int) -> str:
+        if self._began is None or step <= self._start:
+            return ""
+        seconds = time.monotonic() - self._began
+        rate = (step - self._start) / max(seconds, 1e-9)
+        left = (self._steps - step) / rate
+        return f"  {rate * self._batch_size:.0f} examples/s, {left:.0f} s left"

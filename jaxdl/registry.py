@@ -1,0 +1,75 @@
+"""Names to things: how models, tasks and data sets are found, and what a misspelt name is told."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from jaxdl.errors import UserError, nearest
+
+
+class Registry:
+    """A table of factories by name, filled by the modules of one package when it is first read.
+
+    Args:
+      kind: what the entries are, for error messages ("model").
+      package: the package whose modules register themselves when imported.
+    """
+
+    def __init__(self, kind: str, package: str):
+        self.kind, self.package = kind, package
+        self._entries: dict[str, Callable[..., Any]] = {}
+        self._loaded = False
+
+    def register(self, *names: str) -> Callable[[Callable], Callable]:
+        """Decorator: makes a factory available under ``names``. A later registration wins."""
+
+        def add(factory: Callable) -> Callable:
+            for name in names:
+                self._entries[name] = factory
+            return factory
+
+        return add
+
+    def _load(self) -> None:
+        # Adding a file to the package is all it takes to add an entry: no list to keep.
+        if not self._loaded:
+            self._loaded = True
+            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        self._load()
+        return sorted(self._entries)
+
+    def get(self, name: str) -> Callable[..., Any]:
+        """The factory called ``name``.
+
+        Raises:
+          UserError: there is none; the message names the nearest ones.
+        """
+        if name not in self._entries:
+            self._load()
+        return choose(self.kind, name, self._entries)
+
+
+def choose(kind: str, name: str, table: dict[str, Any]) -> Any:
+    """``table[name]``, or a UserError that names the nearest keys.
+
+    Args:
+      kind: what is chosen, as the message should call it ("schedule").
+      name: the key asked for.
+      table: what there is.
+    """
+    if name in table:
+        return table[name]
+    raise UserError(f"unknown {kind} {name!r}: {nearest(str(name), table)}")
+
+
+def check_names(what: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    """Raises UserError for the first of ``given`` that is not in ``allowed``."""
+    allowed = list(allowed)
+    for name in given:
+        if name not in allowed:
+            raise UserError(f"{what} has no {name!r}: {nearest(name, allowed)}")

@@ -1,0 +1,112 @@
+"""Learning rates over time: functions from the update's number to the rate."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdl.errors import UserError
+from jaxdl.registry import choose
+
+Schedule = Callable[[jax.Array | int], jax.Array]
+
+
+def _constant(peak, steps, s):
+    return optax.constant_schedule(peak)
+
+
+def _step(peak, steps, s):
+    """Times ``decay_factor`` at each boundary."""
+    return optax.piecewise_constant_schedule(
+        peak, dict.fromkeys(s["boundaries"], s["decay_factor"])
+    )
+
+
+def _cosine(peak, steps, s):
+    """Half a cosine from the peak to ``peak * end_factor`` (Loshchilov and Hutter, 2016)."""
+    return optax.cosine_decay_schedule(peak, steps, alpha=s["end_factor"])
+
+
+def _linear(peak, steps, s):
+    return optax.linear_schedule(peak, peak * s["end_factor"], steps)
+
+
+def _rsqrt(peak, steps, s):
+    """``peak √(w / (w + t))``: w = the warm-up's length, or 1/10 of the run without one."""
+    w = s["warmup"] or max(steps // 10, 1)
+    return lambda t: peak * jnp.sqrt(w / (w + t))
+
+
+def _one_cycle(peak, steps, s):
+    """Cosine up from peak/25, then cosine down to peak/25/10⁴ (Smith and Topin, 2017).
+
+    The constants and the last step's position are PyTorch's OneCycleLR's: the peak at 30% of the
+    run by default (``warmup`` says otherwise) and the lowest rate at the last update.
+    """
+    up = float(s["warmup"] or 0.3 * steps) - 1
+    first, last = peak / 25, peak / 25 / 1e4
+
+    def schedule(t):
+        cos = lambda a, b, part: b + (a - b) / 2 * (1 + jnp.cos(jnp.pi * part))
+        rise = cos(first, peak, t / jnp.maximum(up, 1e-9))
+        fall = cos(peak, last, jnp.clip((t - up) / jnp.maximum(steps - 1 - up, 1e-9), 0, 1))
+        return jnp.where(t <= up, rise, fall)
+
+    return schedule
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "constant": _constant,
+    "cosine": _cosine,
+    "linear": _linear,
+    "one_cycle": _one_cycle,
+    "rsqrt": _rsqrt,
+    "step": _step,
+}
+
+
+def create(
+    settings: Mapping[str, Any], *, steps: int, steps_per_epoch: float | None = None
+) -> Schedule:
+    """The schedule that `config.optimizer` describes.
+
+    Args:
+      settings: ``learning_rate`` (the peak), ``schedule`` (a name in SCHEDULES), ``warmup``
+        (length of a linear rise from 0 in front of the schedule), ``boundaries`` and
+        ``decay_factor`` (of "step"), ``end_factor`` (of "cosine" and "linear"), and
+        ``schedule_unit``: whether lengths count "epochs", "steps", or a "fraction" of the run.
+      steps: updates in the whole run, the warm-up included.
+      steps_per_epoch: needed for the unit "epochs".
+
+    Returns:
+      A function of the update's number (0 for the first), traced or not.
+
+    Raises:
+      UserError: an unknown name or unit, or lengths that do not fit into the run.
+    """
+    s = dict(settings)
+    make = choose("schedule", s["schedule"], SCHEDULES)
+    units = {"epochs": steps_per_epoch, "steps": 1.0, "fraction": float(steps)}
+    unit = choose("optimizer.schedule_unit", s["schedule_unit"], units)
+    lengths = [s["warmup"], *s["boundaries"]]
+    if unit is None:
+        if any(lengths):
+            raise UserError(
+                "optimizer.schedule_unit='epochs' needs data with epochs: use 'steps' or 'fraction'"
+            )
+        unit = 1.0
+    s["warmup"] = round(s["warmup"] * unit)
+    s["boundaries"] = [round(b * unit) for b in s["boundaries"]]
+    if not 0 <= s["warmup"] < max(steps, 1):
+        raise UserError(
+            f"optimizer.warmup is {s['warmup']} steps long, but the run has {steps}: make it shorter"
+        )
+    if s["schedule"] == "one_cycle" or not s["warmup"]:  # one_cycle has a rise of its own
+        return make(s["learning_rate"], steps, s)
+    rise = optax.linear_schedule(0.0, s["learning_rate"], s["warmup"])
+    if s["schedule"] == "step":  # boundaries count from the start of the run, as a user does
+        s["boundaries"] = [b - s["warmup"] for b in s["boundaries"]]
+    rest = make(s["learning_rate"], steps - s["warmup"], s)
+    return optax.join_schedules([rise, rest], [s["warmup"]])

@@ -1,0 +1,181 @@
+"""Images to classes."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdl import draw, keys, losses, models, optim, precision, schedules
+from jaxdl.data import augment, padded_batches
+from jaxdl.errors import UserError
+from jaxdl.metrics import Mean, Metrics
+from jaxdl.registry import choose
+from jaxdl.tasks import Run, Task, learner, register
+
+
+def _cross_entropy(logits, labels, label_smoothing):
+    return losses.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+
+def _one_vs_rest(loss):
+    """A loss over independent yes-or-no decisions, one a class, summed over the classes."""
+
+    def per_example(logits, labels, label_smoothing):
+        if labels.ndim == 1:
+            labels = jax.nn.one_hot(labels, logits.shape[-1])
+        targets = (1 - label_smoothing) * labels + label_smoothing / 2
+        return loss(logits, targets) * logits.shape[-1]
+
+    return per_example
+
+
+LOSSES = {
+    "cross_entropy": _cross_entropy,
+    "binary_cross_entropy": _one_vs_rest(losses.binary_cross_entropy),
+    "focal": _one_vs_rest(losses.focal),
+}
+
+
+@register("classification")
+def classification(
+    run: Run, label_smoothing: float = 0.0, loss: str = "cross_entropy", top_k: int = 0
+) -> Task:
+    """Supervised classification of ``image`` (batch, h, w, c) into ``label`` (batch,).
+
+    Args:
+      run: the run's config and data.
+      label_smoothing: share of the target that is spread over all classes, in [0, 1).
+      loss: "cross_entropy", or one decision a class by "binary_cross_entropy" or "focal".
+      top_k: adds the metric ``top_k_accuracy``; 0 leaves it out.
+
+    The metrics are ``loss`` (nats an example; the target's smoothing is left out at evaluation) and
+    ``accuracy``. Images are scaled to [0, 1], augmented, and standardised a channel by the
+    training part's statistics, all on the device.
+    """
+    config, data = run.config, run.data
+    loss_of = choose("loss", loss, LOSSES)
+    if not 0 <= label_smoothing < 1:
+        raise UserError(
+            f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
+        )
+    num_classes = len(data.class_names)
+    fields = {k: v for k, v in config.model.items() if k != "name"}
+    fields.setdefault("num_classes", num_classes)
+    if fields["num_classes"] < num_classes:
+        raise UserError(
+            f"config.model.num_classes={fields['num_classes']} but the data have {num_classes} "
+            "classes"
+        )
+    module = models.create(
+        config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
+    )
+    optimizer = optim.create(
+        config.optimizer,
+        schedules.create(config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch),
+    )
+    augmented = augment.create(config.augment, fields["num_classes"])
+    standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
+
+    def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
+        images, targets = augmented(
+            keys.named(key, "augment"), _unit_range(batch["image"]), batch["label"]
+        )
+        logits, new_state = module.apply(
+            {"params": params, **model_state},
+            standardise(images),
+            train=True,
+            rngs={"dropout": keys.named(key, "dropout")},
+            mutable=list(model_state),
+        )
+        per_example = loss_of(logits, targets, label_smoothing)
+        return learner.Loss(
+            Mean.of(per_example, batch.get("mask")),
+            {**model_state, **new_state},
+            _hits(logits, batch),
+        )
+
+    def _hits(logits: jax.Array, batch: Mapping) -> Metrics:
+        right = lambda k: jax.lax.top_k(logits, k)[1] == batch["label"][:, None]
+        hits = {"accuracy": Mean.of(logits.argmax(-1) == batch["label"], batch.get("mask"))}
+        if top_k:
+            hits[f"top_{top_k}_accuracy"] = Mean.of(right(top_k).any(-1), batch.get("mask"))
+        return hits
+
+    def predict(state: learner.Learner, images: jax.Array) -> jax.Array:
+        return module.apply(state.best_variables, standardise(_unit_range(images)), train=False)
+
+    def init(key: jax.Array, batch: Mapping) -> learner.Learner:
+        variables = module.init(key, _unit_range(batch["image"][:1]), train=False)
+        return learner.create(variables, optimizer, ema=config.ema)
+
+    def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
+        logits = predict(state, batch["image"])
+        per_example = loss_of(logits, batch["label"], 0.0)
+        return {"loss": Mean.of(per_example, batch.get("mask")), **_hits(logits, batch)}
+
+    def artifacts(state: learner.Learner, split: Any, key: jax.Array) -> dict[str, Any]:
+        logits = _predict_all(jax.jit(predict), state, split, config.eval.batch_size)
+        return _pictures(np.asarray(logits, np.float64), split, data.class_names)
+
+    return Task(
+        init=init,
+        train_step=learner.make_update(
+            loss_fn,
+            optimizer,
+            accumulate=config.accumulate,
+            ema=config.ema,
+            layer_norms=config.log.layers,
+        ),
+        eval_step=eval_step,
+        artifacts=artifacts,
+    )
+
+
+def _unit_range(images: jax.Array) -> jax.Array:
+    """uint8 or floats to float32 in [0, 1]."""
+    scale = 1 / 255 if images.dtype == jnp.uint8 else 1.0
+    return images.astype(jnp.float32) * scale
+
+
+def _standardise(images: jax.Array, mean: np.ndarray, std: np.ndarray) -> jax.Array:
+    return (images - mean) / std
+
+
+def _predict_all(predict: Any, state: Any, split: Any, batch_size: int) -> np.ndarray:
+    """Logits of every example of ``split``, (size, classes)."""
+    batches = padded_batches(split, min(batch_size, len(split)))
+    logits = [np.asarray(predict(state, load()["image"])) for load in batches]
+    return np.concatenate(logits)[: len(split)]
+
+
+def _pictures(logits: np.ndarray, split: Any, class_names: tuple[str, ...]) -> dict[str, Any]:
+    labels = split.labels
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    share = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    guess = logits.argmax(axis=1)
+    count = len(class_names)
+    confusion = np.zeros((count, count), np.int64)
+    np.add.at(confusion, (labels, np.minimum(guess, count - 1)), 1)
+    pictures: dict[str, Any] = {}
+    if count <= 50:
+        pictures["Confusion matrix"] = draw.confusion(confusion, class_names)
+    # Most wrong first: the smallest share given to the true class among the mistakes.
+    mistakes = np.flatnonzero(guess != labels)
+    worst = mistakes[np.argsort(share[mistakes, labels[mistakes]])][:24]
+    if worst.size:
+        captions = [
+            f"{class_names[labels[i]]} → {class_names[min(guess[i], count - 1)]}  {share[i, guess[i]]:.0%}"
+            for i in worst
+        ]
+        pictures["Most wrong"] = draw.image_grid(
+            split.take(worst)["image"],
+            captions,
+            f"{len(mistakes)} of {len(labels)} evaluation examples are wrong; true class → answer, "
+            "and the share given to it.",
+        )
+    else:
+        pictures["Most wrong"] = f"None of {len(labels)} evaluation examples is wrong."
+    return pictures

@@ -1,0 +1,178 @@
+"""One network, one loss, one optimizer: the update that every kind of learning is made of.
+
+Supervised tasks have one learner; adversarial ones two. The update accumulates microbatches exactly,
+follows the parameters with a moving average, and reports the norms of every layer.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdl.metrics import Mean, Metrics, add
+from jaxdl.optim import path_name
+
+
+class Learner(NamedTuple):
+    """All that a network's training has to keep.
+
+    Attributes:
+      params: float32.
+      model_state: the model's other collections (batch statistics), {} if it has none.
+      opt_state: of the optax chain.
+      average: moving averages of (params, model_state), or None.
+    """
+
+    params: Any
+    model_state: Any
+    opt_state: Any
+    average: Any = None
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """For ``module.apply`` in training."""
+        return {"params": self.params, **self.model_state}
+
+    @property
+    def best_variables(self) -> dict[str, Any]:
+        """For ``module.apply`` at evaluation: the averages where they are kept."""
+        if self.average is None:
+            return self.variables
+        params, model_state = self.average
+        return {"params": params, **model_state}
+
+
+class Loss(NamedTuple):
+    """What a loss function returns.
+
+    Attributes:
+      loss: Σ of the examples' losses and their weight; the mean is minimised.
+      model_state: the model's collections after this pass.
+      metrics: further (sum, weight) pairs.
+    """
+
+    loss: Mean
+    model_state: Any
+    metrics: Metrics
+
+
+LossFn = Callable[[Any, Any, Mapping[str, jax.Array], jax.Array], Loss]
+
+
+def create(
+    variables: Mapping[str, Any], optimizer: optax.GradientTransformation, *, ema: float = 0.0
+) -> Learner:
+    """A learner at its start.
+
+    Args:
+      variables: what ``module.init`` returned.
+      optimizer: an optax chain.
+      ema: decay of the moving average; 0 keeps none.
+    """
+    model_state = {name: v for name, v in variables.items() if name != "params"}
+    params = variables["params"]
+    average = jax.tree.map(jnp.copy, (params, model_state)) if ema else None
+    return Learner(params, model_state, optimizer.init(params), average)
+
+
+def make_update(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    *,
+    accumulate: int = 1,
+    ema: float = 0.0,
+    layer_norms: bool = False,
+) -> Callable[[Learner, Mapping[str, jax.Array], jax.Array], tuple[Learner, Metrics]]:
+    """The update: gradient, optimizer, moving average.
+
+    Args:
+      loss_fn: (params, model_state, batch, key) -> `Loss`; its weight must not depend on params.
+      optimizer: an optax chain; called once an update, so schedules count updates.
+      accumulate: microbatches that the batch is cut into; divides its size. The gradient is that
+        of Σ loss / Σ weight over all of them, not a mean of means.
+      ema: decay of the moving average; must be what `create` was given. The decay of early updates
+        is (1 + t) / (10 + t) where that is smaller, so that the start is soon forgotten.
+      layer_norms: adds ``layers/gradient_norm/…`` and ``layers/update_norm/…`` to the metrics.
+
+    Returns:
+      A function (learner, batch, key) -> (learner, metrics), whose metrics have ``loss``,
+      ``gradient_norm`` (before clipping) and ``update_norm`` beside those of the loss function.
+    """
+
+    def total(params, model_state, batch, key):
+        result = loss_fn(params, model_state, batch, key)
+        return result.loss.total, result
+
+    gradient = jax.grad(total, has_aux=True)
+
+    def summed(learner, batch, key):
+        """Gradient of the summed loss, its weight, model state and metrics over the batch."""
+        grads, result = gradient(learner.params, learner.model_state, batch, key)
+        return grads, result.model_state, {"loss": result.loss, **result.metrics}
+
+    def accumulated(learner, batch, key):
+        # Microbatch i takes every accumulate-th example: a batch that is split over devices stays
+        # where it is. The first pass gives the shapes that the others add to.
+        cut = lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1)
+        batches = jax.tree.map(cut, batch)
+        part = lambda i: jax.tree.map(lambda x: x[i], batches)
+        first = summed(learner, part(0), jax.random.fold_in(key, 0))
+
+        def body(carry, i):
+            grads, model_state, metrics = carry
+            more, model_state, more_metrics = summed(
+                learner._replace(model_state=model_state), part(i), jax.random.fold_in(key, i)
+            )
+            return (jax.tree.map(jnp.add, grads, more), model_state, add(metrics, more_metrics)), ()
+
+        return jax.lax.scan(body, first, jnp.arange(1, accumulate))[0]
+
+    def update(learner: Learner, batch, key) -> tuple[Learner, Metrics]:
+        run = accumulated if accumulate > 1 else summed
+        grads, model_state, metrics = run(learner, batch, key)
+        grads = jax.tree.map(lambda g: g / metrics["loss"].weight, grads)
+        updates, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
+        params = optax.apply_updates(learner.params, updates)
+        average = learner.average
+        if ema:
+            decay = _decay_at(ema, opt_state)
+            average = jax.tree.map(
+                lambda old, new: (decay * old + (1 - decay) * new).astype(old.dtype),
+                average,
+                (params, model_state),
+            )
+        metrics = {
+            **metrics,
+            "gradient_norm": Mean.once(optax.global_norm(grads)),
+            "update_norm": Mean.once(optax.global_norm(updates)),
+        }
+        if layer_norms:
+            for name, tree in (("gradient_norm", grads), ("update_norm", updates)):
+                for layer, norm in norms_by_layer(tree).items():
+                    metrics[f"layers/{name}/{layer}"] = Mean.once(norm)
+        return Learner(params, model_state, opt_state, average), metrics
+
+    return update
+
+
+def _decay_at(ema: float, opt_state: Any) -> jax.Array | float:
+    counts = optax.tree.get_all_with_path(opt_state, "count")
+    if not counts:
+        return ema
+    t = counts[0][1].astype(jnp.float32)
+    return jnp.minimum(ema, (1 + t) / (10 + t))
+
+
+def norms_by_layer(tree: Any) -> dict[str, jax.Array]:
+    """Euclidean norm of each layer's leaves together, a layer being a leaf's parent in the tree.
+
+    Returns:
+      {"block_0/attention/query": norm, …} in the tree's order; a leaf at the top is its own layer.
+    """
+    squares: dict[str, list[jax.Array]] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        layer = path_name(path[:-1] or path)
+        squares.setdefault(layer, []).append(jnp.sum(jnp.square(leaf.astype(jnp.float32))))
+    return {layer: jnp.sqrt(sum(parts)) for layer, parts in squares.items()}

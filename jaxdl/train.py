@@ -1,0 +1,383 @@
+"""The loop: the only code that knows time. It runs any `jaxdl.tasks.Task`.
+
+Steps, evaluation, checkpoints, logs, stopping. What is learned, and how, is the task's.
+"""
+
+import collections
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, NoReturn
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+
+from jaxdl import diagnose, keys, metrics, parallel, precision, tasks
+from jaxdl.checkpoint import Checkpoints
+from jaxdl.errors import NonFiniteError
+from jaxdl.evaluate import Evaluator
+from jaxdl.experiment import Experiment
+from jaxdl.logs import MetricWriter
+from jaxdl.progress import Progress
+from jaxdl.registry import choose
+
+
+class Carry(NamedTuple):
+    """What goes from one call of the compiled step to the next, all of it on the devices.
+
+    Attributes:
+      state: the task's.
+      step: updates done, int32.
+      window: metrics summed since the last log line.
+      finite: False once a step had a non-finite metric; no later step changes anything.
+    """
+
+    state: Any
+    step: jax.Array
+    window: metrics.Metrics
+    finite: jax.Array
+
+
+class Status(NamedTuple):
+    """What the host looks at, one call late."""
+
+    step: jax.Array
+    finite: jax.Array
+
+
+class Watch(NamedTuple):
+    """What evaluation has shown so far; kept with each checkpoint.
+
+    Attributes:
+      best: {"step": …, name: figure …} of the best evaluation, or {}.
+      last: the same of the newest.
+      stalled: evaluations without improvement of early_stopping.metric.
+      record: the best value of that metric.
+    """
+
+    best: dict[str, Any]
+    last: dict[str, Any]
+    stalled: int
+    record: float | None
+
+
+def make_advance(task: tasks.Task, steps_per_call: int) -> Callable[..., tuple[Carry, Status]]:
+    """The compiled heart: up to ``steps_per_call`` updates in one dispatch.
+
+    Returns:
+      A function (carry, root key, batches, count) -> (carry, status). With steps_per_call 1,
+      ``batches`` is one batch; otherwise its arrays have a leading axis of steps_per_call, of
+      which ``count``, a traced integer, are used: any count runs the same program, so that where a
+      run is interrupted leaves no trace in its numbers.
+    """
+
+    def one(carry: Carry, root: jax.Array, batch: tasks.Batch) -> Carry:
+        state, found = task.train_step(carry.state, batch, keys.at_step(root, carry.step))
+        finite = carry.finite
+        for leaf in jax.tree.leaves(found):
+            finite &= jnp.isfinite(leaf).all()
+        keep = lambda new, old: jnp.where(finite, new, old)
+        return Carry(
+            jax.tree.map(keep, state, carry.state),
+            carry.step + finite.astype(carry.step.dtype),
+            jax.tree.map(keep, metrics.add(carry.window, found), carry.window),
+            finite,
+        )
+
+    def several(carry: Carry, root: jax.Array, batches: tasks.Batch, count: jax.Array) -> Carry:
+        def body(loop: tuple[jax.Array, Carry]) -> tuple[jax.Array, Carry]:
+            i, carry = loop
+            return i + 1, one(carry, root, jax.tree.map(lambda x: x[i], batches))
+
+        goes_on = lambda loop: (loop[0] < count) & loop[1].finite
+        return jax.lax.while_loop(goes_on, body, (jnp.int32(0), carry))[1]
+
+    def advance(carry, root, batches, count):
+        if steps_per_call == 1:
+            carry = one(carry, root, batches)
+        else:
+            carry = several(carry, root, batches, count)
+        return carry, Status(carry.step, carry.finite)
+
+    return advance
+
+
+def _calls(start: int, steps: int, per_call: int, events: list[int]) -> Iterator[tuple[int, int]]:
+    """(first step, count) of each dispatch: none crosses a multiple of any of ``events``."""
+    step = start
+    while step < steps:
+        until = min([steps, step + per_call, *((step // e + 1) * e for e in events)])
+        yield step, until - step
+        step = until
+
+
+def _prefetched(
+    load: Callable[[int, int], Any], calls: Iterator[tuple[int, int]], ahead: int = 2
+) -> Iterator[tuple[int, int, Any]]:
+    """(step, count, batches), made on a thread while the devices work."""
+    with ThreadPoolExecutor(1) as thread:
+        queue: collections.deque = collections.deque()
+        for step, count in calls:
+            queue.append((step, count, thread.submit(load, step, count)))
+            if len(queue) > ahead:
+                step, count, future = queue.popleft()
+                yield step, count, future.result()
+        while queue:
+            step, count, future = queue.popleft()
+            yield step, count, future.result()
+
+
+class Outcome(NamedTuple):
+    """What a run came to.
+
+    Attributes:
+      summary: final and best figures, steps, speed, seconds; all of it JSON.
+      state: the task's state after the last step.
+    """
+
+    summary: dict[str, Any]
+    state: tasks.State
+
+
+def train(experiment: Experiment, workdir: epath.Path) -> Outcome:
+    """Runs an experiment to its end, from the newest checkpoint of ``workdir`` if it has one.
+
+    Args:
+      experiment: from `jaxdl.experiment.create`.
+      workdir: where config.json is; gets metrics.jsonl and checkpoints/.
+
+    Raises:
+      NonFiniteError: a step's metrics were not finite; that update was not applied.
+    """
+    with Checkpoints(workdir, experiment.config) as checkpoints:
+        return _Run(experiment, workdir, checkpoints).to_the_end()
+
+
+class _Run:
+    """One life of a run: from its beginning, or a checkpoint, to the end."""
+
+    def __init__(self, experiment: Experiment, workdir: epath.Path, checkpoints: Checkpoints):
+        config = experiment.config
+        self.experiment, self.config, self.checkpoints = experiment, config, checkpoints
+        self.steps = experiment.run.steps
+        self.eval_every = config.eval.every or max(1, -(-self.steps // 20))
+        self.log_every = config.log.every or max(1, self.steps // 100)
+        self.save_every = config.checkpoint.every or self.eval_every
+        self.carry, self.watch = self._begin()
+        self.start = self.step = int(self.carry.step)
+        self.evaluator = Evaluator(experiment)
+        self.writer = MetricWriter(workdir, self.start)
+        self.progress = Progress(
+            self.steps, self.start, experiment.run.steps_per_epoch, config.batch_size
+        )
+        # What was dispatched and not yet looked at: statuses of calls, and at most one window of
+        # metrics that waits to be logged.
+        self.in_flight: collections.deque[Status] = collections.deque()
+        self.unlogged: tuple[int, metrics.Metrics] | None = None
+        self.compile_seconds = self.train_seconds = 0.0
+
+    # The beginning
+
+    def _no_metrics(self) -> metrics.Metrics:
+        """A window that nothing was added to, in buffers of its own."""
+        experiment = self.experiment
+        _, shapes = jax.eval_shape(
+            experiment.task.train_step,
+            experiment.abstract_state,
+            experiment.batch(0),
+            experiment.key,
+        )
+        return jax.device_put(metrics.zeros(shapes), experiment.layout.replicated)
+
+    def _begin(self) -> tuple[Carry, Watch]:
+        experiment, newest = self.experiment, self.checkpoints.latest_step()
+        window = self._no_metrics()
+        if newest is None:
+            state, watch = experiment.init_state(), Watch({}, {}, 0, None)
+        else:
+            wanted = {"state": experiment.abstract_state, "window": jax.tree.map(_abstract, window)}
+            restored = self.checkpoints.restore(newest, wanted)
+            state, window = restored.tree["state"], restored.tree["window"]
+            watch = Watch(**restored.meta["watch"])
+        put = lambda x: jax.device_put(x, experiment.layout.replicated)
+        return Carry(state, put(np.int32(newest or 0)), window, put(np.bool_(True))), watch
+
+    def _compile(self) -> Callable[..., tuple[Carry, Status]]:
+        began = time.perf_counter()
+        advance = make_advance(self.experiment.task, self.config.steps_per_call)
+        replicated = self.experiment.layout.replicated
+        shardings = (jax.tree.map(lambda x: x.sharding, self.carry), Status(replicated, replicated))
+        lowered = jax.jit(advance, donate_argnums=0, out_shardings=shardings).lower(
+            self.carry, self.experiment.key, self._load(0, 1), np.int32(1)
+        )
+        compiled = lowered.compile()
+        self.compile_seconds = time.perf_counter() - began
+        return compiled
+
+    def _load(self, step: int, count: int) -> Any:
+        """The batches of one call on the devices; the unused end of a short call repeats one."""
+        per_call, layout = self.config.steps_per_call, self.experiment.layout
+        if per_call == 1:
+            return jax.device_put(self.experiment.batch(step), layout.batch())
+        host = [self.experiment.batch(step + min(i, count - 1)) for i in range(per_call)]
+        stacked = jax.tree.map(lambda *parts: np.stack(parts), *host)
+        return jax.device_put(stacked, layout.batch(leading=1))
+
+    # The way
+
+    def to_the_end(self) -> Outcome:
+        """Trains what is left to train."""
+        with self.progress:
+            if self.start == self.steps or self._out_of_patience():
+                self.progress.say(f"the run in this workdir ended at step {self.start}")
+            else:
+                self._go_on()
+        self.checkpoints.wait()
+        self.writer.flush()
+        return Outcome(self._summary(), self.carry.state)
+
+    def _go_on(self) -> None:
+        if self.start:
+            self.progress.say(f"resumed at step {self.start}")
+        advance = self._compile()
+        began = time.perf_counter()
+        self.progress.compiled()
+        events = [self.eval_every, self.log_every, self.save_every]
+        calls = _calls(self.start, self.steps, self.config.steps_per_call, events)
+        with contextlib.closing(_prefetched(self._load, calls)) as stream:
+            for first, count, batches in stream:
+                self.carry, status = advance(
+                    self.carry, self.experiment.key, batches, np.int32(count)
+                )
+                self.in_flight.append(status)
+                # What the call before did is read while this one runs.
+                self._catch_up(parallel.STEPS_IN_FLIGHT - 1)
+                self.step = first + count
+                self.progress.step(self.step)
+                if self._due(self.log_every):
+                    self.unlogged = (self.step, self.carry.window)
+                    self.carry = self.carry._replace(window=self._no_metrics())
+                if self._due(self.eval_every) or self._due(self.save_every):
+                    self._take_stock()
+                if self._out_of_patience():
+                    break
+        self.train_seconds = time.perf_counter() - began
+
+    def _due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.steps
+
+    def _catch_up(self, still_running: int) -> None:
+        """Reads the oldest calls' statuses until ``still_running`` are left, and logs."""
+        while len(self.in_flight) > still_running:
+            status = self.in_flight.popleft()
+            if not bool(status.finite):
+                self._stop_at_non_finite(int(status.step))
+        if self.unlogged is not None:
+            (step, window), self.unlogged = self.unlogged, None
+            self._log(step, metrics.divide(jax.device_get(window)))
+
+    def _log(self, step: int, figures: dict[str, Any]) -> None:
+        """``loss`` goes to the split "train"; ``layers/a/b`` to the split "layers", as {a: {b: …}}."""
+        splits: dict[str, dict[str, Any]] = {"train": {}}
+        for name, value in figures.items():
+            if "/" in name:
+                split, group, part = name.split("/", 2)
+                splits.setdefault(split, {}).setdefault(group, {})[part] = value
+            else:
+                splits["train"][name] = value
+        for split, found in splits.items():
+            self.writer.write(step, split, found)
+        self.progress.figures(step, "train", splits["train"])
+
+    def _take_stock(self) -> None:
+        """Evaluates and saves, as the step asks for."""
+        self._catch_up(0)
+        improved = False
+        evaluated = self._due(self.eval_every)
+        if evaluated:
+            improved = self._evaluate()
+        if improved or self._due(self.save_every) or self._out_of_patience():
+            self._save(ranked=evaluated)
+
+    def _evaluate(self) -> bool:
+        """Scores the state; returns whether it is the best so far."""
+        figures = self.evaluator(self.carry.state)
+        self.writer.write(self.step, "eval", figures)
+        self.writer.flush()
+        self.progress.figures(self.step, "eval", figures)
+        best, stopping = self.config.eval.best, self.config.early_stopping.metric
+        for key, metric in (("eval.best", best), ("early_stopping.metric", stopping)):
+            if metric:
+                choose(f"config.{key}", metric, figures)
+        last = {"step": self.step, **figures}
+        improved = metrics.is_better(best, figures[best], self.watch.best.get(best))
+        progressed = bool(stopping) and metrics.is_better(
+            stopping, figures[stopping], self.watch.record
+        )
+        self.watch = Watch(
+            best=last if improved else self.watch.best,
+            last=last,
+            stalled=0 if progressed else self.watch.stalled + 1,
+            record=figures[stopping] if progressed else self.watch.record,
+        )
+        return improved
+
+    def _out_of_patience(self) -> bool:
+        stopping = self.config.early_stopping
+        return bool(stopping.metric) and self.watch.stalled >= stopping.patience
+
+    def _save(self, ranked: bool) -> None:
+        best = self.config.eval.best
+        self.checkpoints.save(
+            self.step,
+            {"state": self.carry.state, "window": self.carry.window},
+            {"watch": self.watch._asdict()},
+            rank=metrics.rank(best, self.watch.last[best]) if ranked else None,
+        )
+
+    # The end
+
+    def _stop_at_non_finite(self, step: int) -> NoReturn:
+        """Repeats the step that failed, one operation at a time, and says where it went wrong."""
+        self.checkpoints.wait()
+        self.writer.flush()
+        key = keys.at_step(self.experiment.key, step)
+        where = diagnose.first_non_finite(
+            self.experiment.task.train_step,
+            {"state": self.carry.state, "batch": self.experiment.batch(step), "key": key},
+        )
+        kept = self.checkpoints.latest_step()
+        raise NonFiniteError(
+            f"step {step} gave a non-finite number, first in "
+            f"{where or 'a metric (not when run one operation at a time)'}; the update was not "
+            f"applied; "
+            + (f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet")
+            + "; a lower optimizer.learning_rate or optimizer.clip=1 may help"
+        )
+
+    def _summary(self) -> dict[str, Any]:
+        done = self.step - self.start
+        rate = done * self.config.batch_size / self.train_seconds if done else None
+        parameters = self.experiment.task.parameters(self.carry.state)
+        return {
+            "final": self.watch.last,
+            "best": self.watch.best,
+            "steps": self.step,
+            "epochs": self.step / per if (per := self.experiment.run.steps_per_epoch) else None,
+            "stopped_early": self.step < self.steps,
+            "parameters": sum(x.size for x in jax.tree.leaves(parameters)),
+            "examples_per_second": rate,
+            "train_seconds": self.train_seconds,
+            "compile_seconds": self.compile_seconds,
+            "devices": self.experiment.layout.mesh.size,
+            "platform": jax.default_backend(),
+            "precision": str(precision.compute_dtype(self.config.precision).__name__),
+            "jax": jax.__version__,
+        }
+
+
+def _abstract(x: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)
