@@ -138,17 +138,17 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
       UserError: no checkpoint there.
     """
     folder = epath.Path(workdir).resolve() / "checkpoints"
-    if not folder.is_dir():
-        raise UserError(f"{workdir} holds no checkpoints")
+    steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
+    if not steps:
+        raise UserError(f"{workdir} holds no checkpoint")
+    step = max(steps) if step is None else step
+    if step not in steps:
+        raise UserError(f"{workdir} has no checkpoint {step}: it has {sorted(steps)}")
     logging.getLogger("absl").setLevel(logging.ERROR)
-    with ocp.CheckpointManager(folder, item_names=("state", "meta")) as manager:
-        step = manager.latest_step() if step is None else step
-        if step not in manager.all_steps():
-            raise UserError(f"{workdir} has no checkpoint {step}: it has {manager.all_steps()}")
-        here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        shapes = manager.item_metadata(step)["state"].tree
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with ocp.StandardCheckpointer() as reader:
+        saved = reader.metadata(folder / str(step) / "state").item_metadata.tree
         abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), saved
         )
-        state = ocp.args.StandardRestore(abstract)
-        return manager.restore(step, args=ocp.args.Composite(state=state))["state"]
+        return reader.restore(folder / str(step) / "state", abstract)

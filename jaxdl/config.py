@@ -8,8 +8,8 @@ An experiment file starts from `default()` and changes what it needs:
         config.epochs = 100.0
         return config
 
-The groups `data`, `model` and `task` name a plug and its settings; the keys that a plug takes beyond
-those below are its own (a model's fields, say) and are checked against it.
+The groups `data`, `model` and `task` name a plug and its settings; the keys that a plug takes
+beyond those below are its own (a model's fields, say) and are checked against it.
 """
 
 import math
@@ -60,7 +60,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
     "batch_size": _at_least(1, 64, "examples an update, over all devices and microbatches"),
     "epochs": _positive(float, "length of the run in passes over the training data, or else"),
     "steps": _at_least(1, int, "its length in updates"),
-    "steps_per_call": _at_least(1, 1, "updates fused into one dispatch; same results for any value"),
+    "steps_per_call": _at_least(1, 1, "updates fused into one dispatch; changes no result"),
     "accumulate": _at_least(1, 1, "microbatches an update; divides batch_size"),
     "ema": _share(0.0, "decay of the parameters' moving average, which evaluation then uses"),
     "precision": _one_of(
@@ -86,7 +86,10 @@ KEYS: dict[str, Key | dict[str, Key]] = {
     "augment": {
         "shift": _at_least(0, 0, "pixels that images move, either way"),
         "crop": Key(
-            1.0, "least share of the area in a random resized crop", lambda v: 0 < v <= 1, "in (0, 1]"
+            1.0,
+            "least share of the area that a random resized crop keeps",
+            lambda v: 0 < v <= 1,
+            "above 0 and at most 1",
         ),
         "flip": Key(False, "mirror half of the images"),
         "rotate": _at_least(0, 0.0, "largest rotation, degrees"),
@@ -106,7 +109,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "name": Key("adamw", "sgd, rmsprop, adam, adamw, or any other of optax"),
         "learning_rate": _positive(1e-3, "the schedule's peak"),
         "schedule": Key("cosine", "constant, step, cosine, linear, one_cycle, rsqrt"),
-        "schedule_unit": Key("epochs", "of warmup and boundaries: epochs, steps, or fraction of the run"),
+        "schedule_unit": Key("epochs", "of warmup and boundaries: epochs, steps, fraction"),
         "warmup": _at_least(0, 0.0, "length of the linear rise in front of the schedule"),
         "boundaries": Key((), "where the step schedule falls"),
         "decay_factor": _positive(0.1, "what it falls by"),
@@ -119,7 +122,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "clip": _at_least(0, 0.0, "largest norm of the whole gradient; 0 is off"),
         "clip_norm": _at_least(0, 0.0, "largest norm of each parameter's gradient; 0 is off"),
         "clip_value": _at_least(0, 0.0, "largest gradient of each weight; 0 is off"),
-        "clip_adaptive": _at_least(0, 0.0, "largest gradient norm over weight norm, a unit; 0 is off"),
+        "clip_adaptive": _at_least(0, 0.0, "largest gradient norm over weight norm; 0 is off"),
         "momentum": Key(float, "of sgd and rmsprop"),
         "nesterov": Key(bool, "look ahead, in sgd, rmsprop, adam and adamw"),
         "b1": Key(float, "memory of the mean in adam's kind"),
@@ -128,12 +131,15 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "decay": Key(float, "memory of rmsprop"),
         "centered": Key(bool, "rmsprop by variance instead of second moment"),
         "options": Key((), "the optimizer's further arguments: ('ns_steps=5',)"),
-        "groups": Key((), "learning-rate factors by name: ('head=10', '^patch_embed=0'); 0 freezes"),
+        "groups": Key((), "learning-rate factors: ('head=10', '^patch_embed=0'); 0 freezes"),
     },
     "parallel": {
         "strategy": _one_of(("jit",), "how the step meets the devices"),
         "data": Key(
-            -1, "devices that the batch is split over; -1 is all", lambda v: v == -1 or v > 0, "-1 or above 0"
+            -1,
+            "devices that the batch is split over; -1 is all",
+            lambda v: v == -1 or v > 0,
+            "-1 or above 0",
         ),
     },
     "eval": {

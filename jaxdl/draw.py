@@ -1,4 +1,4 @@
-"""Pictures for reports, by matplotlib: imported when the first is drawn, never shown on a screen."""
+"""Pictures for reports, by matplotlib: imported at the first one, never shown on a screen."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence

@@ -47,7 +47,7 @@ class Evaluator:
 
 
 def evaluate(experiment: Experiment, workdir: epath.Path) -> dict[str, Any]:
-    """`--mode=evaluate`: figures of the best checkpoint of ``workdir``, of the newest if none is best.
+    """`--mode=evaluate`: figures of ``workdir``'s best checkpoint (newest, if none is).
 
     Returns:
       {"step": of the checkpoint, name: figure …}; also a line of the split "evaluate" in

@@ -1,4 +1,4 @@
-"""A config made real: its data, task, devices and streams, before anything is written or learned."""
+"""A config made real: data, task, devices and streams, before anything is written or learned."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from jaxdl import config as settings
 from jaxdl import data as data_sets
 from jaxdl import keys, models, optim, parallel, schedules, tasks
 from jaxdl.errors import UserError
-from jaxdl.registry import check_names
+from jaxdl.registry import check_names, choose
 
 
 class Experiment(NamedTuple):
@@ -49,16 +49,28 @@ class Experiment(NamedTuple):
         return init(keys.named(self.key, "init"), self.batch(0))
 
 
-def create(config: ConfigDict) -> Experiment:
-    """Builds the experiment that ``config`` describes.
+def check(config: ConfigDict) -> None:
+    """Checks what can be checked without data and devices: the quickest way to an answer.
 
-    Names and values are checked, and data loaded, before any device is touched.
+    Raises:
+      UserError: a key, value or name that cannot be.
+    """
+    settings.validate(config)
+    optim.create(config.optimizer, lambda step: 0.0)
+    fields = {k for k in config.model if k != "name"}
+    if not config.model.name:
+        raise UserError(f"config.model.name is not set: one of {', '.join(models.names())}")
+    check_names(f"model {config.model.name!r}", fields, models.settings(config.model.name))
+    schedules.check(config.optimizer)
+
+
+def create(config: ConfigDict) -> Experiment:
+    """Builds the experiment that ``config`` describes; data are loaded before devices are touched.
 
     Raises:
       UserError: anything in the config, the data or the devices that cannot be.
     """
-    settings.validate(config)
-    _check_names(config)
+    check(config)
     data = data_sets.load(config.data)
     if config.batch_size > len(data.train):
         raise UserError(
@@ -81,16 +93,8 @@ def create(config: ConfigDict) -> Experiment:
         data_sets.training_batches(data.train, config.batch_size, config.seed),
     )
     _check_model(experiment)
+    _check_metrics(experiment)
     return experiment
-
-
-def _check_names(config: ConfigDict) -> None:
-    """The names that need no data to be checked, the quickest way to an answer."""
-    optim.create(config.optimizer, lambda step: 0.0)
-    fields = {k for k in config.model if k != "name"}
-    if not config.model.name:
-        raise UserError(f"config.model.name is not set: one of {', '.join(models.names())}")
-    check_names(f"model {config.model.name!r}", fields, models.settings(config.model.name))
 
 
 def _check_model(experiment: Experiment) -> None:
@@ -103,3 +107,16 @@ def _check_model(experiment: Experiment) -> None:
             f"model {experiment.config.model.name!r} cannot be built with config.model="
             f"{dict(experiment.config.model)} on this data: {reason}"
         ) from error
+
+
+def _check_metrics(experiment: Experiment) -> None:
+    """The metrics that the config names must be among those that evaluation gives."""
+    config, task = experiment.config, experiment.task
+    if task.score is not tasks.Task._field_defaults["score"]:
+        return  # its names are known when it has run
+    found = jax.eval_shape(
+        task.eval_step, experiment.abstract_state, experiment.batch(0), experiment.key
+    )
+    choose("metric in config.eval.best", config.eval.best, found)
+    if config.early_stopping.metric:
+        choose("metric in config.early_stopping.metric", config.early_stopping.metric, found)

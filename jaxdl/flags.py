@@ -149,7 +149,6 @@ def _overridden(config: ConfigDict, overrides: dict[str, str]) -> ConfigDict:
     Not by ml_collections.config_flags: it reads sys.argv behind the caller's back, takes no tuple
     in one flag and tells of a misspelt key with a traceback.
     """
-    config = config.copy_and_resolve_references()
     for dotted, text in overrides.items():
         *groups, last = dotted.split(".")
         node = config

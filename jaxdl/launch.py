@@ -69,6 +69,7 @@ def run(options) -> int:
     folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
     if options.mode != "train" and not options.workdir:
         raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
+    experiment.check(options.config)
     workdir.check(folder, options.config, options.accept_changes)
     host.use_compilation_cache()
     made = experiment.create(options.config)

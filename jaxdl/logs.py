@@ -48,7 +48,7 @@ class MetricWriter:
             self._events = _tensorboard(workdir, resumed_at)
 
     def write(self, step: int, split: str, figures: dict[str, Any]) -> None:
-        """One line: the step, the split ("train", "eval", …), and {name: number} or groups of them."""
+        """One line: step, split ("train", "eval" …), and {name: number} or groups of such."""
         if not self._active:
             return
         line = json.dumps(_finite({"step": step, "split": split, **figures}))

@@ -43,7 +43,7 @@ _NOT_OPTIMIZERS = re.compile(r"^(scale_by|inject|schedule_free_|lookahead|lbfgs|
 
 
 def names() -> list[str]:
-    """All optimizers by name: optax's and optax.contrib's that need a learning rate and gradients only."""
+    """All optimizers by name: those of optax and optax.contrib that need gradients only."""
     found = set(_OURS)
     for module in (optax, optax.contrib):
         for name, item in vars(module).items():
@@ -187,7 +187,7 @@ def _options(options: Sequence[str]) -> dict[str, Any]:
 
     result = {}
     for option in options:
-        key, equals, value = option.partition("=")
+        key, _, value = option.partition("=")
         try:
             result[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

@@ -7,6 +7,9 @@ from typing import Any
 
 import jax
 
+# Without a terminal, training lines come no faster than this; metrics.jsonl has them all.
+SECONDS_A_LINE = 2.0
+
 
 class Progress:
     """Shows step, epoch, figures, examples a second and the time left.
@@ -23,6 +26,7 @@ class Progress:
         self._steps_per_epoch = steps_per_epoch
         self._began: float | None = None
         self._figures = ""
+        self._last_line = -SECONDS_A_LINE
         self._visible = jax.process_index() == 0
         self._live = None
         if self._visible and sys.stdout.isatty():
@@ -66,13 +70,14 @@ class Progress:
         short = " ".join(
             f"{name} {value:.4g}"
             for name, value in figures.items()
-            if isinstance(value, float) and not name.endswith("_norm")
+            if isinstance(value, float) and not name.endswith(("_norm", "_rate"))
         )
         if split == "eval":
             self.say(f"step {step:>6} {self._at(step)} eval  {short}")
         elif self._live is not None:
             self._figures = short
-        else:
+        elif time.monotonic() - self._last_line >= SECONDS_A_LINE:
+            self._last_line = time.monotonic()
             self.say(f"step {step:>6} {self._at(step)} {split:<5} {short}{self._speed(step)}")
 
     def say(self, text: str) -> None:

@@ -6,29 +6,33 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from etils import epath
 
 from jaxdl import draw, logs
-from jaxdl.optim import path_name
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:1080px;margin:2rem auto;padding:0 1rem}
+body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:1080px;margin:2rem auto;
+padding:0 1rem}
 h1{margin:0 0 .2rem;font-size:1.7rem} h2{margin:2.4rem 0 .6rem;font-size:1.2rem}
-.sub{color:#64707d;margin:0 0 1.2rem} code{background:#f1f4f7;padding:.1em .3em;border-radius:3px}
+.sub{color:#64707d;margin:0 0 1.2rem} pre{background:#f1f4f7;padding:.6em 1em;border-radius:6px}
 .cards{display:flex;flex-wrap:wrap;gap:.8rem} .card{border:1px solid #d9dee4;border-radius:8px;
-padding:.6rem 1rem;min-width:7rem} .card b{display:block;font-size:1.35rem} .card span{color:#64707d}
+padding:.6rem 1rem;min-width:6rem} .card b{display:block;font-size:1.35rem}
+.card span{color:#64707d}
 .row{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start} figure{margin:0;max-width:100%}
 figure img{max-width:100%;height:auto} figcaption{color:#64707d;font-size:.87rem}
-table{border-collapse:collapse;font-size:.87rem} td,th{padding:.15rem .8rem .15rem 0;text-align:left;
-border-bottom:1px solid #eef1f4} td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;font-size:.87rem} td,th{padding:.15rem .8rem .15rem 0;
+text-align:left;border-bottom:1px solid #eef1f4}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 details{margin:.4rem 0} summary{cursor:pointer;font-weight:600}
 """
 
 
 def write(
-    workdir: epath.Path, title: str, artifacts: Mapping[str, draw.Picture | str], parameters: Any
+    workdir: epath.Path,
+    title: str,
+    artifacts: Mapping[str, draw.Picture | str],
+    parameters: Mapping[str, Any],
 ) -> epath.Path:
     """Writes ``workdir/report.html`` from the run's own files.
 
@@ -36,7 +40,7 @@ def write(
       workdir: has config.json, metrics.jsonl and summary.json.
       title: of the page.
       artifacts: the task's pictures and texts, by heading.
-      parameters: pytree of arrays, for the table.
+      parameters: {name: array}, for the table; its order is that of the layers everywhere.
 
     Returns:
       The page's path.
@@ -50,7 +54,7 @@ def write(
         _cards(summary),
         _section("Curves", *[_image(p) for p in _curves(lines)]),
         *[_section(name, _show(item)) for name, item in artifacts.items()],
-        _gradient_flow([line for line in lines if line["split"] == "layers"]),
+        _gradient_flow([line for line in lines if line["split"] == "layers"], list(parameters)),
         _section("Parameters", _parameter_table(parameters)),
         _section("Settings", _table(("key", "value"), [(k, repr(v)) for k, v in config.items()])),
     ]
@@ -66,7 +70,8 @@ def write(
 def _subtitle(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return (
         f"{config['model.name']} on {config['data.name']}, seed {config['seed']} · "
-        f"{summary['platform']} × {summary['devices']}, {summary['precision']}, jax {summary['jax']}"
+        f"{summary['platform']} × {summary['devices']}, {summary['precision']}, "
+        f"jax {summary['jax']}"
     )
 
 
@@ -138,14 +143,14 @@ def _positive(lines_of: Mapping[str, tuple[list, list]]) -> bool:
     return all(min(y, default=1) > 0 for _, y in lines_of.values())
 
 
-def _gradient_flow(lines: Sequence[Mapping[str, Any]]) -> str:
-    """Norms of every layer over time: one that fades downwards vanishes, one that glows explodes."""
+def _gradient_flow(lines: Sequence[Mapping[str, Any]], parameters: Sequence[str]) -> str:
+    """Norms of every layer over time: fading towards the input they vanish, glowing explode."""
     if not lines:
         return ""
     steps = [line["step"] for line in lines]
     parts = []
     for group in ("gradient_norm", "update_norm"):
-        layers = list(lines[0][group])
+        layers = sorted(lines[0][group], key=lambda name: _place(name, parameters))
         norms = np.array([[_or_nan(line[group].get(layer)) for line in lines] for layer in layers])
         with np.errstate(divide="ignore"):
             values = np.log10(norms)
@@ -156,6 +161,14 @@ def _gradient_flow(lines: Sequence[Mapping[str, Any]]) -> str:
             f"<p>{html.escape(_flow_verdict(layers, norms))}</p>" if group[0] == "g" else ""
         )
     return _section("Gradient flow", *parts)
+
+
+def _place(layer: str, parameters: Sequence[str]) -> int:
+    """The index of a layer's first parameter."""
+    of_layer = (
+        i for i, name in enumerate(parameters) if name == layer or name.startswith(f"{layer}/")
+    )
+    return next(of_layer, len(parameters))
 
 
 def _or_nan(value: float | None) -> float:
@@ -173,14 +186,20 @@ def _flow_verdict(layers: Sequence[str], norms: np.ndarray) -> str:
     )
 
 
-def _parameter_table(parameters: Any) -> str:
-    leaves = jax.tree_util.tree_leaves_with_path(parameters)
-    total = sum(leaf.size for _, leaf in leaves)
+def _parameter_table(parameters: Mapping[str, Any]) -> str:
+    total = sum(array.size for array in parameters.values())
     rows = [
-        (path_name(path), "×".join(map(str, leaf.shape)) or "scalar", leaf.dtype, f"{leaf.size:,}",
-         f"{leaf.size / max(total, 1):.1%}")
-        for path, leaf in leaves
-    ]  # fmt: skip
+        (
+            name,
+            "×".join(map(str, a.shape)) or "scalar",
+            a.dtype,
+            f"{a.size:,}",
+            f"{a.size / total:.1%}",
+        )
+        for name, a in parameters.items()
+    ]
     rows.append(("all", "", "", f"{total:,}", "100.0%"))
     table = _table(("name", "shape", "dtype", "parameters", "share"), rows, numeric=(3, 4))
-    return f"<details open><summary>{total:,} in {len(leaves)} arrays</summary>{table}</details>"
+    return (
+        f"<details open><summary>{total:,} in {len(parameters)} arrays</summary>{table}</details>"
+    )

@@ -66,6 +66,14 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "step": _step,
 }
 
+UNITS = dict.fromkeys(("epochs", "fraction", "steps"))
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """Raises UserError for a schedule or unit that does not exist."""
+    choose("schedule", settings["schedule"], SCHEDULES)
+    choose("optimizer.schedule_unit", settings["schedule_unit"], UNITS)
+
 
 def create(
     settings: Mapping[str, Any], *, steps: int, steps_per_epoch: float | None = None
@@ -86,10 +94,10 @@ def create(
     Raises:
       UserError: an unknown name or unit, or lengths that do not fit into the run.
     """
+    check(settings)
     s = dict(settings)
-    make = choose("schedule", s["schedule"], SCHEDULES)
-    units = {"epochs": steps_per_epoch, "steps": 1.0, "fraction": float(steps)}
-    unit = choose("optimizer.schedule_unit", s["schedule_unit"], units)
+    make = SCHEDULES[s["schedule"]]
+    unit = {"epochs": steps_per_epoch, "steps": 1.0, "fraction": float(steps)}[s["schedule_unit"]]
     lengths = [s["warmup"], *s["boundaries"]]
     if unit is None:
         if any(lengths):
@@ -101,7 +109,7 @@ def create(
     s["boundaries"] = [round(b * unit) for b in s["boundaries"]]
     if not 0 <= s["warmup"] < max(steps, 1):
         raise UserError(
-            f"optimizer.warmup is {s['warmup']} steps long, but the run has {steps}: make it shorter"
+            f"optimizer.warmup is {s['warmup']} steps long, but the run has only {steps}"
         )
     if s["schedule"] == "one_cycle" or not s["warmup"]:  # one_cycle has a rise of its own
         return make(s["learning_rate"], steps, s)

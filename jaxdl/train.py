@@ -280,7 +280,7 @@ class _Run:
             self._log(step, metrics.divide(jax.device_get(window)))
 
     def _log(self, step: int, figures: dict[str, Any]) -> None:
-        """``loss`` goes to the split "train"; ``layers/a/b`` to the split "layers", as {a: {b: …}}."""
+        """``loss`` goes to the split "train"; ``layers/a/b`` to "layers", as {a: {b: …}}."""
         splits: dict[str, dict[str, Any]] = {"train": {}}
         for name, value in figures.items():
             if "/" in name:
@@ -368,7 +368,7 @@ class _Run:
             "steps": self.step,
             "epochs": self.step / per if (per := self.experiment.run.steps_per_epoch) else None,
             "stopped_early": self.step < self.steps,
-            "parameters": sum(x.size for x in jax.tree.leaves(parameters)),
+            "parameters": sum(x.size for x in parameters.values()),
             "examples_per_second": rate,
             "train_seconds": self.train_seconds,
             "compile_seconds": self.compile_seconds,

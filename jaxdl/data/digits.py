@@ -9,7 +9,7 @@ def digits() -> Source:
     """1797 images (8, 8, 1) float32 in [0, 1] of the digits 0 to 9.
 
     Alpaydin and Kaynak, 1998, "Optical Recognition of Handwritten Digits", UCI; the part that
-    scikit-learn ships. Writers follow one another: the halves split has different ones on each side.
+    scikit-learn ships. Writers follow one another, so the halves split has others on each side.
     """
     from sklearn.datasets import load_digits
 

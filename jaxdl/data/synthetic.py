@@ -24,3 +24,9 @@ def synthetic(
     labels = rng.integers(0, num_classes, examples)
     pool = labelled_images(images, labels, "synthetic")
     return Source(pool, pool, tuple(str(i) for i in range(num_classes)))
+
+
+@register("synthetic_imagenet")
+def synthetic_imagenet(image_size: int = 224) -> Source:
+    """256 random images of ImageNet's shape, 224x224x3 in 1000 classes, to try full sizes."""
+    return synthetic(256, image_size or 224, channels=3, num_classes=1000)

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 from flax import linen as nn
 
 from jaxdl.registry import Registry, check_names
@@ -70,3 +71,24 @@ def create(name: str, **fields: Any) -> nn.Module:
     factory = _registry.get(name)
     check_names(f"model {name!r}", fields, settings(name))
     return factory(**fields)
+
+
+def call_order(module: nn.Module, *inputs: Any) -> dict[str, int]:
+    """Where each submodule stands in the forward pass, first call first.
+
+    Args:
+      module: a linen module.
+      *inputs: arrays, or their shapes and dtypes, for ``module.init``; nothing is computed.
+
+    Returns:
+      {"": 0, "patch_embed": 1, "block_0": 2, "block_0/attention": 3, …}.
+    """
+    order: dict[str, int] = {}
+
+    def record(call, args, kwargs, context):
+        order.setdefault("/".join(context.module.path), len(order))
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        jax.eval_shape(module.init, jax.eval_shape(lambda: jax.random.key(0)), *inputs)
+    return order

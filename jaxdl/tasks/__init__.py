@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxdl.metrics import Metrics
+from jaxdl.optim import leaf_names
 from jaxdl.registry import Registry, check_names
 
 State = Any
@@ -18,6 +19,10 @@ names = _registry.names
 
 def _no_scores(state: State, data: Any, key: jax.Array) -> dict[str, float]:
     return {}
+
+
+def _named_leaves(state: State) -> dict[str, jax.Array]:
+    return dict(zip(leaf_names(state), jax.tree.leaves(state), strict=True))
 
 
 def _no_artifacts(state: State, data: Any, key: jax.Array) -> dict[str, Any]:
@@ -38,7 +43,7 @@ class Task(NamedTuple):
       score: (state, data, key) -> {name: number}: figures that need the whole evaluation split
         (`jaxdl.data.Split`) at once.
       artifacts: (state, data, key) -> {name: `jaxdl.draw.Picture` or text}, for the report.
-      parameters: (state) -> the pytree that the report counts and tabulates.
+      parameters: (state) -> {name: array} of what is learned, in the order that reads best.
     """
 
     init: Callable[[jax.Array, Batch], State]
@@ -46,7 +51,7 @@ class Task(NamedTuple):
     eval_step: Callable[[State, Batch, jax.Array], Metrics]
     score: Callable[[State, Any, jax.Array], dict[str, float]] = _no_scores
     artifacts: Callable[[State, Any, jax.Array], dict[str, Any]] = _no_artifacts
-    parameters: Callable[[State], Any] = lambda state: getattr(state, "params", state)
+    parameters: Callable[[State], dict[str, jax.Array]] = _named_leaves
 
 
 class Run(NamedTuple):

@@ -72,10 +72,10 @@ def classification(
     module = models.create(
         config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
     )
-    optimizer = optim.create(
-        config.optimizer,
-        schedules.create(config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch),
+    schedule = schedules.create(
+        config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch
     )
+    optimizer = optim.create(config.optimizer, schedule)
     augmented = augment.create(config.augment, fields["num_classes"])
     standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
 
@@ -111,6 +111,10 @@ def classification(
         variables = module.init(key, _unit_range(batch["image"][:1]), train=False)
         return learner.create(variables, optimizer, ema=config.ema)
 
+    def order() -> dict[str, int]:
+        image = data.train.take(np.arange(1))["image"]
+        return models.call_order(module, jax.ShapeDtypeStruct(image.shape, jnp.float32))
+
     def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
         logits = predict(state, batch["image"])
         per_example = loss_of(logits, batch["label"], 0.0)
@@ -128,9 +132,11 @@ def classification(
             accumulate=config.accumulate,
             ema=config.ema,
             layer_norms=config.log.layers,
+            schedule=schedule,
         ),
         eval_step=eval_step,
         artifacts=artifacts,
+        parameters=lambda state: learner.parameters(state.params, order()),
     )
 
 
@@ -166,9 +172,9 @@ def _pictures(logits: np.ndarray, split: Any, class_names: tuple[str, ...]) -> d
     mistakes = np.flatnonzero(guess != labels)
     worst = mistakes[np.argsort(share[mistakes, labels[mistakes]])][:24]
     if worst.size:
+        name = lambda label: class_names[label] if label < count else str(label)
         captions = [
-            f"{class_names[labels[i]]} → {class_names[min(guess[i], count - 1)]}  {share[i, guess[i]]:.0%}"
-            for i in worst
+            f"{name(labels[i])} → {name(guess[i])}  {share[i, guess[i]]:.0%}" for i in worst
         ]
         pictures["Most wrong"] = draw.image_grid(
             split.take(worst)["image"],

@@ -1,7 +1,7 @@
 """One network, one loss, one optimizer: the update that every kind of learning is made of.
 
-Supervised tasks have one learner; adversarial ones two. The update accumulates microbatches exactly,
-follows the parameters with a moving average, and reports the norms of every layer.
+Supervised tasks have one learner; adversarial ones two. The update accumulates microbatches
+exactly, follows the parameters with a moving average, and reports the norms of every layer.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,6 +84,7 @@ def make_update(
     accumulate: int = 1,
     ema: float = 0.0,
     layer_norms: bool = False,
+    schedule: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Callable[[Learner, Mapping[str, jax.Array], jax.Array], tuple[Learner, Metrics]]:
     """The update: gradient, optimizer, moving average.
 
@@ -94,6 +95,7 @@ def make_update(
         of Σ loss / Σ weight over all of them, not a mean of means.
       ema: decay of the moving average; must be what `create` was given. The decay of early updates
         is (1 + t) / (10 + t) where that is smaller, so that the start is soon forgotten.
+      schedule: of the learning rate; adds the metric ``learning_rate``.
       layer_norms: adds ``layers/gradient_norm/…`` and ``layers/update_norm/…`` to the metrics.
 
     Returns:
@@ -148,6 +150,8 @@ def make_update(
             "gradient_norm": Mean.once(optax.global_norm(grads)),
             "update_norm": Mean.once(optax.global_norm(updates)),
         }
+        if schedule is not None:
+            metrics["learning_rate"] = Mean.once(schedule(updates_done(learner.opt_state)))
         if layer_norms:
             for name, tree in (("gradient_norm", grads), ("update_norm", updates)):
                 for layer, norm in norms_by_layer(tree).items():
@@ -158,11 +162,20 @@ def make_update(
 
 
 def _decay_at(ema: float, opt_state: Any) -> jax.Array | float:
+    t = updates_done(opt_state)
+    return jnp.minimum(ema, (1 + t) / (10 + t))
+
+
+def updates_done(opt_state: Any) -> jax.Array:
+    """The number of updates that an optimizer's state has seen, int32.
+
+    Raises:
+      ValueError: the chain counts nothing (it has no schedule).
+    """
     counts = optax.tree.get_all_with_path(opt_state, "count")
     if not counts:
-        return ema
-    t = counts[0][1].astype(jnp.float32)
-    return jnp.minimum(ema, (1 + t) / (10 + t))
+        raise ValueError("the optimizer keeps no count: give it a schedule as learning rate")
+    return counts[0][1]
 
 
 def norms_by_layer(tree: Any) -> dict[str, jax.Array]:
@@ -176,3 +189,12 @@ def norms_by_layer(tree: Any) -> dict[str, jax.Array]:
         layer = path_name(path[:-1] or path)
         squares.setdefault(layer, []).append(jnp.sum(jnp.square(leaf.astype(jnp.float32))))
     return {layer: jnp.sqrt(sum(parts)) for layer, parts in squares.items()}
+
+
+def parameters(params: Any, order: Mapping[str, int]) -> dict[str, jax.Array]:
+    """{name: array} of all leaves, layers in the order of ``order`` (`jaxdl.models.call_order`)."""
+    leaves = [
+        (path_name(p), path_name(p[:-1]), x) for p, x in jax.tree_util.tree_leaves_with_path(params)
+    ]
+    leaves.sort(key=lambda leaf: order.get(leaf[1], len(order)))
+    return {name: leaf for name, _, leaf in leaves}

@@ -1,0 +1,68 @@
+"""A Vision Transformer learns handwritten digits.
+
+python -m jaxdl.launch --config=experiments/vit.py --workdir=runs/vit
+"""
+
+from jaxdl import config as defaults
+from jaxdl.registry import choose
+
+PUBLISHED = {"Ti/16": "vit_ti16", "S/16": "vit_s16", "B/16": "vit_b16", "L/16": "vit_l16"}
+
+
+def get_config(variant: str = "digits"):
+    """``digits``, small enough for a laptop, or a published size: Ti/16, S/16, B/16, L/16."""
+    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(PUBLISHED, _published)})(
+        variant
+    )
+
+
+def _digits(_: str):
+    config = defaults.default()
+    config.epochs = 200.0
+    config.batch_size = 32
+    config.steps_per_call = 32
+    config.augment.shift = 1
+    config.augment.rotate = 10.0
+    config.augment.zoom = 0.1
+    config.model = dict(
+        name="vit",
+        patch_size=2,
+        width=64,
+        depth=4,
+        heads=4,
+        mlp_ratio=2.0,
+        pool="mean",
+        position="sincos",
+        dropout=0.0,
+        drop_path=0.0,
+    )
+    config.task.label_smoothing = 0.1
+    config.optimizer.learning_rate = 3e-3
+    config.optimizer.schedule_unit = "fraction"
+    config.optimizer.warmup = 0.1
+    config.optimizer.weight_decay = 0.05
+    config.optimizer.clip = 1.0
+    return config
+
+
+def _published(variant: str):
+    """The recipe of DeiT (Touvron et al., 2020, table 9) without repeated augmentation.
+
+    Random images stand in for ImageNet: --config.data.name=folder --config.data.path=… brings it.
+    """
+    config = defaults.default()
+    config.epochs = 300.0
+    config.batch_size = 64
+    config.data.name = "synthetic_imagenet"
+    config.data.image_size = 224
+    config.augment.crop = 0.08
+    config.augment.flip = True
+    config.augment.brightness = config.augment.contrast = config.augment.saturation = 0.3
+    config.augment.mixup = 0.8
+    config.augment.cutmix = 1.0
+    config.model = dict(name=PUBLISHED[variant], patch_size=16, dropout=0.0, drop_path=0.1)
+    config.task.label_smoothing = 0.1
+    config.optimizer.learning_rate = 5e-4 * config.batch_size / 512
+    config.optimizer.warmup = 5.0
+    config.optimizer.weight_decay = 0.05
+    return config
