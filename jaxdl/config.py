@@ -31,12 +31,14 @@ class Key(NamedTuple):
       help: what it does, with its unit.
       check: returns whether a value is possible.
       says: what is possible, in words.
+      choices: all possible texts, where these are few.
     """
 
     default: Any
     help: str
     check: Callable[[Any], bool] = lambda v: True
     says: str = ""
+    choices: tuple[str, ...] = ()
 
 
 def _at_least(low: float, default: Any, help: str) -> Key:
@@ -52,7 +54,7 @@ def _share(default: Any, help: str) -> Key:
 
 
 def _one_of(choices: tuple[str, ...], help: str) -> Key:
-    return Key(choices[0], f"{help}: {' | '.join(choices)}", lambda v: v in choices, str(choices))
+    return Key(choices[0], help, lambda v: v in choices, choices=choices)
 
 
 KEYS: dict[str, Key | dict[str, Key]] = {
@@ -208,7 +210,8 @@ def describe() -> str:
     rows = []
     for name, key in _items():
         shown = f"({key.default.__name__})" if isinstance(key.default, type) else repr(key.default)
-        rows.append(f"  {name:<26} {shown:<28} {key.help}")
+        choices = f": {' | '.join(key.choices)}" if key.choices else ""
+        rows.append(f"  {name:<26} {shown:<28} {key.help}{choices}")
     return "\n".join(rows)
 
 
@@ -291,10 +294,5 @@ def _check_value(name: str, value: Any, key: Key) -> None:
             f"{name}={value!r} must be {TYPES[kind]}, not {TYPES.get(type(value), type(value))}"
         )
     if not key.check(value):
-        hint = nearest(value, eval_choices) if (eval_choices := _choices(key)) else key.says
+        hint = nearest(value, key.choices) if key.choices else key.says
         raise UserError(f"{name}={value!r} is not possible: {hint}")
-
-
-def _choices(key: Key) -> list[str]:
-    _, _, listed = key.help.partition(": ")
-    return listed.split(" | ") if " | " in listed and isinstance(key.default, str) else []

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
 from jaxdl.optim import path_name
 
@@ -48,24 +49,29 @@ def _walk(jaxpr: Any, consts: Any, args: Any) -> tuple[list[Any], str | None]:
     """Evaluates a jaxpr; returns (outputs, None), or ([], where) at the first non-finite result."""
     env: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
-    read = lambda v: v.val if hasattr(v, "val") else env[v]
+    read = lambda v: v.val if isinstance(v, Literal) else env[v]
     for eqn in jaxpr.eqns:
         values = [read(v) for v in eqn.invars]
         body = next((eqn.params[k] for k in _BODIES if k in eqn.params), None)
         loops = eqn.primitive.name in ("scan", "while", "cond")
-        if body is not None and not loops and len(body.in_avals) == len(values):
+        if isinstance(body, ClosedJaxpr) and not loops and len(body.in_avals) == len(values):
             results, found = _walk(body.jaxpr, body.consts, values)
             if found:
                 return [], found
         else:
-            subfuns, params = eqn.primitive.get_bind_params(eqn.params)
-            results = eqn.primitive.bind(*subfuns, *values, **params)
-            results = list(results) if eqn.primitive.multiple_results else [results]
+            results = _evaluate(eqn, env)
             for result in results:
                 if _bad(result) and not any(_bad(v) for v in values):
                     return [], f"the result of {eqn.primitive.name} {_shape(result)}{_place(eqn)}"
         env.update(zip(eqn.outvars, results, strict=True))
     return [read(v) for v in jaxpr.outvars], None
+
+
+def _evaluate(eqn: Any, env: dict[Any, Any]) -> list[Any]:
+    """One equation, as a program of its own: the public way to run it in any version of jax."""
+    inputs = list(dict.fromkeys(v for v in eqn.invars if not isinstance(v, Literal)))
+    alone = Jaxpr((), inputs, eqn.outvars, [eqn], eqn.effects)
+    return jaxpr_as_fun(ClosedJaxpr(alone, ()))(*(env[v] for v in inputs))
 
 
 def _place(eqn: Any) -> str:

@@ -1,5 +1,6 @@
 """A config made real: data, task, devices and streams, before anything is written or learned."""
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -47,6 +48,29 @@ class Experiment(NamedTuple):
         shardings = jax.tree.map(lambda x: x.sharding, self.abstract_state)
         init = jax.jit(self.task.init, out_shardings=shardings)
         return init(keys.named(self.key, "init"), self.batch(0))
+
+
+def complete(config: ConfigDict) -> ConfigDict:
+    """The config with every setting of its data set, model and task, at the plug's own defaults.
+
+    So any of them can be set from the command line, and config.json shows them all. A name that
+    does not exist is left for `check` to tell of.
+    """
+    for group, plug in (
+        ("data", data_sets.own_settings),
+        ("model", models.settings),
+        ("task", tasks.settings),
+    ):
+        chosen = config[group]
+        with contextlib.suppress(UserError), chosen.unlocked():
+            for key, default in plug(chosen.name).items():
+                if key not in chosen and key not in _DERIVED and default is not None:
+                    chosen[key] = default
+    return config
+
+
+# Settings that follow from the data and from config.precision.
+_DERIVED = ("num_classes", "dtype")
 
 
 def check(config: ConfigDict) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import config as settings
+from jaxdl import experiment, workdir
 from jaxdl.errors import UserError, nearest
 
 
@@ -26,6 +28,8 @@ class Options(NamedTuple):
     list: bool
 
 
+# These decide which other keys there are.
+_PLUG_NAMES = tuple(f"{group}.name" for group in settings.PLUGS)
 _MODES = ("train", "evaluate")
 _FLAGS = ("config", "workdir", "mode", "accept_changes", "debug", "help", "list")
 
@@ -53,7 +57,12 @@ def parse(argv: Sequence[str]) -> Options:
     if mode not in _MODES:
         raise UserError(f"unknown --mode {mode!r}: {nearest(mode, _MODES)}")
     overrides = {k[len("config.") :]: v for k, v in given.items() if k.startswith("config.")}
-    config = _overridden(load(file), overrides)
+    config = load(file)
+    if mode != "train" and given.get("workdir"):
+        workdir.adopt(epath.Path(given["workdir"]), config)
+    plugs = {k: v for k, v in overrides.items() if k in _PLUG_NAMES}
+    config = experiment.complete(_overridden(config, plugs))
+    config = _overridden(config, overrides)
     return Options(
         config,
         file,
@@ -170,7 +179,7 @@ def _read(text: str, kind: type, name: str) -> Any:
     """``text`` as a value of type ``kind``; "none" unsets a key that may be unset."""
     if kind is str:
         return text
-    words = {"true": True, "false": False, "none": None, "": True}
+    words = {"true": True, "false": False, "none": None, "": () if kind is tuple else True}
     try:
         value = words[text.lower()] if text.lower() in words else ast.literal_eval(text)
     except (ValueError, SyntaxError):

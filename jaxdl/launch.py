@@ -46,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(flags.list_experiments())
             return 0
         return run(options)
+    except BrokenPipeError:  # `… --help | head`
+        sys.stderr.close()
+        return 0
     except (UserError, NonFiniteError) as error:
         if "--debug" in argv:
             traceback.print_exc()
@@ -63,9 +66,8 @@ def run(options) -> int:
 
     from jaxdl import experiment, host, workdir
     from jaxdl.errors import UserError
-    from jaxdl.registry import choose
 
-    mode = choose("--mode", options.mode, {"train": _train, "evaluate": _evaluate})
+    mode = {"train": _train, "evaluate": _evaluate}[options.mode]
     folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
     if options.mode != "train" and not options.workdir:
         raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")

@@ -1,6 +1,7 @@
 """Names to things: how models, tasks and data sets are found, and what a misspelt name is told."""
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -52,6 +53,11 @@ class Registry:
         if name not in self._entries:
             self._load()
         return choose(self.kind, name, self._entries)
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """The keywords that the factory called ``name`` takes, with their defaults."""
+        parameters = inspect.signature(self.get(name)).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
 
 def choose(kind: str, name: str, table: dict[str, Any]) -> Any:

@@ -351,7 +351,7 @@ class _Run:
         )
         kept = self.checkpoints.latest_step()
         raise NonFiniteError(
-            f"step {step} gave a non-finite number, first in "
+            f"step {step + 1} gave a non-finite number, first in "
             f"{where or 'a metric (not when run one operation at a time)'}; the update was not "
             f"applied; "
             + (f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet")

@@ -27,20 +27,36 @@ def check(workdir: epath.Path, config: ConfigDict, accept_changes: bool = False)
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"--workdir={workdir} is a file: name a folder")
-    file = workdir / "config.json"
-    if accept_changes or not file.exists():
-        return
-    try:
-        old = json.loads(file.read_text())
-    except json.JSONDecodeError as error:
-        raise UserError(f"{file} is damaged ({error}): use another --workdir") from None
+    old = _stored(workdir)
     changed = settings.differences(old, settings.flatten(config))
-    if changed:
+    if old and changed and not accept_changes:
         raise UserError(
             f"{workdir} holds a run with another config ({'; '.join(changed)}): give the same "
             "settings to go on with it, another --workdir to start afresh, or --accept_changes to "
             "go on with the new ones"
         )
+
+
+def adopt(workdir: epath.Path, config: ConfigDict) -> None:
+    """Gives ``config`` the settings of the run in ``workdir``, if there is one.
+
+    So that evaluating a run needs no repeat of the flags that it was trained with.
+    """
+    stored = _stored(workdir)
+    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    with config.unlocked(), config.ignore_type():
+        config.update_from_flattened_dict(tuples)
+
+
+def _stored(workdir: epath.Path) -> dict[str, Any]:
+    """The flat config of the run in ``workdir``; empty without one."""
+    file = workdir / "config.json"
+    if not file.exists():
+        return {}
+    try:
+        return json.loads(file.read_text())
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file} is damaged ({error}): use another --workdir") from None
 
 
 def claim(workdir: epath.Path, config: ConfigDict) -> None:

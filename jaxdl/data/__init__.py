@@ -29,6 +29,7 @@ __all__ = [
 _registry = Registry("data set", "jaxdl.data")
 register = _registry.register
 names = _registry.names
+own_settings = _registry.settings
 
 
 class Source(NamedTuple):
@@ -72,19 +73,15 @@ def load(settings: Mapping[str, Any]) -> Data:
     Raises:
       UserError: unknown name or setting, missing or broken files, labels out of range.
     """
-    import inspect
-
-    loader = _registry.get(settings["name"])
-    takes = inspect.signature(loader).parameters
+    name = settings["name"]
+    loader, takes = _registry.get(name), own_settings(name)
     own = {k: v for k, v in settings.items() if k not in _COMMON}
     for key in ("path", "image_size"):  # every config has these; not every data set uses them
         if key not in takes and key in own:
             if own[key]:
-                raise UserError(
-                    f"data.{key}={own[key]!r}: data set {settings['name']!r} takes none"
-                )
+                raise UserError(f"data.{key}={own[key]!r}: data set {name!r} takes none")
             del own[key]
-    check_names(f"data set {settings['name']!r}", own, takes)
+    check_names(f"data set {name!r}", own, takes)
     source = loader(**own)
     train, test = source.train, source.test
     if test is None:

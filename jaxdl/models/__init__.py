@@ -3,9 +3,7 @@
 >>> module = create("vit_s16", num_classes=10)
 """
 
-import dataclasses
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,16 +41,9 @@ def names() -> list[str]:
 
 
 def settings(name: str) -> dict[str, Any]:
-    """The fields of the model called ``name`` and their values (inspect._empty where required)."""
-    factory = _registry.get(name)
-    module = factory.func if isinstance(factory, functools.partial) else factory
-    fixed = factory.keywords if isinstance(factory, functools.partial) else {}
-    fields = {
-        f.name: f.default if f.default is not dataclasses.MISSING else inspect.Parameter.empty
-        for f in dataclasses.fields(module)
-        if f.name not in _NOT_SETTINGS
-    }
-    return {**fields, **fixed}
+    """The fields of the model called ``name`` and their values."""
+    fields = _registry.settings(name)
+    return {k: v for k, v in fields.items() if k not in _NOT_SETTINGS}
 
 
 def create(name: str, **fields: Any) -> nn.Module:

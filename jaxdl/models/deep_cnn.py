@@ -47,4 +47,6 @@ class DeepCNN(nn.Module):
         he = layers.initializer("he_normal")
         x = ops.relu(layers.Dense(self.hidden, kernel_init=he, dtype=self.dtype, name="dense")(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return layers.Dense(self.num_classes, name="head")(x.astype(jnp.float32))
+        return layers.Dense(self.num_classes, name="head")(
+            x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        )

@@ -81,7 +81,7 @@ class ViT(nn.Module):
         x = x[:, 0] if with_token else x.mean(axis=1)
         return layers.Dense(
             self.num_classes, kernel_init=nn.initializers.zeros_init(), name="head"
-        )(x.astype(jnp.float32))
+        )(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
 
     def _positions(self, rows: int, columns: int, with_token: bool) -> jax.Array:
         length = rows * columns + with_token

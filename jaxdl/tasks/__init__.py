@@ -15,6 +15,7 @@ Batch = Mapping[str, jax.Array]
 _registry = Registry("task", "jaxdl.tasks")
 register = _registry.register
 names = _registry.names
+settings = _registry.settings
 
 
 def _no_scores(state: State, data: Any, key: jax.Array) -> dict[str, float]:
@@ -76,9 +77,7 @@ def create(run: Run) -> Task:
     Raises:
       UserError: unknown task or setting, or settings that do not fit the model or the data.
     """
-    import inspect
-
-    settings = dict(run.config.task)
-    factory = _registry.get(settings.pop("name"))
-    check_names("config.task", settings, list(inspect.signature(factory).parameters)[1:])
-    return factory(run, **settings)
+    given = dict(run.config.task)
+    name = given.pop("name")
+    check_names(f"task {name!r}", given, settings(name))
+    return _registry.get(name)(run, **given)

@@ -147,8 +147,8 @@ def make_update(
             )
         metrics = {
             **metrics,
-            "gradient_norm": Mean.once(optax.global_norm(grads)),
-            "update_norm": Mean.once(optax.global_norm(updates)),
+            "gradient_norm": Mean.once(optax.tree.norm(grads)),
+            "update_norm": Mean.once(optax.tree.norm(updates)),
         }
         if schedule is not None:
             metrics["learning_rate"] = Mean.once(schedule(updates_done(learner.opt_state)))

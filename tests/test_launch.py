@@ -1,0 +1,259 @@
+"""Runs through the real launcher: what they write, and that their numbers do not depend on how."""
+
+import json
+import re
+
+import jax
+import numpy as np
+import pytest
+from launching import ROOT, assert_same_bits, figures, leaves, run, summary
+
+from jaxdl import checkpoint, flags, launch
+
+TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.heads=2")
+SMALL_IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
+EXPERIMENTS = {
+    "mlp": (),
+    "deep_cnn": (),
+    "vit": TINY_VIT,
+    "vit:Ti/16": (*TINY_VIT, *SMALL_IMAGES),
+    "vit:S/16": (*TINY_VIT, *SMALL_IMAGES),
+    "vit:B/16": (*TINY_VIT, *SMALL_IMAGES),
+    "vit:L/16": (*TINY_VIT, *SMALL_IMAGES),
+}
+
+
+def test_every_experiment_file_is_tested_here():
+    files = {p.stem for p in (ROOT / "experiments").glob("*.py")}
+    assert files == {name.partition(":")[0] for name in EXPERIMENTS}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiment_trains_and_leaves_everything_it_promises(experiment, tmp_path, capsys):
+    assert run(experiment, tmp_path / "run", *EXPERIMENTS[experiment]) == 0
+    folder = tmp_path / "run"
+    found = summary(folder)
+    assert found["steps"] == 12
+    assert np.isfinite(found["final"]["loss"])
+    assert found["examples_per_second"] > 0
+    assert json.loads((folder / "config.json").read_text())["steps"] == 12
+    steps = [line["step"] for line in figures(folder, "train")]
+    assert steps == list(range(1, 13))
+    assert figures(folder, "eval")[-1]["step"] == 12
+    layers = figures(folder, "layers")[-1]
+    assert set(layers["gradient_norm"]) == set(layers["update_norm"])
+    page = (folder / "report.html").read_text()
+    for heading in ("Curves", "Most wrong", "Gradient flow", "Parameters", "Settings"):
+        assert f"<h2>{heading}</h2>" in page
+    assert "http" not in page.replace("http://www.w3.org", "")  # self-contained
+    assert "report" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("experiment", ["mlp", "vit"])
+def test_fused_steps_give_the_same_results(experiment, tmp_path):
+    for per_call in (1, 5):
+        run(
+            experiment,
+            tmp_path / str(per_call),
+            *EXPERIMENTS[experiment],
+            f"--config.steps_per_call={per_call}",
+        )
+    one, five = (figures(tmp_path / name, "train") for name in ("1", "5"))
+    assert len(one) == 12
+    for a, b in zip(one, five, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+
+
+def test_where_calls_are_cut_leaves_no_trace_in_the_numbers(tmp_path):
+    run("mlp", tmp_path / "a", "--config.steps_per_call=5", "--config.log.every=3")
+    run(
+        "mlp",
+        tmp_path / "b",
+        "--config.steps_per_call=5",
+        "--config.log.every=12",
+        "--config.eval.every=12",
+    )
+    assert_same_bits(leaves(tmp_path / "a"), leaves(tmp_path / "b"))
+
+
+def test_microbatches_give_the_update_of_the_whole_batch(tmp_path):
+    same = (
+        "--config.optimizer.name=sgd",
+        "--config.augment.shift=0",
+    )
+    for accumulate in (1, 4):
+        run("mlp", tmp_path / str(accumulate), f"--config.accumulate={accumulate}", *same)
+    for a, b in zip(leaves(tmp_path / "1"), leaves(tmp_path / "4"), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+class Killed(BaseException):
+    """Ends a run the hard way: nothing in the launcher catches it."""
+
+
+@pytest.mark.parametrize("experiment", ["mlp", "deep_cnn", "vit"])
+@pytest.mark.parametrize("per_call", [1, 5])
+def test_resumed_equals_uninterrupted_to_the_bit(experiment, per_call, tmp_path, monkeypatch):
+    settings = (
+        *EXPERIMENTS[experiment],
+        f"--config.steps_per_call={per_call}",
+        "--config.ema=.9",
+        "--config.eval.every=3",
+        "--config.log.every=2",
+        "--config.checkpoint.every=5",
+    )
+    run(experiment, tmp_path / "whole", *settings)
+
+    save = checkpoint.Checkpoints.save
+
+    def save_then_die(self, step, *args, **kwargs):
+        save(self, step, *args, **kwargs)
+        if step == 5:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.Checkpoints, "save", save_then_die)
+        with pytest.raises(Killed):
+            run(experiment, tmp_path / "cut", *settings)
+    assert run(experiment, tmp_path / "cut", *settings) == 0
+
+    assert_same_bits(leaves(tmp_path / "whole"), leaves(tmp_path / "cut"))
+    for split in ("train", "eval", "layers"):
+        assert figures(tmp_path / "whole", split) == figures(tmp_path / "cut", split)
+    assert summary(tmp_path / "whole")["best"] == summary(tmp_path / "cut")["best"]
+
+
+def test_a_finished_run_started_again_trains_no_further(tmp_path, capsys):
+    run("mlp", tmp_path / "run")
+    before = figures(tmp_path / "run", "train")
+    assert run("mlp", tmp_path / "run") == 0
+    assert "ended at step 12" in capsys.readouterr().out
+    assert figures(tmp_path / "run", "train") == before
+    assert summary(tmp_path / "run")["final"]["step"] == 12
+
+
+def test_evaluate_scores_the_best_checkpoint_not_the_last(tmp_path, capsys):
+    # A rate that explodes after a good start makes the last checkpoint a bad one.
+    run(
+        "mlp",
+        tmp_path / "run",
+        "--config.optimizer.schedule=step",
+        "--config.eval.every=3",
+        "--config.optimizer.schedule_unit=steps",
+        "--config.optimizer.boundaries=9",
+        "--config.optimizer.decay_factor=1000",
+    )
+    best = summary(tmp_path / "run")["best"]
+    assert best["step"] < 12
+    assert best["accuracy"] > summary(tmp_path / "run")["final"]["accuracy"]
+    capsys.readouterr()
+    # The run's own settings are used, without repeating its flags.
+    file, folder = ROOT / "experiments" / "mlp.py", tmp_path / "run"
+    assert launch.main([f"--config={file}", "--mode=evaluate", f"--workdir={folder}"]) == 0
+    assert f"step {best['step']}  accuracy {best['accuracy']:.4f}" in capsys.readouterr().out
+    assert figures(tmp_path / "run", "evaluate")[-1]["loss"] == pytest.approx(best["loss"])
+
+
+@pytest.mark.parametrize("batch_size", [7, 64, 1000])
+def test_evaluation_counts_every_example_once_at_any_batch_size(batch_size, tmp_path):
+    run("mlp", tmp_path / "a")
+    run("mlp", tmp_path / "b", f"--config.eval.batch_size={batch_size}")
+    a, b = (summary(tmp_path / name)["final"] for name in "ab")
+    assert a["accuracy"] == b["accuracy"]
+    assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+
+
+def test_early_stopping_ends_the_run_when_the_metric_stalls(tmp_path, capsys):
+    run(
+        "mlp",
+        tmp_path / "run",
+        "--config.optimizer.learning_rate=1e-12",
+        "--config.eval.every=1",
+        "--config.early_stopping.metric=accuracy",
+        "--config.early_stopping.patience=3",
+    )
+    found = summary(tmp_path / "run")
+    assert found["stopped_early"]
+    assert found["steps"] == 4  # the first evaluation is a record, three are not
+    run(
+        "mlp",
+        tmp_path / "run",
+        "--config.optimizer.learning_rate=1e-12",
+        "--config.eval.every=1",
+        "--config.early_stopping.metric=accuracy",
+        "--config.early_stopping.patience=3",
+    )
+    assert summary(tmp_path / "run")["steps"] == 4
+    assert "ended at step 4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("per_call", [1, 4])
+def test_non_finite_step_is_not_applied_and_named(per_call, tmp_path, capsys):
+    code = run(
+        "mlp",
+        tmp_path / "run",
+        "--config.optimizer.name=sgd",
+        "--config.eval.every=1",
+        "--config.optimizer.learning_rate=1e12",
+        f"--config.steps_per_call={per_call}",
+        "--config.task.label_smoothing=0",
+    )
+    message = capsys.readouterr().err
+    assert code == 3
+    assert message.count("\n") == 1
+    assert re.search(r"error: step \d+ gave a non-finite number, first in the result of", message)
+    assert "checkpoint" in message
+    for leaf in leaves(tmp_path / "run"):
+        assert np.isfinite(leaf).all()
+
+
+def test_bf16_computes_in_bf16_over_float32_parameters(tmp_path):
+    for precision in ("float32", "bf16"):
+        run("vit", tmp_path / precision, *TINY_VIT, f"--config.precision={precision}")
+    assert all(x.dtype in (np.float32, np.int32) for x in leaves(tmp_path / "bf16"))
+    a, b = (figures(tmp_path / p, "train")[0]["loss"] for p in ("float32", "bf16"))
+    assert a == pytest.approx(b, rel=0.02)  # bf16 keeps 8 bits
+    last_a, last_b = (figures(tmp_path / p, "train")[-1]["loss"] for p in ("float32", "bf16"))
+    assert last_a != last_b
+    assert last_a == pytest.approx(last_b, rel=0.1)
+
+
+def test_seed_changes_the_run_and_nothing_else_does(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run("deep_cnn", tmp_path / name, f"--config.seed={seed}")
+    assert_same_bits(leaves(tmp_path / "a"), leaves(tmp_path / "b"))
+    a, c = (figures(tmp_path / name, "train") for name in "ac")
+    assert all(x["loss"] != y["loss"] for x, y in zip(a, c, strict=True))
+
+
+def test_plain_workdir_is_dated_and_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file = ROOT / "experiments" / "mlp.py"
+    short = ["--config.epochs=none", "--config.steps=2"]
+    assert launch.main([f"--config={file}", *short]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("mlp-20")
+    assert f"workdir runs/{folder.name}" in capsys.readouterr().out
+
+
+def test_list_names_every_experiment_with_cost_and_result(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert launch.main(["--list"]) == 0
+    listed = capsys.readouterr().out
+    for file in flags.experiment_files():
+        assert file.name in listed
+    assert listed.count("Cost:") == listed.count("Result:") == len(flags.experiment_files())
+
+
+def test_help_names_modes_and_keys(capsys):
+    assert launch.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for word in ("--mode=evaluate", "optimizer.learning_rate", "early_stopping.patience", "0.001"):
+        assert word in text
+
+
+def test_restore_hands_out_the_state_in_one_call(tmp_path):
+    run("mlp", tmp_path / "run")
+    state = checkpoint.restore(tmp_path / "run")
+    assert state["params"]["head"]["kernel"].shape == (256, 10)
+    assert isinstance(state["params"]["head"]["kernel"], jax.Array)

@@ -1,0 +1,50 @@
+"""The README's snippets run as shown, and its commands are the ones that are really used."""
+
+import re
+
+import pytest
+from launching import ROOT, summary
+
+from jaxdl import launch
+
+README = (ROOT / "README.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.S)
+SHORT_SNIPPETS = [code for code in SNIPPETS if "def get_config" not in code]
+(CUSTOM,) = (code for code in SNIPPETS if "def get_config" in code)
+
+
+def test_readme_has_five_snippets():
+    assert len(SNIPPETS) == 5
+
+
+@pytest.mark.parametrize("code", SHORT_SNIPPETS, ids=lambda code: code.splitlines()[-1][:40])
+def test_snippet_runs_as_shown(code):
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    if "update" in names:  # the step really took one
+        assert float(names["metrics"]["update_norm"].total) > 0
+    if "per_example" in names:
+        assert names["per_example"].tolist() == pytest.approx([1e4, 0.31326166])
+
+
+def test_custom_experiment_is_short_and_learns(tmp_path):
+    assert len(CUSTOM.splitlines()) <= 40
+    file = tmp_path / "spirals.py"
+    file.write_text(CUSTOM)
+    assert launch.main([f"--config={file}", f"--workdir={tmp_path / 'run'}"]) == 0
+    assert summary(tmp_path / "run")["final"]["accuracy"] > 0.9
+
+
+def test_commands_are_those_that_ci_runs():
+    test, run = (
+        "pip install -e '.[test]' && pytest\n",
+        "pip install -e . && python -m jaxdl.launch --config=experiments/vit.py --workdir=runs/vit",
+    )
+    assert test in README
+    assert run in README
+    assert test in (ROOT / ".ci" / "run").read_text()
+
+
+def test_linked_files_exist():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
