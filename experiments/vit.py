@@ -18,7 +18,7 @@ def get_config(variant: str = "digits"):
 
 def _digits(_: str):
     config = defaults.default()
-    config.epochs = 200.0
+    config.epochs = 180.0
     config.batch_size = 32
     config.steps_per_call = 32
     config.augment.shift = 1
@@ -28,9 +28,9 @@ def _digits(_: str):
         name="vit",
         patch_size=2,
         width=64,
-        depth=4,
+        depth=3,
         heads=4,
-        mlp_ratio=2.0,
+        mlp_ratio=4.0,
         pool="mean",
         position="sincos",
         dropout=0.0,

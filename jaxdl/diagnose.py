@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Literal
 
 from jaxdl.optim import path_name
 
@@ -59,19 +59,13 @@ def _walk(jaxpr: Any, consts: Any, args: Any) -> tuple[list[Any], str | None]:
             if found:
                 return [], found
         else:
-            results = _evaluate(eqn, env)
+            results = eqn.primitive.bind(*values, **eqn.params)
+            results = results if eqn.primitive.multiple_results else [results]
             for result in results:
                 if _bad(result) and not any(_bad(v) for v in values):
                     return [], f"the result of {eqn.primitive.name} {_shape(result)}{_place(eqn)}"
         env.update(zip(eqn.outvars, results, strict=True))
     return [read(v) for v in jaxpr.outvars], None
-
-
-def _evaluate(eqn: Any, env: dict[Any, Any]) -> list[Any]:
-    """One equation, as a program of its own: the public way to run it in any version of jax."""
-    inputs = list(dict.fromkeys(v for v in eqn.invars if not isinstance(v, Literal)))
-    alone = Jaxpr((), inputs, eqn.outvars, [eqn], eqn.effects)
-    return jaxpr_as_fun(ClosedJaxpr(alone, ()))(*(env[v] for v in inputs))
 
 
 def _place(eqn: Any) -> str:

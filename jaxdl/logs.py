@@ -62,7 +62,7 @@ class MetricWriter:
                 group = value if isinstance(value, dict) else {None: value}
                 for part, number in group.items():
                     tag = f"{split}/{name}" if part is None else f"{split}/{name}/{part}"
-                    if isinstance(number, int | float):
+                    if isinstance(number, int | float) and math.isfinite(number):
                         self._events.add_scalar(tag, number, step)
 
     def flush(self) -> None:

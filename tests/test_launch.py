@@ -6,7 +6,7 @@ import re
 import jax
 import numpy as np
 import pytest
-from launching import ROOT, assert_same_bits, figures, leaves, run, summary
+from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
 
 from jaxdl import checkpoint, flags, launch
 
@@ -229,8 +229,7 @@ def test_seed_changes_the_run_and_nothing_else_does(tmp_path):
 def test_plain_workdir_is_dated_and_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     file = ROOT / "experiments" / "mlp.py"
-    short = ["--config.epochs=none", "--config.steps=2"]
-    assert launch.main([f"--config={file}", *short]) == 0
+    assert launch.main([f"--config={file}", *SHORT]) == 0
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("mlp-20")
     assert f"workdir runs/{folder.name}" in capsys.readouterr().out
