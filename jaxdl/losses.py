@@ -55,7 +55,7 @@ def cross_entropy(
 
 
 def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """``-t log σ(x) - (1 - t) log(1 - σ(x))``, in nats, as ``max(x, 0) - x t + log(1 + e^-|x|)``.
+    """``-t log σ(x) - (1 - t) log(1 - σ(x))``, in nats, through ``log(1 + e^±x)``.
 
     Args:
       logits: (batch, …).
@@ -69,7 +69,8 @@ def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def _bce(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    return jnp.logaddexp(logits, 0.0) - logits * targets
+    # Two terms, not log(1 + e^x) - x t: that difference cancels where a positive is sure.
+    return targets * jnp.logaddexp(-logits, 0.0) + (1 - targets) * jnp.logaddexp(logits, 0.0)
 
 
 def focal(

@@ -166,6 +166,16 @@ class _Run:
         self.eval_every = config.eval.every or max(1, -(-self.steps // 20))
         self.log_every = config.log.every or max(1, self.steps // 100)
         self.save_every = config.checkpoint.every or self.eval_every
+        _, found = jax.eval_shape(
+            experiment.task.train_step,
+            experiment.abstract_state,
+            experiment.batch(0),
+            experiment.key,
+        )
+        # Metrics of no step yet, in buffers of their own each time: the carry is donated.
+        self.empty_window = jax.jit(
+            lambda: metrics.zeros(found), out_shardings=experiment.layout.replicated
+        )
         self.carry, self.watch = self._begin()
         self.start = self.step = int(self.carry.step)
         self.evaluator = Evaluator(experiment)
@@ -181,20 +191,9 @@ class _Run:
 
     # The beginning
 
-    def _no_metrics(self) -> metrics.Metrics:
-        """A window that nothing was added to, in buffers of its own."""
-        experiment = self.experiment
-        _, shapes = jax.eval_shape(
-            experiment.task.train_step,
-            experiment.abstract_state,
-            experiment.batch(0),
-            experiment.key,
-        )
-        return jax.device_put(metrics.zeros(shapes), experiment.layout.replicated)
-
     def _begin(self) -> tuple[Carry, Watch]:
         experiment, newest = self.experiment, self.checkpoints.latest_step()
-        window = self._no_metrics()
+        window = self.empty_window()
         if newest is None:
             state, watch = experiment.init_state(), Watch({}, {}, 0, None)
         else:
@@ -259,7 +258,7 @@ class _Run:
                 self.progress.step(self.step)
                 if self._due(self.log_every):
                     self.unlogged = (self.step, self.carry.window)
-                    self.carry = self.carry._replace(window=self._no_metrics())
+                    self.carry = self.carry._replace(window=self.empty_window())
                 if self._due(self.eval_every) or self._due(self.save_every):
                     self._take_stock()
                 if self._out_of_patience():

@@ -90,7 +90,9 @@ def random_resized_crop(key: jax.Array, images: Images, smallest: float) -> Imag
     B, H, W, C = images.shape
     k_area, k_aspect, k_place = jax.random.split(key, 3)
     area = jax.random.uniform(k_area, (B,), minval=smallest, maxval=1.0)
-    aspect = jnp.exp(jax.random.uniform(k_aspect, (B,), minval=-1.0, maxval=1.0) * jnp.log(4 / 3))
+    # A large part leaves less room for stretching: its sides must stay inside the image.
+    most = jnp.minimum(jnp.log(4 / 3), -jnp.log(area))
+    aspect = jnp.exp(jax.random.uniform(k_aspect, (B,), minval=-1.0, maxval=1.0) * most)
     side_Bx2 = jnp.minimum(jnp.sqrt(jnp.stack([area / aspect, area * aspect], axis=1)), 1.0)
     scale_Bx2 = 1 / side_Bx2
     size = jnp.array([H, W], images.dtype)
@@ -126,7 +128,7 @@ def color_jitter(
 
     def blend(images: Images, other: jax.Array, draw: jax.Array, strength: float) -> Images:
         factor = 1 + draw * strength
-        return jnp.clip(factor * images + (1 - factor) * other, 0.0, 1.0)
+        return jnp.clip(factor * images + (1 - factor) * other, 0.0, 1.0).astype(images.dtype)
 
     gray = lambda images: (images * luma).sum(-1, keepdims=True)
     if brightness:
@@ -150,11 +152,12 @@ def mixup(
       labels: (batch, num_classes), distributions.
       alpha: > 0.
     """
+    images, labels = jnp.asarray(images), jnp.asarray(labels)
     k_share, k_order = jax.random.split(key)
     B = images.shape[0]
     share_B = jax.random.beta(k_share, alpha, alpha, (B,))
     order = jax.random.permutation(k_order, B)
-    mix = lambda a, share: share * a + (1 - share) * a[order]
+    mix = lambda a, share: (share * a + (1 - share) * a[order]).astype(a.dtype)
     return mix(images, share_B[:, None, None, None]), mix(labels, share_B[:, None])
 
 
@@ -166,6 +169,7 @@ def cutmix(
     The box has 1 - λ of the area, λ ~ Beta(α, α), at a uniform place, cut off at the edges; labels
     follow the area that is really covered. Arguments as `mixup`'s.
     """
+    images, labels = jnp.asarray(images), jnp.asarray(labels)
     k_share, k_order, k_place = jax.random.split(key, 3)
     B, H, W, _ = images.shape
     side_B = jnp.sqrt(1 - jax.random.beta(k_share, alpha, alpha, (B,)))
@@ -180,7 +184,7 @@ def cutmix(
 
     box_BxHxW = inside(H, centre_2xB[0])[:, :, None] & inside(W, centre_2xB[1])[:, None, :]
     order = jax.random.permutation(k_order, B)
-    kept_B = 1 - box_BxHxW.mean((1, 2))[:, None]
+    kept_B = jnp.maximum(1 - box_BxHxW.mean((1, 2))[:, None], 0)  # rounding can leave -1e-8
     mixed = jnp.where(box_BxHxW[..., None], images[order], images)
     return mixed, kept_B * labels + (1 - kept_B) * labels[order]
 

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxdl.errors import UserError
+
 
 class DropPath(nn.Module):
     """Drops a residual branch for whole examples, and scales what is kept by 1 / (1 - rate).
@@ -19,6 +21,8 @@ class DropPath(nn.Module):
         """``x``: (batch, …), any shape behind the batch axis; returned unchanged if not train."""
         if not train or self.rate == 0.0:
             return x
+        if not 0 <= self.rate < 1:
+            raise UserError(f"drop_path={self.rate} must be at least 0 and below 1")
         keep = 1.0 - self.rate
         shape = (x.shape[0],) + (1,) * (x.ndim - 1)
         kept = jax.random.bernoulli(self.make_rng("dropout"), keep, shape)

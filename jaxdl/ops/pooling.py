@@ -29,7 +29,8 @@ def max_pool(
     """The largest value of each window; a remainder at the edge is dropped.
 
     Written as maxima of strided slices: its gradient is then elementwise, where that of
-    lax.reduce_window scatters (8 to 15 times slower on a CPU). Equal maxima share the gradient.
+    lax.reduce_window scatters (8 to 15 times slower on a CPU). Equal maxima share the gradient
+    (in parts that sum to it, not in equal ones).
 
     Args:
       x: (batch, height, width, channels), floating.
@@ -40,8 +41,7 @@ def max_pool(
     Returns:
       (batch, out_size(height, …), out_size(width, …), channels).
     """
-    lowest = jnp.finfo(x.dtype).min
-    return functools.reduce(jnp.maximum, _windows(x, window, stride or window, padding, lowest))
+    return functools.reduce(jnp.maximum, _windows(x, window, stride or window, padding, -jnp.inf))
 
 
 def avg_pool(
