@@ -6,7 +6,8 @@ python -m jaxdl.launch --config=experiments/deep_cnn.py --workdir=runs/deep_cnn
 from jaxdl import config as defaults
 
 
-def get_config(variant: str = ""):
+def get_config():
+    """One size."""
     config = defaults.default()
     config.epochs = 40.0
     config.batch_size = 64

@@ -6,8 +6,8 @@ python -m jaxdl.launch --config=experiments/mlp.py --workdir=runs/mlp
 from jaxdl import config as defaults
 
 
-def get_config(variant: str = ""):
-    """The only variant has no name."""
+def get_config():
+    """One size."""
     config = defaults.default()
     config.epochs = 60.0
     config.batch_size = 64

@@ -1,14 +1,20 @@
 """Where the first NaN or infinity of a computation came from."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Literal
+import optax
+from jax.extend.core import Literal
 
 from jaxdl.optim import path_name
+
+# Where lines of code say nothing about the user's model.
+_LIBRARIES = [Path(library.__file__).parent for library in (jax, flax, optax)]
 
 # Primitives whose body is another program, and where they keep it.
 _BODIES = ("jaxpr", "call_jaxpr", "fun_jaxpr")
@@ -54,8 +60,9 @@ def _walk(jaxpr: Any, consts: Any, args: Any) -> tuple[list[Any], str | None]:
         values = [read(v) for v in eqn.invars]
         body = next((eqn.params[k] for k in _BODIES if k in eqn.params), None)
         loops = eqn.primitive.name in ("scan", "while", "cond")
-        if isinstance(body, ClosedJaxpr) and not loops and len(body.in_avals) == len(values):
-            results, found = _walk(body.jaxpr, body.consts, values)
+        inner = getattr(body, "jaxpr", body)  # a checkpoint's body is not closed
+        if inner is not None and not loops and len(inner.invars) == len(values):
+            results, found = _walk(inner, getattr(body, "consts", ()), values)
             if found:
                 return [], found
         else:
@@ -73,7 +80,7 @@ def _place(eqn: Any) -> str:
     module = str(eqn.source_info.name_stack)
     frames = eqn.source_info.traceback.frames if eqn.source_info.traceback else []
     for frame in frames:
-        file = frame.file_name.replace("\\", "/")
-        if not any(f"/{part}/" in file for part in ("jax", "flax", "jax/_src", "optax")):
-            return f" in {module or 'the step'} ({file.rsplit('/', 1)[-1]}:{frame.line_num})"
+        file = Path(frame.file_name)
+        if not any(file.is_relative_to(library) for library in _LIBRARIES):
+            return f" in {module or 'the step'} ({file.name}:{frame.line_num})"
     return f" in {module}" if module else ""

@@ -143,13 +143,17 @@ def _where(error: Exception, path: str) -> str:
     """The error and the line of ``path`` that it came from."""
     import traceback
 
-    name = Path(path).name
+    here = Path(path).absolute()
     lines = [
-        f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(name)
+        f.lineno
+        for f in traceback.extract_tb(error.__traceback__)
+        if Path(f.filename).absolute() == here
     ]
     line = lines[-1] if lines else getattr(error, "lineno", None)
     at = f" (line {line})" if line else ""
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{at}"
+    # ml_collections escapes the line breaks of its messages.
+    message = " ".join(str(error).replace("\\n", " ").split())
+    return f"{type(error).__name__}: {message}{at}"
 
 
 def _overridden(config: ConfigDict, overrides: dict[str, str]) -> ConfigDict:
@@ -182,7 +186,7 @@ def _read(text: str, kind: type, name: str) -> Any:
     words = {"true": True, "false": False, "none": None, "": () if kind is tuple else True}
     try:
         value = words[text.lower()] if text.lower() in words else ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         value = text
     if kind is tuple and not isinstance(value, tuple | list):
         # One bare text or number, or several with commas: (96,) and ('a=1', 'b=2') are awkward.
@@ -197,7 +201,7 @@ def _read(text: str, kind: type, name: str) -> Any:
 
 
 def experiment_files() -> list[Path]:
-    """The experiments at hand: of ./experiments, or of the checkout that jaxdl is installed from."""
+    """The experiments at hand: ./experiments, or those beside an editable install of jaxdl."""
     here = Path("experiments")
     folder = here if here.is_dir() else Path(__file__).parent.parent / "experiments"
     return sorted(p for p in folder.glob("*.py") if not p.name.startswith("_"))

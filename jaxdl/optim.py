@@ -5,6 +5,7 @@ frozen groups are left out of all of it.
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -39,7 +40,14 @@ def _adamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, nesterov=False, weight_dec
 _OURS: dict[str, Callable] = {"rmsprop": _rmsprop, "adamw": _adamw}
 
 # Public functions of optax that take a learning rate and yet are not optimizers by themselves.
-_NOT_OPTIMIZERS = re.compile(r"^(scale_by|inject|schedule_free_|lookahead|lbfgs|polyak|noisy_sgd)")
+# The second line: those that need more than gradients, or take no schedule.
+_NOT_OPTIMIZERS = re.compile(
+    r"^(scale_by|inject|schedule_free_|lookahead|lbfgs|polyak|noisy_sgd"
+    r"|dpsgd$|momo$|momo_adam$|sophia$|optimistic_adam$|rprop$|sm3$)"
+)
+
+# Where decay is part of the published method; all others get `_decoupled_decay`.
+_DECAY_INSIDE = ("adamw", "cocob", "dog", "dowg", "lamb", "lars")
 
 
 def names() -> list[str]:
@@ -105,9 +113,11 @@ def group_factors(params: Any, groups: Sequence[str]) -> Any:
     """
     rules = []
     for group in groups:
-        pattern, _, factor = group.rpartition("=")
+        pattern, equals, factor = str(group).rpartition("=")
         try:
             rules.append((re.compile(pattern), float(factor)))
+            if not equals or not 0 <= rules[-1][1] < math.inf:
+                raise ValueError
         except (re.error, ValueError):
             raise UserError(
                 f"optimizer.groups: {group!r} is not 'regex=factor', such as 'head=10' or "
@@ -124,12 +134,22 @@ def group_factors(params: Any, groups: Sequence[str]) -> Any:
     return jax.tree_util.tree_map_with_path(lambda path, _: factor_of(path_name(path)), params)
 
 
+def _clip_by_norm(limit: float) -> optax.GradientTransformation:
+    """Scales each parameter's gradient down to the Euclidean norm ``limit``."""
+
+    def clip(g):
+        norm = jnp.linalg.norm(g.ravel().astype(jnp.float32))
+        return (g / jnp.maximum(1.0, norm / limit)).astype(g.dtype)
+
+    return optax.stateless(lambda updates, params: jax.tree.map(clip, updates))
+
+
 def _clipping(settings: Mapping[str, Any]) -> list[optax.GradientTransformation]:
     return [
         make(settings[key])
         for key, make in (
             ("clip_value", optax.clip),
-            ("clip_norm", optax.clip_by_block_rms),
+            ("clip_norm", _clip_by_norm),
             ("clip", optax.clip_by_global_norm),
             ("clip_adaptive", optax.adaptive_grad_clip),
         )
@@ -162,19 +182,26 @@ def create(settings: Mapping[str, Any], schedule: Schedule) -> optax.GradientTra
     chosen.update(_options(settings["options"]))
     check_names(f"optimizer {name!r}", chosen, [t for t in takes if t != "learning_rate"])
 
+    for pattern in settings["no_decay"]:
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            raise UserError(
+                f"optimizer.no_decay: {pattern!r} is no regular expression: {error}"
+            ) from None
     mask = lambda params: decay_mask(params, settings["no_decay"])
     parts = _clipping(settings)
     if settings["l2"]:
         parts.append(optax.add_decayed_weights(settings["l2"], mask))
     decay = settings["weight_decay"]
-    native = "weight_decay" in takes
-    if native and "weight_decay" not in chosen:
-        chosen["weight_decay"] = decay
-        for key in ("mask", "weight_decay_mask"):
-            if key in takes:
-                chosen[key] = mask
+    own = "weight_decay" in chosen  # among the options: the optimizer's own, as it comes
+    inside = own or name in _DECAY_INSIDE
+    if "weight_decay" in takes and not own:
+        chosen["weight_decay"] = decay if inside else 0.0
+        if inside:
+            chosen["weight_decay_mask" if "weight_decay_mask" in takes else "mask"] = mask
     parts.append(factory(schedule, **chosen))
-    if decay and not native:
+    if decay and not inside:
         parts.append(_decoupled_decay(decay, schedule, mask))
     if not settings["groups"]:
         return optax.chain(*parts)
@@ -187,10 +214,10 @@ def _options(options: Sequence[str]) -> dict[str, Any]:
 
     result = {}
     for option in options:
-        key, _, value = option.partition("=")
+        key, _, value = str(option).partition("=")
         try:
             result[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError):
             raise UserError(
                 f"optimizer.options: {option!r} is not 'name=number', such as 'ns_steps=5'"
             ) from None

@@ -36,7 +36,7 @@ def _linear(peak, steps, s):
 def _rsqrt(peak, steps, s):
     """``peak √(w / (w + t))``: w = the warm-up's length, or 1/10 of the run without one."""
     w = s["warmup"] or max(steps // 10, 1)
-    return lambda t: peak * jnp.sqrt(w / (w + t))
+    return lambda t: peak * jnp.sqrt(w / (w + jnp.maximum(t, 0)))
 
 
 def _one_cycle(peak, steps, s):
@@ -98,6 +98,9 @@ def create(
     s = dict(settings)
     make = SCHEDULES[s["schedule"]]
     unit = {"epochs": steps_per_epoch, "steps": 1.0, "fraction": float(steps)}[s["schedule_unit"]]
+    for boundary in s["boundaries"]:
+        if not isinstance(boundary, int | float):
+            raise UserError(f"optimizer.boundaries: {boundary!r} is not a number")
     lengths = [s["warmup"], *s["boundaries"]]
     if unit is None:
         if any(lengths):

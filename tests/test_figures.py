@@ -15,7 +15,6 @@ def test_experiment_reaches_its_figure(experiment, accuracy, seconds, tmp_path):
     file = ROOT / "experiments" / f"{experiment}.py"
     assert launch.main([f"--config={file}", f"--workdir={tmp_path}"]) == 0
     found = summary(tmp_path)
-    print(f"{experiment}: accuracy {found['final']['accuracy']:.4f}, {found['train_seconds']:.0f} s")
     # The last evaluation, not the best: a best of many on the test part would be chosen by it.
     assert found["final"]["accuracy"] >= accuracy
     assert found["train_seconds"] + found["compile_seconds"] <= seconds

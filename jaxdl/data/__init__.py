@@ -100,6 +100,8 @@ def load(settings: Mapping[str, Any]) -> Data:
 def _split_off(pool: Split, fraction: float, seed: int, how: str) -> tuple[Split, Split]:
     size = len(pool)
     if how == "halves":
+        if size < 2:
+            raise UserError(f"data: {size} example cannot be split into halves")
         return pool.subset(np.arange(size // 2)), pool.subset(np.arange(size // 2, size))
     from sklearn.model_selection import train_test_split
 

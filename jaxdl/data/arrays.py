@@ -17,6 +17,12 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, where: str) -> Array
     Raises:
       UserError: shapes, dtypes or ranges that are not these.
     """
+    if images.dtype.kind not in "uif":
+        raise UserError(f"{where}: images must be numbers, got {images.dtype}")
+    if labels.ndim != 1 or labels.dtype.kind not in "uif" or not np.isfinite(labels).all():
+        raise UserError(
+            f"{where}: labels must be (n,) whole numbers, got {labels.dtype}{labels.shape}"
+        )
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or not images.size:
@@ -31,9 +37,8 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, where: str) -> Array
                 f"{where}: images must be uint8, or floating in [0, 1]; these go from {low:g} to "
                 f"{high:g}"
             )
-    labels = np.asarray(labels)
     whole = labels.astype(np.int32)
-    if labels.ndim != 1 or not np.array_equal(whole, labels):
+    if not np.array_equal(whole, labels):
         raise UserError(
             f"{where}: labels must be (n,) whole numbers, got {labels.dtype}{labels.shape}"
         )

@@ -76,6 +76,8 @@ def folder(path: str = "", image_size: int = 0, channels: int = 3) -> Source:
     Classes are numbered in the order of their names. Images of any size are fitted to squares of
     image_size pixels (that of the first image's short side, if 0).
     """
+    if channels not in (1, 3):
+        raise UserError(f"data.channels={channels} must be 1 (grey) or 3 (colour)")
     root = epath.Path(path)
     if not path or not root.is_dir():
         raise UserError(f"data.path={path!r} is no folder: name one that holds a folder a class")

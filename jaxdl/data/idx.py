@@ -1,7 +1,9 @@
 """MNIST's file format."""
 
 import gzip
+import math
 import struct
+import zlib
 
 import numpy as np
 from etils import epath
@@ -26,15 +28,15 @@ def read_idx(path: epath.PathLike) -> np.ndarray:
             raw = gzip.decompress(raw)
         zeros, kind, axes = struct.unpack(">HBB", raw[:4])
         shape = struct.unpack(f">{axes}I", raw[4 : 4 + 4 * axes])
-    except (struct.error, OSError, EOFError) as error:
+    except (struct.error, OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is not an idx file: {error}") from None
     body = raw[4 + 4 * axes :]
     if zeros or kind != 8:
         raise UserError(f"{path} is not an idx file of unsigned bytes: it begins {raw[:4].hex()}")
-    if len(body) != np.prod(shape):
-        raise UserError(
-            f"{path} is cut short: {shape} needs {np.prod(shape)} bytes, has {len(body)}"
-        )
+    size = math.prod(shape)
+    if len(body) != size:
+        fault = "cut short" if len(body) < size else "too long"
+        raise UserError(f"{path} is {fault}: {shape} needs {size} bytes, it has {len(body)}")
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 

@@ -1,6 +1,7 @@
 """Images and labels from one NumPy archive."""
 
 import zipfile
+import zlib
 
 import numpy as np
 from etils import epath
@@ -30,7 +31,7 @@ def npz(path: str = "") -> Source:
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, TypeError, OSError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is not a readable .npz archive: {error}") from None
 
     def pair(part: str):
