@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,6 +116,8 @@ def load(file: str) -> ConfigDict:
     module = _import(Path(path))
     if not hasattr(module, "get_config"):
         raise UserError(f"{path} has no function get_config() that returns a config")
+    if variant and not inspect.signature(module.get_config).parameters:
+        raise UserError(f"{path} has no variants: leave out {variant!r}")
     try:
         config = module.get_config(variant) if variant else module.get_config()
     except UserError:

@@ -57,6 +57,11 @@ def test_unknown_variant_names_the_variants(tmp_path, capsys):
     assert_refused(run("vit:B/61", workdir), capsys, "did you mean 'B/16'", workdir)
 
 
+def test_variant_of_an_experiment_without_any(tmp_path, capsys):
+    workdir = tmp_path / "run"
+    assert_refused(run("mlp:B/16", workdir), capsys, "has no variants", workdir)
+
+
 def test_missing_experiment_names_the_nearest_file(tmp_path, capsys):
     workdir = tmp_path / "run"
     assert_refused(run("vits", workdir), capsys, "vit.py", workdir)
