@@ -1,6 +1,12 @@
 """DeepCNN, the two-convolution network of introductory courses, learns handwritten digits.
 
-python -m jaxdl.launch --config=experiments/deep_cnn.py --workdir=runs/deep_cnn
+    python -m jaxdl.launch --config=experiments/deep_cnn.py --workdir=runs/deep_cnn
+
+Cost: 16 s on 2 CPU cores, compile included.
+Result: test accuracy .992 (median of seeds 0, 1, 2: .997, .992, .989).
+
+On the harder split, whose test part has other writers (--config.data.split=halves): .986 (.987,
+.986, .982). The settings were not tuned at all; figures are of the last step, on the test part.
 """
 
 from jaxdl import config as defaults

@@ -1,6 +1,12 @@
 """A multi-layer perceptron learns handwritten digits.
 
-python -m jaxdl.launch --config=experiments/mlp.py --workdir=runs/mlp
+    python -m jaxdl.launch --config=experiments/mlp.py --workdir=runs/mlp
+
+Cost: 10 s on 2 CPU cores, compile included.
+Result: test accuracy .989 (median of seeds 0, 1, 2: .986, .992, .989).
+
+On the harder split, whose test part has other writers (--config.data.split=halves): .962 (.962,
+.960, .968). The settings were not tuned at all; figures are of the last step, on the test part.
 """
 
 from jaxdl import config as defaults

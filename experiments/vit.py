@@ -1,6 +1,15 @@
 """A Vision Transformer learns handwritten digits.
 
-python -m jaxdl.launch --config=experiments/vit.py --workdir=runs/vit
+    python -m jaxdl.launch --config=experiments/vit.py --workdir=runs/vit
+
+Cost: 98 s on 2 CPU cores, compile included.
+Result: test accuracy .997 (median of seeds 0, 1, 2: 1.000, .997, .992).
+Variants: digits (the default), and the published sizes Ti/16, S/16, B/16 and L/16 for 224x224.
+
+On the harder split, whose test part has other writers (--config.data.split=halves): .973 (.973,
+.971, .979). Depth, positions, learning rate and augmentation were chosen on validation parts of
+the training part (--config.data.eval_on=validation); figures are of the last step, on the test
+part. The published sizes have not been trained here: they are for an accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults

@@ -1,16 +1,25 @@
-"""Checkpoints: the newest few and the best one, written in the background by Orbax."""
+"""Checkpoints: the newest few and the best one, written in the background, verified when read.
 
+Beside the arrays stands what each must be: name, shape, dtype and checksum. A checkpoint that does
+not hold what it says is damaged, and the newest sound one takes its place; one that holds something
+else than the run wants is an error of the user's, and says so.
+"""
+
+import contextlib
+import json
 import logging
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
-from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from jaxdl.errors import UserError
+from jaxdl import checksum, parallel
+from jaxdl.errors import DamagedError, UserError, WriteError
+from jaxdl.optim import path_name
 
 FORMAT = 1
 
@@ -19,10 +28,12 @@ class Restored(NamedTuple):
     """What a checkpoint held.
 
     Attributes:
+      step: its name.
       tree: the pytrees by name, on the devices that were asked for.
       meta: what the loop wrote beside them.
     """
 
+    step: int
     tree: dict[str, Any]
     meta: dict[str, Any]
 
@@ -32,28 +43,30 @@ class Checkpoints:
 
     Args:
       workdir: the run's folder, local or remote.
-      config: reads ``checkpoint.keep`` and ``eval.best``.
+      config: reads ``checkpoint.keep``.
+      say: is told, in one line, of each checkpoint that is damaged.
     """
 
-    def __init__(self, workdir: epath.Path, config: Any):
+    def __init__(self, workdir: epath.Path, config: Any, say: Callable[[str], None] = print):
         # Orbax tells of each file it writes; what a user needs to know the loop says.
         logging.getLogger("absl").setLevel(logging.ERROR)
-        # Beside the newest, the best: without a policy of both, Orbax deletes the newest
-        # checkpoint when it is not among the best, and a resumed run goes backwards.
-        best = preservation_policy.BestN(
-            get_metric_fn=lambda metrics: metrics["rank"],
-            n=1,
-            keep_checkpoints_without_metrics=False,
-        )
-        newest = preservation_policy.LatestN(config.checkpoint.keep)
+        self._keep = config.checkpoint.keep
+        self._folder = epath.Path(workdir).resolve() / "checkpoints"
+        self._say = say
+        self._saving: int | None = None
+        self._set_aside_empty()
         self._manager = ocp.CheckpointManager(
-            epath.Path(workdir).resolve() / "checkpoints",
+            self._folder,
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=preservation_policy.AnyPreservationPolicy([newest, best]),
-                best_fn=lambda metrics: metrics["rank"],
-                enable_async_checkpointing=True,
+                preservation_policy=self, enable_async_checkpointing=True
             ),
         )
+        self._ranks: dict[int, float] = {}
+        for step in self._manager.all_steps():
+            # A damaged one is told of when it is read for its arrays.
+            with contextlib.suppress(DamagedError):
+                if (rank := self._read_manifest(step).get("rank")) is not None:
+                    self._ranks[step] = rank
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -61,8 +74,22 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None
     ) -> None:
-        # Waits for the last write, and raises if a write failed.
-        self._manager.close()
+        if kind is None:
+            self.wait()
+        # Closing waits too, and would raise over an error that is already on its way.
+        with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
+            self._manager.close()
+
+    def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:
+        """Orbax's question which checkpoints stay: the newest ones and the best one.
+
+        (Orbax's own policy reads ranks from files of its own, and a damaged one stops everything.)
+        """
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = {*sorted(steps)[-self._keep :], self.best_step()}
+        return [step in kept for step in steps]
+
+    # Writing
 
     def save(
         self, step: int, tree: Mapping[str, Any], meta: Mapping[str, Any], rank: float | None
@@ -74,21 +101,41 @@ class Checkpoints:
           tree: pytrees of arrays by name.
           meta: what JSON can hold.
           rank: the higher the better, for keeping the best; None where it was not evaluated.
+
+        Raises:
+          WriteError: this write, or the one before it, failed.
         """
         if step in self._manager.all_steps():
             return
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                meta=ocp.args.JsonSave({"format": FORMAT, **meta}),
-                **{name: ocp.args.StandardSave(part) for name, part in tree.items()},
-            ),
-            metrics=None if rank is None else {"rank": rank},
+        leaves = _manifest(tree)
+        content = {"format": FORMAT, "meta": dict(meta), "rank": rank, "leaves": leaves}
+        args = ocp.args.Composite(
+            manifest=ocp.args.JsonSave({"crc": _crc(content), "content": content}),
+            **{name: ocp.args.StandardSave(part) for name, part in tree.items()},
         )
+        if rank is not None:
+            self._ranks[step] = rank
+        with self._failing_as_write_error(step):
+            self._manager.save(step, args=args)
+        self._saving = step
 
     def wait(self) -> None:
-        """Returns when everything is written; raises what the writer raised."""
-        self._manager.wait_until_finished()
+        """Returns when everything is written; raises WriteError if something was not."""
+        with self._failing_as_write_error(self._saving):
+            self._manager.wait_until_finished()
+
+    @contextlib.contextmanager
+    def _failing_as_write_error(self, step: int | None):
+        # A failure in the background surfaces at the next call: it belongs to the step before.
+        blamed = step if self._saving is None else self._saving
+        try:
+            yield
+        except Exception as error:
+            raise WriteError(
+                f"checkpoint {blamed} could not be written: {_first_line(error)}"
+            ) from error
+
+    # Reading
 
     def latest_step(self) -> int | None:
         """The newest checkpoint's step, None without any."""
@@ -96,32 +143,154 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """The best checkpoint's step, None if none was ranked."""
-        return self._manager.best_step()
+        there = [step for step in self._manager.all_steps() if step in self._ranks]
+        # Of equals the first: it is the one that evaluation called the best.
+        return max(there, key=lambda step: (self._ranks[step], -step), default=None)
 
-    def restore(self, step: int, abstract: Mapping[str, Any]) -> Restored:
-        """Reads a checkpoint onto the devices that ``abstract`` names.
+    def restore(self, abstract: Mapping[str, Any], first: int | None = None) -> Restored | None:
+        """Reads the newest sound checkpoint onto the devices that ``abstract`` names.
+
+        Damaged ones are told of, and moved to ``workdir/damaged`` once a sound one was read.
 
         Args:
-          step: which.
           abstract: pytrees by name of `jax.ShapeDtypeStruct` with shardings.
+          first: a step to try before all others.
+
+        Returns:
+          None if there is no checkpoint at all.
 
         Raises:
-          UserError: the checkpoint does not have these leaves.
+          DamagedError: none is sound; nothing was touched.
+          UserError: a checkpoint has other leaves, shapes or dtypes, or a newer format.
         """
-        try:
-            restored = self._manager.restore(
-                step,
-                args=ocp.args.Composite(
-                    meta=ocp.args.JsonRestore(),
-                    **{name: ocp.args.StandardRestore(part) for name, part in abstract.items()},
-                ),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            reason = str(error).strip().splitlines()[0]
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        if first in steps:
+            steps.remove(first)
+            steps.insert(0, first)
+        broken: dict[int, str] = {}
+        for step in steps:
+            try:
+                restored = self._read(step, abstract)
+            except DamagedError as error:
+                broken[step] = str(error)
+                continue
+            for other, reason in broken.items():
+                self._say(f"checkpoint {other} is damaged ({reason}): set aside, {step} is used")
+                self._set_aside(other)
+            return restored
+        if not broken:
+            return None
+        told = "; ".join(f"{step}: {reason}" for step, reason in broken.items())
+        raise DamagedError(
+            f"no checkpoint in {self._folder} is sound ({told}); nothing was changed"
+        )
+
+    def _read(self, step: int, abstract: Mapping[str, Any]) -> Restored:
+        content = self._read_manifest(step)
+        if content["format"] > FORMAT:
             raise UserError(
-                f"checkpoint {step} does not fit this model and optimizer: {reason}"
-            ) from error
-        return Restored({name: restored[name] for name in abstract}, restored["meta"])
+                f"checkpoint {step} has format {content['format']}, written by a newer jaxdl; this "
+                f"one reads up to {FORMAT}: upgrade jaxdl"
+            )
+        leaves = {n: v for n, v in content["leaves"].items() if n.split("/")[0] in abstract}
+        _check_fits(step, leaves, abstract)
+        for name in abstract:  # not needed here, but `restore` has nothing else to go by
+            _saved_tree(self._folder / str(step) / name)
+        parts = {name: ocp.args.StandardRestore(part) for name, part in abstract.items()}
+        try:
+            restored = self._manager.restore(step, args=ocp.args.Composite(**parts))
+            tree = {name: restored[name] for name in abstract}
+        except Exception as error:
+            raise DamagedError(_first_line(error)) from error
+        sums = {name: leaf["sum"] for name, leaf in leaves.items()}
+        wrong = checksum.damaged(tree, sums)
+        if wrong:
+            more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            raise DamagedError(f"checksum of {wrong[0]}{more} is wrong")
+        return Restored(step, tree, content["meta"])
+
+    def _read_manifest(self, step: int) -> dict[str, Any]:
+        try:
+            args = ocp.args.Composite(manifest=ocp.args.JsonRestore())
+            stored = self._manager.restore(step, args=args)["manifest"]
+            content = stored["content"]
+            sound = stored["crc"] == _crc(content)
+        except Exception as error:
+            raise DamagedError(_first_line(error)) from error
+        if not sound:
+            raise DamagedError("checksum of its manifest is wrong")
+        return content
+
+    def _set_aside_empty(self) -> None:
+        """Empty folders would count as the newest checkpoints: Orbax looks at names alone."""
+        if self._folder.is_dir():
+            for path in self._folder.iterdir():
+                if path.name.isdigit() and not any(path.iterdir()):
+                    self._say(f"checkpoint {path.name} is damaged (an empty folder): set aside")
+                    self._move(path)
+
+    def _set_aside(self, step: int) -> None:
+        self._move(self._folder / str(step))
+        self._manager.reload()
+
+    def _move(self, path: epath.Path) -> None:
+        aside = self._folder.parent / "damaged"
+        if jax.process_index() == 0:
+            aside.mkdir(parents=True, exist_ok=True)
+            target = aside / path.name
+            if target.exists():
+                target.rmtree()
+            path.rename(target)
+        parallel.wait_for_all("set aside")
+
+
+def _manifest(tree: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """{leaf name: its shape, dtype and checksum}."""
+    sums = checksum.checksums(tree)
+    shapes = _shapes(tree)
+    return {name: {**shapes[name], "sum": sums[name]} for name in sums}
+
+
+def _shapes(tree: Any) -> dict[str, dict[str, Any]]:
+    return {
+        path_name(path): {"shape": list(x.shape), "dtype": str(x.dtype)}
+        for path, x in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def _check_fits(step: int, saved: Mapping[str, Any], abstract: Mapping[str, Any]) -> None:
+    """The leaves that a run wants are those that were saved, in shape and dtype."""
+    wanted = _shapes(abstract)
+    for name in sorted({*saved, *wanted}, key=lambda name: ("/params/" not in name, name)):
+        if name not in wanted:
+            fault = f"has {name}, which this model and optimizer have not"
+        elif name not in saved:
+            fault = f"lacks {name}, which this model and optimizer have"
+        else:
+            here, there = wanted[name], {k: saved[name][k] for k in ("shape", "dtype")}
+            if here == there:
+                continue
+            show = lambda leaf: f"{leaf['dtype']}{leaf['shape']}"
+            fault = f"has {name} as {show(there)}, not {show(here)}"
+        raise UserError(f"checkpoint {step} {fault}: use the config it was written with")
+
+
+def _saved_tree(path: epath.Path) -> Any:
+    """The tree of shapes that Orbax keeps beside a pytree of arrays."""
+    with ocp.StandardCheckpointer() as reader:
+        try:
+            return reader.metadata(path).item_metadata.tree
+        except Exception as error:
+            raise DamagedError(f"its metadata in {path.name} cannot be read") from error
+
+
+def _crc(content: Any) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]
 
 
 def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
@@ -132,10 +301,12 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
       step: of the checkpoint; the newest if None.
 
     Returns:
-      The state's pytree as nested dicts and lists of arrays: ``["params"]`` are the parameters.
+      The state's pytree as nested dicts and lists of arrays, ``["params"]`` among them, whole on
+      the first device.
 
     Raises:
       UserError: no checkpoint there.
+      DamagedError: it is not what was written.
     """
     folder = epath.Path(workdir).resolve() / "checkpoints"
     steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
@@ -146,9 +317,18 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
         raise UserError(f"{workdir} has no checkpoint {step}: it has {sorted(steps)}")
     logging.getLogger("absl").setLevel(logging.ERROR)
     here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    with ocp.StandardCheckpointer() as reader:
-        saved = reader.metadata(folder / str(step) / "state").item_metadata.tree
-        abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), saved
-        )
-        return reader.restore(folder / str(step) / "state", abstract)
+    try:
+        with ocp.StandardCheckpointer() as reader:
+            path = folder / str(step) / "state"
+            saved = _saved_tree(path)
+            shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here)
+            state = reader.restore(path, jax.tree.map(shape, saved))
+        with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+            leaves = reader.restore(folder / str(step) / "manifest")["content"]["leaves"]
+    except Exception as error:
+        raise DamagedError(f"checkpoint {step} is damaged: {_first_line(error)}") from error
+    sums = {n: leaf["sum"] for n, leaf in leaves.items() if n.startswith("state/")}
+    wrong = checksum.damaged({"state": state}, sums)
+    if wrong:
+        raise DamagedError(f"checkpoint {step} is damaged: checksum of {wrong[0]} is wrong")
+    return state

@@ -49,6 +49,10 @@ def _positive(default: Any, help: str) -> Key:
     return Key(default, help, lambda v: v > 0 and math.isfinite(v), "above 0")
 
 
+def _axis(default: int, help: str) -> Key:
+    return Key(default, help, lambda v: v == -1 or v > 0, "-1 or above 0")
+
+
 def _share(default: Any, help: str) -> Key:
     return Key(default, help, lambda v: 0 <= v < 1, "at least 0 and below 1")
 
@@ -136,13 +140,11 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "groups": Key((), "learning-rate factors: ('head=10', '^patch_embed=0'); 0 freezes"),
     },
     "parallel": {
-        "strategy": _one_of(("jit",), "how the step meets the devices"),
-        "data": Key(
-            -1,
-            "devices that the batch is split over; -1 is all",
-            lambda v: v == -1 or v > 0,
-            "-1 or above 0",
-        ),
+        "strategy": _one_of(("jit", "pmap"), "how the step meets the devices"),
+        "data": _axis(-1, "devices that the batch is split over; -1 is what is left"),
+        "fsdp": _axis(1, "devices that the batch, parameters and optimizer state are split over"),
+        "tensor": _axis(1, "devices that single layers are split over"),
+        "fsdp_min_size": _at_least(1, 1024, "elements from which an array is split over fsdp"),
     },
     "eval": {
         "every": _at_least(0, 0, "updates between evaluations; 0 makes about 20 in the run"),

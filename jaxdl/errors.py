@@ -4,16 +4,47 @@ import difflib
 from collections.abc import Iterable
 
 
-class UserError(Exception):
+class JaxdlError(Exception):
+    """Any of the errors below: the launcher prints its one line and exits with its code."""
+
+    exit_code = 1
+
+
+class UserError(JaxdlError):
     """Bad input: a setting, a file, a device. The message is one line that says what is right."""
 
     exit_code = 2
 
 
-class NonFiniteError(Exception):
+class NonFiniteError(JaxdlError):
     """The run produced NaN or infinity; the update was not applied."""
 
     exit_code = 3
+
+
+class DamagedError(JaxdlError):
+    """A checkpoint is not what was written, or none of several is."""
+
+    exit_code = 4
+
+
+class WriteError(JaxdlError):
+    """A checkpoint could not be written."""
+
+    exit_code = 5
+
+
+class StoppedError(JaxdlError):
+    """The run was told to stop, and saved where it was.
+
+    Args:
+      message: one line.
+      exit_code: 143 for SIGTERM, 130 for SIGINT, as shells have it.
+    """
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -23,10 +23,10 @@ class Evaluator:
         self._split = experiment.run.data.test
         self._key = keys.named(experiment.key, "eval")
         layout, size = experiment.layout, len(self._split)
-        devices = layout.mesh.size
+        devices = layout.batch_devices
         batch_size = min(experiment.config.eval.batch_size, size)
-        batch_size = -(-batch_size // devices) * devices
-        self._batches = padded_batches(self._split, batch_size)
+        self._batch_size = -(-batch_size // devices) * devices
+        self._batches = padded_batches(self._split, self._batch_size)
         eval_step = experiment.task.eval_step
 
         def step(state, batch, key, i, total):
@@ -38,9 +38,9 @@ class Evaluator:
     def __call__(self, state: tasks.State) -> dict[str, Any]:
         """{name: figure} of ``state`` on the split, the task's whole-set scores included."""
         total = None
-        sharding = self._experiment.layout.batch()
+        layout, size = self._experiment.layout, self._batch_size
         for i, load in enumerate(self._batches):
-            batch = jax.device_put(load(), sharding)
+            batch = layout.put(load(layout.rows(size)), size)
             total = self._step(state, batch, self._key, i, total)
         scores = self._experiment.task.score(state, self._split, self._key)
         return {**metrics.divide(jax.device_get(total)), **scores}
@@ -57,11 +57,12 @@ def evaluate(experiment: Experiment, workdir: epath.Path) -> dict[str, Any]:
       UserError: the folder has no checkpoint.
     """
     with checkpoint.Checkpoints(workdir, experiment.config) as checkpoints:
-        step = checkpoints.best_step() or checkpoints.latest_step()
-        if step is None:
+        wanted = {"state": experiment.abstract_state}
+        restored = checkpoints.restore(wanted, first=checkpoints.best_step())
+        if restored is None:
             raise UserError(f"{workdir} holds no checkpoint to evaluate: train there first")
-        state = checkpoints.restore(step, {"state": experiment.abstract_state}).tree["state"]
-    figures = Evaluator(experiment)(state)
+    step = restored.step
+    figures = Evaluator(experiment)(restored.tree["state"])
     writer = logs.MetricWriter(workdir, resumed_at=2**62)
     writer.write(step, "evaluate", figures)
     writer.flush()

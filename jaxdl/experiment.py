@@ -24,7 +24,7 @@ class Experiment(NamedTuple):
       task: the pure functions.
       layout: the devices.
       key: the root of every random draw.
-      batch: step -> host batch; for a task without data, step -> {}.
+      batch: (step, rows) -> host batch, or the slice ``rows`` of it.
     """
 
     config: ConfigDict
@@ -32,16 +32,13 @@ class Experiment(NamedTuple):
     task: tasks.Task
     layout: parallel.Layout
     key: jax.Array
-    batch: Callable[[int], Any]
+    batch: Callable[..., Any]
 
     @property
     def abstract_state(self) -> Any:
         """Shapes, dtypes and shardings of the task's state."""
         shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), self.batch(0))
-        return jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.layout.replicated),
-            shapes,
-        )
+        return self.layout.state(shapes)
 
     def init_state(self) -> Any:
         """The state at step 0, made on the devices where it stays."""
@@ -105,7 +102,7 @@ def create(config: ConfigDict) -> Experiment:
     steps = config.steps or math.ceil(config.epochs * steps_per_epoch)
     schedules.create(config.optimizer, steps=steps, steps_per_epoch=steps_per_epoch)
 
-    layout = parallel.create(config.parallel, config.batch_size)
+    layout = parallel.create(config.parallel, config.batch_size, config.accumulate)
     run = tasks.Run(config, data, steps, steps_per_epoch)
     task = tasks.create(run)
     experiment = Experiment(

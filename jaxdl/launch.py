@@ -1,6 +1,7 @@
 """The door: ``python -m jaxdl.launch --config=experiments/vit.py --workdir=runs/vit``.
 
-Flags in, exit code out: 0 done, 2 bad input (one line says what and how), 3 a non-finite number.
+Flags in, exit code out: 0 done, 2 bad input (one line says what and how), 3 a non-finite number,
+4 no sound checkpoint, 5 a checkpoint not written, 130 and 143 stopped by SIGINT and SIGTERM.
 """
 
 import sys
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     host.tune()
     from jaxdl import flags
-    from jaxdl.errors import NonFiniteError, UserError
+    from jaxdl.errors import JaxdlError
 
     try:
         options = flags.parse(argv)
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `… --help | head`
         sys.stderr.close()
         return 0
-    except (UserError, NonFiniteError) as error:
+    except JaxdlError as error:
         if "--debug" in argv:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
@@ -64,7 +65,7 @@ def run(options) -> int:
     """
     from etils import epath
 
-    from jaxdl import experiment, host, workdir
+    from jaxdl import experiment, host, parallel, workdir
     from jaxdl.errors import UserError
 
     mode = {"train": _train, "evaluate": _evaluate}[options.mode]
@@ -74,31 +75,40 @@ def run(options) -> int:
     experiment.check(options.config)
     workdir.check(folder, options.config, options.accept_changes)
     host.use_compilation_cache()
+    parallel.initialize()
     made = experiment.create(options.config)
     return mode(options, made, folder)
 
 
 def _train(options, made, folder) -> int:
-    from jaxdl import keys, report, train, workdir
+    import jax
+
+    from jaxdl import keys, parallel, report, train, workdir
 
     workdir.claim(folder, options.config)
-    print(f"workdir {folder}", flush=True)
+    if jax.process_index() == 0:
+        print(f"workdir {folder}", flush=True)
     outcome = train.train(made, folder)
+    state = parallel.everywhere(outcome.state)
+    if jax.process_index() != 0:
+        return 0
     seconds = time.perf_counter() - _STARTED
     workdir.write_json(folder / "summary.json", {**outcome.summary, "seconds": seconds})
-    pictures = made.task.artifacts(
-        outcome.state, made.run.data.test, keys.named(made.key, "artifacts")
-    )
+    pictures = made.task.artifacts(state, made.run.data.test, keys.named(made.key, "artifacts"))
     title = options.file.removesuffix(".py")
-    page = report.write(folder, title, pictures, made.task.parameters(outcome.state))
+    page = report.write(folder, title, pictures, made.task.parameters(state))
     print(f"{_line(outcome.summary['final'])}\nreport {page}", flush=True)
     return 0
 
 
 def _evaluate(options, made, folder) -> int:
+    import jax
+
     from jaxdl import evaluate
 
-    print(_line(evaluate.evaluate(made, folder)))
+    figures = evaluate.evaluate(made, folder)
+    if jax.process_index() == 0:
+        print(_line(figures))
     return 0
 
 

@@ -1,55 +1,280 @@
-"""Devices: which there are, how a mesh of them is made, and where arrays lie on it."""
+"""Devices: which there are, how they form a mesh, and where each array lies on it.
 
-from collections.abc import Mapping
+A step is written once, for the global batch. Here it becomes a jit over a mesh whose axes are
+``data`` and ``fsdp`` (the batch is split over both, and parameters over fsdp) and ``tensor``
+(single layers are split), or a pmap, which sees one device's part of the batch.
+"""
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxdl import replicas
 from jaxdl.errors import UserError
+from jaxdl.optim import path_name
 
 # Eight fake CPU devices deadlock when many steps are in flight; two keep any device busy.
 STEPS_IN_FLIGHT = 2
+
+AXES = ("data", "fsdp", "tensor")
+BATCH_AXES = ("data", "fsdp")
+
+# Which axis of a parameter the tensor axis splits: heads, and the hidden features of feed-forward
+# layers, so that each device computes whole heads and features, and one sum joins them (Shoeybi et
+# al., 2019, section 3). Found in a leaf's name, so optimizer moments and averages follow.
+TENSOR_RULES = (
+    (r"(query|key|value)/kernel$", 1),
+    (r"(query|key|value)/bias$", 0),
+    (r"attention/out/kernel$", 0),
+    (r"feed_forward/up/kernel$", 1),
+    (r"feed_forward/up/bias$", 0),
+    (r"feed_forward/down/kernel$", 0),
+    (r"(^|/)dense(_\d+)?/kernel$", 1),
+    (r"(^|/)dense(_\d+)?/bias$", 0),
+)
 
 
 class Layout(NamedTuple):
     """A mesh, and the shardings of what lies on it.
 
     Attributes:
-      mesh: axes named "data".
-      replicated: a whole copy on every device.
+      mesh: axes as in AXES.
+      strategy: "jit" or "pmap".
+      fsdp_min_size: elements from which an array is split over fsdp.
     """
 
     mesh: Mesh
-    replicated: NamedSharding
+    strategy: str = "jit"
+    fsdp_min_size: int = 1024
+
+    @property
+    def replicated(self) -> NamedSharding:
+        """A whole copy on every device."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    @property
+    def batch_devices(self) -> int:
+        """Parts that the batch is cut into."""
+        return math.prod(self.mesh.shape[axis] for axis in BATCH_AXES)
 
     def batch(self, leading: int = 0) -> NamedSharding:
         """Arrays whose batch axis, behind ``leading`` others, is split over the devices."""
-        return NamedSharding(self.mesh, PartitionSpec(*[None] * leading, "data"))
+        return NamedSharding(self.mesh, PartitionSpec(*[None] * leading, BATCH_AXES))
+
+    def state(self, abstract: Any) -> Any:
+        """The pytree with a sharding on every leaf, by the rules above.
+
+        Args:
+          abstract: pytree of `jax.ShapeDtypeStruct`.
+
+        Raises:
+          UserError: a layer's axis that the tensor axis does not divide.
+        """
+        return jax.tree_util.tree_map_with_path(
+            lambda path, x: jax.ShapeDtypeStruct(
+                x.shape, x.dtype, sharding=NamedSharding(self.mesh, self._spec(path_name(path), x))
+            ),
+            abstract,
+        )
+
+    def _spec(self, name: str, x: jax.ShapeDtypeStruct) -> PartitionSpec:
+        axes: list[str | None] = [None] * x.ndim
+        tensor, fsdp = self.mesh.shape["tensor"], self.mesh.shape["fsdp"]
+        if tensor > 1:
+            at = next((i for rule, i in TENSOR_RULES if re.search(rule, name)), None)
+            if at is not None and at < x.ndim:
+                if x.shape[at] % tensor:
+                    raise UserError(
+                        f"config.parallel.tensor={tensor} does not divide axis {at} of {name} "
+                        f"{x.shape}"
+                    )
+                axes[at] = "tensor"
+        if fsdp > 1 and x.size >= self.fsdp_min_size:
+            # The longest axis that divides; the last of equals, which is contiguous.
+            free = [i for i in range(x.ndim) if axes[i] is None and x.shape[i] % fsdp == 0]
+            if free:
+                axes[max(free, key=lambda i: (x.shape[i], i))] = "fsdp"
+        return PartitionSpec(*axes)
+
+    # Batches
+
+    def rows(self, size: int) -> slice:
+        """The rows of a batch of ``size`` that this process's devices need."""
+        if jax.process_count() == 1:
+            return slice(0, size)
+        spans = [
+            index[0].indices(size)
+            for index in self.batch().addressable_devices_indices_map((size,)).values()
+        ]
+        return slice(min(s[0] for s in spans), max(s[1] for s in spans))
+
+    def put(self, local: Any, size: int, leading: int = 0) -> Any:
+        """The global batch on the devices, from the rows that `rows` named.
+
+        Args:
+          local: pytree of host arrays; the batch axis is behind ``leading`` others.
+          size: examples in the global batch.
+          leading: axes in front of the batch axis.
+        """
+        sharding = self.batch(leading)
+        if jax.process_count() == 1:
+            return jax.device_put(local, sharding)
+        first = self.rows(size).start
+
+        def place(x: np.ndarray) -> jax.Array:
+            shape = (*x.shape[:leading], size, *x.shape[leading + 1 :])
+
+            def part(index: tuple[slice, ...]) -> np.ndarray:
+                start, stop, _ = index[leading].indices(size)
+                own = (*index[:leading], slice(start - first, stop - first), *index[leading + 1 :])
+                return x[own]
+
+            return jax.make_array_from_callback(shape, sharding, part)
+
+        return jax.tree.map(place, local)
+
+    # Steps
+
+    def compile(self, advance: Callable, arguments: tuple, stacked: bool) -> Callable:
+        """Compiles the loop's ``advance`` for these devices.
+
+        Args:
+          advance: (carry, key, batch, count) -> (carry, status).
+          arguments: an example of each, on the devices; the carry is donated.
+          stacked: whether the batch has an axis of steps in front.
+        """
+        if self.strategy == "pmap":
+            return self._pmapped(advance, arguments, stacked)
+        carry = arguments[0]
+        kept = jax.tree.map(lambda x: x.sharding, carry)
+        jitted = jax.jit(advance, donate_argnums=0, out_shardings=(kept, self.replicated))
+        return jitted.lower(*arguments).compile()
+
+    def _pmapped(self, advance: Callable, arguments: tuple, stacked: bool) -> Callable:
+        count, at = self.mesh.size, int(stacked)
+
+        def part(carry, key, batch, steps):
+            with replicas.mapped_over("data"):
+                return advance(carry, key, batch, steps)
+
+        mapped = jax.pmap(
+            part,
+            axis_name="data",
+            in_axes=(None, None, at, None),
+            out_axes=None,
+            devices=list(self.mesh.devices.flat),
+            donate_argnums=0,
+        )
+        cut = lambda x: x.reshape(*x.shape[:at], count, -1, *x.shape[at + 1 :])
+
+        def call(carry, key, batch, steps):
+            return mapped(carry, key, jax.tree.map(cut, batch), steps)
+
+        carry, key, batch, steps = arguments
+        mapped.lower(carry, key, jax.tree.map(cut, batch), steps).compile()
+        return call
 
 
-def create(settings: Mapping[str, Any], batch_size: int) -> Layout:
+def create(settings: Mapping[str, Any], batch_size: int, accumulate: int = 1) -> Layout:
     """The layout that `config.parallel` describes.
 
     Args:
-      settings: ``data``, the devices that the batch is split over (-1: all).
-      batch_size: must divide by them.
+      settings: ``strategy``, the sizes ``data``, ``fsdp`` and ``tensor`` (-1, once: what is left),
+        and ``fsdp_min_size``.
+      batch_size: examples an update.
+      accumulate: microbatches an update.
 
     Raises:
-      UserError: more devices than there are, or a batch that does not divide.
+      UserError: a mesh that the devices cannot form, or a batch that does not divide over it.
     """
     devices = jax.devices()
-    count = len(devices) if settings["data"] == -1 else settings["data"]
-    if count > len(devices):
-        raise UserError(
-            f"config.parallel.data={count}, but there are {len(devices)} {devices[0].platform} "
-            "devices: use -1 for all"
+    shape = mesh_shape(settings, len(devices), devices[0].platform)
+    parts = shape[0] * shape[1] * accumulate
+    if batch_size % parts:
+        over = f"{shape[0] * shape[1]} devices" + (
+            f" x {accumulate} microbatches" if accumulate > 1 else ""
         )
-    if batch_size % count:
         raise UserError(
-            f"config.batch_size={batch_size} does not divide over {count} devices: "
-            f"use {-(-batch_size // count) * count}, or config.parallel.data"
+            f"config.batch_size={batch_size} does not divide over {over}: use "
+            f"{-(-batch_size // parts) * parts}, or fewer devices by config.parallel.data"
+        )
+    if settings["strategy"] == "pmap" and (shape[1] > 1 or shape[2] > 1):
+        raise UserError(
+            "config.parallel.strategy='pmap' splits the batch only: fsdp and tensor must be 1"
         )
     # Auto axes: linen modules and explicit shardings do not mix.
-    mesh = jax.make_mesh((count,), ("data",), devices=devices[:count], axis_types=(AxisType.Auto,))
-    return Layout(mesh, NamedSharding(mesh, PartitionSpec()))
+    mesh = jax.make_mesh(
+        shape, AXES, devices=devices[: math.prod(shape)], axis_types=(AxisType.Auto,) * len(AXES)
+    )
+    return Layout(mesh, settings["strategy"], settings["fsdp_min_size"])
+
+
+def mesh_shape(settings: Mapping[str, Any], count: int, platform: str) -> tuple[int, int, int]:
+    """The sizes of (data, fsdp, tensor) for ``count`` devices.
+
+    Raises:
+      UserError: the sizes do not fit.
+    """
+    shape = [settings[axis] for axis in AXES]
+    wanted = ", ".join(f"{axis}={n}" for axis, n in zip(AXES, shape, strict=True))
+    if shape.count(-1) > 1:
+        raise UserError(f"config.parallel has {wanted}: only one axis can be -1, what is left")
+    known = math.prod(n for n in shape if n != -1)
+    if -1 in shape:
+        if count % known:
+            raise UserError(
+                f"config.parallel has {wanted}, but {count} {platform} devices do not divide by "
+                f"{known}"
+            )
+        shape[shape.index(-1)] = count // known
+    if math.prod(shape) > count:
+        raise UserError(
+            f"config.parallel has {wanted}: {math.prod(shape)} devices, but there are {count} "
+            f"{platform} devices"
+        )
+    return tuple(shape)
+
+
+def initialize() -> None:
+    """Joins the processes of a run on several hosts; call before any device is touched.
+
+    By JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID where they are set; on SLURM
+    and TPU pods by jax.distributed's own detection. Does nothing on a single host.
+    """
+    address = os.environ.get("JAX_COORDINATOR_ADDRESS")
+    if address:
+        try:
+            count, index = (int(os.environ[f"JAX_{n}"]) for n in ("NUM_PROCESSES", "PROCESS_ID"))
+        except (KeyError, ValueError) as error:
+            raise UserError(
+                "JAX_COORDINATOR_ADDRESS is set, so JAX_NUM_PROCESSES and JAX_PROCESS_ID must be "
+                f"whole numbers ({error})"
+            ) from None
+        jax.distributed.initialize(address, count, index)
+    elif _on_several_hosts():
+        jax.distributed.initialize()
+
+
+def _on_several_hosts() -> bool:
+    tpu_workers = os.environ.get("TPU_WORKER_HOSTNAMES", "")
+    return "," in tpu_workers or int(os.environ.get("SLURM_NTASKS", "1")) > 1
+
+
+def wait_for_all(name: str) -> None:
+    """Returns when every process has come here; at once where there is only one."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+def everywhere(tree: Any) -> Any:
+    """The whole of each array on every process, as host arrays where there are several."""
+    if jax.process_count() == 1:
+        return tree
+    return multihost_utils.process_allgather(tree, tiled=True)

@@ -5,6 +5,7 @@ Steps, evaluation, checkpoints, logs, stopping. What is learned, and how, is the
 
 import collections
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from jaxdl import diagnose, keys, metrics, parallel, precision, tasks
+from jaxdl import diagnose, keys, metrics, parallel, precision, stopping, tasks
 from jaxdl.checkpoint import Checkpoints
-from jaxdl.errors import NonFiniteError
+from jaxdl.errors import NonFiniteError, StoppedError
 from jaxdl.evaluate import Evaluator
 from jaxdl.experiment import Experiment
 from jaxdl.logs import MetricWriter
@@ -192,44 +193,42 @@ class _Run:
     # The beginning
 
     def _begin(self) -> tuple[Carry, Watch]:
-        experiment, newest = self.experiment, self.checkpoints.latest_step()
-        window = self.empty_window()
-        if newest is None:
-            state, watch = experiment.init_state(), Watch({}, {}, 0, None)
+        experiment, window = self.experiment, self.empty_window()
+        wanted = {"state": experiment.abstract_state, "window": jax.tree.map(_abstract, window)}
+        restored = self.checkpoints.restore(wanted)
+        if restored is None:
+            state, watch, step = experiment.init_state(), Watch({}, {}, 0, None), 0
         else:
-            wanted = {"state": experiment.abstract_state, "window": jax.tree.map(_abstract, window)}
-            restored = self.checkpoints.restore(newest, wanted)
-            state, window = restored.tree["state"], restored.tree["window"]
+            state, window, step = *restored.tree.values(), restored.step
             watch = Watch(**restored.meta["watch"])
         put = lambda x: jax.device_put(x, experiment.layout.replicated)
-        return Carry(state, put(np.int32(newest or 0)), window, put(np.bool_(True))), watch
+        return Carry(state, put(np.int32(step)), window, put(np.bool_(True))), watch
 
     def _compile(self) -> Callable[..., tuple[Carry, Status]]:
         began = time.perf_counter()
-        advance = make_advance(self.experiment.task, self.config.steps_per_call)
-        replicated = self.experiment.layout.replicated
-        shardings = (jax.tree.map(lambda x: x.sharding, self.carry), Status(replicated, replicated))
-        lowered = jax.jit(advance, donate_argnums=0, out_shardings=shardings).lower(
-            self.carry, self.experiment.key, self._load(0, 1), np.int32(1)
+        per_call = self.config.steps_per_call
+        example = (self.carry, self.experiment.key, self._load(0, 1), np.int32(1))
+        compiled = self.experiment.layout.compile(
+            make_advance(self.experiment.task, per_call), example, stacked=per_call > 1
         )
-        compiled = lowered.compile()
         self.compile_seconds = time.perf_counter() - began
         return compiled
 
     def _load(self, step: int, count: int) -> Any:
         """The batches of one call on the devices; the unused end of a short call repeats one."""
         per_call, layout = self.config.steps_per_call, self.experiment.layout
+        size = self.config.batch_size
+        batch = functools.partial(self.experiment.batch, rows=layout.rows(size))
         if per_call == 1:
-            return jax.device_put(self.experiment.batch(step), layout.batch())
-        host = [self.experiment.batch(step + min(i, count - 1)) for i in range(per_call)]
-        stacked = jax.tree.map(lambda *parts: np.stack(parts), *host)
-        return jax.device_put(stacked, layout.batch(leading=1))
+            return layout.put(batch(step), size)
+        host = [batch(step + min(i, count - 1)) for i in range(per_call)]
+        return layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), size, leading=1)
 
     # The way
 
     def to_the_end(self) -> Outcome:
         """Trains what is left to train."""
-        with self.progress:
+        with self.progress, stopping.StopSignals() as self.signals:
             if self.start == self.steps or self._out_of_patience():
                 self.progress.say(f"the run in this workdir ended at step {self.start}")
             else:
@@ -263,6 +262,8 @@ class _Run:
                     self._take_stock()
                 if self._out_of_patience():
                     break
+                if (code := self.signals.exit_code(self.step)) is not None:
+                    self._stop(code)
         self.train_seconds = time.perf_counter() - began
 
     def _due(self, every: int) -> bool:
@@ -307,26 +308,26 @@ class _Run:
         self.writer.write(self.step, "eval", figures)
         self.writer.flush()
         self.progress.figures(self.step, "eval", figures)
-        best, stopping = self.config.eval.best, self.config.early_stopping.metric
-        for key, metric in (("eval.best", best), ("early_stopping.metric", stopping)):
+        best, patient = self.config.eval.best, self.config.early_stopping.metric
+        for key, metric in (("eval.best", best), ("early_stopping.metric", patient)):
             if metric:
                 choose(f"config.{key}", metric, figures)
         last = {"step": self.step, **figures}
         improved = metrics.is_better(best, figures[best], self.watch.best.get(best))
-        progressed = bool(stopping) and metrics.is_better(
-            stopping, figures[stopping], self.watch.record
+        progressed = bool(patient) and metrics.is_better(
+            patient, figures[patient], self.watch.record
         )
         self.watch = Watch(
             best=last if improved else self.watch.best,
             last=last,
             stalled=0 if progressed else self.watch.stalled + 1,
-            record=figures[stopping] if progressed else self.watch.record,
+            record=figures[patient] if progressed else self.watch.record,
         )
         return improved
 
     def _out_of_patience(self) -> bool:
-        stopping = self.config.early_stopping
-        return bool(stopping.metric) and self.watch.stalled >= stopping.patience
+        early = self.config.early_stopping
+        return bool(early.metric) and self.watch.stalled >= early.patience
 
     def _save(self, ranked: bool) -> None:
         best = self.config.eval.best
@@ -338,6 +339,17 @@ class _Run:
         )
 
     # The end
+
+    def _stop(self, code: int) -> NoReturn:
+        """Saves where the run is, whatever the step, and ends it."""
+        self._catch_up(0)
+        self._save(ranked=False)
+        self.checkpoints.wait()
+        self.writer.flush()
+        raise StoppedError(
+            f"stopped and saved at step {self.step} of {self.steps}: the same command goes on",
+            code,
+        )
 
     def _stop_at_non_finite(self, step: int) -> NoReturn:
         """Repeats the step that failed, one operation at a time, and says where it went wrong."""

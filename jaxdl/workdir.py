@@ -2,13 +2,17 @@
 
 import datetime
 import json
+import secrets
 from typing import Any
 
 import jax
+import numpy as np
 from etils import epath
+from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from jaxdl import config as settings
+from jaxdl import parallel
 from jaxdl.errors import UserError
 
 
@@ -60,10 +64,35 @@ def _stored(workdir: epath.Path) -> dict[str, Any]:
 
 
 def claim(workdir: epath.Path, config: ConfigDict) -> None:
-    """Makes the folder and writes config.json, flat and sorted, for people and for `check`."""
+    """Makes the folder and writes config.json, flat and sorted, for people and for `check`.
+
+    Raises:
+      UserError: there are several hosts, and they do not see the same folder.
+    """
+    config_file = workdir / "config.json"
     if jax.process_index() == 0:
         workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / "config.json", settings.flatten(config))
+        write_json(config_file, settings.flatten(config))
+    if jax.process_count() > 1:
+        _check_shared(workdir)
+
+
+def _check_shared(workdir: epath.Path) -> None:
+    """Process 0 leaves a mark that all others must find."""
+    token = multihost_utils.broadcast_one_to_all(np.uint32(secrets.randbits(32)))
+    mark = workdir / f".seen-by-all-{int(token)}"
+    if jax.process_index() == 0:
+        mark.write_text("")
+    parallel.wait_for_all("workdir marked")
+    seen = mark.exists()
+    everyone = multihost_utils.process_allgather(np.bool_(seen)).all()
+    if jax.process_index() == 0:
+        mark.unlink()
+    if not everyone:
+        raise UserError(
+            f"--workdir={workdir} is not the same folder on all {jax.process_count()} hosts: use a "
+            "gs:// path or a shared file system"
+        )
 
 
 def write_json(file: epath.Path, content: Any) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "xla"
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Eight devices, so that any test can run on several; most use one.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

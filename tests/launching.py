@@ -17,6 +17,7 @@ SHORT = (
     "--config.steps=12",
     "--config.batch_size=16",
     "--config.optimizer.warmup=0",
+    "--config.parallel.data=1",
 )
 
 

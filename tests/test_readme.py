@@ -31,7 +31,12 @@ def test_custom_experiment_is_short_and_learns(tmp_path):
     assert len(CUSTOM.splitlines()) <= 40
     file = tmp_path / "spirals.py"
     file.write_text(CUSTOM)
-    assert launch.main([f"--config={file}", f"--workdir={tmp_path / 'run'}"]) == 0
+    assert (
+        launch.main(
+            [f"--config={file}", f"--workdir={tmp_path / 'run'}", "--config.parallel.data=1"]
+        )
+        == 0
+    )
     assert summary(tmp_path / "run")["final"]["accuracy"] > 0.9
 
 

@@ -1,5 +1,6 @@
 """A set of examples that batches are gathered from by index."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -53,7 +54,7 @@ class Arrays:
         return self.arrays["label"]
 
 
-def training_batches(split: Split, batch_size: int, seed: int) -> Callable[[int], Batch]:
+def training_batches(split: Split, batch_size: int, seed: int) -> Callable[..., Batch]:
     """The endless stream of training batches as a function of the step alone.
 
     Epoch after epoch, each in an order drawn from (seed, epoch); a batch at the seam holds the end
@@ -65,7 +66,8 @@ def training_batches(split: Split, batch_size: int, seed: int) -> Callable[[int]
       seed: of the run.
 
     Returns:
-      A function from the step (0 for the first) to its batch.
+      A function (step, rows) of the step (0 for the first) to its batch, or to the slice ``rows``
+      of it, where a process needs no more.
     """
     size = len(split)
     order_of: dict[int, np.ndarray] = {}
@@ -77,8 +79,8 @@ def training_batches(split: Split, batch_size: int, seed: int) -> Callable[[int]
             order_of[epoch] = np.random.default_rng((seed, epoch)).permutation(size)
         return order_of[epoch]
 
-    def batch(step: int) -> Batch:
-        positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    def batch(step: int, rows: slice = slice(None)) -> Batch:
+        positions = np.arange(step * batch_size, (step + 1) * batch_size)[rows]
         epochs, within = positions // size, positions % size
         parts = [order(int(e))[within[epochs == e]] for e in np.unique(epochs)]
         return split.take(np.concatenate(parts))
@@ -86,17 +88,17 @@ def training_batches(split: Split, batch_size: int, seed: int) -> Callable[[int]
     return batch
 
 
-def padded_batches(split: Split, batch_size: int) -> list[Callable[[], Batch]]:
+def padded_batches(split: Split, batch_size: int) -> list[Callable[..., Batch]]:
     """All examples once, in order, in batches of one shape.
 
     Returns:
-      One function a batch. The last is filled up by repeating an example; ``mask`` (batch_size,)
-      float32 is 1 for the real ones and 0 for the rest.
+      A function (rows) a batch, giving the slice ``rows`` of it, or all. The last batch is filled
+      up by repeating an example; ``mask`` (batch_size,) float32 is 1 for real ones, else 0.
     """
 
-    def load(start: int) -> Batch:
-        indices = np.arange(start, start + batch_size)
+    def load(rows: slice = slice(None), *, start: int) -> Batch:
+        indices = np.arange(start, start + batch_size)[rows]
         batch = split.take(np.minimum(indices, len(split) - 1))
         return {**batch, "mask": (indices < len(split)).astype(np.float32)}
 
-    return [lambda start=start: load(start) for start in range(0, len(split), batch_size)]
+    return [functools.partial(load, start=start) for start in range(0, len(split), batch_size)]

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxdl import replicas
 from jaxdl.metrics import Mean, Metrics, add
 from jaxdl.optim import path_name
 
@@ -133,7 +134,8 @@ def make_update(
 
     def update(learner: Learner, batch, key) -> tuple[Learner, Metrics]:
         run = accumulated if accumulate > 1 else summed
-        grads, model_state, metrics = run(learner, batch, key)
+        grads, model_state, metrics = run(learner, batch, replicas.own(key))
+        grads, metrics = replicas.total((grads, metrics))
         grads = jax.tree.map(lambda g: g / metrics["loss"].weight, grads)
         updates, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)

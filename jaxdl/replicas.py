@@ -1,0 +1,45 @@
+"""What a step does across devices when it is written for one of them.
+
+Under `jit` a step is written for the global batch, and the compiler does the rest. Under `pmap` it
+sees its own device's part of the batch: sums over examples must then be added over devices. Code
+that adds asks here, so that it is the same code in both.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+_axis: contextvars.ContextVar[str | None] = contextvars.ContextVar("replica_axis", default=None)
+
+
+@contextlib.contextmanager
+def mapped_over(name: str) -> Iterator[None]:
+    """While tracing inside, the code is one device's part of a `pmap` over the axis ``name``."""
+    token = _axis.set(name)
+    try:
+        yield
+    finally:
+        _axis.reset(token)
+
+
+def axis() -> str | None:
+    """The name of the mapped axis, None outside of one; batch statistics average over it."""
+    return _axis.get()
+
+
+def total(tree: Any) -> Any:
+    """The sum of each leaf over all devices; the tree itself where there is nothing to add."""
+    return tree if axis() is None else jax.lax.psum(tree, axis())
+
+
+def mean(tree: Any) -> Any:
+    """The mean of each leaf over all devices."""
+    return tree if axis() is None else jax.lax.pmean(tree, axis())
+
+
+def own(key: jax.Array) -> jax.Array:
+    """A key of this device's own, for draws that are made an example."""
+    return key if axis() is None else jax.random.fold_in(key, jax.lax.axis_index(axis()))

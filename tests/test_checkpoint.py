@@ -1,0 +1,298 @@
+"""Nothing is lost: killed, damaged, stopped and full disks, and what the run then does."""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
+
+from jaxdl import checkpoint, checksum
+from jaxdl.errors import DamagedError
+
+FLAGS = ("--config.eval.every=4", "--config.log.every=1", "--config.model.hidden=16")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of 12 steps with checkpoints at 8 and 12 (and maybe an earlier best)."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert run("mlp", folder, *FLAGS) == 0
+    return folder
+
+
+def files_of(folder, step):
+    return sorted(p for p in (folder / "checkpoints" / str(step)).rglob("*") if p.is_file())
+
+
+def flip(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    file.write_bytes(bytes(data))
+
+
+def truncate(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def delete(file):
+    file.unlink()
+
+
+DAMAGE = {"flipped": flip, "truncated": truncate, "deleted": delete}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_any_damaged_file_of_the_newest_step_leaves_the_result_as_it_was(
+    how, finished, tmp_path, capsys
+):
+    names = [p.relative_to(finished) for p in files_of(finished, 12)]
+    assert len(names) > 8
+    fell_back = 0
+    for i, name in enumerate(names):
+        folder = tmp_path / str(i)
+        shutil.copytree(finished, folder)
+        if (folder / name).stat().st_size == 0 and how != "deleted":
+            continue
+        DAMAGE[how](folder / name)
+        capsys.readouterr()
+        assert run("mlp", folder, *FLAGS) == 0, name
+        out = capsys.readouterr().out
+        told = [line for line in out.splitlines() if "is damaged" in line]
+        if told:
+            fell_back += 1
+            assert len(told) == 1
+            assert "checkpoint 12 is damaged" in told[0]
+            assert (folder / "damaged" / "12").is_dir()
+        assert_same_bits(leaves(finished), leaves(folder))
+        assert figures(folder, "train") == figures(finished, "train")
+    # Files that hold no part of the state may be harmed without harm; those that do are noticed.
+    assert fell_back >= 5
+
+
+def test_empty_step_folder_is_set_aside(finished, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / "checkpoints" / "99").mkdir()
+    assert run("mlp", folder, *FLAGS) == 0
+    assert "checkpoint 99 is damaged (an empty folder)" in capsys.readouterr().out
+    assert_same_bits(leaves(finished), leaves(folder))
+
+
+def test_without_a_sound_checkpoint_the_run_stops_and_touches_nothing(finished, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    steps = [int(p.name) for p in (folder / "checkpoints").iterdir()]
+    for step in steps:
+        for file in files_of(folder, step):
+            if "/d/" in str(file):
+                flip(file)
+    before = {
+        p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and "events" not in p.parts
+    }
+    assert run("mlp", folder, *FLAGS) == 4
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "no checkpoint" in message
+    after = {
+        p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and "events" not in p.parts
+    }
+    assert before == after
+
+
+def test_restore_for_research_code_notices_damage(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    for file in files_of(folder, 12):
+        if "state" in file.parts and "d" in file.parts:
+            flip(file)
+    with pytest.raises(DamagedError, match="checkpoint 12 is damaged"):
+        checkpoint.restore(folder)
+    assert checkpoint.restore(folder, 8)["params"]["head"]["kernel"].shape == (16, 10)
+
+
+CHANGES = {
+    "another width": ("--config.model.hidden=8", "has state/params/dense_0/bias as float32[16], not float32[8]"),
+    "another optimizer": ("--config.optimizer.name=sgd", "which this model and optimizer have not"),
+    "an average": ("--config.ema=.9", "lacks state/average"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_checkpoint_of_something_else_is_one_line_that_names_the_leaf(
+    name, finished, tmp_path, capsys
+):
+    flag, says = CHANGES[name]
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    assert run("mlp", folder, *FLAGS, flag, "--accept_changes") == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert says in message
+
+
+def rewrite_manifest(folder, step, change):
+    """Changes a manifest and its own checksum with it, as another version would have written it."""
+    (file,) = (f for f in files_of(folder, step) if "manifest" in f.parts and f.name == "metadata")
+    stored = json.loads(file.read_text())
+    change(stored["content"])
+    stored["crc"] = checkpoint._crc(stored["content"])
+    file.write_text(json.dumps(stored))
+
+
+def test_newer_format_and_wrong_dtype_are_told(finished, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    rewrite_manifest(folder, 12, lambda content: content.update(format=99))
+    assert run("mlp", folder, *FLAGS) == 2
+    assert "checkpoint 12 has format 99" in capsys.readouterr().err
+
+    def halve(content):
+        content["format"] = 1
+        content["leaves"]["state/params/head/bias"]["dtype"] = "bfloat16"
+
+    rewrite_manifest(folder, 12, halve)
+    assert run("mlp", folder, *FLAGS) == 2
+    message = capsys.readouterr().err
+    assert "state/params/head/bias as bfloat16[10], not float32[10]" in message
+
+
+def test_failed_write_ends_the_run_and_names_the_step(tmp_path, monkeypatch, capsys):
+    from orbax.checkpoint import CheckpointManager
+
+    wait = CheckpointManager.wait_until_finished
+
+    def full(self):
+        wait(self)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CheckpointManager, "wait_until_finished", full)
+    assert run("mlp", tmp_path / "run", *FLAGS) == 5
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert re.search(r"checkpoint \d+ could not be written", message)
+    assert "No space left" in message
+
+
+# Checksums
+
+
+TREE = {
+    "f": jnp.arange(12.0).reshape(3, 4),
+    "h": jnp.arange(5, dtype=jnp.bfloat16),
+    "i": jnp.arange(7),
+    "b": jnp.array([True, False]),
+    "u": jnp.arange(9, dtype=jnp.uint8),
+    "k": jax.random.key(3),
+    "s": jnp.float32(2.5),
+}
+
+
+def test_every_flipped_bit_changes_the_checksum_of_its_leaf():
+    sums = checksum.checksums(TREE)
+    assert checksum.damaged(TREE, sums) == []
+    for name in ("f", "h", "i", "u", "s"):
+        raw = np.asarray(TREE[name])
+        for byte, bit in itertools.product(range(raw.nbytes), range(8)):
+            changed = bytearray(raw.tobytes())
+            changed[byte] ^= 1 << bit
+            leaf = np.frombuffer(bytes(changed), raw.dtype).reshape(raw.shape)
+            assert checksum.checksums({name: leaf})[name] != sums[name]
+
+
+def test_swapped_elements_and_lost_leaves_are_noticed():
+    sums = checksum.checksums(TREE)
+    assert checksum.damaged({**TREE, "f": TREE["f"][::-1]}, sums) == ["f"]
+    without = {k: v for k, v in TREE.items() if k != "u"}
+    assert checksum.damaged(without, sums) == ["u"]
+
+
+def test_checksum_does_not_depend_on_the_devices():
+    mesh = jax.make_mesh((4,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
+    x = jnp.arange(64.0).reshape(8, 8)
+    split = jax.device_put(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x")))
+    assert checksum.checksums({"x": split}) == checksum.checksums({"x": x})
+
+
+# Signals
+
+
+def command(folder, *flags):
+    file = ROOT / "experiments" / "mlp.py"
+    return [sys.executable, "-m", "jaxdl.launch", f"--config={file}", f"--workdir={folder}",
+            *SHORT, *LONG, *flags]  # fmt: skip
+
+
+# Some seconds of steps, so that a signal finds the run at work.
+LONG = ("--config.steps=3000", "--config.checkpoint.every=100", "--config.eval.every=500",
+        "--config.model.hidden=16", "--config.log.every=250")  # fmt: skip
+
+
+def start(folder, *flags):
+    return subprocess.Popen(
+        command(folder, *flags), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for_checkpoint(folder, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        steps = folder / "checkpoints"
+        if steps.is_dir() and any(p.name.isdigit() for p in steps.iterdir()):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no checkpoint came: {process.communicate()[0]}")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert run("mlp", folder, *LONG) == 0
+    return folder
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signal_saves_and_the_same_command_goes_on(number, code, undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for_checkpoint(folder, process)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == code, out
+    assert "stopped and saved at step" in out
+    assert run("mlp", folder, *LONG) == 0
+    assert_same_bits(leaves(undisturbed), leaves(folder))
+    for split in ("train", "eval"):
+        assert figures(undisturbed, split) == figures(folder, split)
+    assert summary(folder)["best"] == summary(undisturbed)["best"]
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments_the_run_ends_as_if_undisturbed(undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    rng = np.random.default_rng(0)
+    kills = 0
+    while kills < 10:
+        process = start(folder)
+        time.sleep(float(rng.uniform(3.0, 7.0)))  # start-up, steps, and the middle of saves
+        if process.poll() is not None:
+            # It came to its end between two kills: begin anew, for as many kills as promised.
+            assert process.returncode == 0, process.communicate()[0]
+            assert_same_bits(leaves(undisturbed), leaves(folder))
+            shutil.rmtree(folder)
+            continue
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        kills += 1
+    assert run("mlp", folder, *LONG) == 0
+    assert_same_bits(leaves(undisturbed), leaves(folder))
+    assert figures(undisturbed, "train") == figures(folder, "train")

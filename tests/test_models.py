@@ -1,0 +1,93 @@
+"""Models by name: published sizes, and gradients that compilation does not change."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdl import config, data, losses, models
+from jaxdl.errors import UserError
+
+# Trainable parameters; ViT's are those of the published checkpoints (timm's table), the others
+# follow from their layers' shapes by hand (see the files' docstrings).
+PARAMETERS = {
+    "vit_ti16": ((224, 224, 3), 5_717_416),
+    "vit_s16": ((224, 224, 3), 22_050_664),
+    "vit_b16": ((224, 224, 3), 86_567_656),
+    "vit_l16": ((224, 224, 3), 304_326_632),
+    "deep_cnn": ((28, 28, 1), 421_834),
+    "mlp": ((28, 28, 1), 269_322),
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameter_count_is_the_published_one(name):
+    shape, count = PARAMETERS[name]
+    variables = jax.eval_shape(models.create(name).init, jax.random.key(0), jnp.zeros((1, *shape)))
+    assert sum(x.size for x in jax.tree.leaves(variables["params"])) == count
+
+
+def test_every_model_is_counted_here():
+    assert set(models.names()) == {*PARAMETERS, "vit"} | set(SEEN_ELSEWHERE)
+
+
+# Registered by the README's snippets, if their test ran in this process before.
+SEEN_ELSEWHERE = {"sine_net"} & set(models.names())
+
+
+def test_unknown_model_and_unknown_field_name_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'vit_b16'"):
+        models.create("vit_b61")
+    with pytest.raises(UserError, match="model 'vit_b16' has no 'widht': did you mean 'width'"):
+        models.create("vit_b16", widht=3)
+
+
+def test_call_order_is_that_of_the_forward_pass():
+    image = jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
+    model = models.create("vit", patch_size=4, width=16, heads=2, depth=11)
+    order = models.call_order(model, image)
+    names = [n for n in order if n and "/" not in n and "Dropout" not in n]
+    assert names == ["patch_embed", *(f"block_{i}" for i in range(11)), "norm", "head"]
+
+
+@pytest.mark.parametrize("name", ["deep_cnn", "vit", "mlp"])
+def test_compiled_gradient_is_that_of_float64_one_operation_at_a_time(name):
+    # Digits have much background, so pooling windows hold many equal values. A compiler computes
+    # them anew in several places, each rounded in its own way: no maximum may then be counted
+    # twice, or not at all.
+    fields = {
+        "deep_cnn": dict(channels=(8, 16), hidden=32, dropout=0.0),
+        "vit": dict(patch_size=2, width=16, heads=2, depth=2, pool="mean"),
+        "mlp": dict(hidden=(16,)),
+    }[name]
+    digits = data.load(config.default().data)
+    batch = digits.train.take(np.arange(48))
+    images, labels = (batch["image"] - digits.mean) / digits.std, batch["label"]
+    variables = models.create(name, num_classes=10, **fields).init(jax.random.key(0), images)
+    # A head of zeros would pass no gradient on.
+    head = variables["params"]["head"]
+    head["kernel"] = 0.3 * jax.random.normal(jax.random.key(1), head["kernel"].shape)
+
+    def gradient(dtype, compiled):
+        model = models.create(name, num_classes=10, **fields, dtype=dtype)
+        cast = lambda tree: jax.tree.map(lambda x: jnp.asarray(np.asarray(x), dtype), tree)
+        state = {k: cast(v) for k, v in variables.items() if k != "params"}
+
+        def loss(params):
+            logits, _ = model.apply(
+                {"params": params, **state}, cast(images), train=True, mutable=list(state)
+            )
+            return losses.cross_entropy(logits, labels).mean()
+
+        grad = jax.jit(jax.grad(loss)) if compiled else jax.grad(loss)
+        return jax.tree.map(np.asarray, grad(cast(variables["params"])))
+
+    ours = gradient(jnp.float32, compiled=True)
+    with jax.enable_x64(True):
+        exact = gradient(jnp.float64, compiled=False)
+    for (path, a), b in zip(
+        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(exact), strict=True
+    ):
+        np.testing.assert_allclose(
+            a, b, atol=2e-5 * max(np.abs(b).max(), 1e-2), err_msg=jax.tree_util.keystr(path)
+        )
