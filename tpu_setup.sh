@@ -155,43 +155,7 @@ VARIABLES
 # Adds up one number per device with the Python $1; the devices must be of the platform $2.
 check_devices() {
   "$1" - "$2" <<'PYTHON'
-import os
-import re
 import sys
-import time
-import urllib.request
-
-
-def metadata(key):
-    """An attribute of this VM; empty off Google Cloud."""
-    if os.environ.get("TPU_SKIP_MDS_QUERY"):
-        return ""
-    server = os.environ.get("GCE_METADATA_IP", "metadata.google.internal")
-    address = f"http://{server}/computeMetadata/v1/instance/attributes/{key}"
-    request = urllib.request.Request(address, headers={"Metadata-Flavor": "Google"})
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(3):  # at first boot the server may be late
-        try:
-            return direct.open(request, timeout=10).read().decode()
-        except OSError as error:
-            if getattr(error, "code", None) == 404:
-                break
-            time.sleep(0.5)
-    return ""
-
-
-def count_hosts():
-    """The hosts of this slice, or of all slices that work together."""
-    hosts = (
-        os.environ.get("TPU_PROCESS_ADDRESSES")
-        or os.environ.get("TPU_WORKER_HOSTNAMES")
-        or metadata("worker-network-endpoints")
-    )
-    slices = os.environ.get("MEGASCALE_NUM_SLICES")
-    if not slices:
-        found = re.search(r"MEGASCALE_NUM_SLICES\W+(\d+)", metadata("tpu-env"))
-        slices = found[1] if found else 1
-    return len(hosts.split(",")) * int(slices)
 
 
 def reason(error):
@@ -199,20 +163,21 @@ def reason(error):
 
 
 expected = sys.argv[1]
-hosts = count_hosts() if expected == "tpu" else 1  # before jax: its import sets variables
 try:
     import jax
     import numpy as np
+
+    from jaxdl import hosts, parallel
 except ImportError as error:
     sys.exit(f"error: {reason(error)}: remove the virtual environment and run this again")
 
-if hosts > 1:  # before anything touches a device
-    print(f"waiting for the {hosts} hosts of this slice", flush=True)
+if expected == "tpu" and (count := hosts.count()) > 1:  # before anything touches a device
+    print(f"waiting for the {count} hosts of this slice", flush=True)
     try:
-        jax.distributed.initialize()
+        parallel.initialize()
     except Exception as error:
         sys.exit(
-            f"error: the {hosts} hosts of this slice did not find each other ({reason(error)}): "
+            f"error: the {count} hosts of this slice did not find each other ({reason(error)}): "
             "start the same line on all of them (gcloud ... ssh --worker=all)"
         )
 

@@ -2,8 +2,8 @@
 
     python -m jaxdl.launch --config=experiments/deep_cnn.py --workdir=runs/deep_cnn
 
-Cost: 16 s on 2 CPU cores, compile included.
-Result: test accuracy .992 (median of seeds 0, 1, 2: .997, .992, .989).
+Cost: 13 s on 2 CPU cores, compile included.
+Result: test accuracy .994 (median of seeds 0, 1, 2: .994, .994, .989).
 
 On the harder split, whose test part has other writers (--config.data.split=halves): .986 (.987,
 .986, .982). The settings were not tuned at all; figures are of the last step, on the test part.

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -35,9 +35,18 @@ class Experiment(NamedTuple):
     batch: Callable[..., Any]
 
     @property
+    def abstract_batch(self) -> Any:
+        """Shapes, dtypes and shardings of one batch; only its first example is read."""
+        size, sharding = self.config.batch_size, self.layout.batch()
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype, sharding=sharding),
+            self.batch(0, slice(0, 1)),
+        )
+
+    @property
     def abstract_state(self) -> Any:
         """Shapes, dtypes and shardings of the task's state."""
-        shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), self.batch(0))
+        shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), self.abstract_batch)
         return self.layout.state(shapes)
 
     def init_state(self) -> Any:
@@ -85,15 +94,20 @@ def check(config: ConfigDict) -> None:
     schedules.check(config.optimizer)
 
 
-def create(config: ConfigDict) -> Experiment:
+def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> Experiment:
     """Builds the experiment that ``config`` describes; data are loaded before devices are touched.
+
+    Args:
+      config: the settings.
+      devices: those to plan for, which may be on no machine at hand. Only shapes are wanted of such
+        an experiment, so its data may hold fewer examples than a batch. None is a run's own.
 
     Raises:
       UserError: anything in the config, the data or the devices that cannot be.
     """
     check(config)
     data = data_sets.load(config.data)
-    if config.batch_size > len(data.train):
+    if devices is None and config.batch_size > len(data.train):
         raise UserError(
             f"config.batch_size={config.batch_size} is larger than the training data: "
             f"{len(data.train)} examples"
@@ -102,7 +116,7 @@ def create(config: ConfigDict) -> Experiment:
     steps = config.steps or math.ceil(config.epochs * steps_per_epoch)
     schedules.create(config.optimizer, steps=steps, steps_per_epoch=steps_per_epoch)
 
-    layout = parallel.create(config.parallel, config.batch_size, config.accumulate)
+    layout = parallel.create(config.parallel, config.batch_size, config.accumulate, devices)
     run = tasks.Run(config, data, steps, steps_per_epoch)
     task = tasks.create(run)
     experiment = Experiment(
@@ -136,7 +150,7 @@ def _check_metrics(experiment: Experiment) -> None:
     if task.score is not tasks.Task._field_defaults["score"]:
         return  # its names are known when it has run
     found = jax.eval_shape(
-        task.eval_step, experiment.abstract_state, experiment.batch(0), experiment.key
+        task.eval_step, experiment.abstract_state, experiment.abstract_batch, experiment.key
     )
     choose("metric in config.eval.best", config.eval.best, found)
     if config.early_stopping.metric:

@@ -8,7 +8,7 @@ A step is written once, for the global batch. Here it becomes a jit over a mesh 
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxdl import replicas
+from jaxdl import hosts, replicas
 from jaxdl.errors import UserError
 from jaxdl.optim import path_name
 
@@ -151,13 +151,22 @@ class Layout(NamedTuple):
           stacked: whether the batch has an axis of steps in front.
         """
         if self.strategy == "pmap":
-            return self._pmapped(advance, arguments, stacked)
-        carry = arguments[0]
-        kept = jax.tree.map(lambda x: x.sharding, carry)
-        jitted = jax.jit(advance, donate_argnums=0, out_shardings=(kept, self.replicated))
-        return jitted.lower(*arguments).compile()
+            mapped, cut = self._pmapped(advance, stacked)
+            mapped.lower(*cut(*arguments)).compile()
+            return lambda *arguments: mapped(*cut(*arguments))
+        return self.lower(advance, arguments, stacked).compile()
 
-    def _pmapped(self, advance: Callable, arguments: tuple, stacked: bool) -> Callable:
+    def lower(self, advance: Callable, arguments: tuple, stacked: bool) -> jax.stages.Lowered:
+        """The program that `compile` compiles; shapes with shardings will do as ``arguments``."""
+        if self.strategy == "pmap":
+            mapped, cut = self._pmapped(advance, stacked)
+            return mapped.lower(*jax.eval_shape(cut, *arguments))
+        kept = jax.tree.map(lambda x: x.sharding, arguments[0])
+        jitted = jax.jit(advance, donate_argnums=0, out_shardings=(kept, self.replicated))
+        return jitted.lower(*arguments)
+
+    def _pmapped(self, advance: Callable, stacked: bool) -> tuple[Callable, Callable]:
+        """(the mapped function, what cuts its arguments' batch into one part a device)."""
         count, at = self.mesh.size, int(stacked)
 
         def part(carry, key, batch, steps):
@@ -172,17 +181,20 @@ class Layout(NamedTuple):
             devices=list(self.mesh.devices.flat),
             donate_argnums=0,
         )
-        cut = lambda x: x.reshape(*x.shape[:at], count, -1, *x.shape[at + 1 :])
+        part_of = lambda x: x.reshape(*x.shape[:at], count, -1, *x.shape[at + 1 :])
 
-        def call(carry, key, batch, steps):
-            return mapped(carry, key, jax.tree.map(cut, batch), steps)
+        def cut(carry, key, batch, steps):
+            return carry, key, jax.tree.map(part_of, batch), steps
 
-        carry, key, batch, steps = arguments
-        mapped.lower(carry, key, jax.tree.map(cut, batch), steps).compile()
-        return call
+        return mapped, cut
 
 
-def create(settings: Mapping[str, Any], batch_size: int, accumulate: int = 1) -> Layout:
+def create(
+    settings: Mapping[str, Any],
+    batch_size: int,
+    accumulate: int = 1,
+    devices: Sequence[jax.Device] | None = None,
+) -> Layout:
     """The layout that `config.parallel` describes.
 
     Args:
@@ -190,11 +202,12 @@ def create(settings: Mapping[str, Any], batch_size: int, accumulate: int = 1) ->
         and ``fsdp_min_size``.
       batch_size: examples an update.
       accumulate: microbatches an update.
+      devices: those to lie on; all of this run if None.
 
     Raises:
       UserError: a mesh that the devices cannot form, or a batch that does not divide over it.
     """
-    devices = jax.devices()
+    devices = jax.devices() if devices is None else devices
     shape = mesh_shape(settings, len(devices), devices[0].platform)
     parts = shape[0] * shape[1] * accumulate
     if batch_size % parts:
@@ -258,13 +271,8 @@ def initialize() -> None:
                 f"whole numbers ({error})"
             ) from None
         jax.distributed.initialize(address, count, index)
-    elif _on_several_hosts():
+    elif hosts.count() > 1:
         jax.distributed.initialize()
-
-
-def _on_several_hosts() -> bool:
-    tpu_workers = os.environ.get("TPU_WORKER_HOSTNAMES", "")
-    return "," in tpu_workers or int(os.environ.get("SLURM_NTASKS", "1")) > 1
 
 
 def wait_for_all(name: str) -> None:

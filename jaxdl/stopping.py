@@ -21,6 +21,7 @@ class StopSignals:
         self._received: int | None = None
         self._former: dict[int, Any] = {}
         self._together = jax.process_count() > 1
+        self._asked = 0
 
     def __enter__(self) -> "StopSignals":
         wanted = (signal.SIGINT,) if self._together else (signal.SIGINT, signal.SIGTERM)
@@ -42,14 +43,17 @@ class StopSignals:
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    def exit_code(self, step: int) -> int | None:
-        """The exit code of a run that should stop after ``step``; None to go on.
+    def exit_code(self) -> int | None:
+        """The exit code of a run that should stop now; None to go on.
 
-        On several hosts it answers the same on all of them at the same step.
+        On several hosts it answers the same on all of them, if all ask equally often.
         """
+        self._asked += 1
         if self._together:
             from jax.experimental import multihost_utils
 
-            if multihost_utils.reached_preemption_sync_point(step):
+            # It agrees on a count that each host must reach one by one: not on a step, of which a
+            # call can do several.
+            if multihost_utils.reached_preemption_sync_point(self._asked):
                 return EXIT_CODES[signal.SIGTERM]
         return EXIT_CODES[self._received] if self._received is not None else None

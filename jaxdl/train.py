@@ -188,7 +188,7 @@ class _Run:
         # metrics that waits to be logged.
         self.in_flight: collections.deque[Status] = collections.deque()
         self.unlogged: tuple[int, metrics.Metrics] | None = None
-        self.compile_seconds = self.train_seconds = 0.0
+        self.compile_seconds = self.train_seconds = self.save_seconds = 0.0
 
     # The beginning
 
@@ -262,7 +262,7 @@ class _Run:
                     self._take_stock()
                 if self._out_of_patience():
                     break
-                if (code := self.signals.exit_code(self.step)) is not None:
+                if (code := self.signals.exit_code()) is not None:
                     self._stop(code)
         self.train_seconds = time.perf_counter() - began
 
@@ -330,13 +330,14 @@ class _Run:
         return bool(early.metric) and self.watch.stalled >= early.patience
 
     def _save(self, ranked: bool) -> None:
-        best = self.config.eval.best
+        best, began = self.config.eval.best, time.perf_counter()
         self.checkpoints.save(
             self.step,
             {"state": self.carry.state, "window": self.carry.window},
             {"watch": self.watch._asdict()},
             rank=metrics.rank(best, self.watch.last[best]) if ranked else None,
         )
+        self.save_seconds += time.perf_counter() - began
 
     # The end
 
@@ -383,6 +384,7 @@ class _Run:
             "examples_per_second": rate,
             "train_seconds": self.train_seconds,
             "compile_seconds": self.compile_seconds,
+            "save_seconds": self.save_seconds,
             "devices": self.experiment.layout.mesh.size,
             "platform": jax.default_backend(),
             "precision": str(precision.compute_dtype(self.config.precision).__name__),

@@ -121,7 +121,10 @@ def test_restore_for_research_code_notices_damage(finished, tmp_path):
 
 
 CHANGES = {
-    "another width": ("--config.model.hidden=8", "has state/params/dense_0/bias as float32[16], not float32[8]"),
+    "another width": (
+        "--config.model.hidden=8",
+        "has state/params/dense_0/bias as float32[16], not float32[8]",
+    ),
     "another optimizer": ("--config.optimizer.name=sgd", "which this model and optimizer have not"),
     "an average": ("--config.ema=.9", "lacks state/average"),
 }
