@@ -61,9 +61,10 @@ class Progress:
     def step(self, step: int) -> None:
         """So many updates were dispatched."""
         if self._live is not None:
-            self._live.update(
-                self._task, completed=step, figures=f"{self._at(step)} {self._figures}"
-            )
+            rate = self._rate(step)
+            speed = f"{rate * self._batch_size:.0f} examples/s" if rate else ""
+            shown = " ".join(filter(None, (self._at(step), self._figures, speed)))
+            self._live.update(self._task, completed=step, figures=shown)
 
     def figures(self, step: int, split: str, figures: dict[str, Any]) -> None:
         """New figures: remembered on a terminal's live line, printed elsewhere."""
@@ -94,10 +95,15 @@ class Progress:
             return ""
         return f"epoch {step / self._steps_per_epoch:6.1f}"
 
-    def _speed(self, step: int) -> str:
+    def _rate(self, step: int) -> float | None:
+        """Updates a second since the first one; None before that."""
         if self._began is None or step <= self._start:
+            return None
+        return (step - self._start) / max(time.monotonic() - self._began, 1e-9)
+
+    def _speed(self, step: int) -> str:
+        rate = self._rate(step)
+        if not rate:
             return ""
-        seconds = time.monotonic() - self._began
-        rate = (step - self._start) / max(seconds, 1e-9)
         left = (self._steps - step) / rate
         return f"  {rate * self._batch_size:.0f} examples/s, {left:.0f} s left"
