@@ -8,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
 
 FLAGS = (
@@ -17,11 +18,11 @@ FLAGS = (
     "--config.parallel.data=-1",
 )
 LONG = (
-    "--config.steps=3000",
+    "--config.steps=1200",
     "--config.steps_per_call=8",
-    "--config.checkpoint.every=200",
-    "--config.eval.every=1500",
-    "--config.log.every=500",
+    "--config.checkpoint.every=100",
+    "--config.eval.every=600",
+    "--config.log.every=200",
 )
 
 
@@ -74,11 +75,12 @@ def test_two_processes_are_one_run_with_the_result_of_one(tmp_path):
     assert summary(tmp_path / "two")["devices"] == 4
 
 
+@pytest.mark.slow
 def test_preempted_on_one_host_both_stop_at_one_step_and_go_on(tmp_path):
     folder = tmp_path / "run"
     processes = start([folder] * 2, *LONG)
     deadline = time.monotonic() + 120
-    while not (folder / "checkpoints" / "200").is_dir():
+    while not (folder / "checkpoints" / "100").is_dir():
         assert time.monotonic() < deadline
         assert all(p.poll() is None for p in processes), finish(processes)
         time.sleep(0.05)
