@@ -6,14 +6,19 @@ else than the run wants is an error of the user's, and says so.
 """
 
 import contextlib
+import functools
 import json
 import logging
+import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
@@ -48,17 +53,20 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: epath.Path, config: Any, say: Callable[[str], None] = print):
-        # Orbax tells of each file it writes; what a user needs to know the loop says.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        _quieten_orbax()
         self._keep = config.checkpoint.keep
         self._folder = epath.Path(workdir).resolve() / "checkpoints"
         self._say = say
-        self._saving: int | None = None
+        # Orbax takes 20 to 50 ms to hand a write over to its threads, so a single process leaves
+        # all of it to a thread. Several must agree on the order of what they do together.
+        self._alone = jax.process_count() == 1
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._saving: tuple[int, Future[bool] | None] | None = None
         self._set_aside_empty()
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=self, enable_async_checkpointing=True
+                preservation_policy=self, enable_async_checkpointing=not self._alone
             ),
         )
         self._ranks: dict[int, float] = {}
@@ -69,16 +77,28 @@ class Checkpoints:
                     self._ranks[step] = rank
 
     def __enter__(self) -> "Checkpoints":
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        # What is being written is finished in any case; a failure to would hide an error that is
+        # already on its way.
+        with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
             self.wait()
-        # Closing waits too, and would raise over an error that is already on its way.
+        self._thread.shutdown()
         with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
             self._manager.close()
+        sys.unraisablehook = self._hook
+
+    def _on_unraisable(self, caught: Any) -> None:
+        """Once one write or read has failed, each other one of its kind complains of a closed loop.
+
+        (A traceback each, from tensorstore's threads, and nobody to catch it.)
+        """
+        if str(caught.exc_value) != "Event loop is closed":
+            self._hook(caught)
 
     def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:
         """Orbax's question which checkpoints stay: the newest ones and the best one.
@@ -105,35 +125,36 @@ class Checkpoints:
         Raises:
           WriteError: this write, or the one before it, failed.
         """
+        self.wait()
         if step in self._manager.all_steps():
             return
         leaves = _manifest(tree)
         content = {"format": FORMAT, "meta": dict(meta), "rank": rank, "leaves": leaves}
+        if rank is not None:
+            self._ranks[step] = rank
+        if self._alone:
+            tree = jax.tree.map(_own_copy, tree)
         args = ocp.args.Composite(
             manifest=ocp.args.JsonSave({"crc": _crc(content), "content": content}),
             **{name: ocp.args.StandardSave(part) for name, part in tree.items()},
         )
-        if rank is not None:
-            self._ranks[step] = rank
-        with self._failing_as_write_error(step):
-            self._manager.save(step, args=args)
-        self._saving = step
+        write = functools.partial(self._manager.save, step, args=args)
+        if self._alone:
+            self._saving = step, self._thread.submit(write)
+        else:
+            with _failing_as_write_error(step):
+                write()
+            self._saving = step, None
 
     def wait(self) -> None:
         """Returns when everything is written; raises WriteError if something was not."""
-        with self._failing_as_write_error(self._saving):
+        if self._saving is None:
+            return
+        (step, future), self._saving = self._saving, None
+        with _failing_as_write_error(step):
+            if future:
+                future.result()
             self._manager.wait_until_finished()
-
-    @contextlib.contextmanager
-    def _failing_as_write_error(self, step: int | None):
-        # A failure in the background surfaces at the next call: it belongs to the step before.
-        blamed = step if self._saving is None else self._saving
-        try:
-            yield
-        except Exception as error:
-            raise WriteError(
-                f"checkpoint {blamed} could not be written: {_first_line(error)}"
-            ) from error
 
     # Reading
 
@@ -244,6 +265,21 @@ class Checkpoints:
         parallel.wait_for_all("set aside")
 
 
+@contextlib.contextmanager
+def _failing_as_write_error(step: int) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise WriteError(f"checkpoint {step} could not be written: {_first_line(error)}") from error
+
+
+def _own_copy(x: jax.Array) -> np.ndarray | jax.Array:
+    """A copy on the host, where there is room; the array itself may be donated then."""
+    if jnp.issubdtype(x.dtype, jax.dtypes.extended):
+        return jnp.copy(x)
+    return np.array(x)
+
+
 def _manifest(tree: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """{leaf name: its shape, dtype and checksum}."""
     sums = checksum.checksums(tree)
@@ -288,9 +324,15 @@ def _crc(content: Any) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
+def _quieten_orbax() -> None:
+    """It tells of each file, and of an error by tracebacks; all of that is said here in a line."""
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+
+
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
+    """Both ends of a long line: tensorstore begins with what it did, and ends with the reason."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= 240 else f"{line[:100]} … {line[-140:]}"
 
 
 def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
@@ -315,7 +357,7 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
     step = max(steps) if step is None else step
     if step not in steps:
         raise UserError(f"{workdir} has no checkpoint {step}: it has {sorted(steps)}")
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    _quieten_orbax()
     here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     try:
         with ocp.StandardCheckpointer() as reader:

@@ -23,6 +23,7 @@ class Options(NamedTuple):
     file: str
     workdir: str
     mode: str
+    topology: str
     accept_changes: bool
     debug: bool
     help: bool
@@ -31,8 +32,8 @@ class Options(NamedTuple):
 
 # These decide which other keys there are.
 _PLUG_NAMES = tuple(f"{group}.name" for group in settings.PLUGS)
-_MODES = ("train", "evaluate")
-_FLAGS = ("config", "workdir", "mode", "accept_changes", "debug", "help", "list")
+_MODES = ("train", "evaluate", "plan")
+_FLAGS = ("config", "workdir", "mode", "topology", "accept_changes", "debug", "help", "list")
 
 
 def parse(argv: Sequence[str]) -> Options:
@@ -43,9 +44,9 @@ def parse(argv: Sequence[str]) -> Options:
         the wrong type; the message names the nearest right one.
     """
     if any(a in ("--help", "-h", "-help") for a in argv) or not argv:
-        return Options(None, "", "", "train", False, False, True, False)
+        return Options(None, "", "", "train", "", False, False, True, False)
     if "--list" in argv:
-        return Options(None, "", "", "train", False, False, False, True)
+        return Options(None, "", "", "train", "", False, False, False, True)
     argv = _joined(argv)
     given = {a[2:].partition("=")[0]: a.partition("=")[2] for a in argv}
     for name in given:
@@ -57,6 +58,8 @@ def parse(argv: Sequence[str]) -> Options:
     mode = given.get("mode", "train")
     if mode not in _MODES:
         raise UserError(f"unknown --mode {mode!r}: {nearest(mode, _MODES)}")
+    if "topology" in given and mode != "plan":
+        raise UserError("--topology is what --mode=plan plans for: give both, or neither")
     overrides = {k[len("config.") :]: v for k, v in given.items() if k.startswith("config.")}
     config = load(file)
     if mode != "train" and given.get("workdir"):
@@ -69,6 +72,7 @@ def parse(argv: Sequence[str]) -> Options:
         file,
         given.get("workdir", ""),
         mode,
+        given.get("topology", ""),
         _switch(given, "accept_changes"),
         _switch(given, "debug"),
         False,

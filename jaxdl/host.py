@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # glibc's mallopt parameters (malloc.h).
@@ -30,6 +31,26 @@ def tune() -> None:
         (_M_TOP_PAD, 64 << 20),
     ):
         mallopt(parameter, value)
+
+
+def choose_platform(argv: Sequence[str]) -> None:
+    """Sets the platform that ``--topology`` in ``argv`` asks for; call before jax is imported.
+
+    A plan for other devices computes nothing, so that it stays on the CPU: it must not take the TPU
+    or GPU of a run. ``cpu:N`` makes N host devices, which can only be done here.
+    """
+    # As `jaxdl.flags` reads it; flags may be given as --flag=value or --flag value.
+    words = [word for a in argv for word in a.lstrip("-").split("=", 1)]
+    planned = "plan" in words and "topology" in words
+    topology = words[words.index("topology") + 1 :][:1] if planned else []
+    if not topology or not topology[0] or "jax" in sys.modules:
+        return
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    kind, _, count = topology[0].partition(":")
+    if kind == "cpu" and count.isdigit():
+        flags = os.environ.get("XLA_FLAGS", "")
+        # Of a flag that is given twice the last counts.
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={count}".strip()
 
 
 def cache_folder() -> Path:

@@ -20,6 +20,10 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
                             (default: a dated folder under runs/)
   --mode=train              trains, evaluates on the way, and writes DIR/report.html
   --mode=evaluate           scores DIR's best checkpoint
+  --mode=plan               compiles the train step and prints bytes a chip, flops, collectives and
+                            bounds on its time; trains nothing; writes DIR/plan.json if DIR is given
+  --topology=NAME           what to plan for: v5e:16x16 or any TPU slice (no TPU needed, but the
+                            extra tpu), or cpu:8; default: the devices at hand
   --accept_changes          goes on in DIR although settings differ from those it began with
   --debug                   shows the traceback behind an error
   --list                    every experiment, its cost and the result to expect
@@ -33,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from jaxdl import host
 
     host.tune()
+    host.choose_platform(argv)
     from jaxdl import flags
     from jaxdl.errors import JaxdlError
 
@@ -68,6 +73,8 @@ def run(options) -> int:
     from jaxdl import experiment, host, parallel, workdir
     from jaxdl.errors import UserError
 
+    if options.mode == "plan":
+        return _plan(options)
     mode = {"train": _train, "evaluate": _evaluate}[options.mode]
     folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
     if options.mode != "train" and not options.workdir:
@@ -78,6 +85,30 @@ def run(options) -> int:
     parallel.initialize()
     made = experiment.create(options.config)
     return mode(options, made, folder)
+
+
+def _plan(options) -> int:
+    import jax
+    from etils import epath
+
+    from jaxdl import host, parallel, plan, workdir
+    from jaxdl.errors import UserError
+
+    folder = epath.Path(options.workdir) if options.workdir else None
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise UserError(f"--workdir={folder} is a file: name a folder")
+    host.use_compilation_cache()
+    if not options.topology:  # another machine's devices are planned for by one process
+        parallel.initialize()
+    found = plan.plan(options.config, options.topology)
+    if jax.process_index() != 0:
+        return 0
+    print(plan.describe(found), flush=True)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        workdir.write_json(folder / "plan.json", found)
+        print(f"\nplan {folder / 'plan.json'}")
+    return 0
 
 
 def _train(options, made, folder) -> int:

@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -173,21 +172,28 @@ def test_newer_format_and_wrong_dtype_are_told(finished, tmp_path, capsys):
     assert "state/params/head/bias as bfloat16[10], not float32[10]" in message
 
 
-def test_failed_write_ends_the_run_and_names_the_step(tmp_path, monkeypatch, capsys):
-    from orbax.checkpoint import CheckpointManager
+FULL = """
+import resource, sys
+from jaxdl import launch
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # as if the disk held no more
+sys.exit(launch.main(sys.argv[1:]))
+"""
 
-    wait = CheckpointManager.wait_until_finished
 
-    def full(self):
-        wait(self)
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(CheckpointManager, "wait_until_finished", full)
-    assert run("mlp", tmp_path / "run", *FLAGS) == 5
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
-    assert re.search(r"checkpoint \d+ could not be written", message)
-    assert "No space left" in message
+def test_failed_write_ends_the_run_and_names_the_step(tmp_path):
+    argv = [f"--config={ROOT}/experiments/mlp.py", f"--workdir={tmp_path / 'run'}", *SHORT, *FLAGS]
+    run = subprocess.run(
+        [sys.executable, "-c", FULL, *argv, "--config.model.hidden=512,512"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "0"},  # whose files are large too
+    )
+    assert run.returncode == 5, run.stderr
+    (message,) = [line for line in run.stderr.splitlines() if line.startswith("error: ")]
+    assert message.startswith("error: checkpoint 4 could not be written: ")
+    assert "File too large" in message
+    # Nothing half-written passes for a checkpoint.
+    assert not [f for f in (tmp_path / "run" / "checkpoints").iterdir() if f.name.isdigit()]
 
 
 # Checksums
