@@ -12,8 +12,10 @@ import pytest
 from jax import ad_checkpoint, lax
 from launching import ROOT, run
 
-from jaxdl import costs, experiment, flags, host, launch, models, parallel, plan, train
+from jaxdl import experiment, flags, host, launch, models, parallel, plan, train
 from jaxdl.errors import UserError
+from jaxdl.plan import chips, module, products, remedies, step
+from jaxdl.plan import topology as topologies
 
 needs_libtpu = pytest.mark.skipif(
     not importlib.util.find_spec("libtpu"), reason="libtpu is not installed (extra tpu)"
@@ -30,7 +32,7 @@ def config(name, *overrides):
 
 
 def count(f, *shapes):
-    return costs.products(jax.make_jaxpr(f)(*(jnp.zeros(shape) for shape in shapes)))
+    return products.count(jax.make_jaxpr(f)(*(jnp.zeros(shape) for shape in shapes)))
 
 
 def test_a_matrix_product_counts_two_a_term():
@@ -152,7 +154,7 @@ ENTRY %main (a: f32[8,64], b: bf16[4,64], s: f32[5,64]) -> f32[2,64] {
 
 
 def test_collectives_are_counted_once_a_channel_and_as_often_as_loops_run():
-    found = costs.read_module(MODULE, 8)
+    found = module.read(MODULE, 8)
     assert found.collectives == {
         # Five times and, where the length is not known, once more: 2 (n - 1) / n of 128 bytes.
         "all-reduce": (6, 6 * 128, 6 * 128),
@@ -178,13 +180,13 @@ def test_bytes_moved_are_those_of_the_main_memory():
     cheap = 16  # the branch's own copy
     body = 2 * 128  # six times: the loop of five, and the one of unknown length
     expected = sum(outside.values()) + cheap + 6 * body
-    assert costs.read_module(MODULE, 8).moved == expected
+    assert module.read(MODULE, 8).moved == expected
 
 
 def test_loops_of_a_compiled_step_have_their_length():
     scan = lambda x: lax.scan(lambda c, _: (jnp.sin(c) * 2, ()), x, length=7)[0]
     text = jax.jit(scan).lower(jnp.zeros(100)).compile().as_text()
-    found = costs.read_module(text, 1)
+    found = module.read(text, 1)
     assert (found.loops, found.unknown) == (1, 0)
     assert found.moved >= 7 * 2 * 400
 
@@ -193,8 +195,8 @@ def test_loops_of_a_compiled_step_have_their_length():
 
 
 def test_bounds_are_work_over_rate_and_the_largest_binds():
-    chip = costs.Chip("toy", flops=1e3, bandwidth=100, memory=1, interconnect=10)
-    found = costs.bounds(chip, 2000, 50, 40, model_flops=1000, examples=8)
+    chip = chips.Chip("toy", flops=1e3, bandwidth=100, memory=1, interconnect=10)
+    found = chips.bounds(chip, 2000, 50, 40, model_flops=1000, examples=8)
     assert {k: found[k] for k in ("compute", "memory", "interconnect")} == {
         "compute": 2, "memory": 0.5, "interconnect": 4,
     }  # fmt: skip
@@ -220,7 +222,7 @@ def test_the_plan_is_of_the_very_program_that_the_loop_compiles(flags, tmp_path,
                 "--config.steps_per_call=1", *flags)  # fmt: skip
     assert run("mlp", tmp_path / "run", *settings) == 0
     made = experiment.create(config("mlp", *settings, "--config.precision=float32"), jax.devices())
-    planned = made.layout.lower(train.make_advance(made.task, 1), plan._arguments(made), False)
+    planned = made.layout.lower(train.make_advance(made.task, 1), step.arguments(made), False)
     assert programs == [planned.as_text()]
 
 
@@ -268,18 +270,18 @@ def test_a_plan_needs_no_more_data_than_shapes(tmp_path, capsys):
 
 
 def chip_of(memory):
-    return costs.Chip("toy", 1e12, 1e11, memory, 1e10)
+    return chips.Chip("toy", 1e12, 1e11, memory, 1e10)
 
 
 def test_what_does_not_fit_is_told_what_would_make_it_fit(monkeypatch):
     flags = ("--config.batch_size=1024", "--config.model.hidden=64")
     settings = config("mlp", *flags)
-    monkeypatch.setitem(costs.CHIPS, "cpu", chip_of(2**40))
+    monkeypatch.setitem(chips.CHIPS, "cpu", chip_of(2**40))
     free = plan.plan(settings, "cpu:2")
     assert free["fits"]
     assert free["bounds"]["binds"]
     assert "remedies" not in free
-    monkeypatch.setitem(costs.CHIPS, "cpu", chip_of(0.75 * free["memory"]["total"]))
+    monkeypatch.setitem(chips.CHIPS, "cpu", chip_of(0.75 * free["memory"]["total"]))
     tight = plan.plan(settings, "cpu:2")
     assert tight["fits"] is False
     accumulation, fsdp = tight["remedies"]
@@ -297,7 +299,7 @@ def test_what_does_not_fit_is_told_what_would_make_it_fit(monkeypatch):
 
 
 def test_remat_is_proposed_where_the_model_has_it_and_it_is_off():
-    proposed = lambda name, *flags: plan._by_remat(experiment.create(config(name, *flags)))
+    proposed = lambda name, *flags: remedies.by_remat(experiment.create(config(name, *flags)))
     assert proposed("vit").settings == {"model.remat": True}
     assert proposed("vit", "--config.model.remat=true") is None
     assert proposed("mlp") is None
@@ -305,10 +307,10 @@ def test_remat_is_proposed_where_the_model_has_it_and_it_is_off():
 
 def test_fsdp_is_proposed_where_parameters_are_too_large(monkeypatch):
     settings = config("mlp", "--config.model.hidden=1024,1024", "--config.parallel.fsdp_min_size=1")
-    monkeypatch.setitem(costs.CHIPS, "cpu", chip_of(2**40))
+    monkeypatch.setitem(chips.CHIPS, "cpu", chip_of(2**40))
     memory = plan.plan(settings, "cpu:4")["memory"]
     state = memory["parameters"] + memory["optimizer"]
-    monkeypatch.setitem(costs.CHIPS, "cpu", chip_of(memory["total"] - state // 3))
+    monkeypatch.setitem(chips.CHIPS, "cpu", chip_of(memory["total"] - state // 3))
     (fsdp,) = [
         r for r in plan.plan(settings, "cpu:4")["remedies"] if "parallel.fsdp" in r["settings"]
     ]
@@ -396,18 +398,18 @@ def test_default_experiments_compile_for_a_tpu_slice(name):
 
 
 @needs_libtpu
-@pytest.mark.parametrize("topology, chips", [("v5e:1x1", 1), ("v5e:16x16", 256), ("v6e:2x2", 4)])
-def test_topologies_that_libtpu_knows(topology, chips):
-    devices = plan._devices(topology)
-    assert len(devices) == chips
-    assert devices[0].device_kind in costs.CHIPS
+@pytest.mark.parametrize("topology, count", [("v5e:1x1", 1), ("v5e:16x16", 256), ("v6e:2x2", 4)])
+def test_topologies_that_libtpu_knows(topology, count):
+    devices = topologies.devices(topology)
+    assert len(devices) == count
+    assert devices[0].device_kind in chips.CHIPS
 
 
 @needs_libtpu
 @pytest.mark.parametrize("topology", ["v5e:3x3", "v99:2x2"])
 def test_topologies_that_it_does_not_know(topology):
     with pytest.raises(UserError, match="use one like v5e:2x2"):
-        plan._devices(topology)
+        topologies.devices(topology)
 
 
 # Rematerialisation.
@@ -444,10 +446,10 @@ def test_remat_keeps_less_and_model_flops_leave_recomputation_out(capsys):
     x, kept, work = jnp.ones((4, 16, 16, 3)), [], []
     for on in ("false", "true"):
         made = experiment.create(config("vit", f"--config.model.remat={on}"), jax.devices()[:1])
-        work.append((plan._products(made).full, plan._products(plan._without_remat(made)).full))
-        module = models.create("vit", patch_size=4, width=32, depth=2, heads=4, remat=on == "true")
-        variables = module.init(jax.random.key(0), x)
-        ad_checkpoint.print_saved_residuals(lambda v, m=module: m.apply(v, x).sum(), variables)
+        work.append((step.products_of(made).full, step.products_of(step.without_remat(made)).full))
+        vit = models.create("vit", patch_size=4, width=32, depth=2, heads=4, remat=on == "true")
+        variables = vit.init(jax.random.key(0), x)
+        ad_checkpoint.print_saved_residuals(lambda v, m=vit: m.apply(v, x).sum(), variables)
         found = re.findall(r"f32\[([\d,]*)\](?! from the argument)", capsys.readouterr().out)
         kept.append(sum(np.prod([int(n) for n in shape.split(",") if n]) for shape in found))
     assert kept[1] < 0.3 * kept[0]

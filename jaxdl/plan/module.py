@@ -1,86 +1,12 @@
-"""What a step costs: products in its jaxpr, collectives in its compiled module, and time at least.
+"""Reads a compiled module's text: collectives, and bytes to and from memory.
 
-XLA's own analysis counts the body of a loop once, however often it runs, and says nothing of
-collectives. Here the text of the compiled module is read for both.
+XLA's own analysis says nothing of collectives and counts the body of a loop once.
 """
 
 import collections
 import math
 import re
-from collections.abc import Iterator
 from typing import Any, NamedTuple
-
-import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
-
-# Products
-
-
-class Products(NamedTuple):
-    """Floating-point operations of products and convolutions, a multiplication and an addition 2.
-
-    Attributes:
-      full: with the body of every `scan` as often as it runs.
-      once: with the body of every loop once, as XLA's analysis has it.
-    """
-
-    full: float
-    once: float
-
-
-def products(jaxpr: Jaxpr | ClosedJaxpr) -> Products:
-    """Counts the products of a program.
-
-    A `while` loop counts once in both figures, since its length is not known, and of the branches
-    of a `cond` the cheapest counts: what is returned is never more than what is computed. What a
-    custom kernel does inside is not seen.
-    """
-    full = once = 0.0
-    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        name = eqn.primitive.name
-        if name == "dot_general":
-            found = Products(*[_dot(eqn)] * 2)
-        elif name == "conv_general_dilated":
-            found = Products(*[_convolution(eqn)] * 2)
-        elif name == "cond":
-            found = min((products(branch) for branch in eqn.params["branches"]), default=(0, 0))
-        else:
-            inner = [products(sub) for sub in _inside(eqn.params)]
-            times = eqn.params["length"] if name == "scan" else 1
-            found = Products(times * sum(x.full for x in inner), sum(x.once for x in inner))
-        full, once = full + found[0], once + found[1]
-    return Products(full, once)
-
-
-def _inside(params: dict[str, Any]) -> Iterator[Jaxpr | ClosedJaxpr]:
-    for value in params.values():
-        for item in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(item, Jaxpr | ClosedJaxpr):
-                yield item
-
-
-def _dot(eqn: Any) -> float:
-    (contracted, _), _ = eqn.params["dimension_numbers"]
-    depth = math.prod(eqn.invars[0].aval.shape[i] for i in contracted)
-    return 2.0 * depth * eqn.outvars[0].aval.size
-
-
-def _convolution(eqn: Any) -> float:
-    """Pairs of a kernel tap and an element under it; padding and the zeros of dilation are free."""
-    p, (x, kernel), out = eqn.params, (v.aval.shape for v in eqn.invars), eqn.outvars[0].aval
-    numbers = p["dimension_numbers"]
-    taps = 1.0
-    for i, at in enumerate(numbers.lhs_spec[2:]):
-        o = np.arange(out.shape[numbers.out_spec[2 + i]])[:, None]
-        k = np.arange(kernel[numbers.rhs_spec[2 + i]])
-        place = o * p["window_strides"][i] + k * p["rhs_dilation"][i] - p["padding"][i][0]
-        last = (x[at] - 1) * p["lhs_dilation"][i]
-        taps *= ((place >= 0) & (place <= last) & (place % p["lhs_dilation"][i] == 0)).sum()
-    features = out.shape[numbers.out_spec[0]] * out.shape[numbers.out_spec[1]]
-    return 2.0 * taps * features * kernel[numbers.rhs_spec[1]] / p["batch_group_count"]
-
-
-# Compiled modules
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
 
@@ -133,7 +59,7 @@ _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{\s*$")
 _ARRAY = re.compile(r"\b(pred|[a-z]+(\d+)\w*)\[([\d,]*)\](\{[^}]*\})?")
 
 
-def read_module(text: str, devices: int) -> Module:
+def read(text: str, devices: int) -> Module:
     """Reads a module's text, as ``compiled.as_text()`` gives it after all optimisation.
 
     XLA's own count of bytes is of no use here: the body of a loop is in it once, and an
@@ -368,75 +294,3 @@ def _sent(kind: str, size: float, group: int) -> float:
         "all-to-all": share * size,
         "collective-permute": size,
     }[kind]
-
-
-# Bounds
-
-_GIB = 2**30
-
-
-class Chip(NamedTuple):
-    """Published figures of one chip.
-
-    Attributes:
-      name: as topologies call it.
-      flops: of bf16 products, per second. Float32 products run on the same units, more slowly.
-      bandwidth: bytes per second to and from its memory.
-      memory: bytes. Published in GB, meant in GiB: libtpu offers 15.75 GiB of v5e's 16.
-      interconnect: bytes per second that it sends over all its links together.
-    """
-
-    name: str
-    flops: float
-    bandwidth: float
-    memory: float
-    interconnect: float
-
-
-# From the pages "TPU v5e", "TPU v5p" and "TPU v6e" of the Cloud TPU documentation. They give the
-# interconnect in Gbit/s (1600, 4800, 3584) or, newer, as 400 GB/s of both directions for v5e, which
-# is the same: a chip sends 200 GB/s while it receives as much. Of v6e the newer page has rounder,
-# lower numbers (1600 GB/s, 3200 Gbit/s); a bound takes the higher.
-_V5E = Chip("v5e", 197e12, 819e9, 16 * _GIB, 1600e9 / 8)
-_V5P = Chip("v5p", 459e12, 2765e9, 95 * _GIB, 4800e9 / 8)
-_V6E = Chip("v6e", 918e12, 1640e9, 32 * _GIB, 3584e9 / 8)
-# By the name that a device gives itself, on hardware or in a topology.
-CHIPS = {
-    "TPU v5 lite": _V5E,
-    "TPU v5e": _V5E,
-    "TPU v5": _V5P,
-    "TPU v5p": _V5P,
-    "TPU v6 lite": _V6E,
-    "TPU v6e": _V6E,
-}
-
-
-def bounds(
-    chip: Chip, flops: float, bytes_moved: float, sent: float, model_flops: float, examples: int
-) -> dict[str, Any]:
-    """The least time that a step can take, by each of three published rates.
-
-    Args:
-      chip: whose rates.
-      flops: a chip computes.
-      bytes_moved: to and from its memory.
-      sent: bytes a chip sends to others, as if over all its links at once.
-      model_flops: a chip's share of the model's own, for the utilisation.
-      examples: in the global batch.
-
-    Returns:
-      Seconds ``compute``, ``memory`` and ``interconnect``; ``binds``, the name of the largest;
-      ``examples_per_second`` and ``model_flops_utilisation`` if the step took just that long.
-    """
-    seconds = {
-        "compute": flops / chip.flops,
-        "memory": bytes_moved / chip.bandwidth,
-        "interconnect": sent / chip.interconnect,
-    }
-    binds = max(seconds, key=seconds.get)
-    return {
-        **seconds,
-        "binds": binds,
-        "examples_per_second": examples / seconds[binds],
-        "model_flops_utilisation": model_flops / chip.flops / seconds[binds],
-    }
