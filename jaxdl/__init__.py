@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 _PARTS = (
     "checkpoint", "config", "data", "layers", "losses", "metrics", "models", "ops", "optim",
-    "parallel", "precision", "report", "schedules", "tasks", "train",
+    "parallel", "plan", "precision", "report", "schedules", "tasks", "train",
 )  # fmt: skip
 
 

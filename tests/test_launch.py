@@ -92,11 +92,14 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("experiment", ["mlp", "deep_cnn", "vit"])
-@pytest.mark.parametrize("per_call", [1, 5])
-def test_resumed_equals_uninterrupted_to_the_bit(experiment, per_call, tmp_path, monkeypatch):
+@pytest.mark.parametrize("per_call, accumulate", [(1, 1), (5, 4)])
+def test_resumed_equals_uninterrupted_to_the_bit(
+    experiment, per_call, accumulate, tmp_path, monkeypatch
+):
     settings = (
         *EXPERIMENTS[experiment],
         f"--config.steps_per_call={per_call}",
+        f"--config.accumulate={accumulate}",
         "--config.ema=.9",
         "--config.eval.every=3",
         "--config.log.every=2",

@@ -13,6 +13,7 @@ from jaxdl.ops.activations import (
 )
 from jaxdl.ops.attention import attention
 from jaxdl.ops.convolution import conv
+from jaxdl.ops.forms import references
 from jaxdl.ops.linear import dense
 from jaxdl.ops.normalization import layer_norm
 from jaxdl.ops.pooling import avg_pool, max_pool
@@ -28,6 +29,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "max_pool",
+    "references",
     "relu",
     "sigmoid",
     "silu",
