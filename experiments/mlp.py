@@ -17,7 +17,6 @@ def get_config():
     config = defaults.default()
     config.epochs = 60.0
     config.batch_size = 64
-    config.steps_per_call = 32
     config.augment.shift = 1
     config.model = dict(
         name="mlp", hidden=(256, 256), activation="relu", kernel_init="he_normal", dropout=0.0

@@ -29,7 +29,6 @@ def _digits(_: str):
     config = defaults.default()
     config.epochs = 180.0
     config.batch_size = 32
-    config.steps_per_call = 32
     config.augment.shift = 1
     config.augment.rotate = 10.0
     config.augment.zoom = 0.1

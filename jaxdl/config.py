@@ -66,7 +66,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
     "batch_size": _at_least(1, 64, "examples an update, over all devices and microbatches"),
     "epochs": _positive(float, "length of the run in passes over the training data, or else"),
     "steps": _at_least(1, int, "its length in updates"),
-    "steps_per_call": _at_least(1, 1, "updates fused into one dispatch; changes no result"),
+    "steps_per_call": _at_least(
+        0, 0, "updates in one dispatch, by the clock if 0; changes no result"
+    ),
     "accumulate": _at_least(1, 1, "microbatches an update; divides batch_size"),
     "ema": _share(0.0, "decay of the parameters' moving average, which evaluation then uses"),
     "precision": _one_of(

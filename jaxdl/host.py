@@ -3,8 +3,11 @@
 import ctypes
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+_IMPORTED = time.monotonic()
 
 # glibc's mallopt parameters (malloc.h).
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
@@ -51,6 +54,20 @@ def choose_platform(argv: Sequence[str]) -> None:
         flags = os.environ.get("XLA_FLAGS", "")
         # Of a flag that is given twice the last counts.
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={count}".strip()
+
+
+def seconds_since_start() -> float:
+    """Seconds since this process was started: since the command, imports and all.
+
+    Where the system does not tell (it does on Linux), since this module was imported.
+    """
+    try:
+        # Field 22 of stat, in clock ticks since boot; the name before it may hold spaces.
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    except (OSError, AttributeError, ValueError, IndexError):
+        return time.monotonic() - _IMPORTED
 
 
 def cache_folder() -> Path:

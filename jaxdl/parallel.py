@@ -142,49 +142,49 @@ class Layout(NamedTuple):
 
     # Steps
 
-    def compile(self, advance: Callable, arguments: tuple, stacked: bool) -> Callable:
+    def compile(self, advance: Callable, arguments: tuple) -> Callable:
         """Compiles the loop's ``advance`` for these devices.
 
         Args:
-          advance: (carry, key, batch, count) -> (carry, status).
+          advance: (carry, key, batches, count) -> (carry, status); the arrays of ``batches`` have
+            an axis of updates in front.
           arguments: an example of each, on the devices; the carry is donated.
-          stacked: whether the batch has an axis of steps in front.
         """
         if self.strategy == "pmap":
-            mapped, cut = self._pmapped(advance, stacked)
+            mapped, cut = self._pmapped(advance)
             mapped.lower(*cut(*arguments)).compile()
             return lambda *arguments: mapped(*cut(*arguments))
-        return self.lower(advance, arguments, stacked).compile()
+        return self.lower(advance, arguments).compile()
 
-    def lower(self, advance: Callable, arguments: tuple, stacked: bool) -> jax.stages.Lowered:
+    def lower(self, advance: Callable, arguments: tuple) -> jax.stages.Lowered:
         """The program that `compile` compiles; shapes with shardings will do as ``arguments``."""
         if self.strategy == "pmap":
-            mapped, cut = self._pmapped(advance, stacked)
+            mapped, cut = self._pmapped(advance)
             return mapped.lower(*jax.eval_shape(cut, *arguments))
         kept = jax.tree.map(lambda x: x.sharding, arguments[0])
         jitted = jax.jit(advance, donate_argnums=0, out_shardings=(kept, self.replicated))
         return jitted.lower(*arguments)
 
-    def _pmapped(self, advance: Callable, stacked: bool) -> tuple[Callable, Callable]:
-        """(the mapped function, what cuts its arguments' batch into one part a device)."""
-        count, at = self.mesh.size, int(stacked)
+    def _pmapped(self, advance: Callable) -> tuple[Callable, Callable]:
+        """(the mapped function, what cuts its arguments' batches into one part a device)."""
+        count = self.mesh.size
 
-        def part(carry, key, batch, steps):
+        def part(carry, key, batches, steps):
             with replicas.mapped_over("data"):
-                return advance(carry, key, batch, steps)
+                return advance(carry, key, batches, steps)
 
         mapped = jax.pmap(
             part,
             axis_name="data",
-            in_axes=(None, None, at, None),
+            in_axes=(None, None, 1, None),
             out_axes=None,
             devices=list(self.mesh.devices.flat),
             donate_argnums=0,
         )
-        part_of = lambda x: x.reshape(*x.shape[:at], count, -1, *x.shape[at + 1 :])
+        part_of = lambda x: x.reshape(x.shape[0], count, -1, *x.shape[2:])
 
-        def cut(carry, key, batch, steps):
-            return carry, key, jax.tree.map(part_of, batch), steps
+        def cut(carry, key, batches, steps):
+            return carry, key, jax.tree.map(part_of, batches), steps
 
         return mapped, cut
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from jaxdl import diagnose, keys, metrics, parallel, precision, stopping, tasks
+from jaxdl import diagnose, flops, host, keys, metrics, pace, parallel, precision, stopping, tasks
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import NonFiniteError, StoppedError
 from jaxdl.evaluate import Evaluator
@@ -65,14 +65,14 @@ class Watch(NamedTuple):
     record: float | None
 
 
-def make_advance(task: tasks.Task, steps_per_call: int) -> Callable[..., tuple[Carry, Status]]:
-    """The compiled heart: up to ``steps_per_call`` updates in one dispatch.
+def make_advance(task: tasks.Task) -> Callable[..., tuple[Carry, Status]]:
+    """The compiled heart: several updates in one dispatch.
 
     Returns:
-      A function (carry, root key, batches, count) -> (carry, status). With steps_per_call 1,
-      ``batches`` is one batch; otherwise its arrays have a leading axis of steps_per_call, of
-      which ``count``, a traced integer, are used: any count runs the same program, so that where a
-      run is interrupted leaves no trace in its numbers.
+      A function (carry, root key, batches, count) -> (carry, status). The arrays of ``batches``
+      have an axis of updates in front, of which ``count``, a traced integer, are used: an update is
+      the body of a loop whose length the program does not know, so that neither how many there are
+      to a call nor where a run is interrupted leaves a trace in its numbers.
     """
 
     def one(carry: Carry, root: jax.Array, batch: tasks.Batch) -> Carry:
@@ -88,47 +88,60 @@ def make_advance(task: tasks.Task, steps_per_call: int) -> Callable[..., tuple[C
             finite,
         )
 
-    def several(carry: Carry, root: jax.Array, batches: tasks.Batch, count: jax.Array) -> Carry:
+    def advance(
+        carry: Carry, root: jax.Array, batches: tasks.Batch, count: jax.Array
+    ) -> tuple[Carry, Status]:
         def body(loop: tuple[jax.Array, Carry]) -> tuple[jax.Array, Carry]:
             i, carry = loop
             return i + 1, one(carry, root, jax.tree.map(lambda x: x[i], batches))
 
         goes_on = lambda loop: (loop[0] < count) & loop[1].finite
-        return jax.lax.while_loop(goes_on, body, (jnp.int32(0), carry))[1]
-
-    def advance(carry, root, batches, count):
-        if steps_per_call == 1:
-            carry = one(carry, root, batches)
-        else:
-            carry = several(carry, root, batches, count)
+        carry = jax.lax.while_loop(goes_on, body, (jnp.int32(0), carry))[1]
         return carry, Status(carry.step, carry.finite)
 
     return advance
 
 
-def _calls(start: int, steps: int, per_call: int, events: list[int]) -> Iterator[tuple[int, int]]:
-    """(first step, count) of each dispatch: none crosses a multiple of any of ``events``."""
+class Call(NamedTuple):
+    """One dispatch.
+
+    Attributes:
+      first: the step that it begins with.
+      count: updates.
+      per_call: updates that its program has room for.
+    """
+
+    first: int
+    count: int
+    per_call: int
+
+
+def _calls(
+    start: int, steps: int, per_call: Callable[[], int], events: list[int]
+) -> Iterator[Call]:
+    """The dispatches of a run: none crosses a multiple of any of ``events``."""
     step = start
     while step < steps:
-        until = min([steps, step + per_call, *((step // e + 1) * e for e in events)])
-        yield step, until - step
+        most = per_call()
+        until = min([steps, step + most, *((step // e + 1) * e for e in events)])
+        yield Call(step, until - step, most)
         step = until
 
 
 def _prefetched(
-    load: Callable[[int, int], Any], calls: Iterator[tuple[int, int]], ahead: int = 2
-) -> Iterator[tuple[int, int, Any]]:
-    """(step, count, batches), made on a thread while the devices work."""
+    load: Callable[[Call], Any], calls: Iterator[Call], ahead: int = 2
+) -> Iterator[tuple[Call, Any]]:
+    """(call, batches), made on a thread while the devices work."""
     with ThreadPoolExecutor(1) as thread:
         queue: collections.deque = collections.deque()
-        for step, count in calls:
-            queue.append((step, count, thread.submit(load, step, count)))
+        for call in calls:
+            queue.append((call, thread.submit(load, call)))
             if len(queue) > ahead:
-                step, count, future = queue.popleft()
-                yield step, count, future.result()
+                call, future = queue.popleft()
+                yield call, future.result()
         while queue:
-            step, count, future = queue.popleft()
-            yield step, count, future.result()
+            call, future = queue.popleft()
+            yield call, future.result()
 
 
 class Outcome(NamedTuple):
@@ -167,17 +180,17 @@ class _Run:
         self.eval_every = config.eval.every or max(1, -(-self.steps // 20))
         self.log_every = config.log.every or max(1, self.steps // 100)
         self.save_every = config.checkpoint.every or self.eval_every
-        _, found = jax.eval_shape(
-            experiment.task.train_step,
-            experiment.abstract_state,
-            experiment.batch(0),
-            experiment.key,
+        step = jax.make_jaxpr(experiment.task.train_step, return_shape=True)
+        jaxpr, (_, found) = step(
+            experiment.abstract_state, experiment.abstract_batch, experiment.key
         )
+        self.update_flops = flops.count(jaxpr).full
         # Metrics of no step yet, in buffers of their own each time: the carry is donated.
         self.empty_window = jax.jit(
             lambda: metrics.zeros(found), out_shardings=experiment.layout.replicated
         )
-        self.carry, self.watch = self._begin()
+        self.events = [self.eval_every, self.log_every, self.save_every]
+        self.carry, self.watch, self.per_call = self._begin()
         self.start = self.step = int(self.carry.step)
         self.evaluator = Evaluator(experiment)
         self.writer = MetricWriter(workdir, self.start)
@@ -189,40 +202,55 @@ class _Run:
         self.in_flight: collections.deque[Status] = collections.deque()
         self.unlogged: tuple[int, metrics.Metrics] | None = None
         self.compile_seconds = self.train_seconds = self.save_seconds = 0.0
+        self.first_step_seconds: float | None = None
+        self.programs: dict[int, Callable[..., tuple[Carry, Status]]] = {}
 
     # The beginning
 
-    def _begin(self) -> tuple[Carry, Watch]:
+    def _begin(self) -> tuple[Carry, Watch, int]:
         experiment, window = self.experiment, self.empty_window()
         wanted = {"state": experiment.abstract_state, "window": jax.tree.map(_abstract, window)}
         restored = self.checkpoints.restore(wanted)
         if restored is None:
             state, watch, step = experiment.init_state(), Watch({}, {}, 0, None), 0
+            per_call = self.config.steps_per_call or pace.first_guess(
+                self.update_flops, jax.default_backend(), self._most_per_call()
+            )
         else:
             state, window, step = *restored.tree.values(), restored.step
             watch = Watch(**restored.meta["watch"])
+            per_call = self.config.steps_per_call or restored.meta["steps_per_call"]
         put = lambda x: jax.device_put(x, experiment.layout.replicated)
-        return Carry(state, put(np.int32(step)), window, put(np.bool_(True))), watch
+        carry = Carry(state, put(np.int32(step)), window, put(np.bool_(True)))
+        return carry, watch, per_call
 
-    def _compile(self) -> Callable[..., tuple[Carry, Status]]:
+    def _most_per_call(self) -> int:
+        batch = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(self.experiment.batch(0)))
+        return pace.limit(min(self.events), batch)
+
+    def _compile(self) -> None:
+        """Adds the program for calls of ``per_call`` updates."""
         began = time.perf_counter()
-        per_call = self.config.steps_per_call
-        example = (self.carry, self.experiment.key, self._load(0, 1), np.int32(1))
-        compiled = self.experiment.layout.compile(
-            make_advance(self.experiment.task, per_call), example, stacked=per_call > 1
-        )
-        self.compile_seconds = time.perf_counter() - began
-        return compiled
+        batches = self._load(Call(0, 1, self.per_call))
+        example = (self.carry, self.experiment.key, batches, np.int32(1))
+        advance = make_advance(self.experiment.task)
+        self.programs[self.per_call] = self.experiment.layout.compile(advance, example)
+        self.compile_seconds += time.perf_counter() - began
 
-    def _load(self, step: int, count: int) -> Any:
+    def _load(self, call: Call) -> Any:
         """The batches of one call on the devices; the unused end of a short call repeats one."""
-        per_call, layout = self.config.steps_per_call, self.experiment.layout
-        size = self.config.batch_size
+        layout, size = self.experiment.layout, self.config.batch_size
         batch = functools.partial(self.experiment.batch, rows=layout.rows(size))
-        if per_call == 1:
-            return layout.put(batch(step), size)
-        host = [batch(step + min(i, count - 1)) for i in range(per_call)]
+        host = [batch(call.first + min(i, call.count - 1)) for i in range(call.per_call)]
         return layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), size, leading=1)
+
+    def _keep_pace(self, watch: pace.Stopwatch) -> bool:
+        """Has larger calls from here on, if that pays; returns whether all is settled."""
+        per_call = watch.better(self._most_per_call(), self.steps - self.step, self.compile_seconds)
+        if per_call is not None and per_call != self.per_call:
+            self.per_call = per_call
+            self._compile()
+        return per_call is not None
 
     # The way
 
@@ -240,21 +268,29 @@ class _Run:
     def _go_on(self) -> None:
         if self.start:
             self.progress.say(f"resumed at step {self.start}")
-        advance = self._compile()
+        self._compile()
         began = time.perf_counter()
         self.progress.compiled()
-        events = [self.eval_every, self.log_every, self.save_every]
-        calls = _calls(self.start, self.steps, self.config.steps_per_call, events)
+        # Several hosts must cut the run into the same calls; their clocks would not agree.
+        settled = bool(self.start or self.config.steps_per_call) or jax.process_count() > 1
+        stopwatch = pace.Stopwatch(self.per_call)
+        calls = _calls(self.start, self.steps, lambda: self.per_call, self.events)
         with contextlib.closing(_prefetched(self._load, calls)) as stream:
-            for first, count, batches in stream:
-                self.carry, status = advance(
-                    self.carry, self.experiment.key, batches, np.int32(count)
+            for call, batches in stream:
+                dispatched = time.perf_counter()
+                self.carry, status = self.programs[call.per_call](
+                    self.carry, self.experiment.key, batches, np.int32(call.count)
                 )
+                stopwatch.call(call.count, time.perf_counter() - dispatched)
                 self.in_flight.append(status)
                 # What the call before did is read while this one runs.
                 self._catch_up(parallel.STEPS_IN_FLIGHT - 1)
-                self.step = first + count
+                self.step = call.first + call.count
                 self.progress.step(self.step)
+                if self.first_step_seconds is None:
+                    jax.block_until_ready(status)
+                    self.first_step_seconds = host.seconds_since_start()
+                settled = settled or self._keep_pace(stopwatch)
                 if self._due(self.log_every):
                     self.unlogged = (self.step, self.carry.window)
                     self.carry = self.carry._replace(window=self.empty_window())
@@ -334,7 +370,7 @@ class _Run:
         self.checkpoints.save(
             self.step,
             {"state": self.carry.state, "window": self.carry.window},
-            {"watch": self.watch._asdict()},
+            {"watch": self.watch._asdict(), "steps_per_call": self.per_call},
             rank=metrics.rank(best, self.watch.last[best]) if ranked else None,
         )
         self.save_seconds += time.perf_counter() - began
@@ -383,7 +419,9 @@ class _Run:
             "parameters": sum(x.size for x in parameters.values()),
             "examples_per_second": rate,
             "train_seconds": self.train_seconds,
+            "first_step_seconds": self.first_step_seconds,
             "compile_seconds": self.compile_seconds,
+            "steps_per_call": self.per_call,
             "save_seconds": self.save_seconds,
             "devices": self.experiment.layout.mesh.size,
             "platform": jax.default_backend(),

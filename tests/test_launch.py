@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
 
-from jaxdl import checkpoint, flags, launch
+from jaxdl import checkpoint, flags, launch, pace
 
 TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.heads=2")
 SMALL_IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
@@ -49,19 +49,41 @@ def test_experiment_trains_and_leaves_everything_it_promises(experiment, tmp_pat
     assert "report" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("experiment", ["mlp", "vit"])
-def test_fused_steps_give_the_same_results(experiment, tmp_path):
-    for per_call in (1, 5):
+@pytest.mark.parametrize("experiment", ["mlp", "deep_cnn", "vit"])
+def test_updates_a_call_change_no_bit(experiment, tmp_path):
+    for per_call in (1, 2, 5):
         run(
             experiment,
             tmp_path / str(per_call),
             *EXPERIMENTS[experiment],
             f"--config.steps_per_call={per_call}",
         )
-    one, five = (figures(tmp_path / name, "train") for name in ("1", "5"))
-    assert len(one) == 12
-    for a, b in zip(one, five, strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+    for per_call in ("2", "5"):
+        assert_same_bits(leaves(tmp_path / "1"), leaves(tmp_path / per_call))
+        assert figures(tmp_path / "1", "train") == figures(tmp_path / per_call, "train")
+
+
+def test_updates_a_call_are_chosen_and_kept_with_the_run(tmp_path, monkeypatch):
+    settings = ("--config.log.every=6", "--config.eval.every=6")
+    run("mlp", tmp_path / "run", *settings)
+    chosen = summary(tmp_path / "run")["steps_per_call"]
+    assert chosen == 6  # as many as there are between two events: an update takes microseconds
+    # Going on, the run does not choose again.
+    monkeypatch.setattr(pace, "first_guess", lambda *_: pytest.fail("chosen again"))
+    run("mlp", tmp_path / "run", *settings, "--config.steps=24", "--accept_changes")
+    assert summary(tmp_path / "run")["steps_per_call"] == chosen
+    assert summary(tmp_path / "run")["steps"] == 24
+
+
+def test_larger_calls_are_taken_up_on_the_way(tmp_path, monkeypatch):
+    settings = ("--config.log.every=6", "--config.eval.every=6")
+    run("mlp", tmp_path / "a", *settings)
+    monkeypatch.setattr(pace, "first_guess", lambda *_: 1)
+    better = lambda watch, most, left, seconds: 4 if watch._calls >= 2 else None
+    monkeypatch.setattr(pace.Stopwatch, "better", better)
+    run("mlp", tmp_path / "b", *settings)
+    assert summary(tmp_path / "b")["steps_per_call"] == 4
+    assert_same_bits(leaves(tmp_path / "a"), leaves(tmp_path / "b"))
 
 
 def test_where_calls_are_cut_leaves_no_trace_in_the_numbers(tmp_path):

@@ -12,9 +12,9 @@ import pytest
 from jax import ad_checkpoint, lax
 from launching import ROOT, run
 
-from jaxdl import experiment, flags, host, launch, models, parallel, plan, train
+from jaxdl import experiment, flags, flops, host, launch, models, parallel, plan, train
 from jaxdl.errors import UserError
-from jaxdl.plan import chips, module, products, remedies, step
+from jaxdl.plan import chips, module, remedies, step
 from jaxdl.plan import topology as topologies
 
 needs_libtpu = pytest.mark.skipif(
@@ -32,7 +32,7 @@ def config(name, *overrides):
 
 
 def count(f, *shapes):
-    return products.count(jax.make_jaxpr(f)(*(jnp.zeros(shape) for shape in shapes)))
+    return flops.count(jax.make_jaxpr(f)(*(jnp.zeros(shape) for shape in shapes)))
 
 
 def test_a_matrix_product_counts_two_a_term():
@@ -212,9 +212,9 @@ def test_bounds_are_work_over_rate_and_the_largest_binds():
 def test_the_plan_is_of_the_very_program_that_the_loop_compiles(flags, tmp_path, monkeypatch):
     programs, compile_ = [], parallel.Layout.compile
 
-    def spy(layout, advance, arguments, stacked):
-        programs.append(layout.lower(advance, arguments, stacked).as_text())
-        return compile_(layout, advance, arguments, stacked)
+    def spy(layout, advance, arguments):
+        programs.append(layout.lower(advance, arguments).as_text())
+        return compile_(layout, advance, arguments)
 
     monkeypatch.setattr(parallel.Layout, "compile", spy)
     settings = ("--config.batch_size=16", "--config.epochs=none", "--config.steps=12",
@@ -222,7 +222,7 @@ def test_the_plan_is_of_the_very_program_that_the_loop_compiles(flags, tmp_path,
                 "--config.steps_per_call=1", *flags)  # fmt: skip
     assert run("mlp", tmp_path / "run", *settings) == 0
     made = experiment.create(config("mlp", *settings, "--config.precision=float32"), jax.devices())
-    planned = made.layout.lower(train.make_advance(made.task, 1), step.arguments(made), False)
+    planned = made.layout.lower(train.make_advance(made.task), step.arguments(made))
     assert programs == [planned.as_text()]
 
 

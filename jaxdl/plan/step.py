@@ -11,9 +11,9 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from ml_collections import ConfigDict
 
-from jaxdl import experiment, train
+from jaxdl import experiment, flops, train
 from jaxdl.experiment import Experiment
-from jaxdl.plan import chips, module, products
+from jaxdl.plan import chips, module
 
 
 def for_target(config: ConfigDict, platform: str, **changes: Any) -> ConfigDict:
@@ -31,10 +31,14 @@ def arguments(made: Experiment) -> tuple[Any, ...]:
     on_all = lambda x: shape(x, made.layout.replicated)
     state, batch = made.abstract_state, made.abstract_batch
     _, found = jax.eval_shape(made.task.train_step, state, batch, made.key)
+    stacked = made.layout.batch(leading=1)
+    batches = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype, sharding=stacked), batch
+    )
     window = jax.tree.map(on_all, found)
     carry = train.Carry(state, on_all(np.int32(0)), window, on_all(np.bool_(True)))
     # The loop, too, leaves it to the compiler where the key and the count lie.
-    return carry, shape(made.key), batch, shape(np.int32(1))
+    return carry, shape(made.key), batches, shape(np.int32(1))
 
 
 def weigh(made: Experiment) -> dict[str, Any]:
@@ -43,7 +47,7 @@ def weigh(made: Experiment) -> dict[str, Any]:
     kind = mesh.devices.flat[0].device_kind
     chip = chips.CHIPS.get(kind)
     given = arguments(made)
-    lowered = made.layout.lower(train.make_advance(made.task, 1), given, stacked=False)
+    lowered = made.layout.lower(train.make_advance(made.task), given)
     state, batch = given[0].state, given[2]
     learned = made.task.parameters(state)
     memory = {
@@ -96,7 +100,7 @@ def _figures(
     made: Experiment,
     compiled: jax.stages.Compiled,
     memory: dict[str, float],
-    written: products.Products,
+    written: flops.Products,
     chip: chips.Chip | None,
     model_flops: float,
 ) -> dict[str, Any]:
@@ -116,28 +120,29 @@ def _figures(
         "program": found.generated_code_size_in_bytes,
     }
     memory |= {"other": total - sum(memory.values()), "total": total}
-    flops = analysis.get("flops", math.nan)
+    computed = analysis.get("flops", math.nan)
     if text.loops:  # whose bodies the analysis counts once
-        flops += (written.full - written.once) / count
+        computed += (written.full - written.once) / count
     sent = sum(x.sent for x in text.collectives.values())
     return {
         "fits": total <= chip.memory if chip else None,
         "memory": memory | {"chip": chip.memory if chip else None},
-        "flops": flops,
+        "flops": computed,
         "bytes_moved": text.moved,
-        "loops_of_unknown_length": text.unknown,
+        # One of them is the loop over the updates of a call, of which there is one here.
+        "loops_of_unknown_length": max(text.unknown - 1, 0),
         "collectives": {kind: x._asdict() for kind, x in text.collectives.items()},
         "bounds": chip
         and chips.bounds(
-            chip, flops, text.moved, sent, model_flops / count, made.config.batch_size
+            chip, computed, text.moved, sent, model_flops / count, made.config.batch_size
         ),
     }
 
 
-def products_of(made: Experiment) -> products.Products:
+def products_of(made: Experiment) -> flops.Products:
     """The products of one update, over all devices."""
     step = jax.make_jaxpr(made.task.train_step)
-    return products.count(step(made.abstract_state, made.abstract_batch, made.key))
+    return flops.count(step(made.abstract_state, made.abstract_batch, made.key))
 
 
 def without_remat(made: Experiment) -> Experiment:

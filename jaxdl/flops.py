@@ -1,0 +1,75 @@
+"""Floating-point operations of the products and convolutions in a jaxpr.
+
+XLA's own analysis counts the body of a loop once, however often it runs.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+
+class Products(NamedTuple):
+    """Floating-point operations of products and convolutions, a multiplication and an addition 2.
+
+    Attributes:
+      full: with the body of every `scan` as often as it runs.
+      once: with the body of every loop once, as XLA's analysis has it.
+    """
+
+    full: float
+    once: float
+
+
+def count(jaxpr: Jaxpr | ClosedJaxpr) -> Products:
+    """Counts the products of a program.
+
+    A `while` loop counts once in both figures, since its length is not known, and of the branches
+    of a `cond` the cheapest counts: what is returned is never more than what is computed. What a
+    custom kernel does inside is not seen.
+    """
+    full = once = 0.0
+    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        name = eqn.primitive.name
+        if name == "dot_general":
+            found = Products(*[_dot(eqn)] * 2)
+        elif name == "conv_general_dilated":
+            found = Products(*[_convolution(eqn)] * 2)
+        elif name == "cond":
+            found = min((count(branch) for branch in eqn.params["branches"]), default=(0, 0))
+        else:
+            inner = [count(sub) for sub in _inside(eqn.params)]
+            times = eqn.params["length"] if name == "scan" else 1
+            found = Products(times * sum(x.full for x in inner), sum(x.once for x in inner))
+        full, once = full + found[0], once + found[1]
+    return Products(full, once)
+
+
+def _inside(params: dict[str, Any]) -> Iterator[Jaxpr | ClosedJaxpr]:
+    for value in params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, Jaxpr | ClosedJaxpr):
+                yield item
+
+
+def _dot(eqn: Any) -> float:
+    (contracted, _), _ = eqn.params["dimension_numbers"]
+    depth = math.prod(eqn.invars[0].aval.shape[i] for i in contracted)
+    return 2.0 * depth * eqn.outvars[0].aval.size
+
+
+def _convolution(eqn: Any) -> float:
+    """Pairs of a kernel tap and an element under it; padding and the zeros of dilation are free."""
+    p, (x, kernel), out = eqn.params, (v.aval.shape for v in eqn.invars), eqn.outvars[0].aval
+    numbers = p["dimension_numbers"]
+    taps = 1.0
+    for i, at in enumerate(numbers.lhs_spec[2:]):
+        o = np.arange(out.shape[numbers.out_spec[2 + i]])[:, None]
+        k = np.arange(kernel[numbers.rhs_spec[2 + i]])
+        place = o * p["window_strides"][i] + k * p["rhs_dilation"][i] - p["padding"][i][0]
+        last = (x[at] - 1) * p["lhs_dilation"][i]
+        taps *= ((place >= 0) & (place <= last) & (place % p["lhs_dilation"][i] == 0)).sum()
+    features = out.shape[numbers.out_spec[0]] * out.shape[numbers.out_spec[1]]
+    return 2.0 * taps * features * kernel[numbers.rhs_spec[1]] / p["batch_group_count"]
