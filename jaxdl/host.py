@@ -1,5 +1,6 @@
 """What the launcher sets up on the machine it runs on; an import of jaxdl touches none of it."""
 
+import collections
 import ctypes
 import os
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _IMPORTED = time.monotonic()
+_compiled: collections.Counter[str] = collections.Counter()
 
 # glibc's mallopt parameters (malloc.h).
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
@@ -87,3 +89,10 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    if not _compiled:
+        jax.monitoring.register_event_listener(lambda event, **_: _compiled.update([event]))
+
+
+def programs_compiled() -> int:
+    """Programs that this process compiled, since no earlier one had left them in the cache."""
+    return _compiled["/jax/compilation_cache/cache_misses"]

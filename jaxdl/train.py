@@ -421,6 +421,7 @@ class _Run:
             "train_seconds": self.train_seconds,
             "first_step_seconds": self.first_step_seconds,
             "compile_seconds": self.compile_seconds,
+            "programs_compiled": host.programs_compiled(),
             "steps_per_call": self.per_call,
             "save_seconds": self.save_seconds,
             "devices": self.experiment.layout.mesh.size,

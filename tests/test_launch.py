@@ -1,7 +1,10 @@
 """Runs through the real launcher: what they write, and that their numbers do not depend on how."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -273,3 +276,24 @@ def test_restore_hands_out_the_state_in_one_call(tmp_path):
     state = checkpoint.restore(tmp_path / "run")
     assert state["params"]["head"]["kernel"].shape == (256, 10)
     assert isinstance(state["params"]["head"]["kernel"], jax.Array)
+
+
+@pytest.mark.parametrize("experiment", ["mlp", "deep_cnn", "vit"])
+def test_the_second_start_compiles_nothing(experiment, tmp_path):
+    found = []
+    for name in "ab":
+        argv = [f"--config={ROOT}/experiments/{experiment}.py", f"--workdir={tmp_path / name}"]
+        process = subprocess.run(
+            [sys.executable, "-m", "jaxdl.launch", *argv, *SHORT, *EXPERIMENTS[experiment]],
+            env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert process.returncode == 0, process.stderr
+        found.append(summary(tmp_path / name))
+    first, second = found
+    assert first["programs_compiled"] > 0
+    assert second["programs_compiled"] == 0
+    assert second["compile_seconds"] < first["compile_seconds"]
+    assert 0 < second["first_step_seconds"] < first["first_step_seconds"]
