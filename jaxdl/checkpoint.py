@@ -22,7 +22,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
-from jaxdl import checksum, parallel
+from jaxdl import parallel
+from jaxdl.checksum import checksums, checksums_on_host, damaged
 from jaxdl.errors import DamagedError, UserError, WriteError
 from jaxdl.optim import path_name
 
@@ -61,7 +62,7 @@ class Checkpoints:
         # all of it to a thread. Several must agree on the order of what they do together.
         self._alone = jax.process_count() == 1
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._saving: tuple[int, Future[bool] | None] | None = None
+        self._saving: tuple[int, Future[None] | None] | None = None
         self._set_aside_empty()
         self._manager = ocp.CheckpointManager(
             self._folder,
@@ -128,23 +129,31 @@ class Checkpoints:
         self.wait()
         if step in self._manager.all_steps():
             return
-        leaves = _manifest(tree)
-        content = {"format": FORMAT, "meta": dict(meta), "rank": rank, "leaves": leaves}
         if rank is not None:
             self._ranks[step] = rank
+        content = {"format": FORMAT, "meta": dict(meta), "rank": rank}
         if self._alone:
-            tree = jax.tree.map(_own_copy, tree)
+            copies = jax.tree.map(_own_copy, dict(tree))
+            write = functools.partial(self._write, step, copies, content, checksums_on_host)
+            self._saving = step, self._thread.submit(write)
+        else:
+            with _failing_as_write_error(step):
+                self._write(step, tree, content, checksums)
+            self._saving = step, None
+
+    def _write(
+        self,
+        step: int,
+        tree: Mapping[str, Any],
+        content: dict[str, Any],
+        sums: Callable[[Any], dict[str, int]],
+    ) -> None:
+        content["leaves"] = _manifest(tree, sums(tree))
         args = ocp.args.Composite(
             manifest=ocp.args.JsonSave({"crc": _crc(content), "content": content}),
             **{name: ocp.args.StandardSave(part) for name, part in tree.items()},
         )
-        write = functools.partial(self._manager.save, step, args=args)
-        if self._alone:
-            self._saving = step, self._thread.submit(write)
-        else:
-            with _failing_as_write_error(step):
-                write()
-            self._saving = step, None
+        self._manager.save(step, args=args)
 
     def wait(self) -> None:
         """Returns when everything is written; raises WriteError if something was not."""
@@ -224,7 +233,7 @@ class Checkpoints:
         except Exception as error:
             raise DamagedError(_first_line(error)) from error
         sums = {name: leaf["sum"] for name, leaf in leaves.items()}
-        wrong = checksum.damaged(tree, sums)
+        wrong = damaged(tree, sums)
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise DamagedError(f"checksum of {wrong[0]}{more} is wrong")
@@ -280,9 +289,8 @@ def _own_copy(x: jax.Array) -> np.ndarray | jax.Array:
     return np.array(x)
 
 
-def _manifest(tree: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _manifest(tree: Mapping[str, Any], sums: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """{leaf name: its shape, dtype and checksum}."""
-    sums = checksum.checksums(tree)
     shapes = _shapes(tree)
     return {name: {**shapes[name], "sum": sums[name]} for name in sums}
 
@@ -370,7 +378,7 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
     except Exception as error:
         raise DamagedError(f"checkpoint {step} is damaged: {_first_line(error)}") from error
     sums = {n: leaf["sum"] for n, leaf in leaves.items() if n.startswith("state/")}
-    wrong = checksum.damaged({"state": state}, sums)
+    wrong = damaged({"state": state}, sums)
     if wrong:
         raise DamagedError(f"checkpoint {step} is damaged: checksum of {wrong[0]} is wrong")
     return state

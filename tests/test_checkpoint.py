@@ -229,6 +229,15 @@ def test_swapped_elements_and_lost_leaves_are_noticed():
     assert checksum.damaged(without, sums) == ["u"]
 
 
+def test_checksum_is_the_same_on_the_host():
+    tree = {**TREE, "c": jnp.array([1 + 2j, 3 - 4j]), "empty": jnp.zeros((0, 3))}
+    on_host = jax.tree.map(lambda x: x if x is TREE["k"] else np.asarray(x), tree)
+    assert checksum.checksums_on_host(on_host) == checksum.checksums(tree)
+    wide = {"d": np.linspace(0, 1, 5), "l": np.arange(5)}
+    with jax.enable_x64(True):
+        assert checksum.checksums_on_host(wide) == checksum.checksums(jax.tree.map(jnp.array, wide))
+
+
 def test_checksum_does_not_depend_on_the_devices():
     mesh = jax.make_mesh((4,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
     x = jnp.arange(64.0).reshape(8, 8)
