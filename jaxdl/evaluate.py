@@ -41,7 +41,8 @@ class Evaluator:
         layout, size = self._experiment.layout, self._batch_size
         for i, load in enumerate(self._batches):
             batch = layout.put(load(layout.rows(size)), size)
-            total = self._step(state, batch, self._key, i, total)
+            with jax.set_mesh(layout.mesh):  # as when the training step is traced
+                total = self._step(state, batch, self._key, i, total)
         scores = self._experiment.task.score(state, self._split, self._key)
         return {**metrics.divide(jax.device_get(total)), **scores}
 

@@ -27,8 +27,8 @@ def count(jaxpr: Jaxpr | ClosedJaxpr) -> Products:
     """Counts the products of a program.
 
     A `while` loop counts once in both figures, since its length is not known, and of the branches
-    of a `cond` the cheapest counts: what is returned is never more than what is computed. What a
-    custom kernel does inside is not seen.
+    of a `cond` the cheapest counts. Of an operation with a form a platform (`jaxdl.ops.forms`) it
+    is the reference, whatever the forms save. What a custom kernel does inside is not seen.
     """
     full = once = 0.0
     for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
@@ -38,13 +38,21 @@ def count(jaxpr: Jaxpr | ClosedJaxpr) -> Products:
         elif name == "conv_general_dilated":
             found = Products(*[_convolution(eqn)] * 2)
         elif name == "cond":
-            found = min((count(branch) for branch in eqn.params["branches"]), default=(0, 0))
+            found = min((count(branch) for branch in _branches(eqn)), default=(0, 0))
         else:
             inner = [count(sub) for sub in _inside(eqn.params)]
             times = eqn.params["length"] if name == "scan" else 1
             found = Products(times * sum(x.full for x in inner), sum(x.once for x in inner))
         full, once = full + found[0], once + found[1]
     return Products(full, once)
+
+
+def _branches(eqn: Any) -> tuple[ClosedJaxpr, ...]:
+    """All branches; of one form a platform the reference, which computes what is written."""
+    branches, platforms = eqn.params["branches"], eqn.params.get("branches_platforms")
+    if platforms is None:
+        return branches
+    return tuple(branch for branch, own in zip(branches, platforms, strict=True) if own is None)
 
 
 def _inside(params: dict[str, Any]) -> Iterator[Jaxpr | ClosedJaxpr]:

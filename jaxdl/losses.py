@@ -8,6 +8,8 @@ size give finite losses and gradients.
 import jax
 import jax.numpy as jnp
 
+from jaxdl import ops
+
 
 def _wide(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     """In at least float32: a bf16 loss loses the digits that its gradient needs."""
@@ -35,23 +37,7 @@ def cross_entropy(
       (batch,): the mean over the middle axes, if there are any. A label out of range gives NaN
       rather than a wrong number.
     """
-    (logits,) = _wide(logits)
-    top = jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True))
-    shifted = logits - top
-    log_sum = jnp.log(jnp.exp(shifted).sum(axis=-1))
-    if jnp.issubdtype(labels.dtype, jnp.integer):
-        picked = jnp.take_along_axis(
-            shifted, labels[..., None], axis=-1, mode="fill", fill_value=jnp.nan
-        )[..., 0]
-        # take_along_axis counts negative labels from the end.
-        picked = jnp.where(labels >= 0, picked, jnp.nan)
-    else:
-        labels = labels.astype(logits.dtype)
-        picked = (labels * shifted).sum(axis=-1)
-        log_sum = log_sum * labels.sum(axis=-1)
-    if isinstance(label_smoothing, jax.Array) or label_smoothing:
-        picked = (1 - label_smoothing) * picked + label_smoothing * shifted.mean(axis=-1)
-    return _per_example(log_sum - picked)
+    return _per_example(ops.cross_entropy(logits, labels, label_smoothing))
 
 
 def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:

@@ -163,7 +163,9 @@ class Layout(NamedTuple):
             return mapped.lower(*jax.eval_shape(cut, *arguments))
         kept = jax.tree.map(lambda x: x.sharding, arguments[0])
         jitted = jax.jit(advance, donate_argnums=0, out_shardings=(kept, self.replicated))
-        return jitted.lower(*arguments)
+        # The mesh is in force while it is traced, for kernels that the compiler cannot split.
+        with jax.set_mesh(self.mesh):
+            return jitted.lower(*arguments)
 
     def _pmapped(self, advance: Callable) -> tuple[Callable, Callable]:
         """(the mapped function, what cuts its arguments' batches into one part a device)."""
@@ -221,6 +223,11 @@ def create(
     if settings["strategy"] == "pmap" and (shape[1] > 1 or shape[2] > 1):
         raise UserError(
             "config.parallel.strategy='pmap' splits the batch only: fsdp and tensor must be 1"
+        )
+    if settings["strategy"] == "pmap" and jax.process_count() > 1:
+        raise UserError(
+            "config.parallel.strategy='pmap' is for one host, and there are "
+            f"{jax.process_count()}: use the default, 'jit'"
         )
     # Auto axes: linen modules and explicit shardings do not mix.
     mesh = jax.make_mesh(

@@ -99,7 +99,7 @@ def test_every_dropout_of_every_block_draws_its_own_mask():
 
     def note(call, args, kwargs, context):
         y = call(*args, **kwargs)
-        if isinstance(context.module, nn.Dropout | layers.DropPath):
+        if isinstance(context.module, layers.Dropout | layers.DropPath):
             where = ("/".join(context.module.path), context.module.__class__.__name__)
             masks[where] = y == 0
         return y

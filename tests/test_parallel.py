@@ -165,6 +165,13 @@ def test_mesh_that_cannot_be_is_one_line_before_compilation(name, tmp_path, caps
     assert not (tmp_path / "run").exists()
 
 
+def test_pmap_is_for_one_host(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    settings = {"strategy": "pmap", "data": 2, "fsdp": 1, "tensor": 1, "fsdp_min_size": 1}
+    with pytest.raises(UserError, match="for one host, and there are 2"):
+        parallel.create(settings, 8)
+
+
 def test_coordinator_without_process_numbers_is_refused(monkeypatch):
     monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "localhost:1")
     monkeypatch.delenv("JAX_NUM_PROCESSES", raising=False)

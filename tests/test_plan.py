@@ -14,6 +14,7 @@ from launching import ROOT, run
 
 from jaxdl import experiment, flags, flops, host, launch, models, parallel, plan, train
 from jaxdl.errors import UserError
+from jaxdl.ops import forms
 from jaxdl.plan import chips, module, remedies, step
 from jaxdl.plan import topology as topologies
 
@@ -50,6 +51,12 @@ def test_loops_count_in_full_and_branches_by_the_cheapest():
     assert count(loops, (2, 4), (4, 4)) == (16 * one, 2 * one)
     branch = lambda x, w: lax.cond(x.sum() > 0, lambda: x @ w @ w, lambda: x @ w)
     assert count(branch, (2, 4), (4, 4)).full == one
+
+
+def test_of_forms_by_platform_the_reference_counts():
+    twice, once = (lambda x, w: x @ w @ w), (lambda x, w: x @ w)
+    f = lambda x, w: forms.by_platform(twice, x, w, cpu=once, tpu=once)
+    assert count(f, (2, 4), (4, 4)).full == 2 * 2 * 2 * 4 * 4
 
 
 def test_recomputation_is_counted():

@@ -4,17 +4,24 @@ from jaxdl.layers.attention import MultiHeadAttention
 from jaxdl.layers.convolution import Conv
 from jaxdl.layers.dense import Dense
 from jaxdl.layers.drop_path import DropPath
+from jaxdl.layers.dropout import Dropout
 from jaxdl.layers.initializers import initializer
 from jaxdl.layers.normalization import BatchNorm, LayerNorm
 from jaxdl.layers.patches import PatchEmbed
 from jaxdl.layers.positions import learned_positions, sincos_positions
+from jaxdl.layers.recurrent import GRU, LSTM, RNN, Bidirectional
 from jaxdl.layers.transformer import EncoderBlock, FeedForward
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "BatchNorm",
+    "Bidirectional",
     "Conv",
     "Dense",
     "DropPath",
+    "Dropout",
     "EncoderBlock",
     "FeedForward",
     "LayerNorm",

@@ -9,6 +9,7 @@ from jaxdl import ops
 from jaxdl.layers.attention import MultiHeadAttention
 from jaxdl.layers.dense import Dense
 from jaxdl.layers.drop_path import DropPath
+from jaxdl.layers.dropout import Dropout
 from jaxdl.layers.normalization import LayerNorm
 
 
@@ -31,9 +32,9 @@ class FeedForward(nn.Module):
             name=name,
         )
         h = ops.activation(self.activation)(dense(self.hidden, "up")(x))
-        h = nn.Dropout(self.dropout, deterministic=not train)(h)
+        h = Dropout(self.dropout)(h, train=train)
         y = dense(x.shape[-1], "down")(h)
-        return nn.Dropout(self.dropout, deterministic=not train)(y)
+        return Dropout(self.dropout)(y, train=train)
 
 
 class EncoderBlock(nn.Module):
@@ -59,7 +60,7 @@ class EncoderBlock(nn.Module):
         y = MultiHeadAttention(self.heads, dtype=self.dtype, name="attention")(
             norm("norm_attention")(x), mask=mask, causal=causal
         )
-        y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        y = Dropout(self.dropout)(y, train=train)
         x = x + DropPath(self.drop_path, name="drop_attention")(y, train=train)
         y = FeedForward(
             int(self.mlp_ratio * x.shape[-1]),

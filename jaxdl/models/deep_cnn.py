@@ -46,7 +46,7 @@ class DeepCNN(nn.Module):
         x = x.reshape(x.shape[0], -1)
         he = layers.initializer("he_normal")
         x = ops.relu(layers.Dense(self.hidden, kernel_init=he, dtype=self.dtype, name="dense")(x))
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        x = layers.Dropout(self.dropout)(x, train=train)
         return layers.Dense(self.num_classes, name="head")(
             x.astype(jnp.promote_types(x.dtype, jnp.float32))
         )

@@ -43,7 +43,7 @@ class MLP(nn.Module):
         for i, features in enumerate(self.hidden):
             x = layers.Dense(features, kernel_init=init, dtype=self.dtype, name=f"dense_{i}")(x)
             x = ops.activation(self.activation)(x)
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = layers.Dropout(self.dropout)(x, train=train)
         return layers.Dense(self.num_classes, kernel_init=init, name="head")(
             x.astype(jnp.promote_types(x.dtype, jnp.float32))
         )

@@ -70,7 +70,7 @@ class ViT(nn.Module):
             token = self.param("class_token", nn.initializers.zeros_init(), (1, 1, D), jnp.float32)
             x = jnp.concatenate([jnp.tile(token, (B, 1, 1)).astype(x.dtype), x], axis=1)
         x = x + self._positions(rows, columns, with_token).astype(x.dtype)
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        x = layers.Dropout(self.dropout)(x, train=train)
         run = lambda block, x: block(x, train=train)
         for i in range(self.depth):
             block = layers.EncoderBlock(

@@ -13,24 +13,32 @@ from jaxdl.ops.activations import (
 )
 from jaxdl.ops.attention import attention
 from jaxdl.ops.convolution import conv
+from jaxdl.ops.cross_entropy import cross_entropy
+from jaxdl.ops.dropout import dropout
 from jaxdl.ops.forms import references
 from jaxdl.ops.linear import dense
 from jaxdl.ops.normalization import layer_norm
 from jaxdl.ops.pooling import avg_pool, max_pool
+from jaxdl.ops.recurrent import gru, lstm, rnn
 
 __all__ = [
     "activation",
     "attention",
     "avg_pool",
     "conv",
+    "cross_entropy",
     "dense",
+    "dropout",
     "gelu",
     "gelu_tanh",
+    "gru",
     "layer_norm",
     "leaky_relu",
+    "lstm",
     "max_pool",
     "references",
     "relu",
+    "rnn",
     "sigmoid",
     "silu",
     "softmax",

@@ -1,7 +1,11 @@
 """Scaled dot-product attention."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
+
+from jaxdl.ops import attention_cpu, attention_tpu, forms
 
 
 def attention(
@@ -19,8 +23,10 @@ def attention(
       query: (batch, T, heads, head_dim).
       key: (batch, S, heads, head_dim).
       value: (batch, S, heads, head_dim).
-      mask: booleans that broadcast to (batch, heads, T, S); False is not attended to. A row
-        without any True attends to all keys equally.
+      mask: broadcasts to (batch, heads, T, S). Of booleans (or integers): where it is False (0) is
+        not attended to. Of floats: added to the scaled scores, with a gradient of its own, as T5's
+        relative positions need; -inf, or its dtype's lowest number, is not attended to. A row
+        that may attend to nothing attends to all keys equally.
       causal: query t sees keys up to t + S - T only.
       scale: factor on the scores; ``head_dim ** -0.5`` by default.
 
@@ -28,15 +34,62 @@ def attention(
       (batch, T, heads, head_dim) in the dtype of ``value``. The softmax is taken in float32 (or
       wider, where the inputs are).
     """
-    T, S = query.shape[1], key.shape[1]
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    wide = jnp.promote_types(query.dtype, jnp.float32)
-    scores_BxHxTxS = jnp.einsum("bthd,bshd->bhts", query * scale, key, preferred_element_type=wide)
-    if causal:
-        seen_TxS = jnp.arange(T)[:, None] + (S - T) >= jnp.arange(S)
-        mask = seen_TxS if mask is None else mask & seen_TxS
+    query = query * (query.shape[-1] ** -0.5 if scale is None else scale)
     if mask is not None:
-        # The lowest finite number, not -inf: an empty row must not become NaN.
-        scores_BxHxTxS = jnp.where(mask, scores_BxHxTxS, jnp.finfo(wide).min)
+        mask = jnp.asarray(mask)
+        if not jnp.issubdtype(mask.dtype, jnp.floating):
+            mask = mask.astype(bool)
+        mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
+    # Each form has a backward pass of its own, that keeps what it needs: the CPU's keeps weights,
+    # the kernels sums of rows. What another platform's would keep the compiler drops.
+    return forms.by_platform(
+        functools.partial(_reference, causal=causal),
+        query,
+        key,
+        value,
+        mask,
+        cpu=functools.partial(attention_cpu.attention, causal=causal),
+        gpu=_cudnn(query, key, value, mask, causal),
+        tpu=attention_tpu.form(query, key, value, mask, causal),
+    )
+
+
+def _reference(
+    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None, causal: bool
+) -> jax.Array:
+    """The meaning, for queries that are scaled and masks of four axes."""
+    T, S = query.shape[1], key.shape[1]
+    wide = jnp.promote_types(query.dtype, jnp.float32)
+    scores_BxHxTxS = jnp.einsum("bthd,bshd->bhts", query, key, preferred_element_type=wide)
+    seen = jnp.arange(T)[:, None] + (S - T) >= jnp.arange(S) if causal else True
+    if mask is not None and mask.dtype != bool:
+        scores_BxHxTxS = scores_BxHxTxS + mask
+        mask = mask > jnp.finfo(mask.dtype).min
+    seen = seen if mask is None else seen & mask
+    # The lowest finite number, not -inf: an empty row must not become NaN.
+    scores_BxHxTxS = jnp.where(seen, scores_BxHxTxS, jnp.finfo(wide).min)
     weights_BxHxTxS = jax.nn.softmax(scores_BxHxTxS, axis=-1).astype(value.dtype)
     return jnp.einsum("bhts,bshd->bthd", weights_BxHxTxS, value)
+
+
+def _cudnn(query, key, value, mask, causal):
+    """cuDNN's fused kernel, None where it does not apply: it never writes the scores.
+
+    NVIDIA's form of FlashAttention (Dao et al., 2022), for 16-bit inputs. Its causal mask starts
+    at the first key, so T must be S.
+    """
+    halves = query.dtype in (jnp.bfloat16, jnp.float16)
+    square = query.shape[1] == key.shape[1]
+    if not halves or mask is not None or (causal and not square) or jax.default_backend() != "gpu":
+        return None
+
+    def form(query, key, value, mask):
+        return jax.nn.dot_product_attention(
+            query, key, value, scale=1.0, is_causal=causal, implementation="cudnn"
+        )
+
+    try:  # The library knows its own limits, by head size, device and version, as it is traced.
+        jax.eval_shape(form, query, key, value, mask)
+    except (NotImplementedError, RuntimeError, ValueError):
+        return None
+    return form
