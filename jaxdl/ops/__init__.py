@@ -20,12 +20,14 @@ from jaxdl.ops.linear import dense
 from jaxdl.ops.normalization import layer_norm
 from jaxdl.ops.pooling import avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
+from jaxdl.ops.transposed import conv_transpose
 
 __all__ = [
     "activation",
     "attention",
     "avg_pool",
     "conv",
+    "conv_transpose",
     "cross_entropy",
     "dense",
     "dropout",

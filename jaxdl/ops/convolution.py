@@ -1,9 +1,13 @@
-"""Convolution of images, and the arithmetic of its sizes."""
+"""Convolution of images, its two transposes, and the arithmetic of its sizes."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
 from jax import lax
+
+from jaxdl.ops import convolution_cpu, forms
+from jaxdl.ops.geometry import Geometry
 
 Padding = int | str | Sequence[tuple[int, int]]
 
@@ -14,29 +18,111 @@ def conv(
     *,
     stride: int = 1,
     padding: Padding = "half",
+    dilation: int = 1,
     groups: int = 1,
 ) -> jax.Array:
     """Cross-correlates ``x`` with ``kernel``, as the field's "convolution" does.
 
     Args:
       x: (batch, height, width, channels_in).
-      kernel: (k_h, k_w, channels_in / groups, channels_out).
+      kernel: (k_h, k_w, channels_in / groups, channels_out), in x's dtype.
       stride: step in both directions.
       padding: zeros on every side; ``"half"`` is k // 2, the published models' choice (it differs
         from SAME at stride 2); or a pair (before, after) for each direction.
+      dilation: step between the pixels under the kernel (Yu and Koltun, 2016).
       groups: number of channel groups that do not mix; channels_in of them is depthwise.
 
     Returns:
       (batch, out_size(height, …), out_size(width, …), channels_out), in x's dtype.
     """
+    window = kernel.shape[:2]
+    pads = tuple(explicit_padding(padding, window))
+    geometry = Geometry(x.shape[1:3], window, stride, pads, dilation, groups)
+    return apply(x, kernel, geometry)
+
+
+# A convolution is linear in its image and in its kernel. Of it and its two transposes each has the
+# other two as its derivatives, so that each is a custom_vjp in terms of them, and derivatives of
+# any order run in forms that are chosen here. With x (B, H, W, C), kernel (k_h, k_w, C / groups, F)
+# and g (B, h, w, F), where (h, w) are geometry.out:
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """The convolution: x, kernel -> (B, h, w, F)."""
+    return _choose(_apply_reference, convolution_cpu.apply, x, kernel, geometry)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """Its transpose in x: g, kernel -> (B, H, W, C)."""
+    return _choose(_image_reference, convolution_cpu.image_gradient, g, kernel, geometry)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array:
+    """Its transpose in the kernel: x, g -> (k_h, k_w, C / groups, F)."""
+    return _choose(_kernel_reference, convolution_cpu.kernel_gradient, x, g, geometry)
+
+
+def _apply_backward(geometry, kept, y_bar):
+    x, kernel = kept
+    return image_gradient(y_bar, kernel, geometry), kernel_gradient(x, y_bar, geometry)
+
+
+def _image_backward(geometry, kept, x_bar):
+    g, kernel = kept
+    return apply(x_bar, kernel, geometry), kernel_gradient(x_bar, g, geometry)
+
+
+def _kernel_backward(geometry, kept, kernel_bar):
+    x, g = kept
+    return image_gradient(g, kernel_bar, geometry), apply(x, kernel_bar, geometry)
+
+
+def _keeping(f):
+    return lambda a, b, geometry: (f(a, b, geometry), (a, b))
+
+
+apply.defvjp(_keeping(apply), _apply_backward)
+image_gradient.defvjp(_keeping(image_gradient), _image_backward)
+kernel_gradient.defvjp(_keeping(kernel_gradient), _kernel_backward)
+
+
+def _choose(reference, cpu, a, b, geometry):
+    return forms.by_platform(
+        functools.partial(reference, geometry=geometry),
+        a,
+        b,
+        cpu=functools.partial(cpu, geometry=geometry),
+    )
+
+
+# The references, which are a GPU's and a TPU's forms too: the library's, and its transposes.
+
+
+def _apply_reference(x, kernel, geometry):
     return lax.conv_general_dilated(
         x,
         kernel,
-        (stride, stride),
-        explicit_padding(padding, kernel.shape[:2]),
+        (geometry.stride,) * 2,
+        geometry.padding,
+        rhs_dilation=(geometry.dilation,) * 2,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
+        feature_group_count=geometry.groups,
     )
+
+
+def _image_reference(g, kernel, geometry):
+    C = kernel.shape[2] * geometry.groups
+    x = jax.ShapeDtypeStruct((g.shape[0], *geometry.image, C), g.dtype)
+    return jax.linear_transpose(lambda x: _apply_reference(x, kernel, geometry), x)(g)[0]
+
+
+def _kernel_reference(x, g, geometry):
+    shape = (*geometry.window, x.shape[-1] // geometry.groups, g.shape[-1])
+    kernel = jax.ShapeDtypeStruct(shape, g.dtype)
+    return jax.linear_transpose(lambda kernel: _apply_reference(x, kernel, geometry), kernel)(g)[0]
 
 
 def explicit_padding(padding: Padding, window: Sequence[int]) -> list[tuple[int, int]]:

@@ -1,0 +1,182 @@
+"""Convolution and its transposes for a CPU, each in the form that is fastest for its sizes.
+
+XLA turns the gradients of a convolution into fast ones only in a program's entry computation: in
+the body of a scan, or of any loop, its own take 20 to 60 times longer (jax issue 12868). All forms
+here are written so that they have nothing to be turned into.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxdl.ops import depthwise, winograd
+from jaxdl.ops.geometry import Geometry, spread
+
+# Channels on both sides from which Winograd's transforms cost less than its products save.
+WINOGRAD_CHANNELS = 32
+# Channels from which a kernel's gradient is faster as one product over gathered windows.
+GATHERED_CHANNELS = 16
+
+_NHWC = ("NHWC", "HWIO", "NHWC")
+
+
+def _in_float32(f: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """``f`` in float32 if its operands are narrower: bf16 takes a CPU 3 times longer."""
+
+    @functools.wraps(f)
+    def wide(a, b, geometry):
+        dtype = jnp.promote_types(a.dtype, jnp.float32)
+        return f(a.astype(dtype), b.astype(dtype), geometry).astype(a.dtype)
+
+    return wide
+
+
+@_in_float32
+def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """As `jaxdl.ops.convolution.apply`."""
+    if _is_depthwise(geometry, kernel.shape):
+        return depthwise.conv(x, kernel, geometry)
+    if _is_product(geometry):
+        return _product(x, kernel, geometry)
+    if _is_winograd(geometry, kernel.shape, x.dtype):
+        return winograd.conv(x, kernel, geometry.padding)
+    return _direct(x, kernel, geometry)
+
+
+@_in_float32
+def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """As `jaxdl.ops.convolution.image_gradient`."""
+    if _is_depthwise(geometry, kernel.shape):
+        return depthwise.image_gradient(g, kernel, geometry)
+    if _is_product(geometry):
+        x = jax.ShapeDtypeStruct((g.shape[0], *geometry.image, kernel.shape[2]), g.dtype)
+        return jax.linear_transpose(lambda x: _product(x, kernel, geometry), x)(g)[0]
+    kernel = _transposed(kernel, geometry.groups)
+    if _is_winograd(geometry, kernel.shape, g.dtype):
+        return winograd.conv(g, kernel, geometry.transposed_padding)
+    return lax.conv_general_dilated(
+        g,
+        kernel,
+        (1, 1),
+        geometry.transposed_padding,
+        lhs_dilation=(geometry.stride,) * 2,
+        rhs_dilation=(geometry.dilation,) * 2,
+        dimension_numbers=_NHWC,
+        feature_group_count=geometry.groups,
+    )
+
+
+@_in_float32
+def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array:
+    """As `jaxdl.ops.convolution.kernel_gradient`."""
+    kernel = (*geometry.window, x.shape[-1] // geometry.groups, g.shape[-1])
+    if _is_depthwise(geometry, kernel):
+        return depthwise.kernel_gradient(x, g, geometry)
+    if _is_winograd(geometry, kernel, g.dtype):
+        return winograd.kernel_gradient(x, g, geometry.padding)
+    if geometry.groups == 1 and x.shape[-1] < GATHERED_CHANNELS and not _is_product(geometry):
+        return _exchanged(x, g, geometry)
+    form = _product if _is_product(geometry) else _gathered
+    kernel = jax.ShapeDtypeStruct(kernel, g.dtype)
+    return jax.linear_transpose(lambda kernel: form(x, kernel, geometry), kernel)(g)[0]
+
+
+def _is_depthwise(geometry: Geometry, kernel: Sequence[int]) -> bool:
+    return geometry.groups > 1 and (kernel[2], kernel[3]) == (1, geometry.groups)
+
+
+def _is_product(geometry: Geometry) -> bool:
+    """Whether windows neither overlap nor reach over an edge: a product of rows of pixels."""
+    k, s = geometry.window, geometry.stride
+    tiled = k == (s, s) and geometry.dilation == 1 and all(n % s == 0 for n in geometry.image)
+    plain = geometry.groups == 1 and geometry.padding == ((0, 0), (0, 0))
+    return plain and (k == (1, 1) or tiled)
+
+
+def _is_winograd(geometry: Geometry, kernel: Sequence[int], dtype: jnp.dtype) -> bool:
+    """Whether Winograd applies and pays; its rounding is for float32 only."""
+    of_its_kind = (geometry.window, geometry.stride, geometry.dilation, geometry.groups) == (
+        (3, 3),
+        1,
+        1,
+        1,
+    )
+    return of_its_kind and min(kernel[2:]) >= WINOGRAD_CHANNELS and dtype == jnp.float32
+
+
+def _direct(x, kernel, geometry):
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (geometry.stride,) * 2,
+        geometry.padding,
+        rhs_dilation=(geometry.dilation,) * 2,
+        dimension_numbers=_NHWC,
+        feature_group_count=geometry.groups,
+    )
+
+
+def _product(x, kernel, geometry):
+    """Pixels or patches as rows, one product; so are both gradients, by transposition."""
+    B, H, W, C = x.shape
+    k, s, F = geometry.window[0], geometry.stride, kernel.shape[-1]
+    if k == 1:
+        patches = x[:, ::s, ::s]
+    else:
+        patches = x.reshape(B, H // k, k, W // k, k, C).transpose(0, 1, 3, 2, 4, 5)
+    rows = patches.reshape(-1, k * k * C)
+    return (rows @ kernel.reshape(-1, F)).reshape(*patches.shape[:3], F)
+
+
+def _gathered(x, kernel, geometry):
+    """All windows side by side and one product for each group (im2col: Chellapilla et al., 2006).
+
+    For the kernel's gradient: its product has long sums and few results, where a convolution of x
+    with g as the kernel would have a kernel of g's size.
+    """
+    s, d, groups, F = geometry.stride, geometry.dilation, geometry.groups, kernel.shape[-1]
+    h, w = geometry.out
+    x = lax.pad(x, jnp.zeros((), x.dtype), spread(geometry.padding))
+    B, _, _, C = x.shape
+    end = lambda place, count: d * place + s * (count - 1) + 1
+    windows = [
+        lax.slice(x, (0, d * i, d * j, 0), (B, end(i, h), end(j, w), C), (1, s, s, 1))
+        for i, j in np.ndindex(*geometry.window)
+    ]
+    if groups == 1:
+        rows = jnp.concatenate(windows, -1).reshape(B * h * w, -1)
+        return (rows @ kernel.reshape(-1, F)).reshape(B, h, w, F)
+    rows = jnp.stack(windows, 3).reshape(B * h * w, -1, groups, C // groups)
+    kernel = kernel.reshape(-1, C // groups, groups, F // groups)
+    return jnp.einsum("pkgc,kcgf->pgf", rows, kernel).reshape(B, h, w, F)
+
+
+def _transposed(kernel, groups):
+    """Turned by half, channels in and out exchanged within each group."""
+    k_h, k_w, C, F = kernel.shape
+    kernel = kernel[::-1, ::-1].reshape(k_h, k_w, C, groups, F // groups)
+    return kernel.transpose(0, 1, 4, 3, 2).reshape(k_h, k_w, F // groups, groups * C)
+
+
+def _exchanged(x, g, geometry):
+    """The kernel's gradient as a convolution of x with g, channels and batch exchanged."""
+    s, d = geometry.stride, geometry.dilation
+    padding = [
+        (before, reach + s * (out - 1) - size - before)
+        for size, (before, _), reach, out in zip(
+            geometry.image, geometry.padding, geometry.reach, geometry.out, strict=True
+        )
+    ]
+    kernel = lax.conv_general_dilated(
+        x.transpose(3, 1, 2, 0),
+        g.transpose(1, 2, 0, 3),
+        (d, d),
+        padding,
+        rhs_dilation=(s, s),
+        dimension_numbers=_NHWC,
+    )
+    return kernel.transpose(1, 2, 0, 3)

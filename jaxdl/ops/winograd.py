@@ -1,0 +1,193 @@
+"""Winograd's minimal filtering: 3x3 convolutions of stride 1 with 2.25 to 4 times fewer products.
+
+F(m, 3) computes m x m outputs from a tile of n x n inputs, n = m + 2, as
+``Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A``: n² products for each pair of channels where the definition takes
+9 m² (Winograd, 1980; Lavin and Gray, 2016). The sums over channels become n² matrix products, and
+the transforms are products too, over the tiles' flat pixels. Steps of a ResNet-18 of 32 px are 1.5
+times faster with it, of a DeepCNN 1.1 times.
+
+Rounding. With unit roundoff u each result is off by at most γ = K u / (1 - K u) times what the same
+sums are of magnitudes, ``|A|ᵀ [(|G| |w| |G|ᵀ) ⊙ (|B|ᵀ |d| |B|)] |A|`` summed over channels, where
+K = C + 2 n² + 10; for the kernel's gradient, over T tiles, K = T + 2 n² + m² + 1. Measured in
+float32 on normal data, as a part of the results' deviation: F(2, 3) 5e-7 on average and 5e-6 at
+most, like direct sums; F(4, 3) 3e-6 and 5e-5. (tests/test_ops_convolution.py)
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxdl.ops.geometry import Pads, spread
+
+# Interpolation points 0, ±1, ∞ and 0, ±1, ±2, ∞ (Lavin and Gray, 2016, sections 4.1 and 4.3).
+# Of each m: Bᵀ (n x n), G (n x 3), Aᵀ (m x n).
+TRANSFORMS = {
+    2: (
+        np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
+        np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]]),
+        np.array([[1, 1, 1, 0], [0, 1, -1, -1]]),
+    ),
+    4: (
+        np.array(
+            [
+                [4, 0, -5, 0, 1, 0],
+                [0, -4, -4, 1, 1, 0],
+                [0, 4, -4, -1, 1, 0],
+                [0, -2, -1, 2, 1, 0],
+                [0, 2, -1, -2, 1, 0],
+                [0, 4, 0, -5, 0, 1],
+            ]
+        ),
+        np.array(
+            [
+                [1 / 4, 0, 0],
+                [-1 / 6, -1 / 6, -1 / 6],
+                [-1 / 6, 1 / 6, -1 / 6],
+                [1 / 24, 1 / 12, 1 / 6],
+                [1 / 24, -1 / 12, 1 / 6],
+                [0, 0, 1],
+            ]
+        ),
+        np.array(
+            [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+        ),
+    ),
+}
+
+# What the tiles of one block may take: about what stays cached from one product to the next.
+BLOCK_BYTES = 5 << 19
+
+
+def tile_size(out: Sequence[int]) -> int:
+    """The m with the fewest products for ``out`` pixels; the more exact 2 where they are equal."""
+    return min(TRANSFORMS, key=lambda m: _tiles_per_image(out, m) * (m + 2) ** 2)
+
+
+def conv(x: jax.Array, kernel: jax.Array, padding: Pads) -> jax.Array:
+    """``x`` (B, H, W, C) with ``kernel`` (3, 3, C, F), stride 1, to (B, h, w, F).
+
+    A few images at a time, so that tiles go from product to product through the cache: at 32 px
+    and 64 channels that is 1.5 times faster than all at once.
+    """
+    out = _out_size(x.shape, padding)
+    m = tile_size(out)
+    kernels = _transformed(kernel, m)
+    x_blocks = _blocks(x, _block_count(x.shape, kernels.shape, m, out))
+    y_blocks = jnp.zeros((*x_blocks.shape[:2], *out, kernel.shape[-1]), x.dtype)
+
+    def block(i, y_blocks):
+        y = _images(_block(x_blocks, i), kernels, m, padding)
+        return lax.dynamic_update_index_in_dim(y_blocks, y, i, 1)
+
+    y_blocks = _loop(x_blocks.shape[1], block, y_blocks)
+    return y_blocks.reshape(-1, *y_blocks.shape[2:])
+
+
+def kernel_gradient(x: jax.Array, g: jax.Array, padding: Pads) -> jax.Array:
+    """The transpose of `conv` in its kernel: ``g`` (B, h, w, F) to (3, 3, C, F).
+
+    Of each block it is taken in the domain of the products, and goes back once, at the end.
+    """
+    out = _out_size(x.shape, padding)
+    m = tile_size(out)
+    transform = functools.partial(_transformed, m=m)
+    kernel = jax.ShapeDtypeStruct((3, 3, x.shape[-1], g.shape[-1]), x.dtype)
+    kernels = jax.eval_shape(transform, kernel)
+    count = _block_count(x.shape, kernels.shape, m, out)
+    x_blocks, g_blocks = _blocks(x, count), _blocks(g, count)
+
+    def block(i, total):
+        images = lambda kernels: _images(_block(x_blocks, i), kernels, m, padding)
+        return total + jax.linear_transpose(images, kernels)(_block(g_blocks, i))[0]
+
+    total = _loop(count, block, jnp.zeros(kernels.shape, kernels.dtype))
+    return jax.linear_transpose(transform, kernel)(total)[0]
+
+
+def _transformed(kernel_3x3xCxF: jax.Array, m: int) -> jax.Array:
+    """The kernel in the domain of the products, (n², C, F)."""
+    return _across(TRANSFORMS[m][1], kernel_3x3xCxF.reshape(9, *kernel_3x3xCxF.shape[2:]))
+
+
+def _images(x: jax.Array, kernels_NxCxF: jax.Array, m: int, padding: Pads) -> jax.Array:
+    """The convolution of one block of images with a transformed kernel; N is n²."""
+    A_t = TRANSFORMS[m][2]
+    tiles_NxTxC = _tiles(x, m, padding)
+    sums_NxTxF = lax.dot_general(tiles_NxTxC, kernels_NxCxF, (((2,), (1,)), ((0,), (0,))))
+    return _untiled(_across(A_t, sums_NxTxF), m, _out_size(x.shape, padding))
+
+
+def _across(transform: np.ndarray, x: jax.Array) -> jax.Array:
+    """``transform`` in both directions of the flat tiles on x's leading axis, as one product."""
+    both = np.kron(transform, transform).astype(x.dtype)
+    return (both @ x.reshape(x.shape[0], -1)).reshape(-1, *x.shape[1:])
+
+
+def _tiles(x: jax.Array, m: int, padding: Pads) -> jax.Array:
+    """Overlapping tiles of n x n pixels, every m pixels, transformed: (n², tiles, C).
+
+    Columns and then rows: each time n slices, stacked in front, and one product.
+    """
+    B_t = TRANSFORMS[m][0].astype(x.dtype)
+    counts = [-(-size // m) for size in _out_size(x.shape, padding)]
+    # Tiles reach over the end where m does not divide the size.
+    sides = [
+        (before, m * count + 2 - before - size)
+        for size, (before, _), count in zip(x.shape[1:3], padding, counts, strict=True)
+    ]
+    x = lax.pad(x, jnp.zeros((), x.dtype), spread(sides))
+    # The second time the columns within a tile are in front: the rows are axis 2 then, too.
+    for count in reversed(counts):
+        ends = [i + m * (count - 1) + 1 for i in range(m + 2)]
+        x = jnp.stack([lax.slice_in_dim(x, i, end, m, 2) for i, end in enumerate(ends)])
+        x = (B_t @ x.reshape(m + 2, -1)).reshape(x.shape)
+    return x.reshape((m + 2) ** 2, -1, x.shape[-1])
+
+
+def _untiled(y: jax.Array, m: int, out: Sequence[int]) -> jax.Array:
+    """Tiles (m², tiles of all images, F) side by side again, cut to ``out`` pixels."""
+    h, w = (-(-size // m) for size in out)
+    y = y.reshape(m, m, -1, h, w, y.shape[-1]).transpose(2, 3, 0, 4, 1, 5)
+    return y.reshape(-1, m * h, m * w, y.shape[-1])[:, : out[0], : out[1]]
+
+
+def _out_size(image: Sequence[int], padding: Pads) -> tuple[int, int]:
+    return tuple(
+        size + before + after - 2 for size, (before, after) in zip(image[1:3], padding, strict=True)
+    )
+
+
+def _tiles_per_image(out: Sequence[int], m: int) -> int:
+    return -(-out[0] // m) * -(-out[1] // m)
+
+
+def _block_count(image: Sequence[int], kernels: Sequence[int], m: int, out: Sequence[int]) -> int:
+    """Blocks to divide the batch into; 1 where the kernel alone fills the cache, read anew by each.
+
+    Counted in float32, the only dtype that comes here.
+    """
+    n2, C, F = kernels
+    if 4 * n2 * C * F > BLOCK_BYTES:
+        return 1
+    images = max(1, BLOCK_BYTES // (4 * n2 * max(C, F) * _tiles_per_image(out, m)))
+    return next(n for n in range(1, image[0] + 1) if image[0] % n == 0 and image[0] // n <= images)
+
+
+def _blocks(x: jax.Array, count: int) -> jax.Array:
+    """The batch as (images of a block, blocks): every count-th image is in the same block.
+
+    A batch that is divided over devices stays where it is, and each has a part of every block.
+    """
+    return x.reshape(-1, count, *x.shape[1:])
+
+
+def _block(x_blocks: jax.Array, i: jax.Array) -> jax.Array:
+    return lax.dynamic_index_in_dim(x_blocks, i, 1, keepdims=False)
+
+
+def _loop(count: int, block: Callable[[int, jax.Array], jax.Array], carry: jax.Array) -> jax.Array:
+    return block(0, carry) if count == 1 else lax.fori_loop(0, count, block, carry)
