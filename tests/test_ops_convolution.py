@@ -1,5 +1,6 @@
 """Every form of convolution against sums over the window's places in float64, and in each other."""
 
+import functools
 import time
 from unittest import mock
 
@@ -239,15 +240,35 @@ def test_winograds_transforms_are_exact_in_one_direction(m):
 
 
 def test_winograd_gives_the_same_in_blocks_of_any_size(monkeypatch):
-    geometry = Geometry((8, 8), (3, 3), padding=both(1))
+    geometry = Geometry((16, 16), (3, 3), padding=both(1))
     x, kernel, g = (a.astype(np.float32) for a in drawn(geometry, (3, 3, 32, 32), batch=6))
-    results = []
-    for size in (1 << 40, 3 << 17, 4 * 36 * 32 * 32):
+    count = functools.partial(winograd._block_count, x.shape, (36, 32, 32), 4, (16, 16))
+    monkeypatch.setattr(jax, "device_count", lambda platform: 1)
+    results, counts = [], []
+    tiles = 4 * 36 * 32 * 16  # of one image; the kernel's are twice that
+    for size in (1 << 40, 3 * tiles, 2 * tiles):
         monkeypatch.setattr(winograd, "BLOCK_BYTES", size)
+        counts.append(count())
         results.append(value_and_gradients(lambda x, k: conv(x, k, geometry), x, kernel, g))
+    assert counts == [1, 2, 3]
     for a, *others in zip(*results, strict=True):
         for b in others:
             np.testing.assert_allclose(a, b, rtol=0, atol=5e-5 * a.std())
+
+
+@pytest.mark.parametrize("name", ["1x1", "depthwise", "many channels", "winograd, tiles of 4"])
+def test_a_batch_over_several_devices_stays_there(name):
+    geometry, kernel = described(name)
+    x, kernel, _ = drawn(geometry, kernel, batch=8)
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    at = lambda *axes: jax.NamedSharding(mesh, jax.P(*axes))
+    loss = lambda k, x: jnp.square(conv(x, k, geometry)).sum()
+    step = jax.jit(jax.grad(loss, (0, 1)), in_shardings=(at(), at("data")))
+    inputs = (jnp.asarray(a, jnp.float32) for a in (kernel, x))
+    text = step.lower(*inputs).compile().as_text()
+    assert "all-reduce" in text
+    assert "all-gather" not in text
+    assert "all-to-all" not in text
 
 
 # Derivatives of derivatives, and transformations.

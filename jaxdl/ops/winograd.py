@@ -13,7 +13,6 @@ float32 on normal data, as a part of the results' deviation: F(2, 3) 5e-7 on ave
 most, like direct sums; F(4, 3) 3e-6 and 5e-5. (tests/test_ops_convolution.py)
 """
 
-import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -90,22 +89,24 @@ def conv(x: jax.Array, kernel: jax.Array, padding: Pads) -> jax.Array:
 def kernel_gradient(x: jax.Array, g: jax.Array, padding: Pads) -> jax.Array:
     """The transpose of `conv` in its kernel: ``g`` (B, h, w, F) to (3, 3, C, F).
 
-    Of each block it is taken in the domain of the products, and goes back once, at the end.
+    Every transform is taken by its transpose, ``Gᵀ [Σ (Bᵀ d B) ⊙ (A g Aᵀ)] G`` over all tiles d.
     """
     out = _out_size(x.shape, padding)
     m = tile_size(out)
-    transform = functools.partial(_transformed, m=m)
-    kernel = jax.ShapeDtypeStruct((3, 3, x.shape[-1], g.shape[-1]), x.dtype)
-    kernels = jax.eval_shape(transform, kernel)
-    count = _block_count(x.shape, kernels.shape, m, out)
+    _, G, A_t = TRANSFORMS[m]
+    C, F = x.shape[-1], g.shape[-1]
+    kernels = ((m + 2) ** 2, C, F)
+    count = _block_count(x.shape, kernels, m, out)
     x_blocks, g_blocks = _blocks(x, count), _blocks(g, count)
 
     def block(i, total):
-        images = lambda kernels: _images(_block(x_blocks, i), kernels, m, padding)
-        return total + jax.linear_transpose(images, kernels)(_block(g_blocks, i))[0]
+        tiles = _tiles(_block(x_blocks, i), m, padding)
+        sums = _across(A_t.T, _gradient_tiles(_block(g_blocks, i), m))
+        here = (1, 2, 3)
+        return total + lax.dot_general(tiles, sums, ((here, here), ((0,), (0,))))
 
-    total = _loop(count, block, jnp.zeros(kernels.shape, kernels.dtype))
-    return jax.linear_transpose(transform, kernel)(total)[0]
+    total = _loop(count, block, jnp.zeros(kernels, x.dtype))
+    return _across(G.T, total).reshape(3, 3, C, F)
 
 
 def _transformed(kernel_3x3xCxF: jax.Array, m: int) -> jax.Array:
@@ -116,19 +117,18 @@ def _transformed(kernel_3x3xCxF: jax.Array, m: int) -> jax.Array:
 def _images(x: jax.Array, kernels_NxCxF: jax.Array, m: int, padding: Pads) -> jax.Array:
     """The convolution of one block of images with a transformed kernel; N is n²."""
     A_t = TRANSFORMS[m][2]
-    tiles_NxTxC = _tiles(x, m, padding)
-    sums_NxTxF = lax.dot_general(tiles_NxTxC, kernels_NxCxF, (((2,), (1,)), ((0,), (0,))))
-    return _untiled(_across(A_t, sums_NxTxF), m, _out_size(x.shape, padding))
+    tiles = _tiles(x, m, padding)
+    sums = lax.dot_general(tiles, kernels_NxCxF, (((4,), (1,)), ((0,), (0,))))
+    return _untiled(_across(A_t, sums), m, _out_size(x.shape, padding))
 
 
 def _across(transform: np.ndarray, x: jax.Array) -> jax.Array:
     """``transform`` in both directions of the flat tiles on x's leading axis, as one product."""
-    both = np.kron(transform, transform).astype(x.dtype)
-    return (both @ x.reshape(x.shape[0], -1)).reshape(-1, *x.shape[1:])
+    return jnp.tensordot(np.kron(transform, transform).astype(x.dtype), x, 1)
 
 
 def _tiles(x: jax.Array, m: int, padding: Pads) -> jax.Array:
-    """Overlapping tiles of n x n pixels, every m pixels, transformed: (n², tiles, C).
+    """Overlapping tiles of n x n pixels, every m pixels, transformed: (n², B, h / m, w / m, C).
 
     Columns and then rows: each time n slices, stacked in front, and one product.
     """
@@ -144,15 +144,23 @@ def _tiles(x: jax.Array, m: int, padding: Pads) -> jax.Array:
     for count in reversed(counts):
         ends = [i + m * (count - 1) + 1 for i in range(m + 2)]
         x = jnp.stack([lax.slice_in_dim(x, i, end, m, 2) for i, end in enumerate(ends)])
-        x = (B_t @ x.reshape(m + 2, -1)).reshape(x.shape)
-    return x.reshape((m + 2) ** 2, -1, x.shape[-1])
+        x = jnp.tensordot(B_t, x, 1)
+    return x.reshape((m + 2) ** 2, *x.shape[2:])
 
 
 def _untiled(y: jax.Array, m: int, out: Sequence[int]) -> jax.Array:
-    """Tiles (m², tiles of all images, F) side by side again, cut to ``out`` pixels."""
-    h, w = (-(-size // m) for size in out)
-    y = y.reshape(m, m, -1, h, w, y.shape[-1]).transpose(2, 3, 0, 4, 1, 5)
-    return y.reshape(-1, m * h, m * w, y.shape[-1])[:, : out[0], : out[1]]
+    """Tiles (m², B, h / m, w / m, F) side by side again, cut to ``out`` pixels."""
+    _, B, h, w, F = y.shape
+    y = y.reshape(m, m, B, h, w, F).transpose(2, 3, 0, 4, 1, 5)
+    return y.reshape(B, m * h, m * w, F)[:, : out[0], : out[1]]
+
+
+def _gradient_tiles(g: jax.Array, m: int) -> jax.Array:
+    """The transpose of `_untiled`."""
+    B, h, w, F = g.shape
+    counts = (-(-h // m), -(-w // m))
+    y = jax.ShapeDtypeStruct((m * m, B, *counts, F), g.dtype)
+    return jax.linear_transpose(lambda y: _untiled(y, m, (h, w)), y)(g)[0]
 
 
 def _out_size(image: Sequence[int], padding: Pads) -> tuple[int, int]:
@@ -168,13 +176,19 @@ def _tiles_per_image(out: Sequence[int], m: int) -> int:
 def _block_count(image: Sequence[int], kernels: Sequence[int], m: int, out: Sequence[int]) -> int:
     """Blocks to divide the batch into; 1 where the kernel alone fills the cache, read anew by each.
 
-    Counted in float32, the only dtype that comes here.
+    Counted in float32, the only dtype that comes here. Several devices may have divided the batch
+    among them: a loop over its blocks would gather it on each.
     """
     n2, C, F = kernels
-    if 4 * n2 * C * F > BLOCK_BYTES:
+    if 4 * n2 * C * F > BLOCK_BYTES or jax.device_count("cpu") > 1:
         return 1
     images = max(1, BLOCK_BYTES // (4 * n2 * max(C, F) * _tiles_per_image(out, m)))
     return next(n for n in range(1, image[0] + 1) if image[0] % n == 0 and image[0] // n <= images)
+
+
+def _blocks(x: jax.Array, count: int) -> jax.Array:
+    """The batch as (images of a block, blocks): every count-th image is in the same block."""
+    return x.reshape(-1, count, *x.shape[1:])
 
 
 def _blocks(x: jax.Array, count: int) -> jax.Array:

@@ -1,0 +1,1 @@
+"""The introductory course's program, whole: 500 images, five epochs, once for each library."""

@@ -1,0 +1,181 @@
+"""Our side: a workload as an experiment, its step compiled and called as the loop does it."""
+
+import collections
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks import language, models
+from benchmarks.workloads import Workload
+from jaxdl import config as defaults
+from jaxdl import experiment, metrics, ops, optim, pace, parallel, train
+from jaxdl.plan import step as planned
+
+# Different batches that the steps go through.
+BATCHES = 4
+
+
+def config_of(workload: Workload, precision: str = "float32") -> Any:
+    """The workload's settings; whatever it does not name is the default."""
+    config = defaults.default()
+    config.update(steps=1_000_000, batch_size=workload.batch_size, precision=precision)
+    config.steps_per_call = workload.steps_per_call
+    config.parallel.data = workload.devices
+    config.model = {"name": workload.model, **_tuples(workload.fields)}
+    config.optimizer.update(schedule="constant", **workload.optimizer)
+    if not workload.is_text:
+        side, _, channels = workload.shape
+        config.data.update(
+            name="synthetic", image_size=side, channels=channels, num_classes=workload.classes
+        )
+        config.data.examples = max(500, BATCHES * workload.batch_size)
+        config.model.num_classes = workload.classes
+    return config
+
+
+def _tuples(fields: Any) -> dict[str, Any]:
+    """Lists, which is what JSON makes of tuples, as tuples again."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+
+
+def create(workload: Workload, precision: str = "float32") -> experiment.Experiment:
+    """The workload as the launcher would make it."""
+    models.register(workload)
+    config = config_of(workload, precision)
+    if workload.is_text:
+        return language.experiment_of(config, workload.shape[0], workload.classes)
+    return experiment.create(config)
+
+
+class Stepper:
+    """A workload's steps on the devices, as `jaxdl.train` runs them.
+
+    Attributes:
+      made: the experiment.
+      per_call: updates in one dispatch.
+    """
+
+    def __init__(self, workload: Workload, precision: str = "float32"):
+        self.made = create(workload, precision)
+        self.per_call = workload.steps_per_call or _per_call(self.made)
+        layout = self.made.layout
+        _, found = jax.eval_shape(
+            self.made.task.train_step,
+            self.made.abstract_state,
+            self.made.abstract_batch,
+            self.made.key,
+        )
+        window = jax.jit(lambda: metrics.zeros(found), out_shardings=layout.replicated)()
+        put = lambda x: jax.device_put(x, layout.replicated)
+        self._carry = train.Carry(
+            self.made.init_state(), put(np.int32(0)), window, put(np.bool_(True))
+        )
+        self._batches = [self._load(i * self.per_call) for i in range(BATCHES)]
+        example = (self._carry, self.made.key, self._batches[0], np.int32(1))
+        began = time.perf_counter()
+        self._advance = layout.compile(train.make_advance(self.made.task), example)
+        self.compile_seconds = time.perf_counter() - began
+
+    def _load(self, step: int) -> Any:
+        """The batches of one call, on the devices; only BATCHES different ones are drawn."""
+        host = [self.made.batch((step + i) % BATCHES) for i in range(self.per_call)]
+        stacked = jax.tree.map(lambda *xs: np.stack(xs), *host)
+        return self.made.layout.put(stacked, self.made.config.batch_size, leading=1)
+
+    def run(self, steps: int) -> int:
+        """Takes at least ``steps`` updates, waits for the last, and returns how many it took."""
+        calls = -(-steps // self.per_call)
+        in_flight: collections.deque[train.Status] = collections.deque()
+        for i in range(calls):
+            self._carry, status = self._advance(
+                self._carry,
+                self.made.key,
+                self._batches[i % BATCHES],
+                np.int32(self.per_call),
+            )
+            in_flight.append(status)
+            if len(in_flight) >= parallel.STEPS_IN_FLIGHT:
+                _check(in_flight.popleft())
+        while in_flight:
+            _check(in_flight.popleft())
+        jax.block_until_ready(self._carry)
+        return calls * self.per_call
+
+    @property
+    def loss(self) -> float:
+        """The mean over all steps taken."""
+        return metrics.divide(jax.device_get(self._carry.window))["loss"]
+
+    @property
+    def model_flops(self) -> float:
+        """Of one update, by the operations' references: what the model is, not how it is done."""
+        with ops.references():
+            return planned.products_of(self.made).full
+
+
+def _check(status: train.Status) -> None:
+    if not bool(status.finite):
+        raise FloatingPointError(f"step {int(status.step)} gave a non-finite number")
+
+
+def _per_call(made: experiment.Experiment) -> int:
+    """What the loop begins with when steps_per_call is 0."""
+    batch = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(made.abstract_batch))
+    flops = planned.products_of(made).full / made.layout.mesh.size
+    return pace.first_guess(flops, jax.default_backend(), pace.limit(100, batch))
+
+
+def agreement(workload: Workload, file: str, steps: int = 3) -> list[float]:
+    """The losses of the first updates, for the other side to repeat.
+
+    Every parameter is moved a little at random first: a head of zeros would make all losses ln n,
+    whatever the model.
+
+    Args:
+      workload: whose step, without dropout.
+      file: .npz to write: the parameters and batch statistics before the first update as
+        ``block_0/attention/query/kernel``, and the batches as the model sees them, ``batch/0/x``
+        (images in float32, standardised) and ``batch/0/y``.
+      steps: updates to take.
+    """
+    made = create(workload.without_dropout())
+    rng = np.random.default_rng(0)
+    state = made.init_state()
+    noise = lambda x: x + 0.05 * rng.standard_normal(x.shape, np.float32)
+    state = state._replace(params=jax.tree.map(noise, state.params))
+    arrays = {}
+    for collection in state.variables.values():
+        arrays |= dict(zip(optim.leaf_names(collection), jax.tree.leaves(collection), strict=True))
+    losses, step = [], jax.jit(made.task.train_step)
+    for i in range(steps):
+        batch = made.batch(i)
+        arrays[f"batch/{i}/x"], arrays[f"batch/{i}/y"] = _seen(made, batch)
+        if i == 0:
+            # Copies: what follows may change the arrays under them.
+            arrays = {name: np.array(x) for name, x in arrays.items()}
+        state, found = step(state, batch, made.key)
+        losses.append(metrics.divide(jax.device_get(found))["loss"])
+    np.savez(file, **arrays)
+    return losses
+
+
+def _seen(made: experiment.Experiment, batch: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(inputs, targets) as the model gets them."""
+    if "tokens" in batch:
+        return batch["tokens"][:, :-1], batch["tokens"][:, 1:]
+    data = made.run.data
+    images = batch["image"].astype(np.float32) / np.float32(255)
+    return (images - data.mean) / data.std, batch["label"]
+
+
+def about() -> dict[str, Any]:
+    """Versions and devices."""
+    device = jax.devices()[0]
+    return {"jax": jax.__version__, "device": device.device_kind, "platform": device.platform}
+
+
+def memory() -> int | None:
+    """Peak bytes on the first device, where it tells."""
+    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
