@@ -3,8 +3,8 @@
 F(m, 3) computes m x m outputs from a tile of n x n inputs, n = m + 2, as
 ``Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A``: n² products for each pair of channels where the definition takes
 9 m² (Winograd, 1980; Lavin and Gray, 2016). The sums over channels become n² matrix products, and
-the transforms are products too, over the tiles' flat pixels. Steps of a ResNet-18 of 32 px are 1.5
-times faster with it, of a DeepCNN 1.1 times.
+the transforms are products too, over the tiles' flat pixels. Steps of a ResNet-18 at 32 px are 1.8
+times faster with it; below 64 channels the transforms cost what the products save.
 
 Rounding. With unit roundoff u each result is off by at most γ = K u / (1 - K u) times what the same
 sums are of magnitudes, ``|A|ᵀ [(|G| |w| |G|ᵀ) ⊙ (|B|ᵀ |d| |B|)] |A|`` summed over channels, where
@@ -70,7 +70,7 @@ def conv(x: jax.Array, kernel: jax.Array, padding: Pads) -> jax.Array:
     """``x`` (B, H, W, C) with ``kernel`` (3, 3, C, F), stride 1, to (B, h, w, F).
 
     A few images at a time, so that tiles go from product to product through the cache: at 32 px
-    and 64 channels that is 1.5 times faster than all at once.
+    and 64 channels that is 1.5 times faster than all at once, and 1.08 times on a ResNet-18.
     """
     out = _out_size(x.shape, padding)
     m = tile_size(out)
