@@ -2,7 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/mlp.py --workdir=runs/mlp
 
-Cost: 10 s on 2 CPU cores, compile included.
+Cost: 7 s on 2 CPU cores, compile included.
 Result: test accuracy .989 (median of seeds 0, 1, 2: .986, .992, .989).
 
 On the harder split, whose test part has other writers (--config.data.split=halves): .962 (.962,

@@ -41,6 +41,7 @@ def inputs(T, S=None, B=2, N=2, D=3, dtype=np.float64):
 def short_blocks(monkeypatch):
     """Blocks of two queries and more, so that small shapes have several."""
     monkeypatch.setattr(attention_cpu, "SHORTEST_BLOCK", 2)
+    monkeypatch.setattr(attention_cpu, "FEWEST_SCORES", 1)
 
 
 def both(f, g, *arrays):
@@ -214,6 +215,13 @@ def test_gradients_hold_under_vmap_inside_scan_and_twice():
         ]
     for got, expected in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_short_sequences_stay_with_the_reference(monkeypatch):
+    monkeypatch.undo()
+    shape = lambda T: jax.ShapeDtypeStruct((1, T, 2, 8), jnp.float32)
+    assert attention_cpu.form(shape(16), shape(16), False) is None
+    assert attention_cpu.form(shape(65), shape(64), False) is not None
 
 
 def test_inside_a_scan_nothing_is_kept_for_other_platforms():

@@ -48,7 +48,7 @@ def attention(
         key,
         value,
         mask,
-        cpu=functools.partial(attention_cpu.attention, causal=causal),
+        cpu=attention_cpu.form(query, key, causal),
         gpu=_cudnn(query, key, value, mask, causal),
         tpu=attention_tpu.form(query, key, value, mask, causal),
     )

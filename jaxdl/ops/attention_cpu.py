@@ -7,6 +7,7 @@ section 2). bf16 is widened: a CPU's products of it are no faster.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,17 @@ from jax import lax
 # More blocks skip more of the masked half, but each is a smaller product.
 MOST_BLOCKS = 4
 SHORTEST_BLOCK = 64
+
+
+# Fewer scores than this are cheaper as they come than with the rearrangement (measured on steps of
+# a ViT with 16 tokens, which took 10% longer, and with 65, which took 2% less).
+FEWEST_SCORES = 64 * 64
+
+
+def form(query: jax.Array, key: jax.Array, causal: bool) -> Callable | None:
+    """`attention` as a function (query, key, value, mask), None for short sequences."""
+    few = query.shape[1] * key.shape[1] < FEWEST_SCORES
+    return None if few else functools.partial(attention, causal=causal)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
