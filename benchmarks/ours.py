@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks import language, models
 from benchmarks.workloads import Workload
 from jaxdl import config as defaults
-from jaxdl import experiment, metrics, ops, optim, pace, parallel, train
+from jaxdl import experiment, metrics, optim, parallel, train
 from jaxdl.plan import step as planned
 
 # Different batches that the steps go through.
@@ -61,12 +61,7 @@ class Stepper:
         self.made = create(workload, precision)
         self.per_call = workload.steps_per_call or _per_call(self.made)
         layout = self.made.layout
-        _, found = jax.eval_shape(
-            self.made.task.train_step,
-            self.made.abstract_state,
-            self.made.abstract_batch,
-            self.made.key,
-        )
+        _, found = self.made.traced_step
         window = jax.jit(lambda: metrics.zeros(found), out_shardings=layout.replicated)()
         put = lambda x: jax.device_put(x, layout.replicated)
         self._carry = train.Carry(
@@ -111,8 +106,7 @@ class Stepper:
     @property
     def model_flops(self) -> float:
         """Of one update, by the operations' references: what the model is, not how it is done."""
-        with ops.references():
-            return planned.products_of(self.made).full
+        return planned.products_of(self.made).full
 
 
 def _check(status: train.Status) -> None:
@@ -122,9 +116,7 @@ def _check(status: train.Status) -> None:
 
 def _per_call(made: experiment.Experiment) -> int:
     """What the loop begins with when steps_per_call is 0."""
-    batch = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(made.abstract_batch))
-    flops = planned.products_of(made).full / made.layout.mesh.size
-    return pace.first_guess(flops, jax.default_backend(), pace.limit(100, batch))
+    return train.first_per_call(made, train.most_per_call(made, between_events=100))
 
 
 def agreement(workload: Workload, file: str, steps: int = 3) -> list[float]:

@@ -1,4 +1,4 @@
-"""A checksum of every array in a pytree, taken where the arrays are.
+"""A checksum of every array in a pytree, taken where the arrays are: on devices, or on the host.
 
 Orbax restores a checkpoint whose payload has a flipped byte without a word; these sums, written
 beside it and compared after reading, find it.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+from jax.extend.core import ClosedJaxpr
 from ml_collections import ConfigDict
 
 from jaxdl import config as settings
@@ -48,6 +49,13 @@ class Experiment(NamedTuple):
         """Shapes, dtypes and shardings of the task's state."""
         shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), self.abstract_batch)
         return self.layout.state(shapes)
+
+    @property
+    def traced_step(self) -> tuple[ClosedJaxpr, Any]:
+        """The jaxpr of one update, and the shapes of its metrics."""
+        trace = jax.make_jaxpr(self.task.train_step, return_shape=True)
+        jaxpr, (_, metrics) = trace(self.abstract_state, self.abstract_batch, self.key)
+        return jaxpr, metrics
 
     def init_state(self) -> Any:
         """The state at step 0, made on the devices where it stays."""

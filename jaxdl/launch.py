@@ -92,11 +92,10 @@ def _plan(options) -> int:
     from etils import epath
 
     from jaxdl import host, parallel, plan, workdir
-    from jaxdl.errors import UserError
 
     folder = epath.Path(options.workdir) if options.workdir else None
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise UserError(f"--workdir={folder} is a file: name a folder")
+    if folder is not None:
+        workdir.check_folder(folder)
     host.use_compilation_cache()
     if not options.topology:  # another machine's devices are planned for by one process
         parallel.initialize()

@@ -128,6 +128,18 @@ def _calls(
         step = until
 
 
+def most_per_call(experiment: Experiment, between_events: int) -> int:
+    """The most updates that a call of this experiment may have."""
+    batch = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(experiment.abstract_batch))
+    return pace.limit(between_events, batch)
+
+
+def first_per_call(experiment: Experiment, most: int) -> int:
+    """The updates a call that a run begins with, where its settings leave that to the clock."""
+    jaxpr, _ = experiment.traced_step
+    return pace.first_guess(flops.count(jaxpr).full, jax.default_backend(), most)
+
+
 def _prefetched(
     load: Callable[[Call], Any], calls: Iterator[Call], ahead: int = 2
 ) -> Iterator[tuple[Call, Any]]:
@@ -180,16 +192,13 @@ class _Run:
         self.eval_every = config.eval.every or max(1, -(-self.steps // 20))
         self.log_every = config.log.every or max(1, self.steps // 100)
         self.save_every = config.checkpoint.every or self.eval_every
-        step = jax.make_jaxpr(experiment.task.train_step, return_shape=True)
-        jaxpr, (_, found) = step(
-            experiment.abstract_state, experiment.abstract_batch, experiment.key
-        )
-        self.update_flops = flops.count(jaxpr).full
+        _, found = experiment.traced_step
         # Metrics of no step yet, in buffers of their own each time: the carry is donated.
         self.empty_window = jax.jit(
             lambda: metrics.zeros(found), out_shardings=experiment.layout.replicated
         )
         self.events = [self.eval_every, self.log_every, self.save_every]
+        self.most_per_call = most_per_call(experiment, min(self.events))
         self.carry, self.watch, self.per_call = self._begin()
         self.start = self.step = int(self.carry.step)
         self.evaluator = Evaluator(experiment)
@@ -213,9 +222,7 @@ class _Run:
         restored = self.checkpoints.restore(wanted)
         if restored is None:
             state, watch, step = experiment.init_state(), Watch({}, {}, 0, None), 0
-            per_call = self.config.steps_per_call or pace.first_guess(
-                self.update_flops, jax.default_backend(), self._most_per_call()
-            )
+            per_call = self.config.steps_per_call or first_per_call(experiment, self.most_per_call)
         else:
             state, window, step = *restored.tree.values(), restored.step
             watch = Watch(**restored.meta["watch"])
@@ -223,10 +230,6 @@ class _Run:
         put = lambda x: jax.device_put(x, experiment.layout.replicated)
         carry = Carry(state, put(np.int32(step)), window, put(np.bool_(True)))
         return carry, watch, per_call
-
-    def _most_per_call(self) -> int:
-        batch = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(self.experiment.batch(0)))
-        return pace.limit(min(self.events), batch)
 
     def _compile(self) -> None:
         """Adds the program for calls of ``per_call`` updates."""
@@ -246,7 +249,7 @@ class _Run:
 
     def _keep_pace(self, watch: pace.Stopwatch) -> bool:
         """Has larger calls from here on, if that pays; returns whether all is settled."""
-        per_call = watch.better(self._most_per_call(), self.steps - self.step, self.compile_seconds)
+        per_call = watch.better(self.most_per_call, self.steps - self.step, self.compile_seconds)
         if per_call is not None and per_call != self.per_call:
             self.per_call = per_call
             self._compile()

@@ -23,14 +23,19 @@ def default_path(config_file: str) -> epath.Path:
     return epath.Path("runs") / f"{name}-{stamp}"
 
 
+def check_folder(workdir: epath.Path) -> None:
+    """Raises UserError if there is a file where a folder should be, or become."""
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"--workdir={workdir} is a file: name a folder")
+
+
 def check(workdir: epath.Path, config: ConfigDict, accept_changes: bool = False) -> None:
     """Makes sure that a run with ``config`` may be in ``workdir``; writes nothing.
 
     Raises:
       UserError: the folder is a file, or holds a run whose config differs in what matters.
     """
-    if workdir.exists() and not workdir.is_dir():
-        raise UserError(f"--workdir={workdir} is a file: name a folder")
+    check_folder(workdir)
     old = _stored(workdir)
     changed = settings.differences(old, settings.flatten(config))
     if old and changed and not accept_changes:

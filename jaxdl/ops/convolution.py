@@ -4,9 +4,8 @@ import functools
 from collections.abc import Sequence
 
 import jax
-from jax import lax
 
-from jaxdl.ops import convolution_cpu, forms
+from jaxdl.ops import convolution_cpu, direct, forms
 from jaxdl.ops.geometry import Geometry
 
 Padding = int | str | Sequence[tuple[int, int]]
@@ -50,7 +49,7 @@ def conv(
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """The convolution: x, kernel -> (B, h, w, F)."""
-    return _choose(_apply_reference, convolution_cpu.apply, x, kernel, geometry)
+    return _choose(direct.conv, convolution_cpu.apply, x, kernel, geometry)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -101,28 +100,16 @@ def _choose(reference, cpu, a, b, geometry):
 # The references, which are a GPU's and a TPU's forms too: the library's, and its transposes.
 
 
-def _apply_reference(x, kernel, geometry):
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (geometry.stride,) * 2,
-        geometry.padding,
-        rhs_dilation=(geometry.dilation,) * 2,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=geometry.groups,
-    )
-
-
 def _image_reference(g, kernel, geometry):
     C = kernel.shape[2] * geometry.groups
     x = jax.ShapeDtypeStruct((g.shape[0], *geometry.image, C), g.dtype)
-    return jax.linear_transpose(lambda x: _apply_reference(x, kernel, geometry), x)(g)[0]
+    return jax.linear_transpose(lambda x: direct.conv(x, kernel, geometry), x)(g)[0]
 
 
 def _kernel_reference(x, g, geometry):
     shape = (*geometry.window, x.shape[-1] // geometry.groups, g.shape[-1])
     kernel = jax.ShapeDtypeStruct(shape, g.dtype)
-    return jax.linear_transpose(lambda kernel: _apply_reference(x, kernel, geometry), kernel)(g)[0]
+    return jax.linear_transpose(lambda kernel: direct.conv(x, kernel, geometry), kernel)(g)[0]
 
 
 def explicit_padding(padding: Padding, window: Sequence[int]) -> list[tuple[int, int]]:

@@ -13,13 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxdl.ops import depthwise, winograd
+from jaxdl.ops import depthwise, direct, winograd
 from jaxdl.ops.geometry import Geometry, spread
 
 # Channels on both sides from which Winograd's transforms cost less than its products save.
 WINOGRAD_CHANNELS = 64
-
-_NHWC = ("NHWC", "HWIO", "NHWC")
 
 
 def _in_float32(f: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -45,7 +43,7 @@ def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
         return _product(x, kernel, geometry)
     if _is_winograd(geometry, kernel.shape, x.dtype):
         return winograd.conv(x, kernel, geometry.padding)
-    return _direct(x, kernel, geometry)
+    return direct.conv(x, kernel, geometry)
 
 
 @_in_float32
@@ -66,7 +64,7 @@ def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
         geometry.transposed_padding,
         lhs_dilation=(geometry.stride,) * 2,
         rhs_dilation=(geometry.dilation,) * 2,
-        dimension_numbers=_NHWC,
+        dimension_numbers=direct.NHWC,
         feature_group_count=geometry.groups,
     )
 
@@ -99,24 +97,12 @@ def _is_product(geometry: Geometry) -> bool:
 
 def _is_winograd(geometry: Geometry, kernel: Sequence[int], dtype: jnp.dtype) -> bool:
     """Whether Winograd applies and pays; its rounding is for float32 only."""
-    of_its_kind = (geometry.window, geometry.stride, geometry.dilation, geometry.groups) == (
-        (3, 3),
-        1,
-        1,
-        1,
-    )
-    return of_its_kind and min(kernel[2:]) >= WINOGRAD_CHANNELS and dtype == jnp.float32
-
-
-def _direct(x, kernel, geometry):
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (geometry.stride,) * 2,
-        geometry.padding,
-        rhs_dilation=(geometry.dilation,) * 2,
-        dimension_numbers=_NHWC,
-        feature_group_count=geometry.groups,
+    plain = geometry.stride == geometry.dilation == geometry.groups == 1
+    return (
+        plain
+        and geometry.window == (3, 3)
+        and min(kernel[2:]) >= WINOGRAD_CHANNELS
+        and dtype == jnp.float32
     )
 
 
@@ -154,7 +140,7 @@ def _exchanged(x, g, geometry):
         (d, d),
         padding,
         rhs_dilation=(s, s),
-        dimension_numbers=_NHWC,
+        dimension_numbers=direct.NHWC,
     )
     return kernel.transpose(1, 2, 0, 3)
 

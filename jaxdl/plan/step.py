@@ -30,7 +30,7 @@ def arguments(made: Experiment) -> tuple[Any, ...]:
     shape = lambda x, sharding=None: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
     on_all = lambda x: shape(x, made.layout.replicated)
     state, batch = made.abstract_state, made.abstract_batch
-    _, found = jax.eval_shape(made.task.train_step, state, batch, made.key)
+    _, found = made.traced_step
     stacked = made.layout.batch(leading=1)
     batches = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype, sharding=stacked), batch
@@ -141,8 +141,8 @@ def _figures(
 
 def products_of(made: Experiment) -> flops.Products:
     """The products of one update, over all devices."""
-    step = jax.make_jaxpr(made.task.train_step)
-    return flops.count(step(made.abstract_state, made.abstract_batch, made.key))
+    jaxpr, _ = made.traced_step
+    return flops.count(jaxpr)
 
 
 def without_remat(made: Experiment) -> Experiment:
