@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 found = processes(name, options.rounds, options)
             else:
                 (workload,) = workloads.named(workloads.CPU, name)
+                workload = workload._replace(fused=not options.default_optimizers)
                 found = compare(workload.tiny() if options.tiny else workload, options)
         except sides.SideError as error:
             print(f"{name}: {error}", file=sys.stderr)
@@ -55,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         results["workloads"][name] = found
         failed |= not found.get("agrees", True)
         _tell(name, found, time.perf_counter() - began)
-        if not options.tiny:  # at once: what follows takes minutes, and may be interrupted
+        if not (
+            options.tiny or options.default_optimizers
+        ):  # at once: what follows takes minutes, and may be interrupted
             page.write(page.merged(RESULTS, results), RESULTS)
     print(page.table(results))
     print(f"\nProcessor time, all threads together:\n\n{page.table(results, 'cpu')}")
@@ -80,6 +83,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each side's turn in a round")
     parser.add_argument("--threads", type=int, default=0, help="cores for every side; 0 is all")
     parser.add_argument("--torch-python", default=sys.executable, help="an interpreter with torch")
+    parser.add_argument(
+        "--default-optimizers",
+        action="store_true",
+        help="PyTorch's optimizers without fused=True; writes nothing",
+    )
     parser.add_argument("--tiny", action="store_true", help="small sizes; writes nothing")
     options = parser.parse_args(argv)
     options.names = [name for name in options.workload.split(",") if name] or names

@@ -19,7 +19,7 @@ _NO_DECAY = re.compile(r"position|class_token")
 
 
 def optimizer_of(workload: Workload, model: nn.Module) -> torch.optim.Optimizer:
-    """The workload's optimizer, in PyTorch's fused form: on a CPU too the fastest it has."""
+    """The workload's optimizer; its fused form is the fastest that PyTorch has on a CPU too."""
     settings = dict(workload.optimizer)
     settings.pop("clip", None)
     name, rate = settings.pop("name"), settings.pop("learning_rate")
@@ -31,7 +31,7 @@ def optimizer_of(workload: Workload, model: nn.Module) -> torch.optim.Optimizer:
         {"params": [p for n, p in named if not decays(n, p)], "weight_decay": 0.0},
     ]
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[name]
-    return kind(groups, lr=rate, fused=True, **settings)
+    return kind(groups, lr=rate, fused=workload.fused, **settings)
 
 
 class Stepper:

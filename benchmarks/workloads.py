@@ -27,6 +27,7 @@ class Workload(NamedTuple):
       steps_per_call: updates in one dispatch on our side; 0 is the launcher's first guess.
       devices: that our batch is split over; -1 is all.
       convolutional: whether PyTorch's memory format channels_last is worth trying.
+      fused: whether PyTorch's optimizer takes its fused form, which one has to ask for.
       small: fields, shape and batch_size that a test can afford.
     """
 
@@ -41,6 +42,7 @@ class Workload(NamedTuple):
     steps_per_call: int = 0
     devices: int = -1
     convolutional: bool = False
+    fused: bool = True
     small: Mapping[str, Any] = {}
 
     @property
