@@ -22,11 +22,11 @@ class Evaluator:
         self._experiment = experiment
         self._split = experiment.run.data.test
         self._key = keys.named(experiment.key, "eval")
-        layout, size = experiment.layout, len(self._split)
+        layout, size = experiment.layout, len(self._split or ())
         devices = layout.batch_devices
         batch_size = min(experiment.config.eval.batch_size, size)
         self._batch_size = -(-batch_size // devices) * devices
-        self._batches = padded_batches(self._split, self._batch_size)
+        self._batches = padded_batches(self._split, self._batch_size) if size else []
         eval_step = experiment.task.eval_step
 
         def step(state, batch, key, i, total):
@@ -44,7 +44,21 @@ class Evaluator:
             with jax.set_mesh(layout.mesh):  # as when the training step is traced
                 total = self._step(state, batch, self._key, i, total)
         scores = self._experiment.task.score(state, self._split, self._key)
-        return {**metrics.divide(jax.device_get(total)), **scores}
+        return {**metrics.divide(jax.device_get(total or {})), **scores}
+
+
+def best_state(experiment: Experiment, workdir: epath.Path) -> tuple[int, tasks.State]:
+    """(step, state) of ``workdir``'s best checkpoint, or of the newest, if none is.
+
+    Raises:
+      UserError: the folder has no checkpoint.
+    """
+    with checkpoint.Checkpoints(workdir, experiment.config) as checkpoints:
+        wanted = {"state": experiment.abstract_state}
+        restored = checkpoints.restore(wanted, first=checkpoints.best_step())
+    if restored is None:
+        raise UserError(f"{workdir} holds no checkpoint: train there first")
+    return restored.step, restored.tree["state"]
 
 
 def evaluate(experiment: Experiment, workdir: epath.Path) -> dict[str, Any]:
@@ -57,13 +71,8 @@ def evaluate(experiment: Experiment, workdir: epath.Path) -> dict[str, Any]:
     Raises:
       UserError: the folder has no checkpoint.
     """
-    with checkpoint.Checkpoints(workdir, experiment.config) as checkpoints:
-        wanted = {"state": experiment.abstract_state}
-        restored = checkpoints.restore(wanted, first=checkpoints.best_step())
-        if restored is None:
-            raise UserError(f"{workdir} holds no checkpoint to evaluate: train there first")
-    step = restored.step
-    figures = Evaluator(experiment)(restored.tree["state"])
+    step, state = best_state(experiment, workdir)
+    figures = Evaluator(experiment)(state)
     writer = logs.MetricWriter(workdir, resumed_at=2**62)
     writer.write(step, "evaluate", figures)
     writer.flush()

@@ -25,7 +25,7 @@ class Experiment(NamedTuple):
       task: the pure functions.
       layout: the devices.
       key: the root of every random draw.
-      batch: (step, rows) -> host batch, or the slice ``rows`` of it.
+      batch: (step, rows) -> host batch, or the slice ``rows`` of it; {} where there are none.
     """
 
     config: ConfigDict
@@ -45,10 +45,15 @@ class Experiment(NamedTuple):
         )
 
     @property
+    def examples(self) -> int:
+        """What an update learns from, in the task's own unit."""
+        return self.task.examples or self.config.batch_size
+
+    @property
     def abstract_state(self) -> Any:
         """Shapes, dtypes and shardings of the task's state."""
         shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), self.abstract_batch)
-        return self.layout.state(shapes)
+        return self.layout.state(shapes, self.task.partition(shapes))
 
     @property
     def traced_step(self) -> tuple[ClosedJaxpr, Any]:
@@ -96,9 +101,8 @@ def check(config: ConfigDict) -> None:
     settings.validate(config)
     optim.create(config.optimizer, lambda step: 0.0)
     fields = {k for k in config.model if k != "name"}
-    if not config.model.name:
-        raise UserError(f"config.model.name is not set: one of {', '.join(models.names())}")
-    check_names(f"model {config.model.name!r}", fields, models.settings(config.model.name))
+    if config.model.name:
+        check_names(f"model {config.model.name!r}", fields, models.settings(config.model.name))
     schedules.check(config.optimizer)
 
 
@@ -115,12 +119,18 @@ def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> E
     """
     check(config)
     data = data_sets.load(config.data)
-    if devices is None and config.batch_size > len(data.train):
+    batches = data.train is not None
+    if batches and devices is None and config.batch_size > len(data.train):
         raise UserError(
             f"config.batch_size={config.batch_size} is larger than the training data: "
             f"{len(data.train)} examples"
         )
-    steps_per_epoch = len(data.train) / config.batch_size
+    steps_per_epoch = len(data.train) / config.batch_size if batches else None
+    if config.steps is None and not batches:
+        raise UserError(
+            f"config.epochs={config.epochs:g}: data set {config.data.name!r} has no batches to "
+            "pass over; set config.steps"
+        )
     steps = config.steps or math.ceil(config.epochs * steps_per_epoch)
     schedules.create(config.optimizer, steps=steps, steps_per_epoch=steps_per_epoch)
 
@@ -133,7 +143,9 @@ def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> E
         task,
         layout,
         keys.root(config.seed),
-        data_sets.training_batches(data.train, config.batch_size, config.seed),
+        data_sets.training_batches(data.train, config.batch_size, config.seed)
+        if batches
+        else lambda step, rows=None: {},
     )
     _check_model(experiment)
     _check_metrics(experiment)

@@ -32,7 +32,7 @@ class Options(NamedTuple):
 
 # These decide which other keys there are.
 _PLUG_NAMES = tuple(f"{group}.name" for group in settings.PLUGS)
-_MODES = ("train", "evaluate", "plan")
+_MODES = ("train", "evaluate", "sample", "plan")
 _FLAGS = ("config", "workdir", "mode", "topology", "accept_changes", "debug", "help", "list")
 
 

@@ -20,6 +20,7 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
                             (default: a dated folder under runs/)
   --mode=train              trains, evaluates on the way, and writes DIR/report.html
   --mode=evaluate           scores DIR's best checkpoint
+  --mode=sample             writes what DIR's best checkpoint generates to DIR/samples
   --mode=plan               compiles the train step and prints bytes a chip, flops, collectives and
                             bounds on its time; trains nothing; writes DIR/plan.json if DIR is given
   --topology=NAME           what to plan for: v5e:16x16 or any TPU slice (no TPU needed, but the
@@ -75,7 +76,7 @@ def run(options) -> int:
 
     if options.mode == "plan":
         return _plan(options)
-    mode = {"train": _train, "evaluate": _evaluate}[options.mode]
+    mode = {"train": _train, "evaluate": _evaluate, "sample": _sample}[options.mode]
     folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
     if options.mode != "train" and not options.workdir:
         raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
@@ -139,6 +140,20 @@ def _evaluate(options, made, folder) -> int:
     figures = evaluate.evaluate(made, folder)
     if jax.process_index() == 0:
         print(_line(figures))
+    return 0
+
+
+def _sample(options, made, folder) -> int:
+    from jaxdl import evaluate, keys, samples
+    from jaxdl.errors import UserError
+
+    if made.task.sample is None:
+        name = made.config.task.name
+        raise UserError(f"--mode=sample is for what generates, and task {name!r} does not")
+    _, state = evaluate.best_state(made, folder)
+    found = made.task.sample(state, keys.named(made.key, "sample"))
+    for file in samples.write(folder / "samples", found):
+        print(f"sample {file}")
     return 0
 
 

@@ -63,13 +63,13 @@ def divide(metrics: Metrics) -> dict[str, float | list[float]]:
     return result
 
 
-_BETTER_LOW = ("loss", "error", "perplexity", "distance", "nats")
+_BETTER_LOW = ("loss", "error", "perplexity", "distance", "nats", "two_sample")
 
 
 def rank(metric: str, value: float) -> float:
     """A number that is higher the better ``value`` is, by what the metric's name says.
 
-    Losses, errors, distances and perplexities are better low; everything else is better high; NaN
+    Losses, errors, distances, perplexities and two-sample accuracies are better low; everything else is better high; NaN
     is worst.
     """
     if not np.isfinite(value):

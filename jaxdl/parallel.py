@@ -68,21 +68,38 @@ class Layout(NamedTuple):
         """Arrays whose batch axis, behind ``leading`` others, is split over the devices."""
         return NamedSharding(self.mesh, PartitionSpec(*[None] * leading, BATCH_AXES))
 
-    def state(self, abstract: Any) -> Any:
+    def state(self, abstract: Any, partition: Any = None) -> Any:
         """The pytree with a sharding on every leaf, by the rules above.
 
         Args:
           abstract: pytree of `jax.ShapeDtypeStruct`.
+          partition: the same pytree, True for leaves that are split like a batch; None if none is.
 
         Raises:
-          UserError: a layer's axis that the tensor axis does not divide.
+          UserError: an axis that the devices do not divide.
         """
-        return jax.tree_util.tree_map_with_path(
-            lambda path, x: jax.ShapeDtypeStruct(
-                x.shape, x.dtype, sharding=NamedSharding(self.mesh, self._spec(path_name(path), x))
-            ),
-            abstract,
-        )
+
+        def place(path: Any, x: jax.ShapeDtypeStruct, split: bool) -> jax.ShapeDtypeStruct:
+            name = path_name(path)
+            sharding = self._split(name, x) if split else self._rule(name, x)
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+        if partition is None:
+            partition = jax.tree.map(lambda _: False, abstract)
+        return jax.tree_util.tree_map_with_path(place, abstract, partition)
+
+    def _split(self, name: str, x: jax.ShapeDtypeStruct) -> NamedSharding:
+        if x.shape[0] % self.batch_devices:
+            raise UserError(
+                f"{x.shape[0]} examples of {name} {x.shape} do not divide over "
+                f"{self.batch_devices} devices: use "
+                f"{-(-x.shape[0] // self.batch_devices) * self.batch_devices}, or fewer devices by "
+                "config.parallel.data"
+            )
+        return self.batch()
+
+    def _rule(self, name: str, x: jax.ShapeDtypeStruct) -> NamedSharding:
+        return NamedSharding(self.mesh, self._spec(name, x))
 
     def _spec(self, name: str, x: jax.ShapeDtypeStruct) -> PartitionSpec:
         axes: list[str | None] = [None] * x.ndim
@@ -151,15 +168,15 @@ class Layout(NamedTuple):
           arguments: an example of each, on the devices; the carry is donated.
         """
         if self.strategy == "pmap":
-            mapped, cut = self._pmapped(advance)
+            mapped, cut, join = self._pmapped(advance, arguments[0])
             mapped.lower(*cut(*arguments)).compile()
-            return lambda *arguments: mapped(*cut(*arguments))
+            return lambda *arguments: join(*mapped(*cut(*arguments)))
         return self.lower(advance, arguments).compile()
 
     def lower(self, advance: Callable, arguments: tuple) -> jax.stages.Lowered:
         """The program that `compile` compiles; shapes with shardings will do as ``arguments``."""
         if self.strategy == "pmap":
-            mapped, cut = self._pmapped(advance)
+            mapped, cut, _ = self._pmapped(advance, arguments[0])
             return mapped.lower(*jax.eval_shape(cut, *arguments))
         kept = jax.tree.map(lambda x: x.sharding, arguments[0])
         jitted = jax.jit(advance, donate_argnums=0, out_shardings=(kept, self.replicated))
@@ -167,9 +184,11 @@ class Layout(NamedTuple):
         with jax.set_mesh(self.mesh):
             return jitted.lower(*arguments)
 
-    def _pmapped(self, advance: Callable) -> tuple[Callable, Callable]:
-        """(the mapped function, what cuts its arguments' batches into one part a device)."""
+    def _pmapped(self, advance: Callable, carry: Any) -> tuple[Callable, Callable, Callable]:
+        """(the mapped function, what cuts its arguments into a part a device, what joins them)."""
         count = self.mesh.size
+        is_split = jax.tree.map(lambda x: x.sharding == self.batch(), carry)
+        axes = jax.tree.map(lambda split: 0 if split else None, is_split)
 
         def part(carry, key, batches, steps):
             with replicas.mapped_over("data"):
@@ -178,17 +197,23 @@ class Layout(NamedTuple):
         mapped = jax.pmap(
             part,
             axis_name="data",
-            in_axes=(None, None, 1, None),
-            out_axes=None,
+            in_axes=(axes, None, 1, None),
+            out_axes=(axes, None),
             devices=list(self.mesh.devices.flat),
             donate_argnums=0,
         )
         part_of = lambda x: x.reshape(x.shape[0], count, -1, *x.shape[2:])
+        cut_leaf = lambda x, split: x.reshape(count, -1, *x.shape[1:]) if split else x
+        join_leaf = lambda x, split: x.reshape(-1, *x.shape[2:]) if split else x
 
         def cut(carry, key, batches, steps):
+            carry = jax.tree.map(cut_leaf, carry, is_split)
             return carry, key, jax.tree.map(part_of, batches), steps
 
-        return mapped, cut
+        def join(carry, status):
+            return jax.tree.map(join_leaf, carry, is_split), status
+
+        return mapped, cut, join
 
 
 def create(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from jaxdl import draw, logs
+from jaxdl import draw, logs, samples
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:1080px;margin:2rem auto;
@@ -53,6 +53,7 @@ def write(
         f"<p class=sub>{html.escape(_subtitle(summary, config))}</p>",
         _cards(summary),
         _section("Curves", *[_image(p) for p in _curves(lines)]),
+        *[_section(f"{n} over the run", *_steps(i)) for n, i in samples.over_time(workdir).items()],
         *[_section(name, _show(item)) for name, item in artifacts.items()],
         _gradient_flow([line for line in lines if line["split"] == "layers"], list(parameters)),
         _section("Parameters", _parameter_table(parameters)),
@@ -69,10 +70,16 @@ def write(
 
 def _subtitle(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return (
-        f"{config['model.name']} on {config['data.name']}, seed {config['seed']} · "
+        f"{config['model.name'] or config['task.name']} on {_data(config)}, seed "
+        f"{config['seed']} · "
         f"{summary['platform']} × {summary['devices']}, {summary['precision']}, "
         f"jax {summary['jax']}"
     )
+
+
+def _data(config: Mapping[str, Any]) -> str:
+    """The data set, or the environment of those that make their own data."""
+    return config.get("task.env", config["data.name"])
 
 
 def _number(value: Any) -> str:
@@ -103,6 +110,16 @@ def _image(picture: draw.Picture) -> str:
     data = base64.b64encode(picture.data).decode()
     caption = f"<figcaption>{html.escape(picture.caption)}</figcaption>" if picture.caption else ""
     return f"<figure><img alt='' src='data:image/{picture.kind};base64,{data}'>{caption}</figure>"
+
+
+def _steps(items: Mapping[int, draw.Picture | str]) -> list[str]:
+    """One after the other, each with the step that it is of."""
+    labelled = lambda step, item: (
+        item._replace(caption=f"step {step}")
+        if isinstance(item, draw.Picture)
+        else f"step {step}\n{item}"
+    )
+    return [_show(labelled(step, item)) for step, item in items.items()]
 
 
 def _show(item: draw.Picture | str) -> str:

@@ -16,7 +16,19 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from jaxdl import diagnose, flops, host, keys, metrics, pace, parallel, precision, stopping, tasks
+from jaxdl import (
+    diagnose,
+    flops,
+    host,
+    keys,
+    metrics,
+    pace,
+    parallel,
+    precision,
+    samples,
+    stopping,
+    tasks,
+)
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import NonFiniteError, StoppedError
 from jaxdl.evaluate import Evaluator
@@ -188,6 +200,7 @@ class _Run:
     def __init__(self, experiment: Experiment, workdir: epath.Path, checkpoints: Checkpoints):
         config = experiment.config
         self.experiment, self.config, self.checkpoints = experiment, config, checkpoints
+        self.workdir = workdir
         self.steps = experiment.run.steps
         self.eval_every = config.eval.every or max(1, -(-self.steps // 20))
         self.log_every = config.log.every or max(1, self.steps // 100)
@@ -204,7 +217,7 @@ class _Run:
         self.evaluator = Evaluator(experiment)
         self.writer = MetricWriter(workdir, self.start)
         self.progress = Progress(
-            self.steps, self.start, experiment.run.steps_per_epoch, config.batch_size
+            self.steps, self.start, experiment.run.steps_per_epoch, experiment.examples
         )
         # What was dispatched and not yet looked at: statuses of calls, and at most one window of
         # metrics that waits to be logged.
@@ -352,6 +365,7 @@ class _Run:
             if metric:
                 choose(f"config.{key}", metric, figures)
         last = {"step": self.step, **figures}
+        self._sample()
         improved = metrics.is_better(best, figures[best], self.watch.best.get(best))
         progressed = bool(patient) and metrics.is_better(
             patient, figures[patient], self.watch.record
@@ -363,6 +377,13 @@ class _Run:
             record=figures[patient] if progressed else self.watch.record,
         )
         return improved
+
+    def _sample(self) -> None:
+        """Keeps what the state generates, if it is time to."""
+        sample = self.experiment.task.sample
+        if sample is not None and samples.due(self.step, self.steps, self.eval_every):
+            made = sample(self.carry.state, keys.named(self.experiment.key, "sample"))
+            samples.write(samples.folder_of(self.workdir, self.step), made)
 
     def _out_of_patience(self) -> bool:
         early = self.config.early_stopping
@@ -411,7 +432,7 @@ class _Run:
 
     def _summary(self) -> dict[str, Any]:
         done = self.step - self.start
-        rate = done * self.config.batch_size / self.train_seconds if done else None
+        rate = done * self.experiment.examples / self.train_seconds if done else None
         parameters = self.experiment.task.parameters(self.carry.state)
         return {
             "final": self.watch.last,

@@ -1,7 +1,7 @@
 """Where batches come from: data sets by name, split, checked and described.
 
 A data set is a function in a module of this package, registered by name, from the settings of
-`config.data` to either one pool of examples or a (train, test) pair of splits.
+`config.data` to a `Source` of examples, which become batches, or to a `Whole`, which does not.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ __all__ = [
     "Data",
     "Source",
     "Split",
+    "Whole",
     "load",
     "names",
     "padded_batches",
@@ -46,22 +47,34 @@ class Source(NamedTuple):
     class_names: tuple[str, ...] = ()
 
 
-class Data(NamedTuple):
-    """What a run learns from and is measured on.
+class Whole(NamedTuple):
+    """What is learned from as one piece: a graph, or None for systems that make their own data.
 
     Attributes:
-      train: examples for training.
-      test: examples for evaluation (the validation part, with eval_on=validation).
+      content: whatever the task understands.
+    """
+
+    content: Any
+
+
+class Data(NamedTuple):
+    """What a run learns from and is measured on: batches of examples, or one whole.
+
+    Attributes:
+      train: examples for training; None where there are no batches.
+      test: examples for evaluation (the validation part, with eval_on=validation), or None.
       class_names: one a class.
       mean: of each channel over the training part, images in [0, 1], (c,) float32.
       std: their standard deviation, (c,) float32.
+      whole: the content of a `Whole`.
     """
 
-    train: Split
-    test: Split
-    class_names: tuple[str, ...]
-    mean: np.ndarray
-    std: np.ndarray
+    train: Split | None = None
+    test: Split | None = None
+    class_names: tuple[str, ...] = ()
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    whole: Any = None
 
 
 _COMMON = ("name", "split", "test_fraction", "split_seed", "eval_on")
@@ -83,6 +96,8 @@ def load(settings: Mapping[str, Any]) -> Data:
             del own[key]
     check_names(f"data set {name!r}", own, takes)
     source = loader(**own)
+    if isinstance(source, Whole):
+        return Data(whole=source.content)
     train, test = source.train, source.test
     if test is None:
         train, test = _split_off(

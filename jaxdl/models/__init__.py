@@ -10,6 +10,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
+from jaxdl.errors import UserError
 from jaxdl.registry import Registry, check_names
 
 _registry = Registry("model", "jaxdl.models")
@@ -59,6 +60,8 @@ def create(name: str, **fields: Any) -> nn.Module:
     Raises:
       UserError: no such model, or the model has no such field; the nearest are named.
     """
+    if not name:
+        raise UserError(f"config.model.name is not set: one of {', '.join(names())}")
     factory = _registry.get(name)
     check_names(f"model {name!r}", fields, settings(name))
     return factory(**fields)

@@ -99,7 +99,7 @@ def by_fsdp(made: Experiment, memory: dict[str, float]) -> Remedy | None:
             config.accumulate,
             list(made.layout.mesh.devices.flat),
         )
-        after = bytes_a_chip(layout.state(state))
+        after = bytes_a_chip(layout.state(state, made.task.partition(state)))
         fits = memory["total"] - before + after <= memory["chip"]
         if fits:
             break

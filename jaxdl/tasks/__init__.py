@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxdl.errors import UserError
 from jaxdl.metrics import Metrics
 from jaxdl.optim import leaf_names
 from jaxdl.registry import Registry, check_names
@@ -30,6 +31,14 @@ def _no_artifacts(state: State, data: Any, key: jax.Array) -> dict[str, Any]:
     return {}
 
 
+def _nothing_to_batch(state: State, batch: Batch, key: jax.Array) -> Metrics:
+    return {}
+
+
+def _nothing_split(state: State) -> Any:
+    return jax.tree.map(lambda leaf: False, state)
+
+
 class Task(NamedTuple):
     """Pure functions, free to jit, vmap and differentiate; the loop in `jaxdl.train` runs any.
 
@@ -42,17 +51,27 @@ class Task(NamedTuple):
         quantity whose failure matters should be part of one.
       eval_step: (state, batch, key) -> metrics. ``batch["mask"]`` (batch,) is 0 for padding.
       score: (state, data, key) -> {name: number}: figures that need the whole evaluation split
-        (`jaxdl.data.Split`) at once.
+        (`jaxdl.data.Split`, None without batches) at once, such as a mean return.
       artifacts: (state, data, key) -> {name: `jaxdl.draw.Picture` or text}, for the report.
       parameters: (state) -> {name: array} of what is learned, in the order that reads best.
+      partition: (state) -> the same tree with True for leaves whose first axis is one of examples
+        (environments, replay buffers, independent learners), which is split over the devices that
+        the batch is split over; the others follow the rules for parameters.
+      sample: (state, key) -> {name: `jaxdl.draw.Picture` or text}: what the state generates, for
+        `--mode=sample` and, a few times on the way, for the report. None if it generates nothing.
+      examples: what an update learns from, in examples, environment steps or the like; None is the
+        batch size.
     """
 
     init: Callable[[jax.Array, Batch], State]
     train_step: Callable[[State, Batch, jax.Array], tuple[State, Metrics]]
-    eval_step: Callable[[State, Batch, jax.Array], Metrics]
+    eval_step: Callable[[State, Batch, jax.Array], Metrics] = _nothing_to_batch
     score: Callable[[State, Any, jax.Array], dict[str, float]] = _no_scores
     artifacts: Callable[[State, Any, jax.Array], dict[str, Any]] = _no_artifacts
     parameters: Callable[[State], dict[str, jax.Array]] = _named_leaves
+    partition: Callable[[State], Any] = _nothing_split
+    sample: Callable[[State, jax.Array], dict[str, Any]] | None = None
+    examples: int | None = None
 
 
 class Run(NamedTuple):
@@ -60,9 +79,9 @@ class Run(NamedTuple):
 
     Attributes:
       config: all settings.
-      data: `jaxdl.data.Data`, or None.
+      data: `jaxdl.data.Data`.
       steps: updates in the whole run.
-      steps_per_epoch: updates a pass over the training data, or None without data.
+      steps_per_epoch: updates a pass over the training data, or None without batches.
     """
 
     config: Any
@@ -81,3 +100,21 @@ def create(run: Run) -> Task:
     name = given.pop("name")
     check_names(f"task {name!r}", given, settings(name))
     return _registry.get(name)(run, **given)
+
+
+def need_batches(run: Run) -> None:
+    """Raises UserError unless the data come in batches."""
+    if run.data.train is None:
+        raise UserError(
+            f"task {run.config.task.name!r} learns from batches of examples, and data set "
+            f"{run.config.data.name!r} has none"
+        )
+
+
+def need_whole(run: Run, kind: type) -> None:
+    """Raises UserError unless the data are one piece of type ``kind`` (``type(None)``: no data)."""
+    if not isinstance(run.data.whole, kind) or run.data.train is not None:
+        wanted = "data.name='none'" if kind is type(None) else f"a {kind.__name__.lower()}"
+        raise UserError(
+            f"task {run.config.task.name!r} needs {wanted}, not data set {run.config.data.name!r}"
+        )

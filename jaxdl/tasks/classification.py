@@ -13,7 +13,7 @@ from jaxdl.data import augment, padded_batches
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.registry import choose
-from jaxdl.tasks import Run, Task, learner, register
+from jaxdl.tasks import Run, Task, learner, need_batches, register
 
 
 def _cross_entropy(logits, labels, label_smoothing):
@@ -55,6 +55,7 @@ def classification(
     ``accuracy``. Images are scaled to [0, 1], augmented, and standardised a channel by the
     training part's statistics, all on the device.
     """
+    need_batches(run)
     config, data = run.config, run.data
     loss_of = choose("loss", loss, LOSSES)
     if not 0 <= label_smoothing < 1:
