@@ -9,6 +9,9 @@ import numpy as np
 INK, GRID = "#1f2933", "#d9dee4"
 COLORS = ("#2563eb", "#d97706", "#059669", "#be185d", "#6d28d9", "#0e7490", "#854d0e", "#475569")
 
+# Ten that are told apart side by side, for classes.
+COLORS_OF_CLASSES = (*COLORS, "#dc2626", "#65a30d")
+
 
 class Picture(NamedTuple):
     """A picture in a file format that browsers show.
@@ -156,3 +159,46 @@ def image_grid(
 
     size = (1.05 * columns, 1.25 * rows)
     return figure(*size, paint, kind="png", caption=caption, columns=columns, rows=rows)
+
+
+def graph(
+    positions: np.ndarray,
+    edges: np.ndarray,
+    classes: np.ndarray,
+    names: Sequence[str],
+    *,
+    squares: np.ndarray,
+    rings: np.ndarray,
+    caption: str = "",
+) -> Picture:
+    """A graph, its nodes coloured by class.
+
+    Args:
+      positions: (nodes, 2).
+      edges: (edges, 2) node indices.
+      classes: (nodes,) indices of ``names``.
+      names: of the classes.
+      squares: (nodes,) bool, nodes that are squares.
+      rings: (nodes,) bool, nodes with a ring around them.
+      caption: of the picture.
+    """
+    few = len(positions) <= 100
+    size = 60 if few else 9
+
+    def paint(axes):
+        from matplotlib.collections import LineCollection
+
+        axes.axis("off")
+        lines = LineCollection(positions[edges], colors=GRID, linewidths=1 if few else 0.3)
+        axes.add_collection(lines)
+        for i, name in enumerate(names):
+            for marker, which in (("o", ~squares), ("s", squares)):
+                x, y = positions[(classes == i) & which].T
+                color = COLORS_OF_CLASSES[i % len(COLORS_OF_CLASSES)]
+                label = name if marker == "o" else None
+                axes.scatter(x, y, size, color=color, marker=marker, label=label, zorder=2)
+        x, y = positions[rings].T
+        axes.scatter(x, y, 3 * size, facecolors="none", edgecolors=INK, zorder=3)
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+
+    return figure(7.0, 5.0, paint, kind="png", caption=caption)

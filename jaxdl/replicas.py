@@ -16,13 +16,18 @@ _axis: contextvars.ContextVar[str | None] = contextvars.ContextVar("replica_axis
 
 
 @contextlib.contextmanager
-def mapped_over(name: str) -> Iterator[None]:
+def mapped_over(name: str | None) -> Iterator[None]:
     """While tracing inside, the code is one device's part of a `pmap` over the axis ``name``."""
     token = _axis.set(name)
     try:
         yield
     finally:
         _axis.reset(token)
+
+
+def apart() -> contextlib.AbstractContextManager[None]:
+    """While tracing inside, nothing is added over devices: what they do is not one learner's."""
+    return mapped_over(None)
 
 
 def axis() -> str | None:

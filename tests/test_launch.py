@@ -18,12 +18,16 @@ SMALL_IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
 EXPERIMENTS = {
     "mlp": (),
     "deep_cnn": (),
+    "gcn": (),
+    "gcn:digits": (),
     "vit": TINY_VIT,
     "vit:Ti/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:S/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:B/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:L/16": (*TINY_VIT, *SMALL_IMAGES),
 }
+# What a report shows beside what every report shows.
+PICTURES = {"gcn": "Graph"}
 
 
 def test_every_experiment_file_is_tested_here():
@@ -46,7 +50,8 @@ def test_experiment_trains_and_leaves_everything_it_promises(experiment, tmp_pat
     layers = figures(folder, "layers")[-1]
     assert set(layers["gradient_norm"]) == set(layers["update_norm"])
     page = (folder / "report.html").read_text()
-    for heading in ("Curves", "Most wrong", "Gradient flow", "Parameters", "Settings"):
+    own = PICTURES.get(experiment.partition(":")[0], "Most wrong")
+    for heading in ("Curves", own, "Gradient flow", "Parameters", "Settings"):
         assert f"<h2>{heading}</h2>" in page
     assert "http" not in page.replace("http://www.w3.org", "")  # self-contained
     assert "report" in capsys.readouterr().out

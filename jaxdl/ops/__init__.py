@@ -16,6 +16,7 @@ from jaxdl.ops.convolution import conv
 from jaxdl.ops.cross_entropy import cross_entropy
 from jaxdl.ops.dropout import dropout
 from jaxdl.ops.forms import references
+from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
 from jaxdl.ops.linear import dense
 from jaxdl.ops.normalization import layer_norm
 from jaxdl.ops.pooling import avg_pool, max_pool
@@ -23,6 +24,7 @@ from jaxdl.ops.recurrent import gru, lstm, rnn
 from jaxdl.ops.transposed import conv_transpose
 
 __all__ = [
+    "Edges",
     "activation",
     "attention",
     "avg_pool",
@@ -30,6 +32,7 @@ __all__ = [
     "conv_transpose",
     "cross_entropy",
     "dense",
+    "dense_adjacency",
     "dropout",
     "gelu",
     "gelu_tanh",
@@ -38,6 +41,8 @@ __all__ = [
     "leaky_relu",
     "lstm",
     "max_pool",
+    "normalised",
+    "propagate",
     "references",
     "relu",
     "rnn",

@@ -1,0 +1,41 @@
+"""A graph convolutional network names a graph's nodes from a few known labels.
+
+    python -m jaxdl.launch --config=experiments/gcn.py --workdir=runs/gcn
+    python -m jaxdl.launch --config=experiments/gcn.py:digits --workdir=runs/gcn_digits
+
+Variants: karate (20 learners, 2 known labels), digits (10 learners, 10 drawn labels a class).
+Cost: 4 s and 12 s on 2 busy CPU cores.
+Result: accuracy .963 (median of seeds 0, 1, 2: .958, .963, .966); digits .960 (.960, .959, .962).
+
+Accuracies are of the nodes whose labels are not known, a mean over the learners of a run.
+
+Citation graphs in Planetoid's files: --config.data.name=planetoid --config.data.path=my/cora. The
+digits variant was set up on other draws of labels (--config.task.label_seed=100 --config.seed=7);
+scikit-learn's label spreading reaches .954 on the same ten draws (knn, 10 neighbours, alpha .8).
+"""
+
+from jaxdl import config as defaults
+from jaxdl.errors import UserError
+
+
+def get_config(variant="karate"):
+    """A graph each."""
+    config = defaults.default()
+    config.task.name = "node_classification"
+    config.model = dict(name="gcn", hidden=(16,), dropout=0.5)
+    config.optimizer.schedule = "constant"
+    config.optimizer.learning_rate = 0.01
+    config.optimizer.weight_decay = 5e-4
+    config.steps = 200
+    if variant == "karate":
+        config.data.name = "karate"
+        config.batch_size = 20
+    elif variant == "digits":
+        config.data.name = "digits_graph"
+        config.batch_size = 10
+        config.task.labels_per_class = 10
+        config.model.update(hidden=(64,), hops=3, dropout=0.2)
+        config.steps = 100
+    else:
+        raise UserError(f"experiments/gcn.py has no variant {variant!r}: karate, digits")
+    return config
