@@ -202,3 +202,31 @@ def graph(
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 
     return figure(7.0, 5.0, paint, kind="png", caption=caption)
+
+
+def policy(values: np.ndarray, glyphs: np.ndarray, marks: np.ndarray) -> Picture:
+    """A grid world: what each place is worth, and what is done there.
+
+    Args:
+      values: (rows, columns), the colour.
+      glyphs: (rows, columns) texts, an arrow or a word; not shown at holes, cliffs and goals.
+      marks: (rows, columns) letters of places, " " for none; "HCG" are holes, cliffs and goals.
+    """
+    rows, columns = values.shape
+    ends = np.isin(marks, list("HCG"))
+
+    def paint(axes):
+        axes.grid(False)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.imshow(np.where(ends, np.nan, values), cmap="Blues")
+        middle = (np.nanmin(values) + np.nanmax(values)) / 2
+        for i, j in np.ndindex(rows, columns):
+            color = "white" if values[i, j] > middle and not ends[i, j] else INK
+            text = marks[i, j] if ends[i, j] else glyphs[i, j]
+            axes.text(j, i, text, ha="center", va="center", color=color, fontsize=13)
+            if not ends[i, j]:
+                axes.text(j - 0.42, i - 0.4, marks[i, j], va="top", color=color, fontsize=7)
+
+    caption = "Darker is worth more; H hole, C cliff, G goal, S start."
+    return figure(0.55 * columns + 0.4, 0.55 * rows + 0.4, paint, kind="png", caption=caption)

@@ -1,0 +1,171 @@
+"""Tabular Q-learning: thousands of learners, each in a world of its own."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdl import draw, replicas, schedules
+from jaxdl.control import tabular as exact
+from jaxdl.envs import tabular
+from jaxdl.errors import UserError
+from jaxdl.metrics import Mean, Metrics
+from jaxdl.tasks import Run, Task, need_whole, register
+
+
+class State(NamedTuple):
+    """The learners, along the first axis of every leaf but the last.
+
+    Attributes:
+      q: (learners, states, actions) float32, what each takes actions to be worth.
+      place: (learners,) int32, where each is.
+      steps: (learners,) int32, in its episode.
+      gained: (learners,) float32, in its episode.
+      run: (learners,) int32, which of them each is.
+      updates: int32, made so far.
+    """
+
+    q: jax.Array
+    place: jax.Array
+    steps: jax.Array
+    gained: jax.Array
+    run: jax.Array
+    updates: jax.Array
+
+
+@register("q_learning")
+def q_learning(
+    run: Run,
+    env: str = "frozen_lake",
+    transitions: int = 100,
+    discount: float = 0.99,
+    epsilon: float = 0.2,
+    last_epsilon: float = 0.1,
+    first_value: float = 0.0,
+) -> Task:
+    """``q(s, a) += α (r + γ max q(s', ·) - q(s, a))`` (Watkins, 1989), actions ε-greedy.
+
+    No data and no model: the table is all that is learned. α is the optimizer's learning rate with
+    its schedule; ``batch_size`` is the number of learners.
+
+    Args:
+      run: the run's config.
+      env: a name in `jaxdl.envs.tabular`.
+      transitions: of each learner in an update.
+      discount: γ in [0, 1].
+      epsilon: share of random actions at first, in [0, 1].
+      last_epsilon: at the end of the run; linear between.
+      first_value: of every action before anything is known; a high one makes learners curious.
+
+    The figures of evaluation are exact, by the world's table: ``mean_return`` of the greedy
+    policies from start to time limit, undiscounted; ``optimum`` the same of value iteration's
+    policy at this discount; and ``distance_to_optimum``, how far the one is below the other, as a
+    share of its size.
+    """
+    need_whole(run, type(None))
+    for name, value in (
+        ("discount", discount),
+        ("epsilon", epsilon),
+        ("last_epsilon", last_epsilon),
+    ):
+        if not 0 <= value <= 1:
+            raise UserError(f"config.task.{name}={value} must be between 0 and 1")
+    if transitions < 1:
+        raise UserError(f"config.task.transitions={transitions} must be at least 1")
+    config, count = run.config, run.config.batch_size
+    world = tabular.create(env)
+    schedule = schedules.create(config.optimizer, steps=run.steps)
+    table = jax.tree.map(jnp.asarray, world._replace(max_steps=0, glyphs=(), grids=()))
+    starts = jnp.cumsum(table.start)
+    likely = jnp.cumsum(table.probability, axis=-1)
+    pick = lambda cumulated, u: jnp.minimum((cumulated < u).sum(-1), cumulated.shape[-1] - 1)
+
+    def init(key: jax.Array, batch: Any) -> State:
+        q = jnp.full((count, *table.reward.shape[:2]), first_value, jnp.float32)
+        place = pick(starts, jax.random.uniform(key, (count, 1)))
+        zeros = jnp.zeros(count, jnp.int32)
+        return State(
+            q, place.astype(jnp.int32), zeros, jnp.zeros(count), jnp.arange(count), jnp.int32(0)
+        )
+
+    def act(own: State, key: jax.Array, rate: jax.Array, eps: jax.Array) -> tuple[State, Any]:
+        """One transition of one learner."""
+        explore, which, outcome, again = jax.random.uniform(key, (4,))
+        values = own.q[own.place]
+        # A random one of the best: among equals the first would be tried for ever.
+        best = values == values.max()
+        best = pick(jnp.cumsum(best), which * best.sum())
+        action = jnp.where(explore < eps, (which * values.size).astype(jnp.int32), best)
+        i = pick(likely[own.place, action], outcome)
+        after, reward, done = (
+            x[own.place, action, i] for x in (table.next_state, table.reward, table.terminal)
+        )
+        goal = reward + discount * jnp.where(done, 0.0, own.q[after].max())
+        error = goal - values[action]
+        gained, steps = own.gained + reward, own.steps + 1
+        over = done | (steps >= world.max_steps)
+        own = own._replace(
+            q=own.q.at[own.place, action].add(rate * error),
+            place=jnp.where(over, pick(starts, again), after).astype(jnp.int32),
+            steps=jnp.where(over, 0, steps),
+            gained=jnp.where(over, 0.0, gained),
+        )
+        return own, (jnp.square(error), over, jnp.where(over, gained, 0.0))
+
+    def train_step(state: State, batch: Any, key: jax.Array) -> tuple[State, Metrics]:
+        rate = schedule(state.updates)
+        part = state.updates / run.steps
+        eps = epsilon + (last_epsilon - epsilon) * part
+        axes = State(0, 0, 0, 0, 0, None)
+
+        def turn(state: State, i: jax.Array) -> tuple[State, Any]:
+            one = jax.random.fold_in(key, i)
+            keys = jax.vmap(lambda r: jax.random.fold_in(one, r))(state.run)
+            step = jax.vmap(act, in_axes=(axes, 0, None, None), out_axes=(axes, 0))
+            return step(state, keys, rate, eps)
+
+        state, (error, over, gained) = jax.lax.scan(turn, state, jnp.arange(transitions))
+        found = {
+            "loss": Mean.of(error.ravel()),
+            "mean_return": Mean(gained.sum(), over.sum().astype(jnp.float32)),
+        }
+        found = replicas.total(found)
+        found |= {"learning_rate": Mean.once(rate), "epsilon": Mean.once(eps)}
+        return state._replace(updates=state.updates + 1), found
+
+    @jax.jit
+    def returns(q: jax.Array) -> jax.Array:
+        return jax.vmap(lambda q: exact.expected_return(world, q.argmax(axis=-1)))(q)
+
+    def optimum() -> float:
+        return float(returns(exact.value_iteration(world, discount)[None])[0])
+
+    def score(state: State, split: Any, key: jax.Array) -> dict[str, float]:
+        mean, best = float(returns(state.q).mean()), optimum()
+        return {
+            "mean_return": mean,
+            "optimum": best,
+            "distance_to_optimum": (best - mean) / max(abs(best), 1e-9),
+        }
+
+    def artifacts(state: State, split: Any, key: jax.Array) -> dict[str, Any]:
+        q = np.asarray(state.q[0])
+        return {
+            f"Policy: {grid.title}": draw.policy(
+                q.max(axis=-1)[grid.states],
+                np.array(world.glyphs, object)[q.argmax(axis=-1)][grid.states],
+                grid.marks,
+            )
+            for grid in world.grids
+        }
+
+    return Task(
+        init=init,
+        train_step=train_step,
+        score=score,
+        artifacts=artifacts,
+        parameters=lambda state: {"q": state.q},
+        partition=lambda state: State(True, True, True, True, True, False),
+        examples=count * transitions,
+    )
