@@ -20,6 +20,9 @@ EXPERIMENTS = {
     "deep_cnn": (),
     "gcn": (),
     "gcn:digits": (),
+    "ppo": (),
+    "ppo:acrobot": ("--config.task.rollout=16",),
+    "ppo:pendulum": ("--config.task.rollout=16",),
     "q_learning": (),
     "q_learning:frozen_lake_8x8": ("--config.task.transitions=10",),
     "q_learning:taxi": ("--config.task.transitions=10",),
@@ -33,6 +36,7 @@ EXPERIMENTS = {
 # What a report shows beside what every report shows.
 PICTURES = {
     "gcn": "Graph",
+    "ppo": "Episode",
     "q_learning": "Policy: frozen lake 4x4",
     "q_learning:frozen_lake_8x8": "Policy: frozen lake 8x8",
     "q_learning:taxi": "Policy: taxi, passenger at R",

@@ -120,7 +120,7 @@ def test_episodes_end_at_the_time_limit_and_count_once():
         over = np.asarray(after.steps) == 0
         np.testing.assert_array_equal(after.steps[~over], state.steps[~over] + 1)
         lengths += (np.asarray(state.steps)[over] + 1).tolist()
-        counted += float(found["mean_return"].weight)
+        counted += float(found["episode_return"].weight)
         state = after
     assert max(lengths) == 200
     assert lengths.count(200) >= 3  # who drives about at random seldom arrives

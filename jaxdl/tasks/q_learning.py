@@ -58,10 +58,11 @@ def q_learning(
       last_epsilon: at the end of the run; linear between.
       first_value: of every action before anything is known; a high one makes learners curious.
 
-    The figures of evaluation are exact, by the world's table: ``mean_return`` of the greedy
-    policies from start to time limit, undiscounted; ``optimum`` the same of value iteration's
-    policy at this discount; and ``distance_to_optimum``, how far the one is below the other, as a
-    share of its size.
+    The metrics are ``loss``, the mean squared error of what actions were taken to be worth, and
+    ``episode_return`` of the episodes that ended in the meantime. The figures of evaluation are
+    exact, by the world's table: ``mean_return`` of the greedy policies from start to time limit,
+    undiscounted; ``optimum`` the same of value iteration's policy at this discount; and
+    ``distance_to_optimum``, how far the one is below the other, as a share of its size.
     """
     need_whole(run, type(None))
     for name, value in (
@@ -128,7 +129,7 @@ def q_learning(
         state, (error, over, gained) = jax.lax.scan(turn, state, jnp.arange(transitions))
         found = {
             "loss": Mean.of(error.ravel()),
-            "mean_return": Mean(gained.sum(), over.sum().astype(jnp.float32)),
+            "episode_return": Mean(gained.sum(), over.sum().astype(jnp.float32)),
         }
         found = replicas.total(found)
         found |= {"learning_rate": Mean.once(rate), "epsilon": Mean.once(eps)}

@@ -1,0 +1,77 @@
+"""Random policies: distributions over actions, given by what a network puts out.
+
+Noise is drawn apart from its use: draws are slow inside of loops, and fast in front of them.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Categorical(NamedTuple):
+    """One of n actions.
+
+    Attributes:
+      logits: (…, n).
+    """
+
+    logits: jax.Array
+
+    @staticmethod
+    def noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        """What `sample` needs: ``shape`` is (…, n)."""
+        return jax.random.gumbel(key, shape)
+
+    def sample(self, noise: jax.Array) -> jax.Array:
+        """Actions (…) int32: the largest of logits + Gumbel noise is distributed as softmax."""
+        return (self.logits + noise).argmax(-1).astype(jnp.int32)
+
+    def mode(self) -> jax.Array:
+        """The likeliest actions, (…) int32."""
+        return self.logits.argmax(-1).astype(jnp.int32)
+
+    def log_prob(self, action: jax.Array) -> jax.Array:
+        """Of actions (…), in nats."""
+        chosen = jax.nn.one_hot(action, self.logits.shape[-1])
+        return (jax.nn.log_softmax(self.logits) * chosen).sum(-1)
+
+    def entropy(self) -> jax.Array:
+        """(…), in nats."""
+        log_probs = jax.nn.log_softmax(self.logits)
+        return -(jnp.exp(log_probs) * log_probs).sum(-1)
+
+
+class Gaussian(NamedTuple):
+    """n numbers, independent of each other.
+
+    Attributes:
+      mean: (…, n).
+      log_std: (n,).
+    """
+
+    mean: jax.Array
+    log_std: jax.Array
+
+    @staticmethod
+    def noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        """What `sample` needs: ``shape`` is (…, n)."""
+        return jax.random.normal(key, shape)
+
+    def sample(self, noise: jax.Array) -> jax.Array:
+        """Actions (…, n)."""
+        return self.mean + jnp.exp(self.log_std) * noise
+
+    def mode(self) -> jax.Array:
+        """The likeliest actions, (…, n)."""
+        return self.mean
+
+    def log_prob(self, action: jax.Array) -> jax.Array:
+        """Log density of actions (…, n), in nats, (…)."""
+        scaled = (action - self.mean) * jnp.exp(-self.log_std)
+        return -(0.5 * scaled**2 + self.log_std + 0.5 * jnp.log(2 * jnp.pi)).sum(-1)
+
+    def entropy(self) -> jax.Array:
+        """(…), in nats."""
+        each = self.log_std + 0.5 * (1 + jnp.log(2 * jnp.pi))
+        return jnp.broadcast_to(each.sum(), self.mean.shape[:-1])

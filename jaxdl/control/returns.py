@@ -1,0 +1,43 @@
+"""How good an action was: advantages and returns over a stretch of time."""
+
+import jax
+import jax.numpy as jnp
+
+
+def gae(
+    rewards: jax.Array,
+    values: jax.Array,
+    next_values: jax.Array,
+    terminated: jax.Array,
+    truncated: jax.Array,
+    discount: float,
+    lam: float,
+) -> tuple[jax.Array, jax.Array]:
+    """Generalized advantage estimates (Schulman et al., 2016, equation 16).
+
+    ``A_t = δ_t + γ λ A_{t+1}`` with ``δ_t = r_t + γ V(s_{t+1}) - V(s_t)``. At a termination nothing
+    follows, so V(s_{t+1}) counts as 0; at a truncation it counts as it is estimated. Neither lets
+    anything of the next episode in: ``A_{t+1}`` is left out at both.
+
+    Args:
+      rewards: (time, …) float32.
+      values: V(s_t), the same shape.
+      next_values: V(s_{t+1}), where s_{t+1} is what the step led to, before any new start.
+      terminated: whether the step ended its episode by the task's rules, bool.
+      truncated: whether the clock ended it, bool.
+      discount: γ.
+      lam: λ.
+
+    Returns:
+      (advantages, targets of the value), both (time, …); the targets are advantages + values.
+    """
+    errors = rewards + discount * jnp.where(terminated, 0, next_values) - values
+    keep = discount * lam * ~(terminated | truncated)
+
+    def back(later, now):
+        error, kept = now
+        advantage = error + kept * later
+        return advantage, advantage
+
+    _, advantages = jax.lax.scan(back, jnp.zeros_like(errors[0]), (errors, keep), reverse=True)
+    return advantages, advantages + values

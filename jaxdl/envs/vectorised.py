@@ -1,0 +1,150 @@
+"""Many environments at once: the clock, and what happens at the end of an episode.
+
+An episode ends by the environment's own rules (it *terminates*) or by the clock (it is *truncated*:
+nothing ended, one only stopped looking, so what would have followed must be estimated). Both start
+the environment anew; the last observation before that is kept for the estimate.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxdl.envs import Environment
+
+
+class Vectorised(NamedTuple):
+    """n environments; every leaf has them as its first axis.
+
+    Attributes:
+      state: of the environments.
+      observation: of that state, (n, observation_size).
+      steps: of the episode so far, (n,) int32.
+      total: rewards of the episode so far, (n,) float32.
+      index: the number of each environment, (n,) uint32, which all its keys are folded with: so
+        its draws are the same on whatever device it lies, and among however many others.
+    """
+
+    state: Any
+    observation: jax.Array
+    steps: jax.Array
+    total: jax.Array
+    index: jax.Array
+
+
+class Transition(NamedTuple):
+    """What a step did in each of n environments.
+
+    Attributes:
+      observation: before the step, (n, observation_size).
+      action: (n,) int32 or (n, action_size).
+      reward: (n,) float32.
+      next_observation: after the step and before any new start, (n, observation_size).
+      terminated: (n,) bool.
+      truncated: (n,) bool, never where terminated is.
+      total: rewards of the episode with this one, (n,) float32.
+      steps: of the episode with this one, (n,) int32.
+    """
+
+    observation: jax.Array
+    action: jax.Array
+    reward: jax.Array
+    next_observation: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+    total: jax.Array
+    steps: jax.Array
+
+    @property
+    def ended(self) -> jax.Array:
+        """(n,) bool: whether the episode ended in either way."""
+        return self.terminated | self.truncated
+
+
+def own_keys(key: jax.Array, index: jax.Array) -> jax.Array:
+    """A key an environment, (n,), from one key and the environments' numbers (n,)."""
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
+
+
+def create(env: Environment, key: jax.Array, count: int) -> Vectorised:
+    """``count`` environments at starts of their own."""
+    index = jnp.arange(count, dtype=jnp.uint32)
+    state, observation = jax.vmap(env.reset)(own_keys(key, index))
+    steps, total = jnp.zeros(count, jnp.int32), jnp.zeros(count, jnp.float32)
+    return Vectorised(state, observation, steps, total, index)
+
+
+def advance(
+    env: Environment, envs: Vectorised, action: jax.Array, fresh: tuple[Any, jax.Array]
+) -> tuple[Vectorised, Transition]:
+    """One step of every environment; those whose episode ends start anew.
+
+    Args:
+      env: the environment.
+      envs: n of them.
+      action: (n,) int32 or (n, action_size) float32.
+      fresh: (state, observation) of n new starts, from ``jax.vmap(env.reset)``. They are given and
+        not drawn here because draws are slow inside of loops, and fast in front of them.
+    """
+    state, observation, reward, terminated = jax.vmap(env.step)(envs.state, action)
+    steps, total = envs.steps + 1, envs.total + reward
+    truncated = (steps >= env.max_steps) & ~terminated
+    move = Transition(
+        envs.observation, action, reward, observation, terminated, truncated, total, steps
+    )
+    anew = lambda new, old: jnp.where(
+        move.ended.reshape(-1, *[1] * (old.ndim - 1)), jnp.asarray(new, old.dtype), old
+    )
+    state, observation, steps, total = jax.tree.map(
+        anew,
+        (*fresh, jnp.zeros_like(steps), jnp.zeros_like(total)),
+        (state, observation, steps, total),
+    )
+    return Vectorised(state, observation, steps, total, envs.index), move
+
+
+Policy = Callable[[jax.Array], jax.Array]
+
+
+def returns(env: Environment, policy: Policy, key: jax.Array, episodes: int) -> jax.Array:
+    """The sum of rewards of so many episodes from fresh starts, (episodes,) float32.
+
+    Args:
+      env: the environment.
+      policy: (n, observation_size) -> n actions.
+      key: of the starts.
+      episodes: how many; all run at once, until the last has ended.
+    """
+    envs = create(env, key, episodes)
+    start = (envs.state, envs.observation)
+
+    def body(carry):
+        envs, going, total = carry
+        # Where an episode has ended, the environment runs on from its start, unheeded.
+        envs, move = advance(env, envs, policy(envs.observation), start)
+        return envs, going & ~move.ended, jnp.where(going, move.total, total)
+
+    carry = envs, jnp.ones(episodes, bool), jnp.zeros(episodes, jnp.float32)
+    return jax.lax.while_loop(lambda carry: carry[1].any(), body, carry)[2]
+
+
+def episode(env: Environment, policy: Policy, key: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
+    """One episode to look at.
+
+    Returns:
+      (states, length, total): the states, with an axis of max_steps + 1 in front, from the start
+      on; those after ``length`` steps, int32, are of no meaning. ``total`` is the sum of rewards.
+    """
+    envs = create(env, key, 1)
+    start = (envs.state, envs.observation)
+
+    def body(envs, _):
+        next_state = jax.vmap(env.step)(envs.state, action := policy(envs.observation))[0]
+        envs, move = advance(env, envs, action, start)
+        return envs, (next_state, move)
+
+    _, (states, moves) = jax.lax.scan(body, envs, length=env.max_steps)
+    end = moves.ended[:, 0].argmax()
+    states = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b])[:, 0], envs.state, states)
+    return states, end + 1, moves.total[end, 0]

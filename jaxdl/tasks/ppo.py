@@ -1,0 +1,310 @@
+"""Control by proximal policy optimization (Schulman et al., 2017).
+
+Each update acts in all environments for a while, on the device, estimates how much better than
+expected every action was, and takes several passes over what it saw, in minibatches.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdl import draw, envs, keys, models, optim, precision, replicas, schedules
+from jaxdl.control.policies import Categorical, Gaussian
+from jaxdl.control.returns import gae
+from jaxdl.envs import vectorised
+from jaxdl.errors import UserError
+from jaxdl.metrics import Mean, Metrics
+from jaxdl.tasks import Run, Task, learner, need_whole, register
+
+EVALUATED_EPISODES = 100
+FRAMES = 12
+
+
+class State(NamedTuple):
+    """All that training has to keep.
+
+    Attributes:
+      learner: of actor and critic.
+      envs: the environments, in the middle of their episodes.
+    """
+
+    learner: learner.Learner
+    envs: vectorised.Vectorised
+
+
+@register("ppo")
+def ppo(
+    run: Run,
+    env: str = "cartpole",
+    rollout: int = 128,
+    minibatches: int = 4,
+    epochs: int = 4,
+    discount: float = 0.99,
+    gae_lambda: float = 0.95,
+    clip_ratio: float = 0.2,
+    value_clip: float = 0.2,
+    entropy: float = 0.0,
+    value_weight: float = 0.5,
+    reward_scale: float = 1.0,
+    normalise_advantages: bool = True,
+) -> Task:
+    """An agent learns to act in ``config.batch_size`` environments, which run side by side.
+
+    Args:
+      run: the run's config; the data set must be "none".
+      env: a name in `jaxdl.envs`.
+      rollout: steps in each environment before the parameters change.
+      minibatches: parts that these are cut into, by time; must divide ``rollout``.
+      epochs: passes over them. An update of the run is epochs x minibatches of the optimizer, which
+        are what the learning rate's schedule counts.
+      discount: γ, in [0, 1].
+      gae_lambda: λ of the advantages, in [0, 1].
+      clip_ratio: how far the ratio of new to old probability may leave 1 and still be rewarded.
+      value_clip: how far a value may move from its old one, in scaled rewards; 0 is off.
+      entropy: weight of the policy's entropy, in nats, which is maximised.
+      value_weight: weight of the value's loss.
+      reward_scale: factor on the rewards that are learned from; reported returns are without it.
+      normalise_advantages: to mean 0 and deviation 1 in each minibatch.
+
+    The metrics are ``loss`` and its parts, ``approximate_kl`` of new from old policy [nats] and
+    ``clip_fraction``, both from the updates, and ``episode_return`` and ``episode_length`` of the
+    episodes that ended in the meantime. Evaluation gives ``mean_return`` of the likeliest actions
+    in 100 episodes.
+    """
+    need_whole(run, type(None))
+    config, environment = run.config, envs.create(env)
+    _check(rollout, minibatches, epochs, clip_ratio, discount=discount, gae_lambda=gae_lambda)
+    module = models.create(config.model.name, **_fields(config, env, environment))
+    schedule = schedules.create(config.optimizer, steps=run.steps * epochs * minibatches)
+    optimizer = optim.create(config.optimizer, schedule)
+
+    def think(variables: Any, observation: jax.Array) -> tuple[Categorical | Gaussian, jax.Array]:
+        """(policy, value) of observations (…, size)."""
+        output, value = module.apply(variables, observation)
+        return (Categorical(output) if environment.actions else Gaussian(*output)), value
+
+    def to_environment(action: jax.Array) -> jax.Array:
+        """Continuous actions are learned in units of their range, -1 to 1."""
+        if environment.actions:
+            return action
+        low, high = environment.action_low, environment.action_high
+        return low + (jnp.clip(action, -1, 1) + 1) / 2 * (high - low)
+
+    def roll_out(variables: Any, start: vectorised.Vectorised, key: jax.Array):
+        """The environments after the rollout, and its transitions, (rollout, environments, …)."""
+        # Draws come in front of the loop and from keys an environment: fast, and on any number of
+        # devices the same.
+        own = lambda name: vectorised.own_keys(keys.named(key, name), start.index)
+        kind, size = (
+            (Categorical, environment.actions)
+            if environment.actions
+            else (Gaussian, environment.action_size)
+        )
+        noise = jax.vmap(lambda k: kind.noise(k, (rollout, size)), out_axes=1)(own("action"))
+        fresh = jax.vmap(
+            lambda k: jax.vmap(environment.reset)(jax.random.split(k, rollout)), out_axes=1
+        )(own("reset"))
+
+        def body(many, drawn):
+            noise, fresh = drawn
+            action = think(variables, many.observation)[0].sample(noise)
+            many, move = vectorised.advance(environment, many, to_environment(action), fresh)
+            return many, move._replace(action=action)
+
+        return jax.lax.scan(body, start, (noise, fresh))
+
+    def examples(variables: Any, moves: vectorised.Transition) -> dict[str, jax.Array]:
+        """What is learned from, (environments, rollout, …)."""
+        policy, value = think(variables, moves.observation)
+        advantage, target = gae(
+            moves.reward * reward_scale,
+            value,
+            think(variables, moves.next_observation)[1],
+            moves.terminated,
+            moves.truncated,
+            discount,
+            gae_lambda,
+        )
+        found = dict(
+            observation=moves.observation,
+            action=moves.action,
+            log_prob=policy.log_prob(moves.action),
+            value=value,
+            advantage=advantage,
+            target=target,
+        )
+        return jax.tree.map(lambda x: x.swapaxes(0, 1), found)
+
+    def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
+        policy, value = think({"params": params, **model_state}, batch["observation"])
+        log_ratio = policy.log_prob(batch["action"]) - batch["log_prob"]
+        ratio = jnp.exp(log_ratio)
+        near = jnp.clip(ratio, 1 - clip_ratio, 1 + clip_ratio)
+        # Schulman et al., 2017, equation 7.
+        policy_loss = -jnp.minimum(ratio * batch["advantage"], near * batch["advantage"])
+        value_loss = _value_loss(value, batch, value_clip)
+        nats = policy.entropy()
+        return learner.Loss(
+            Mean.of(policy_loss + value_weight * value_loss - entropy * nats),
+            model_state,
+            {
+                "policy_loss": Mean.of(policy_loss),
+                "value_loss": Mean.of(value_loss),
+                "entropy": Mean.of(nats),
+                # E[r - 1 - log r] over the old policy is KL(old, new), and no term is negative.
+                "approximate_kl": Mean.of(ratio - 1 - log_ratio),
+                "clip_fraction": Mean.of(jnp.abs(ratio - 1) > clip_ratio),
+            },
+        )
+
+    update = learner.make_update(
+        loss_fn,
+        optimizer,
+        accumulate=config.accumulate,
+        ema=config.ema,
+        layer_norms=config.log.layers,
+        schedule=schedule,
+    )
+
+    def learn(
+        agent: learner.Learner, seen: Mapping[str, jax.Array], key: jax.Array
+    ) -> tuple[learner.Learner, Metrics]:
+        """All epochs. A minibatch is some of the times, of every environment: none moves."""
+        draw_order = lambda k: jax.random.permutation(k, rollout)
+        orders = jax.vmap(draw_order)(jax.random.split(keys.named(key, "order"), epochs))
+        times = orders.reshape(epochs * minibatches, rollout // minibatches)
+
+        def body(agent, now):
+            times, i = now
+            batch = {name: x[:, times] for name, x in seen.items()}
+            if normalise_advantages:
+                batch["advantage"] = _normalise(batch["advantage"])
+            return update(agent, batch, jax.random.fold_in(keys.named(key, "update"), i))
+
+        agent, metrics = jax.lax.scan(body, agent, (times, jnp.arange(len(times))))
+        return agent, jax.tree.map(lambda x: x.sum(0), metrics)
+
+    def train_step(state: State, batch: Mapping, key: jax.Array) -> tuple[State, Metrics]:
+        agent, many = state
+        many, moves = roll_out(agent.variables, many, key)
+        agent, metrics = learn(agent, examples(agent.variables, moves), key)
+        ended = replicas.total(
+            {
+                "episode_return": Mean.of(moves.total, moves.ended),
+                "episode_length": Mean.of(moves.steps, moves.ended),
+            }
+        )
+        return State(agent, many), {**metrics, **ended}
+
+    def init(key: jax.Array, batch: Mapping) -> State:
+        observation = jnp.zeros((1, environment.observation_size))
+        variables = module.init(keys.named(key, "model"), observation)
+        many = vectorised.create(environment, keys.named(key, "environments"), config.batch_size)
+        return State(learner.create(variables, optimizer, ema=config.ema), many)
+
+    def greedy(variables: Any) -> vectorised.Policy:
+        return lambda observation: to_environment(think(variables, observation)[0].mode())
+
+    @jax.jit
+    def returns(variables: Any, key: jax.Array) -> jax.Array:
+        return vectorised.returns(environment, greedy(variables), key, EVALUATED_EPISODES)
+
+    @jax.jit
+    def episode(variables: Any, key: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
+        return vectorised.episode(environment, greedy(variables), key)
+
+    def artifacts(state: State, data: None, key: jax.Array) -> dict[str, draw.Picture]:
+        states, length, total = jax.device_get(episode(state.learner.best_variables, key))
+        return {"Episode": _filmstrip(environment, states, int(length), float(total))}
+
+    def parameters(state: State) -> dict[str, jax.Array]:
+        shape = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
+        return learner.parameters(state.learner.params, models.call_order(module, shape))
+
+    return Task(
+        init=init,
+        train_step=train_step,
+        score=lambda state, data, key: {
+            "mean_return": float(returns(state.learner.best_variables, key).mean())
+        },
+        artifacts=artifacts,
+        parameters=parameters,
+        partition=lambda state: State(
+            *(
+                jax.tree.map(lambda leaf, split=split: split, part)
+                for part, split in zip(state, (False, True), strict=True)
+            )
+        ),
+        examples=rollout * config.batch_size,
+    )
+
+
+def _check(rollout: int, minibatches: int, epochs: int, clip_ratio: float, **shares: float) -> None:
+    for name, value in (("rollout", rollout), ("minibatches", minibatches), ("epochs", epochs)):
+        if value < 1:
+            raise UserError(f"config.task.{name}={value} must be at least 1")
+    if rollout % minibatches:
+        raise UserError(
+            f"config.task.minibatches={minibatches} does not divide config.task.rollout={rollout}: "
+            f"use a rollout of {-(-rollout // minibatches) * minibatches}"
+        )
+    if not clip_ratio > 0:
+        raise UserError(f"config.task.clip_ratio={clip_ratio} must be above 0")
+    for name, value in shares.items():
+        if not 0 <= value <= 1:
+            raise UserError(f"config.task.{name}={value} must be at least 0 and at most 1")
+
+
+def _fields(config: Any, name: str, environment: envs.Environment) -> dict[str, Any]:
+    """The model's: as configured, with the environment's kind and number of actions."""
+    fields = {k: v for k, v in config.model.items() if k != "name"}
+    for key, needed in (
+        ("actions", environment.actions or 0),
+        ("action_size", environment.action_size or 0),
+    ):
+        if fields.get(key) not in (None, 0, needed):
+            raise UserError(
+                f"config.model.{key}={fields[key]} but environment {name!r} has {needed}"
+            )
+        fields[key] = needed
+    return {**fields, "dtype": precision.compute_dtype(config.precision)}
+
+
+def _value_loss(value: jax.Array, batch: Mapping[str, jax.Array], clip: float) -> jax.Array:
+    """Half the squared error; the larger of that and the one of the value held near its old one."""
+    error = jnp.square(value - batch["target"])
+    if clip:
+        near = batch["value"] + jnp.clip(value - batch["value"], -clip, clip)
+        error = jnp.maximum(error, jnp.square(near - batch["target"]))
+    return error / 2
+
+
+def _normalise(advantage: jax.Array) -> jax.Array:
+    """To mean 0 and deviation 1 over all environments, those of other devices too."""
+    centred = advantage - replicas.mean(advantage.mean())
+    return centred / (jnp.sqrt(replicas.mean(jnp.square(centred).mean())) + 1e-8)
+
+
+def _filmstrip(
+    environment: envs.Environment, states: Any, length: int, total: float
+) -> draw.Picture:
+    """Frames of an episode, evenly over its length."""
+    shown = np.unique(np.linspace(0, length, FRAMES).round().astype(int))
+    columns = min(len(shown), 6)
+    rows = -(-len(shown) // columns)
+
+    def paint(grid):
+        for axes, i in zip(np.atleast_1d(grid).ravel(), shown, strict=False):
+            environment.draw(axes, jax.tree.map(lambda x, i=i: x[i], states))
+            axes.set_title(f"step {i}", fontsize=7, fontweight="normal", pad=3)
+        for axes in np.atleast_1d(grid).ravel():
+            axes.grid(False)
+            axes.set(xticks=[], yticks=[])
+
+    return draw.figure(
+        1.5 * columns, 1.5 * rows, paint, kind="png", columns=columns, rows=rows,
+        caption=f"One episode of the likeliest actions: {length} steps, return {total:.1f}.",
+    )  # fmt: skip
