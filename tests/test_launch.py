@@ -17,7 +17,9 @@ TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model
 SMALL_IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
 EXPERIMENTS = {
     "mlp": (),
+    "dcgan": (),
     "deep_cnn": (),
+    "dqn": ("--config.task.capacity=1024",),
     "gcn": (),
     "gcn:digits": (),
     "ppo": (),
@@ -32,15 +34,20 @@ EXPERIMENTS = {
     "vit:S/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:B/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:L/16": (*TINY_VIT, *SMALL_IMAGES),
+    "wgan": ("--config.batch_size=20",),
+    "wgan:clip": ("--config.batch_size=20",),
 }
 # What a report shows beside what every report shows.
 PICTURES = {
+    "dcgan": "Generated, and nearest in training",
+    "dqn": "Episode",
     "gcn": "Graph",
     "ppo": "Episode",
     "q_learning": "Policy: frozen lake 4x4",
     "q_learning:frozen_lake_8x8": "Policy: frozen lake 8x8",
     "q_learning:taxi": "Policy: taxi, passenger at R",
     "q_learning:cliff_walking": "Policy: cliff walking",
+    "wgan": "Generated, and nearest in training",
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning",)

@@ -9,7 +9,7 @@ import pytest
 from launching import assert_same_bits, figures, leaves, run, summary
 
 from jaxdl import checkpoint, draw, envs, models
-from jaxdl.tasks import ppo
+from jaxdl.tasks import episodes, ppo
 
 TINY = (
     "--config.model.hidden=16,16",
@@ -228,7 +228,7 @@ def test_bad_input_is_one_line(flags, message, tmp_path, capsys):
 def test_a_film_has_no_more_frames_than_the_episode_has_steps():
     env = envs.create("cartpole")
     states = np.zeros((501, 4), np.float32)
-    short, long = (ppo._filmstrip(env, states, n, float(n)) for n in (3, 500))
+    short, long = (episodes._frames(env, states, n, float(n)) for n in (3, 500))
     assert isinstance(short, draw.Picture)
     assert "3 steps, return 3.0" in short.caption
     assert len(short.data) < len(long.data)

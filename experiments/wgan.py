@@ -1,0 +1,62 @@
+"""Wasserstein GAN: a critic of bounded slope in place of the discriminator; handwritten digits.
+
+    python -m jaxdl.launch --config=experiments/wgan.py --workdir=runs/wgan
+
+Cost: 147 s on 2 CPU cores, compile included.
+Result: two-sample accuracy .682 (median of seeds 0, 1, 2: .692, .642, .682; .5 is perfect).
+Variants: gradient_penalty (the default; Gulrajani et al., 2017), and clip (Arjovsky, Chintala and
+Bottou, 2017).
+
+Every digit has at least .073 of the samples (.084, .074, .073), and these are 1.17 times as far
+from the training images as real new ones are (1.17, 1.14, 1.17): not copies. Figures are of the
+last step, against the test part. Rate, steps of the critic and batch size were chosen among four
+settings with another seed on a validation part of the training part
+(--config.data.eval_on=validation). There, clipping gave .707 (seed 7 alone), in 87 s of training.
+"""
+
+from jaxdl import config as defaults
+from jaxdl.registry import choose
+
+
+def get_config(variant="gradient_penalty"):
+    """How the critic's slope is bounded."""
+    return choose("variant", variant, VARIANTS)()
+
+
+def _gradient_penalty():
+    config = _common()
+    config.steps = 6000
+    config.batch_size = 128
+    config.model.normalization = "none"
+    config.model.initializer = "he_normal"
+    config.task.n_critic = 2
+    config.task.gradient_penalty = 10.0
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.b1 = 0.5
+    config.optimizer.b2 = 0.9
+    return config
+
+
+def _clip():
+    config = _common()
+    config.steps = 2500
+    config.batch_size = 320
+    config.model.normalization = "batch"
+    config.task.n_critic = 5
+    config.task.clip_weights = 0.01
+    config.optimizer.name = "rmsprop"
+    config.optimizer.learning_rate = 5e-4
+    return config
+
+
+def _common():
+    config = defaults.default()
+    config.ema = 0.999
+    config.model = dict(name="dcgan", widths=(128, 64), base=2, channels=1)
+    config.task = dict(name="adversarial", loss="wasserstein", latent=64)
+    config.optimizer.schedule = "linear"
+    config.eval.best = "two_sample_accuracy"
+    return config
+
+
+VARIANTS = {"gradient_penalty": _gradient_penalty, "clip": _clip}

@@ -1,0 +1,85 @@
+"""Adversarial losses as pure functions of logits: one number an example, float32 or wider.
+
+Logits are the discriminator's, (batch,), high for what it takes to be real.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Game(NamedTuple):
+    """What each of the two minimises.
+
+    Attributes:
+      discriminator: (logits of real images, logits of generated ones) -> (batch,).
+      generator: (logits of generated images) -> (batch,).
+    """
+
+    discriminator: Callable[[jax.Array, jax.Array], jax.Array]
+    generator: Callable[[jax.Array], jax.Array]
+
+
+def _wide(x: jax.Array) -> jax.Array:
+    return jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
+
+
+def _softplus(x: jax.Array) -> jax.Array:
+    return jnp.logaddexp(_wide(x), 0.0)
+
+
+# -log D(x) - log(1 - D(G(z))) and -log D(G(z)) with D = σ(logit): Goodfellow et al., 2014, section
+# 3. The generator does not minimise what the discriminator maximises, whose gradient vanishes where
+# the discriminator is sure.
+non_saturating = Game(
+    lambda real, fake: _softplus(-real) + _softplus(fake), lambda fake: _softplus(-fake)
+)
+
+# D(G(z)) - D(x) and -D(G(z)): Arjovsky, Chintala and Bottou, 2017, algorithm 1. Without the sign it
+# estimates the earth mover's distance, if the critic's slope is at most 1.
+wasserstein = Game(lambda real, fake: _wide(fake) - _wide(real), lambda fake: -_wide(fake))
+
+# ½ (D(x) - 1)² + ½ D(G(z))² and ½ (D(G(z)) - 1)²: Mao et al., 2017, equation 9.
+least_squares = Game(
+    lambda real, fake: 0.5 * (jnp.square(_wide(real) - 1) + jnp.square(_wide(fake))),
+    lambda fake: 0.5 * jnp.square(_wide(fake) - 1),
+)
+
+# max(0, 1 - D(x)) + max(0, 1 + D(G(z))) and -D(G(z)): Miyato et al., 2018, equations 16 and 17.
+hinge = Game(
+    lambda real, fake: jnp.maximum(0, 1 - _wide(real)) + jnp.maximum(0, 1 + _wide(fake)),
+    lambda fake: -_wide(fake),
+)
+
+GAMES = {
+    "non_saturating": non_saturating,
+    "wasserstein": wasserstein,
+    "least_squares": least_squares,
+    "hinge": hinge,
+}
+
+
+def gradient_penalty(
+    critic: Callable[[jax.Array], jax.Array], real: jax.Array, fake: jax.Array, key: jax.Array
+) -> jax.Array:
+    """``(‖∇ critic(x̂)‖₂ - 1)²`` at a random point x̂ between each pair (Gulrajani et al., 2017, 3).
+
+    Args:
+      critic: images (batch, …) -> logits (batch,), each a function of its own image alone.
+      real: (batch, …), floating.
+      fake: same shape.
+      key: typed random key; one uniform number an example is drawn.
+
+    Returns:
+      (batch,), to be weighed by 10 as published.
+    """
+    share = jax.random.uniform(key, (real.shape[0], *[1] * (real.ndim - 1)), real.dtype)
+    between = share * real + (1 - share) * fake
+    slopes = jax.grad(lambda x: critic(x).sum())(between)
+    square = _wide(jnp.square(slopes.reshape(slopes.shape[0], -1)).sum(axis=1))
+    # The root has no derivative at 0, where the discriminator is flat: none flows there.
+    steep = square > 0
+    norm = jnp.where(steep, jnp.sqrt(jnp.where(steep, square, 1.0)), 0.0)
+    return jnp.square(norm - 1)
