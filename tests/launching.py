@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 from jaxdl import checkpoint, launch, logs
 
@@ -50,3 +51,34 @@ def assert_same_bits(a: list[np.ndarray], b: list[np.ndarray]) -> None:
     assert len(a) == len(b)
     for x, y in zip(a, b, strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+class Killed(BaseException):
+    """Ends a run the hard way: nothing in the launcher catches it."""
+
+
+def assert_resumes_to_the_bit(experiment: str, folder: Path, *overrides: str, at: int) -> None:
+    """A run that dies behind the checkpoint of step ``at`` ends like one that does not.
+
+    Its whole state, every logged figure and the best evaluation; both runs stay in ``folder``, as
+    "whole" and "cut".
+    """
+    whole, cut = folder / "whole", folder / "cut"
+    assert run(experiment, whole, *overrides) == 0
+    save = checkpoint.Checkpoints.save
+
+    def save_then_die(self, step, *args, **kwargs):
+        save(self, step, *args, **kwargs)
+        if step == at:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint.Checkpoints, "save", save_then_die)
+        with pytest.raises(Killed):
+            run(experiment, cut, *overrides)
+    assert run(experiment, cut, *overrides) == 0
+
+    assert_same_bits(leaves(whole), leaves(cut))
+    for split in ("train", "eval", "layers"):
+        assert figures(whole, split) == figures(cut, split)
+    assert summary(whole)["best"] == summary(cut)["best"]

@@ -4,9 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import assert_same_bits, figures, leaves, run, summary
+from launching import assert_resumes_to_the_bit, assert_same_bits, figures, leaves, run, summary
 
-from jaxdl import checkpoint
 from jaxdl.control import replay
 
 TINY = ("--config.steps=6", "--config.batch_size=8", "--config.task.rollout=4",
@@ -115,26 +114,9 @@ def test_one_device_equals_eight(devices, tmp_path):
     assert one["loss"] == pytest.approx(many["loss"], rel=1e-4)
 
 
-class Killed(BaseException):
-    """Ends a run the hard way."""
-
-
-def test_resumed_equals_uninterrupted_to_the_bit(tmp_path, monkeypatch):
+def test_resumed_equals_uninterrupted_to_the_bit(tmp_path):
     flags = (*TINY, "--config.ema=.9", "--config.checkpoint.every=2")
-    run("dqn", tmp_path / "whole", *flags)
-    save = checkpoint.Checkpoints.save
-
-    def save_then_die(self, step, *args, **kwargs):
-        save(self, step, *args, **kwargs)
-        if step == 4:
-            raise Killed
-
-    monkeypatch.setattr(checkpoint.Checkpoints, "save", save_then_die)
-    with pytest.raises(Killed):
-        run("dqn", tmp_path / "cut", *flags)
-    monkeypatch.undo()
-    assert run("dqn", tmp_path / "cut", *flags) == 0
-    assert_same_bits(leaves(tmp_path / "whole"), leaves(tmp_path / "cut"))
+    assert_resumes_to_the_bit("dqn", tmp_path, *flags, at=4)
     # The buffer, the target and the environments are among what was compared.
     assert len(leaves(tmp_path / "whole")) > 20
 

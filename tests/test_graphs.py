@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from launching import ROOT, assert_same_bits, figures, leaves, run, summary
+from launching import (
+    ROOT,
+    assert_resumes_to_the_bit,
+    figures,
+    leaves,
+    run,
+    summary,
+)
 from scipy.sparse import csr_matrix
 
 from jaxdl import checkpoint, launch, models, ops
@@ -213,26 +220,9 @@ def test_one_device_equals_eight(dense, devices, tmp_path):
     assert one["accuracy"] == many["accuracy"]
 
 
-class Killed(BaseException):
-    """Ends a run the hard way."""
-
-
-def test_resumed_equals_uninterrupted_to_the_bit(tmp_path, monkeypatch):
+def test_resumed_equals_uninterrupted_to_the_bit(tmp_path):
     flags = (*SHORT, "--config.ema=.9", "--config.checkpoint.every=2", "--config.eval.every=3")
-    run("gcn", tmp_path / "whole", *flags)
-    save = checkpoint.Checkpoints.save
-
-    def save_then_die(self, step, *args, **kwargs):
-        save(self, step, *args, **kwargs)
-        if step == 4:
-            raise Killed
-
-    monkeypatch.setattr(checkpoint.Checkpoints, "save", save_then_die)
-    with pytest.raises(Killed):
-        run("gcn", tmp_path / "cut", *flags)
-    monkeypatch.undo()
-    assert run("gcn", tmp_path / "cut", *flags) == 0
-    assert_same_bits(leaves(tmp_path / "whole"), leaves(tmp_path / "cut"))
+    assert_resumes_to_the_bit("gcn", tmp_path, *flags, at=4)
 
 
 def test_report_draws_the_graph_and_evaluation_repeats_the_figures(tmp_path, capsys):

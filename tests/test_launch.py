@@ -9,7 +9,16 @@ import sys
 import jax
 import numpy as np
 import pytest
-from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
+from launching import (
+    ROOT,
+    SHORT,
+    assert_resumes_to_the_bit,
+    assert_same_bits,
+    figures,
+    leaves,
+    run,
+    summary,
+)
 
 from jaxdl import checkpoint, flags, launch, pace
 
@@ -145,15 +154,9 @@ def test_microbatches_give_the_update_of_the_whole_batch(tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-class Killed(BaseException):
-    """Ends a run the hard way: nothing in the launcher catches it."""
-
-
 @pytest.mark.parametrize("experiment", ["mlp", "deep_cnn", "vit"])
 @pytest.mark.parametrize("per_call, accumulate", [(1, 1), (5, 4)])
-def test_resumed_equals_uninterrupted_to_the_bit(
-    experiment, per_call, accumulate, tmp_path, monkeypatch
-):
+def test_resumed_equals_uninterrupted_to_the_bit(experiment, per_call, accumulate, tmp_path):
     settings = (
         *EXPERIMENTS[experiment],
         f"--config.steps_per_call={per_call}",
@@ -163,25 +166,7 @@ def test_resumed_equals_uninterrupted_to_the_bit(
         "--config.log.every=2",
         "--config.checkpoint.every=5",
     )
-    run(experiment, tmp_path / "whole", *settings)
-
-    save = checkpoint.Checkpoints.save
-
-    def save_then_die(self, step, *args, **kwargs):
-        save(self, step, *args, **kwargs)
-        if step == 5:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.Checkpoints, "save", save_then_die)
-        with pytest.raises(Killed):
-            run(experiment, tmp_path / "cut", *settings)
-    assert run(experiment, tmp_path / "cut", *settings) == 0
-
-    assert_same_bits(leaves(tmp_path / "whole"), leaves(tmp_path / "cut"))
-    for split in ("train", "eval", "layers"):
-        assert figures(tmp_path / "whole", split) == figures(tmp_path / "cut", split)
-    assert summary(tmp_path / "whole")["best"] == summary(tmp_path / "cut")["best"]
+    assert_resumes_to_the_bit(experiment, tmp_path, *settings, at=5)
 
 
 def test_a_finished_run_started_again_trains_no_further(tmp_path, capsys):

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import assert_same_bits, figures, leaves, run, summary
+from launching import assert_resumes_to_the_bit, figures, leaves, run, summary
 
-from jaxdl import checkpoint, draw, envs, models
+from jaxdl import draw, envs, models
 from jaxdl.tasks import episodes, ppo
 
 TINY = (
@@ -114,29 +114,10 @@ def test_the_learning_rate_falls_over_all_optimizer_updates(tmp_path):
     np.testing.assert_allclose(rates, wanted, rtol=1e-5)
 
 
-class Killed(BaseException):
-    """Ends a run the hard way: nothing in the launcher catches it."""
-
-
-def test_a_run_that_was_cut_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+def test_a_run_that_was_cut_goes_on_to_the_same_bits(tmp_path):
     # The cut comes between evaluations and within episodes: the environments go on from there.
     flags = (*TINY, "--config.checkpoint.every=1", "--config.steps_per_call=1")
-    run("ppo", tmp_path / "whole", *flags)
-    save = checkpoint.Checkpoints.save
-
-    def save_then_die(self, step, *args, **kwargs):
-        save(self, step, *args, **kwargs)
-        if step == 3:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.Checkpoints, "save", save_then_die)
-        with pytest.raises(Killed):
-            run("ppo", tmp_path / "cut", *flags)
-    assert run("ppo", tmp_path / "cut", *flags) == 0
-    assert_same_bits(leaves(tmp_path / "whole"), leaves(tmp_path / "cut"))
-    for split in ("train", "eval"):
-        assert figures(tmp_path / "whole", split) == figures(tmp_path / "cut", split)
+    assert_resumes_to_the_bit("ppo", tmp_path, *flags, at=3)
 
 
 PRECISE = (*TINY, "--config.parallel.fsdp_min_size=64", "--config.precision=float32")

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import assert_same_bits, figures, leaves, run, summary
+from launching import assert_resumes_to_the_bit, assert_same_bits, figures, leaves, run, summary
 
-from jaxdl import checkpoint, config, tasks
+from jaxdl import config, tasks
 from jaxdl.control import tabular as exact
 from jaxdl.data import Data
 from jaxdl.envs import tabular
@@ -155,26 +155,9 @@ def test_updates_a_call_change_no_bit(tmp_path):
     assert_same_bits(leaves(tmp_path / "1"), leaves(tmp_path / "3"))
 
 
-class Killed(BaseException):
-    """Ends a run the hard way."""
-
-
-def test_resumed_equals_uninterrupted_to_the_bit(tmp_path, monkeypatch):
+def test_resumed_equals_uninterrupted_to_the_bit(tmp_path):
     flags = (*SHORT, "--config.checkpoint.every=2")
-    run("q_learning", tmp_path / "whole", *flags)
-    save = checkpoint.Checkpoints.save
-
-    def save_then_die(self, step, *args, **kwargs):
-        save(self, step, *args, **kwargs)
-        if step == 4:
-            raise Killed
-
-    monkeypatch.setattr(checkpoint.Checkpoints, "save", save_then_die)
-    with pytest.raises(Killed):
-        run("q_learning", tmp_path / "cut", *flags)
-    monkeypatch.undo()
-    assert run("q_learning", tmp_path / "cut", *flags) == 0
-    assert_same_bits(leaves(tmp_path / "whole"), leaves(tmp_path / "cut"))
+    assert_resumes_to_the_bit("q_learning", tmp_path, *flags, at=4)
 
 
 @pytest.mark.parametrize(
