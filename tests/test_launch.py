@@ -24,27 +24,29 @@ from jaxdl import checkpoint, flags, launch, pace
 
 TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.heads=2")
 SMALL_IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
+# Where an evaluation plays whole episodes, or draws a thousand images.
+SELDOM = ("--config.eval.every=6",)
 EXPERIMENTS = {
     "mlp": (),
-    "dcgan": (),
+    "dcgan": SELDOM,
     "deep_cnn": (),
-    "dqn": ("--config.task.capacity=1024",),
-    "gcn": (),
-    "gcn:digits": (),
-    "ppo": (),
-    "ppo:acrobot": ("--config.task.rollout=16",),
-    "ppo:pendulum": ("--config.task.rollout=16",),
-    "q_learning": (),
-    "q_learning:frozen_lake_8x8": ("--config.task.transitions=10",),
-    "q_learning:taxi": ("--config.task.transitions=10",),
-    "q_learning:cliff_walking": (),
+    "dqn": (*SELDOM, "--config.task.capacity=1024"),
+    "gcn": SELDOM,
+    "gcn:digits": SELDOM,
+    "ppo": SELDOM,
+    "ppo:acrobot": (*SELDOM, "--config.task.rollout=16"),
+    "ppo:pendulum": (*SELDOM, "--config.task.rollout=16"),
+    "q_learning": SELDOM,
+    "q_learning:frozen_lake_8x8": (*SELDOM, "--config.task.transitions=10"),
+    "q_learning:taxi": (*SELDOM, "--config.task.transitions=10"),
+    "q_learning:cliff_walking": SELDOM,
     "vit": TINY_VIT,
     "vit:Ti/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:S/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:B/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:L/16": (*TINY_VIT, *SMALL_IMAGES),
-    "wgan": ("--config.batch_size=20",),
-    "wgan:clip": ("--config.batch_size=20",),
+    "wgan": (*SELDOM, "--config.batch_size=20"),
+    "wgan:clip": (*SELDOM, "--config.batch_size=20"),
 }
 # What a report shows beside what every report shows.
 PICTURES = {

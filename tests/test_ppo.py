@@ -20,7 +20,6 @@ TINY = (
     "--config.log.every=1",
     "--config.eval.every=2",
 )
-VARIANTS = ("cartpole", "acrobot", "pendulum")
 
 
 def mesh(**sizes):
@@ -77,10 +76,9 @@ def test_advantages_are_normalised_over_all_environments():
     np.testing.assert_allclose(found, (x - np.mean(x)) / np.std(x), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_a_run_leaves_everything_it_promises(variant, tmp_path):
+def test_a_run_leaves_everything_it_promises(tmp_path):
     folder = tmp_path / "run"
-    assert run(f"ppo:{variant}", folder, *TINY) == 0
+    assert run("ppo", folder, *TINY) == 0
     found = summary(folder)
     assert found["steps"] == 4
     assert np.isfinite(found["final"]["mean_return"])
@@ -144,7 +142,7 @@ def on_one_device(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "variant, name",
-    (("cartpole", "data"), ("cartpole", "pmap"), ("cartpole", "fsdp"), ("pendulum", "pmap")),
+    (("cartpole", "data"), ("cartpole", "fsdp"), ("pendulum", "pmap")),
 )
 def test_devices_change_no_number(variant, name, on_one_device, tmp_path):
     one, many = on_one_device(variant), tmp_path / "run"
