@@ -56,9 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         results["workloads"][name] = found
         failed |= not found.get("agrees", True)
         _tell(name, found, time.perf_counter() - began)
-        if not (
-            options.tiny or options.default_optimizers
-        ):  # at once: what follows takes minutes, and may be interrupted
+        # At once: what follows takes minutes, and may be interrupted.
+        if not (options.tiny or options.default_optimizers):
             page.write(page.merged(RESULTS, results), RESULTS)
     print(page.table(results))
     print(f"\nProcessor time, all threads together:\n\n{page.table(results, 'cpu')}")

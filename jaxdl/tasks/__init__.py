@@ -118,3 +118,17 @@ def need_whole(run: Run, kind: type) -> None:
         raise UserError(
             f"task {run.config.task.name!r} needs {wanted}, not data set {run.config.data.name!r}"
         )
+
+
+def check_counts(**settings: int) -> None:
+    """Raises UserError for the first of the task's settings that is not at least 1."""
+    for name, value in settings.items():
+        if value < 1:
+            raise UserError(f"config.task.{name}={value} must be at least 1")
+
+
+def check_shares(**settings: float) -> None:
+    """Raises UserError for the first of the task's settings that is not in [0, 1]."""
+    for name, value in settings.items():
+        if not 0 <= value <= 1:
+            raise UserError(f"config.task.{name}={value} must be at least 0 and at most 1")

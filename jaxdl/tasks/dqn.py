@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdl import draw, envs, keys, losses, models, optim, precision, replicas, schedules
+from jaxdl import draw, envs, keys, losses, models, optim, precision, schedules
 from jaxdl.control import replay
 from jaxdl.envs import vectorised
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.tasks import Run, Task, learner, need_whole, register
-from jaxdl.tasks.episodes import filmstrip, mean_return
+from jaxdl.tasks import Run, Task, check_counts, check_shares, learner, need_whole, register
+from jaxdl.tasks.episodes import ended, filmstrip, mean_return
 
 
 class State(NamedTuple):
@@ -74,12 +74,13 @@ def dqn(
     config, environment = run.config, envs.create(env)
     count = config.batch_size
     _check(count, rollout, updates, examples, capacity)
-    for name, value in dict(
-        discount=discount, target_rate=target_rate, epsilon=epsilon, last_epsilon=last_epsilon,
+    check_shares(
+        discount=discount,
+        target_rate=target_rate,
+        epsilon=epsilon,
+        last_epsilon=last_epsilon,
         exploration=exploration,
-    ).items():  # fmt: skip
-        if not 0 <= value <= 1:
-            raise UserError(f"config.task.{name}={value} must be at least 0 and at most 1")
+    )
     if not environment.actions:
         raise UserError(f"config.task.env={env!r} has continuous actions: task 'ppo' takes them")
     fields = {k: v for k, v in config.model.items() if k != "name"}
@@ -163,15 +164,9 @@ def dqn(
 
         carry, found = jax.lax.scan(body, (state.learner, state.target), jnp.arange(updates))
         found = jax.tree.map(lambda x: x.sum(0), found)
-        ended = replicas.total(
-            {
-                "episode_return": Mean.of(moves.total, moves.ended),
-                "episode_length": Mean.of(moves.steps, moves.ended),
-            }
-        )
         return (
             State(*carry, many, memory, state.updates + 1),
-            {**found, **ended, "epsilon": Mean.once(eps)},
+            {**found, **ended(moves), "epsilon": Mean.once(eps)},
         )
 
     def init(key: jax.Array, batch: Mapping) -> State:
@@ -219,10 +214,7 @@ def dqn(
 
 
 def _check(count: int, rollout: int, updates: int, examples: int, capacity: int) -> None:
-    settings = dict(rollout=rollout, updates=updates, examples=examples, capacity=capacity)
-    for name, value in settings.items():
-        if value < 1:
-            raise UserError(f"config.task.{name}={value} must be at least 1")
+    check_counts(rollout=rollout, updates=updates, examples=examples, capacity=capacity)
     for name, value, unit, what in (
         ("examples", examples, count, f"config.batch_size={count} environments"),
         ("capacity", capacity, count * rollout, f"{count} environments x {rollout} steps"),

@@ -6,14 +6,25 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdl import draw, envs
+from jaxdl import draw, envs, replicas
 from jaxdl.envs import vectorised
+from jaxdl.metrics import Mean, Metrics
 
 EPISODES = 100
 FRAMES = 12
 
 # From the network's variables to what is done.
 Greedy = Callable[[Any], vectorised.Policy]
+
+
+def ended(moves: vectorised.Transition) -> Metrics:
+    """``episode_return`` and ``episode_length`` of the episodes that ended in a rollout."""
+    return replicas.total(
+        {
+            "episode_return": Mean.of(moves.total, moves.ended),
+            "episode_length": Mean.of(moves.steps, moves.ended),
+        }
+    )
 
 
 def mean_return(

@@ -16,8 +16,8 @@ from jaxdl.control.returns import gae
 from jaxdl.envs import vectorised
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.tasks import Run, Task, learner, need_whole, register
-from jaxdl.tasks.episodes import filmstrip, mean_return
+from jaxdl.tasks import Run, Task, check_counts, check_shares, learner, need_whole, register
+from jaxdl.tasks.episodes import ended, filmstrip, mean_return
 
 
 class State(NamedTuple):
@@ -188,13 +188,7 @@ def ppo(
         agent, many = state
         many, moves = roll_out(agent.variables, many, key)
         agent, metrics = learn(agent, examples(agent.variables, moves), key)
-        ended = replicas.total(
-            {
-                "episode_return": Mean.of(moves.total, moves.ended),
-                "episode_length": Mean.of(moves.steps, moves.ended),
-            }
-        )
-        return State(agent, many), {**metrics, **ended}
+        return State(agent, many), {**metrics, **ended(moves)}
 
     def init(key: jax.Array, batch: Mapping) -> State:
         observation = jnp.zeros((1, environment.observation_size))
@@ -231,9 +225,7 @@ def ppo(
 
 
 def _check(rollout: int, minibatches: int, epochs: int, clip_ratio: float, **shares: float) -> None:
-    for name, value in (("rollout", rollout), ("minibatches", minibatches), ("epochs", epochs)):
-        if value < 1:
-            raise UserError(f"config.task.{name}={value} must be at least 1")
+    check_counts(rollout=rollout, minibatches=minibatches, epochs=epochs)
     if rollout % minibatches:
         raise UserError(
             f"config.task.minibatches={minibatches} does not divide config.task.rollout={rollout}: "
@@ -241,9 +233,7 @@ def _check(rollout: int, minibatches: int, epochs: int, clip_ratio: float, **sha
         )
     if not clip_ratio > 0:
         raise UserError(f"config.task.clip_ratio={clip_ratio} must be above 0")
-    for name, value in shares.items():
-        if not 0 <= value <= 1:
-            raise UserError(f"config.task.{name}={value} must be at least 0 and at most 1")
+    check_shares(**shares)
 
 
 def _fields(config: Any, name: str, environment: envs.Environment) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Tabular Q-learning: thousands of learners, each in a world of its own."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from jaxdl.control import tabular as exact
 from jaxdl.envs import tabular
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.tasks import Run, Task, need_whole, register
+from jaxdl.tasks import Run, Task, check_counts, need_whole, register
 
 
 class State(NamedTuple):
@@ -72,8 +73,7 @@ def q_learning(
     ):
         if not 0 <= value <= 1:
             raise UserError(f"config.task.{name}={value} must be between 0 and 1")
-    if transitions < 1:
-        raise UserError(f"config.task.transitions={transitions} must be at least 1")
+    check_counts(transitions=transitions)
     config, count = run.config, run.config.batch_size
     world = tabular.create(env)
     schedule = schedules.create(config.optimizer, steps=run.steps)
@@ -139,6 +139,7 @@ def q_learning(
     def returns(q: jax.Array) -> jax.Array:
         return jax.vmap(lambda q: exact.expected_return(world, q.argmax(axis=-1)))(q)
 
+    @functools.cache  # the same at every evaluation
     def optimum() -> float:
         return float(returns(exact.value_iteration(world, discount)[None])[0])
 
