@@ -2,15 +2,17 @@
 
     python -m jaxdl.launch --config=experiments/wgan.py --workdir=runs/wgan
 
-Cost: 147 s on 2 CPU cores, compile included.
-Result: two-sample accuracy .682 (median of seeds 0, 1, 2: .692, .642, .682; .5 is perfect).
+Cost: 172 s on 1 busy CPU core, compile included.
+Result: two-sample accuracy .628 (median of seeds 0, 1, 2: .643, .628, .625; .5 is perfect).
 Variants: gradient_penalty (Gulrajani et al., 2017), clip (Arjovsky, Chintala and Bottou, 2017).
 
-Every digit has at least .073 of the samples (.084, .074, .073), and these are 1.17 times as far
-from the training images as real new ones are (1.17, 1.14, 1.17): not copies. Figures are of the
-last step, against the test part. Rate, steps of the critic and batch size were chosen among four
-settings with another seed on a validation part of the training part
-(--config.data.eval_on=validation). There, clipping gave .707 (seed 7 alone), in 87 s of training.
+Every digit has at least .073 of the samples (.083, .073, .092), and these are 1.08 times as far
+from the training images as real new ones are (1.09, 1.05, 1.08): not copies. Figures are of the
+last step, against the test part. What follows was chosen on a validation part of the training part
+(--config.data.eval_on=validation): steps of the critic and batch size among four settings with
+another seed; widths, b1, rate and number of steps among sixteen with seed 7, twelve of these with
+dense networks and three tried with seed 8 too. There, clipping gave .707 (seed 7 alone), in 87 s of
+training.
 """
 
 from jaxdl import config as defaults
@@ -24,14 +26,15 @@ def get_config(variant="gradient_penalty"):
 
 def _gradient_penalty():
     config = _common()
-    config.steps = 6000
+    config.steps = 12_000
     config.batch_size = 128
+    config.model.widths = (64, 32)
     config.model.normalization = "none"
     config.model.initializer = "he_normal"
     config.task.n_critic = 2
     config.task.gradient_penalty = 10.0
-    config.optimizer.learning_rate = 1e-3
-    config.optimizer.b1 = 0.5
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.b1 = 0.0  # both as published: no memory of a critic that has moved on
     config.optimizer.b2 = 0.9
     return config
 

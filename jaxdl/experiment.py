@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxdl import config as settings
 from jaxdl import data as data_sets
-from jaxdl import keys, models, optim, parallel, schedules, tasks
+from jaxdl import host, keys, models, optim, parallel, schedules, tasks
 from jaxdl.errors import UserError
 from jaxdl.registry import check_names, choose
 
@@ -65,7 +65,8 @@ class Experiment(NamedTuple):
     def init_state(self) -> Any:
         """The state at step 0, made on the devices where it stays."""
         shardings = jax.tree.map(lambda x: x.sharding, self.abstract_state)
-        init = jax.jit(self.task.init, out_shardings=shardings)
+        options = host.options_to_run_once()
+        init = jax.jit(self.task.init, out_shardings=shardings, compiler_options=options)
         return init(keys.named(self.key, "init"), self.batch(0))
 
 

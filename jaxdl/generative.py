@@ -92,5 +92,24 @@ def least_class_share(
     Returns:
       In [0, 1 / num_classes]; 0 means that a class is missing.
     """
-    found = np.asarray(labels)[nearest(generated, examples)[1]]
+    found = _named(generated, examples, labels)
     return float(np.bincount(found, minlength=num_classes).min() / len(found))
+
+
+def named_right(
+    generated: np.ndarray, wanted: np.ndarray, examples: np.ndarray, labels: np.ndarray
+) -> float:
+    """The share of generated examples whose nearest real neighbour has the label asked for.
+
+    Args:
+      generated: (n, …).
+      wanted: (n,) integers, the labels that they were asked for by.
+      examples: (m, …), real.
+      labels: (m,) integers, theirs.
+    """
+    return float((_named(generated, examples, labels) == wanted).mean())
+
+
+def _named(generated: np.ndarray, examples: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Each generated example's class (n,), that of its nearest real one."""
+    return np.asarray(labels)[nearest(generated, examples)[1]]

@@ -1,5 +1,6 @@
 """The benchmarks' own parts: our steps run, the sums are right, the page is of its figures."""
 
+import argparse
 import json
 import math
 import sys
@@ -10,7 +11,17 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import against_torch, on_accelerator, ours, page, sides, statistics, workloads
+from benchmarks import (
+    against_torch,
+    environments,
+    on_accelerator,
+    ours,
+    page,
+    sides,
+    statistics,
+    workloads,
+)
+from jaxdl import envs
 from jaxdl.plan import chips
 
 ALL = workloads.CPU + workloads.ACCELERATOR
@@ -208,6 +219,61 @@ def test_accelerator_rows():
     }
     unknown = on_accelerator.row({**found, "device": "cpu"}, 64, 98.9e12, bf16=True)
     assert "utilisation" not in unknown
+
+
+# Environments
+
+
+@pytest.mark.parametrize("name", ["cartpole", "pendulum"])
+@pytest.mark.parametrize("chosen", environments.POLICIES[:2])
+def test_both_sides_act_by_the_same_policy(name, chosen):
+    environment = envs.create(name)
+    policy = environments.policy(chosen, environment)
+    x = np.random.default_rng(0).normal(size=(200, environment.observation_size)).astype(np.float32)
+    keys = jax.random.split(jax.random.key(1), 200) if policy.drawn else None
+    ours = np.asarray(policy.act(policy.variables, x, keys), np.float64)
+    theirs = np.array([policy.numpy(row) for row in x])
+    assert ours.shape == theirs.shape
+    if policy.drawn:  # of the same distribution: within five deviations of 200 draws' mean
+        assert ours.mean() == pytest.approx(theirs.mean(), abs=5 * (2 / 200) ** 0.5 * ours.std())
+        assert ours.std() == pytest.approx(theirs.std(), rel=0.35)
+    else:
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_an_environments_row_has_the_median_of_each_rounds_ratio():
+    found = {
+        "environments": 1024,
+        "rates": {"ours": [4e6, 9e6, 2e6], "jax": [2e3, 3e3, 2e3], "numpy": [4e4, 9e4, 2e4]},
+    }
+    cells = environments.row("cartpole", "drawn", found)
+    assert cells == [
+        "cartpole", "drawn", "4 M", "1,024", "2,000", "**2,000** [1,500, 2,500]", "40,000",
+        "**100** [100, 100]",
+    ]  # fmt: skip
+    del found["rates"]["jax"]
+    assert environments.row("cartpole", "drawn", found)[4:6] == ["–", "–"]
+    assert len(cells) == len(environments.COLUMNS)
+
+
+def test_environments_are_not_measured_without_gymnasium(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    assert environments.main(["--tiny"]) == 2
+    assert "pip install -e '.[gymnasium]'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        environments.main(["--environment=cartpol"])
+    assert "cartpole" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chosen", environments.POLICIES)
+def test_environments_are_measured(chosen):
+    pytest.importorskip("gymnasium")
+    options = argparse.Namespace(counts=(8, 16), steps=32, rounds=2, seconds=0.001)
+    found = environments.measure("cartpole", chosen, options)
+    assert found["environments"] in options.counts
+    sides = {"ours", "numpy"} | ({"jax"} if "actor" in chosen else set())
+    assert set(found["rates"]) == sides
+    assert all(len(rates) == 2 and min(rates) > 0 for rates in found["rates"].values())
 
 
 # With PyTorch

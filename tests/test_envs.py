@@ -1,5 +1,8 @@
-"""Environments against Gymnasium's, step for step; ends of episodes; advantages."""
+"""Environments against Gymnasium's, step for step; ends of episodes; draws; speed; advantages."""
 
+import itertools
+import sys
+import types
 from pathlib import Path
 
 import jax
@@ -10,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxdl import envs
-from jaxdl.control.policies import Categorical, Gaussian
+from jaxdl.control.policies import Categorical, Gaussian, evenly
 from jaxdl.control.returns import gae
 from jaxdl.draw import figure
-from jaxdl.envs import vectorised
+from jaxdl.envs import columns, draws, speed, vectorised
 from jaxdl.errors import UserError
+from jaxdl.tasks import episodes
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "envs.npz")
 NAMES = ("acrobot", "cartpole", "mountain_car", "pendulum")
@@ -165,6 +169,254 @@ def test_returns_are_of_one_episode_each():
     assert states.shape == (501, 4)
     assert_close(states[0], state[0])
     assert abs(states[length, 2]) > np.deg2rad(12) >= abs(states[length - 1, 2])
+
+
+def at_random(env):
+    return lambda observation, keys: evenly(env, keys)
+
+
+@pytest.mark.parametrize("name", ("cartpole", "pendulum"))
+def test_a_rollout_is_single_steps_with_new_starts_at_ends(name):
+    env, n, steps = envs.create(name)._replace(max_steps=30), 5, 100
+    start = vectorised.create(env, jax.random.key(0), n)
+    end, moves = jax.jit(lambda e, k: vectorised.roll_out(env, at_random(env), e, k, steps))(
+        start, jax.random.key(1)
+    )
+    assert moves.observation.shape == (steps, n, env.observation_size)
+    assert end.state.shape == start.state.shape
+    step, state, counts, starts = jax.jit(env.step), list(start.state), [0] * n, []
+    for t, i in itertools.product(range(steps), range(n)):
+        after, observation, reward, terminated = step(state[i], moves.action[t, i])
+        assert_close(moves.next_observation[t, i], observation)
+        assert_close(moves.reward[t, i], reward)
+        assert moves.terminated[t, i] == terminated
+        counts[i] += 1
+        assert moves.steps[t, i] == counts[i]
+        assert moves.ended[t, i] == (terminated or counts[i] == 30)
+        if not moves.ended[t, i]:
+            state[i] = after
+            continue
+        # The next state is that of the rollout, which both environments show in the observation.
+        seen = (moves.observation[t + 1] if t + 1 < steps else end.observation)[i]
+        speed_of = {"cartpole": lambda x: x, "pendulum": lambda x: jnp.stack(
+            [jnp.arctan2(x[1], x[0]), x[2]])}[name]  # fmt: skip
+        state[i], counts[i] = speed_of(seen), 0
+        starts.append(np.asarray(state[i]))
+    bound = {"cartpole": 0.05, "pendulum": np.pi}[name]
+    starts = np.array(starts)
+    assert len(starts) >= 3 * n
+    assert np.abs(starts).max() <= bound + 1e-6
+    assert len(np.unique(starts, axis=0)) == len(starts)  # no two starts are the same
+    np.testing.assert_array_equal(end.steps, counts)
+
+
+def test_an_environment_does_the_same_among_others():
+    env = envs.create("cartpole")
+    roll = lambda n: vectorised.roll_out(
+        env, at_random(env), vectorised.create(env, jax.random.key(0), n), jax.random.key(1), 40
+    )[1]
+    few, many = roll(2), roll(7)
+    np.testing.assert_array_equal(few.action, many.action[:, :2])
+    np.testing.assert_array_equal(few.next_observation, many.next_observation[:, :2])
+    assert (many.action[:, 0] != many.action[:, 1]).any()
+
+
+def test_columns_come_together_again():
+    tree = (
+        (jnp.arange(6.0).reshape(3, 2), jnp.arange(3)),
+        [jnp.zeros((3, 40)), jnp.ones((3, 2, 2))],
+    )
+    apart = columns.of(tree)
+    assert [x.shape for x in jax.tree.leaves(apart)] == [(3,), (3,), (3,), (3, 40), (3, 2, 2)]
+    jax.tree.map(np.testing.assert_array_equal, columns.whole(apart), tree)
+    assert jax.tree.structure(columns.whole(apart)) == jax.tree.structure(tree)
+
+
+def drawn_bits():
+    """(streams, steps, environments, draws) of the cheap generator."""
+    own = draws.words(vectorised.own_keys(jax.random.key(5), jnp.arange(256, dtype=jnp.uint32)), 2)
+    now = jax.random.bits(jax.random.key(6), (256, 2), jnp.uint32)
+    of_step = lambda own, w: jax.vmap(lambda k: jax.random.bits(k, (4,), jnp.uint32))(
+        draws.keys(own, w)
+    )
+    return np.asarray(jax.vmap(jax.vmap(of_step, (None, 0)), (0, None))(own, now))
+
+
+def test_cheap_draws_are_even_and_independent():
+    bits = drawn_bits()
+
+    def assert_even(x, of):
+        counts = np.bincount(x.ravel(), minlength=of)
+        squares = ((counts - x.size / of) ** 2 / (x.size / of)).sum()
+        # χ² has mean of - 1 and variance 2 (of - 1): within five standard deviations.
+        assert abs(squares - (of - 1)) < 5 * (2 * (of - 1)) ** 0.5
+
+    for low in (0, 13, 27):
+        x = (bits >> low) & 31
+        assert_even(x, 32)
+        for axis in range(4):  # a stream, a step, an environment, a draw beside the next one
+            a, b = np.take(x, [0], axis), np.take(x, [1], axis)
+            assert_even(32 * a + b, 1024)
+            last = x.shape[axis] - 1
+            a, b = (np.take(x, np.arange(i, last + i), axis) for i in (0, 1))
+            assert_even(a ^ b, 32)
+        # Keys are sums of an environment's words and a step's: no pattern is left of it.
+        square = x[:, 0::2, 0::2] ^ x[:, 1::2, 0::2] ^ x[:, 0::2, 1::2] ^ x[:, 1::2, 1::2]
+        assert_even(square, 32)
+
+
+def test_cheap_keys_are_keys_like_any_other():
+    (key,) = draws.keys(jnp.uint32([[1], [2]]), jnp.uint32([3, 4]))
+    below, folded = jax.random.split(key, 64), jax.random.fold_in(key, 1000)
+    words = jax.random.key_data(jnp.concatenate([key[None], below, folded[None]]))
+    assert len(np.unique(np.asarray(words), axis=0)) == 66
+    assert sorted(jax.random.permutation(key, 20)) == list(range(20))
+    x = jax.random.normal(key, (20000,))
+    np.testing.assert_allclose([x.mean(), x.std()], [0, 1], atol=0.035)  # five deviations
+    for width in (8, 16, 32):
+        x = np.asarray(jax.random.bits(key, (20000,), f"uint{width}")) / 2.0**width
+        assert x.mean() == pytest.approx(0.5, abs=0.0103)
+    with jax.enable_x64(True):
+        x = jax.random.uniform(key, (20000,), jnp.float64)
+        assert x.dtype == jnp.float64
+        assert x.mean() == pytest.approx(0.5, abs=0.0103)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_even_actions_are_all_there_are(name):
+    env = envs.create(name)
+    x = np.asarray(evenly(env, jax.random.split(jax.random.key(0), 3000)))
+    if env.actions:
+        # Five standard deviations of a binomial count.
+        np.testing.assert_allclose(np.bincount(x) / 3000, np.full(env.actions, 1 / env.actions),
+                                   atol=0.046)  # fmt: skip
+    else:
+        assert x.shape == (3000, env.action_size)
+        assert env.action_low <= x.min() < 0.99 * env.action_low
+        assert 0.99 * env.action_high < x.max() <= env.action_high
+
+
+def test_units_are_stretched_to_the_range():
+    env = envs.create("pendulum")
+    np.testing.assert_allclose(env.from_units(jnp.float32([-3, -1, 0, 0.5, 2])), [-2, -2, 0, 1, 2])
+    assert envs.create("cartpole").from_units(1) == 1
+
+
+class Clock:
+    """Every look at it takes a second."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        self.now += 1
+        return self.now
+
+
+def test_steps_a_second_are_steps_by_the_clock(monkeypatch):
+    monkeypatch.setattr(speed, "time", Clock())
+    env = counter(ends_at=1, max_steps=3)
+    seen = []
+    act = lambda weights, x, keys: jnp.int32(x[:, 0] > weights)
+    turn = speed.on_device(env, act, jnp.float32(1e9), environments=6, steps=5)
+    # Two calls of 30 steps fill two seconds; one fills one.
+    assert turn(2.0) == turn(1.0) == 30
+    found = speed.alternate(
+        {"a": lambda s: seen.append("a") or s, "b": lambda s: seen.append("b") or 2 * s}, 3, 0.5
+    )
+    assert found == {"a": [0.5] * 3, "b": [1.0] * 3}
+    assert "".join(seen) == "abbaab"
+    assert speed.ratio([4, 9, 2], [2, 3, 2]) == 2
+
+
+def test_devices_share_the_environments():
+    env = counter(ends_at=1, max_steps=3)
+    act = lambda weights, x, keys: jnp.int32(x[:, 0] > weights)
+    turn = speed.on_device(env, act, jnp.float32(1e9), 8, steps=2, devices=jax.devices()[:4])
+    assert turn(0.001) > 0
+
+
+class World:
+    """As of gymnasium: ends at every fourth step, by its rules and by the clock in turn."""
+
+    def __init__(self):
+        self.steps, self.starts, self.actions = 0, [], []
+
+    def reset(self, seed=None):
+        self.starts.append(self.steps)
+        return np.float32([self.steps]), {}
+
+    def step(self, action):
+        self.steps += 1
+        self.actions.append(action)
+        ends = self.steps % 4 == 0
+        return np.float32([self.steps]), 1.0, ends and self.steps % 8 == 0, ends, {}
+
+
+def test_gymnasium_is_stepped_one_by_one(monkeypatch):
+    world = World()
+    fake = types.SimpleNamespace(make=lambda name: {"Counter-v0": world}[name])
+    monkeypatch.setitem(sys.modules, "gymnasium", fake)
+    monkeypatch.setattr(speed, "time", Clock())
+    env = counter(ends_at=1, max_steps=3)._replace(gymnasium="Counter-v0")
+    act = lambda weights, x, keys: jnp.int32(x[:, 0] * weights)
+    turn = speed.in_gymnasium(env, speed.one_by_one(act, jnp.float32(2)))
+    assert turn(2.0) == speed.CHUNK
+    assert world.steps == 2 * speed.CHUNK
+    assert world.starts == list(range(0, 2 * speed.CHUNK + 1, 4))
+    # What is done follows from what is seen, also after a new start.
+    assert world.actions == [2 * i for i in range(2 * speed.CHUNK)]
+    assert type(world.actions[0]) is int
+
+
+def test_one_by_one_draws_anew_each_time():
+    draw = lambda weights, x, keys: jax.vmap(lambda k: jax.random.uniform(k, (1,)))(keys)
+    choose = speed.one_by_one(draw, {}, jax.random.key(0))
+    drawn = [choose(np.zeros(1, np.float32)) for _ in range(5)]
+    assert drawn[0].shape == (1,)
+    assert len({float(x[0]) for x in drawn}) == 5
+
+
+def test_without_gymnasium_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    with pytest.raises(UserError, match=r"CartPole-v1 needs gymnasium: pip install -e '.\[gymn"):
+        speed.in_gymnasium(envs.create("cartpole"), lambda observation: 0)
+    with pytest.raises(UserError, match="no environment that equals"):
+        speed.in_gymnasium(counter(1, 3), lambda observation: 0)
+
+
+@pytest.mark.parametrize("installed", (True, False))
+def test_reports_show_the_speed(installed, monkeypatch):
+    fake = types.SimpleNamespace(make=lambda name: World())
+    monkeypatch.setitem(sys.modules, "gymnasium", fake if installed else None)
+    monkeypatch.setattr(episodes, "SIDE_BY_SIDE", 8)
+    monkeypatch.setattr(speed, "time", Clock())
+    env = counter(ends_at=1, max_steps=3)._replace(gymnasium="Counter-v0")
+    greedy = lambda weights: lambda x: jnp.int32(x[:, 0] > weights)
+    text = episodes.steps_a_second(env, greedy, jnp.float32(1e9))
+    lines = text.splitlines()
+    assert lines[0].split()[0] == "8"
+    assert lines[0].split()[-1] == "256"  # 8 environments, 32 steps, a second
+    if installed:
+        assert lines[1].split()[-1] == str(speed.CHUNK)
+        assert lines[2].split() == ["ratio", "5"]
+    else:
+        assert "pip install -e '.[gymnasium]'" in lines[-1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gymnasiums_environment_is_the_same_size(name):
+    gymnasium = pytest.importorskip("gymnasium")
+    env = envs.create(name)
+    theirs = gymnasium.make(env.gymnasium)
+    assert theirs.spec.max_episode_steps == env.max_steps
+    assert theirs.observation_space.shape == (env.observation_size,)
+    if env.actions:
+        assert theirs.action_space.n == env.actions
+    else:
+        assert (theirs.action_space.low, theirs.action_space.high) == (
+            env.action_low, env.action_high
+        )  # fmt: skip
 
 
 @given(data=st.data())

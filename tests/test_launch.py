@@ -26,9 +26,15 @@ TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model
 SMALL_IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
 # Where an evaluation plays whole episodes, or draws a thousand images.
 SELDOM = ("--config.eval.every=6",)
+TINY_UNET = (
+    *("--config.model.width=8", "--config.model.groups=2", "--config.model.multipliers=(1,)"),
+    *("--config.task.timesteps=20", "--config.task.sampling_steps=4"),
+    *("--config.task.ancestral_steps=3", "--config.eval.every=12"),
+)
 EXPERIMENTS = {
     "mlp": (),
     "dcgan": SELDOM,
+    "ddpm": TINY_UNET,
     "deep_cnn": (),
     "dqn": (*SELDOM, "--config.task.capacity=1024"),
     "gcn": SELDOM,
@@ -51,6 +57,7 @@ EXPERIMENTS = {
 # What a report shows beside what every report shows.
 PICTURES = {
     "dcgan": "Generated, and nearest in training",
+    "ddpm": "Denoising",
     "dqn": "Episode",
     "gcn": "Graph",
     "ppo": "Episode",
@@ -298,7 +305,9 @@ def test_restore_hands_out_the_state_in_one_call(tmp_path):
     assert isinstance(state["params"]["head"]["kernel"], jax.Array)
 
 
-@pytest.mark.parametrize("experiment", ["mlp", "deep_cnn", "vit"])
+@pytest.mark.parametrize(
+    "experiment", ["mlp", "deep_cnn", pytest.param("vit", marks=pytest.mark.slow)]
+)
 def test_the_second_start_compiles_nothing(experiment, tmp_path):
     found = []
     for name in "ab":

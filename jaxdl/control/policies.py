@@ -1,12 +1,22 @@
-"""Random policies: distributions over actions, given by what a network puts out.
-
-Noise is drawn apart from its use: draws are slow inside of loops, and fast in front of them.
-"""
+"""Random policies: distributions over actions, given by what a network puts out, or over all."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from jaxdl.envs import Environment
+
+
+def evenly(env: Environment, keys: jax.Array) -> jax.Array:
+    """Actions drawn evenly from all there are, (n,) int32 or (n, action_size), by n keys."""
+    if env.actions:
+        # Not jax.random.randint: it divides, which takes as long as a step of CartPole.
+        draw = lambda key: (jax.random.uniform(key) * env.actions).astype(jnp.int32)
+    else:
+        low, high = env.action_low, env.action_high
+        draw = lambda key: jax.random.uniform(key, (env.action_size,), minval=low, maxval=high)
+    return jax.vmap(draw)(keys)
 
 
 class Categorical(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxdl.registry import Registry
 
@@ -33,6 +34,7 @@ class Environment(NamedTuple):
       action_size: numbers in a continuous action, or None.
       action_low: the least of each.
       action_high: the most of each.
+      gymnasium: the name of gymnasium's environment that it equals, or None.
     """
 
     reset: Callable[[jax.Array], tuple[Any, jax.Array]]
@@ -44,6 +46,15 @@ class Environment(NamedTuple):
     action_size: int | None = None
     action_low: float = -1.0
     action_high: float = 1.0
+    gymnasium: str | None = None
+
+    def from_units(self, action: jax.Array) -> jax.Array:
+        """Continuous actions from units of their range, -1 to 1 and clipped; others as they are."""
+        if self.actions:
+            return action
+        return self.action_low + (jnp.clip(action, -1, 1) + 1) / 2 * (
+            self.action_high - self.action_low
+        )
 
 
 def create(name: str) -> Environment:

@@ -71,4 +71,6 @@ def acrobot() -> Environment:
         axes.plot(x, y, color="tab:orange", linewidth=3, marker="o", markersize=4)
         axes.set(xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal")
 
-    return Environment(reset, step, draw, observation_size=6, max_steps=500, actions=3)
+    return Environment(
+        reset, step, draw, observation_size=6, max_steps=500, actions=3, gymnasium="Acrobot-v1"
+    )

@@ -29,7 +29,7 @@ def cartpole() -> Environment:
         return state, state
 
     def step(state, action):
-        _, speed, angle, spin = state
+        x, speed, angle, spin = state
         push = jnp.where(action == 1, FORCE, -FORCE)
         cos, sin = jnp.cos(angle), jnp.sin(angle)
         pushed = (push + POLE_MASS * HALF_LENGTH * spin**2 * sin) / TOTAL_MASS
@@ -37,8 +37,10 @@ def cartpole() -> Environment:
             HALF_LENGTH * (4 / 3 - POLE_MASS * cos**2 / TOTAL_MASS)
         )
         speed_up = pushed - POLE_MASS * HALF_LENGTH * spin_up * cos / TOTAL_MASS
-        state = state + SECONDS * jnp.stack([speed, speed_up, spin, spin_up])
-        fallen = (jnp.abs(state[0]) > X_LIMIT) | (jnp.abs(state[2]) > ANGLE_LIMIT)
+        x, speed = x + SECONDS * speed, speed + SECONDS * speed_up
+        angle, spin = angle + SECONDS * spin, spin + SECONDS * spin_up
+        fallen = (jnp.abs(x) > X_LIMIT) | (jnp.abs(angle) > ANGLE_LIMIT)
+        state = jnp.stack([x, speed, angle, spin])
         return state, state, jnp.float32(1), fallen
 
     def draw(axes, state):
@@ -49,4 +51,6 @@ def cartpole() -> Environment:
         axes.plot([x, tip[0]], [0, tip[1]], color="tab:orange", linewidth=3)
         axes.set(xlim=(-X_LIMIT, X_LIMIT), ylim=(-1, 1.5))
 
-    return Environment(reset, step, draw, observation_size=4, max_steps=500, actions=2)
+    return Environment(
+        reset, step, draw, observation_size=4, max_steps=500, actions=2, gymnasium="CartPole-v1"
+    )

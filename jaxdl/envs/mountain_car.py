@@ -43,4 +43,6 @@ def mountain_car() -> Environment:
         axes.plot(state[:1], height(state[:1]) + 0.04, color="tab:orange", marker="o")
         axes.set(xlim=(LEFT, RIGHT), ylim=(0, 1.2))
 
-    return Environment(reset, step, draw, observation_size=2, max_steps=200, actions=3)
+    return Environment(
+        reset, step, draw, observation_size=2, max_steps=200, actions=3, gymnasium="MountainCar-v0"
+    )

@@ -50,5 +50,5 @@ def pendulum() -> Environment:
 
     return Environment(
         reset, step, draw, observation_size=3, max_steps=200,
-        action_size=1, action_low=-STRONGEST, action_high=STRONGEST,
+        action_size=1, action_low=-STRONGEST, action_high=STRONGEST, gymnasium="Pendulum-v1",
     )  # fmt: skip

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdl.envs import Environment
+from jaxdl import keys
+from jaxdl.envs import Environment, columns, draws
 
 
 class Vectorised(NamedTuple):
@@ -84,8 +85,7 @@ def advance(
       env: the environment.
       envs: n of them.
       action: (n,) int32 or (n, action_size) float32.
-      fresh: (state, observation) of n new starts, from ``jax.vmap(env.reset)``. They are given and
-        not drawn here because draws are slow inside of loops, and fast in front of them.
+      fresh: (state, observation) of n new starts, from ``jax.vmap(env.reset)``.
     """
     state, observation, reward, terminated = jax.vmap(env.step)(envs.state, action)
     steps, total = envs.steps + 1, envs.total + reward
@@ -102,6 +102,38 @@ def advance(
         (state, observation, steps, total),
     )
     return Vectorised(state, observation, steps, total, envs.index), move
+
+
+# (observations (n, observation_size), keys (n,)) -> n actions.
+Act = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def roll_out(
+    env: Environment, act: Act, envs: Vectorised, key: jax.Array, steps: int
+) -> tuple[Vectorised, Transition]:
+    """So many steps of every environment.
+
+    Args:
+      env: the environment.
+      act: what to do, by draws from a key an environment.
+      envs: n of them.
+      key: of all draws; each environment's are the same on any number of devices.
+      steps: to take.
+
+    Returns:
+      (the environments after them, what happened in them with leaves (steps, n, …)).
+    """
+    of_actions, of_starts = draws.words(own_keys(keys.named(key, "environments"), envs.index), 2)
+    of_steps = jax.random.bits(keys.named(key, "steps"), (steps, 2), jnp.uint32)
+    apart = columns.split(env)
+
+    def body(many: Vectorised, now: jax.Array) -> tuple[Vectorised, Transition]:
+        action = act(columns.whole(many.observation), draws.keys(of_actions, now))
+        fresh = jax.vmap(apart.reset)(draws.keys(of_starts, now))
+        return advance(apart, many, action, fresh)
+
+    end, moves = jax.lax.scan(body, columns.of(envs), of_steps)
+    return columns.whole((end, moves))
 
 
 Policy = Callable[[jax.Array], jax.Array]

@@ -7,9 +7,9 @@ from jaxdl.layers.drop_path import DropPath
 from jaxdl.layers.dropout import Dropout
 from jaxdl.layers.graph import GraphConv
 from jaxdl.layers.initializers import initializer
-from jaxdl.layers.normalization import BatchNorm, LayerNorm
+from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm
 from jaxdl.layers.patches import PatchEmbed
-from jaxdl.layers.positions import learned_positions, sincos_positions
+from jaxdl.layers.positions import learned_positions, sincos_positions, sinusoids
 from jaxdl.layers.recurrent import GRU, LSTM, RNN, Bidirectional
 from jaxdl.layers.spectral import SpectralConv, SpectralDense
 from jaxdl.layers.transformer import EncoderBlock, FeedForward
@@ -29,6 +29,7 @@ __all__ = [
     "EncoderBlock",
     "FeedForward",
     "GraphConv",
+    "GroupNorm",
     "LayerNorm",
     "MultiHeadAttention",
     "PatchEmbed",
@@ -37,4 +38,5 @@ __all__ = [
     "initializer",
     "learned_positions",
     "sincos_positions",
+    "sinusoids",
 ]

@@ -15,13 +15,14 @@ class Projection(nn.Module):
 
     ``kernel`` is (width, heads, head_dim) going in and (heads, head_dim, width) coming ``out``;
     ``bias`` is shaped like the result. The head axis stands by itself so that tensor parallelism
-    can split it.
+    can split it. ``scale`` is the kernel's initial variance beside Glorot's (Xavier's) uniform one.
     """
 
     width: int
     heads: int
     head_dim: int
     out: bool = False
+    scale: float = 1.0
 
     @nn.compact
     def __call__(self) -> tuple[jax.Array, jax.Array]:
@@ -29,7 +30,8 @@ class Projection(nn.Module):
         split = (self.heads, self.head_dim)
         shape = (*split, self.width) if self.out else (self.width, *split)
         axes = dict(in_axis=(0, 1), out_axis=2) if self.out else dict(in_axis=0, out_axis=(1, 2))
-        kernel = self.param("kernel", nn.initializers.xavier_uniform(**axes), shape, jnp.float32)
+        init = nn.initializers.variance_scaling(self.scale, "fan_avg", "uniform", **axes)
+        kernel = self.param("kernel", init, shape, jnp.float32)
         bias_shape = (self.width,) if self.out else split
         bias = self.param("bias", nn.initializers.zeros_init(), bias_shape, jnp.float32)
         inner = self.heads * self.head_dim
@@ -40,11 +42,13 @@ class Projection(nn.Module):
 class MultiHeadAttention(nn.Module):
     """Multi-head attention (Vaswani et al., 2017, section 3.2.2), self or cross.
 
-    Parameters: ``query``, ``key``, ``value`` and ``out``, each a `Projection`.
+    Parameters: ``query``, ``key``, ``value`` and ``out``, each a `Projection`; ``out_scale`` is
+    that one's, and 0 starts with no attention.
     """
 
     heads: int
     head_dim: int | None = None
+    out_scale: float = 1.0
     dtype: Any = None
 
     @nn.compact
@@ -83,6 +87,6 @@ class MultiHeadAttention(nn.Module):
             (q_BxTxNxD,) = project(x, query)
             k_BxSxNxD, v_BxSxNxD = project(context, key, value)
         y_BxTxNxD = ops.attention(q_BxTxNxD, k_BxSxNxD, v_BxSxNxD, mask=mask, causal=causal)
-        kernel, bias = Projection(width, N, D, out=True, name="out")()
+        kernel, bias = Projection(width, N, D, out=True, scale=self.out_scale, name="out")()
         y = y_BxTxNxD.reshape(*y_BxTxNxD.shape[:2], N * D)
         return ops.dense(*nn.dtypes.promote_dtype(y, kernel, bias, dtype=self.dtype))

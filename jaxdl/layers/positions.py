@@ -32,3 +32,26 @@ def sincos_positions(height: int, width: int, features: int) -> np.ndarray:
     y, x = y.reshape(-1, 1) * rate, x.reshape(-1, 1) * rate
     table = np.concatenate([np.sin(x), np.cos(x), np.sin(y), np.cos(y)], axis=1)
     return table[None].astype(np.float32)
+
+
+def sinusoids(t: jax.Array, features: int, longest: float = 10000.0) -> jax.Array:
+    """What a number is to a network: sines and cosines of it, as DDPM embeds its timesteps.
+
+    Vaswani et al., 2017, section 3.5, with all sines first and the last frequency 1 / ``longest``,
+    as in the code that Ho, Jain and Abbeel, 2020, published. Of ``arange(length)`` they are the
+    fixed positions of Whisper's encoder.
+
+    Args:
+      t: (…) integers or floats.
+      features: an even number, at least 4.
+      longest: the last wavelength is 2π times this.
+
+    Returns:
+      (…, features) float32.
+    """
+    half = features // 2
+    if features % 2 or half < 2:
+        raise ValueError(f"features must be an even number from 4 on, got {features}")
+    rate = longest ** -(np.arange(half) / (half - 1))
+    angle = t[..., None].astype(jnp.float32) * rate.astype(np.float32)
+    return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)

@@ -18,7 +18,7 @@ from jaxdl.ops.dropout import dropout
 from jaxdl.ops.forms import references
 from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
 from jaxdl.ops.linear import dense
-from jaxdl.ops.normalization import layer_norm
+from jaxdl.ops.normalization import group_norm, layer_norm
 from jaxdl.ops.pooling import avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
 from jaxdl.ops.transposed import conv_transpose
@@ -36,6 +36,7 @@ __all__ = [
     "dropout",
     "gelu",
     "gelu_tanh",
+    "group_norm",
     "gru",
     "layer_norm",
     "leaky_relu",

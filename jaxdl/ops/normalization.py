@@ -65,3 +65,38 @@ def _backward(epsilon, kept, g_NxD):
 
 
 _layer_norm.defvjp(_forward, _backward)
+
+
+def group_norm(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, epsilon: float
+) -> jax.Array:
+    """``(x - mean) / √(var + ε) · scale + bias``, a mean and a variance a group of an example.
+
+    Wu and He, 2018, "Group Normalization". A group is all places of channels / groups channels next
+    to each other; one group is layer norm over the whole example, as many as channels is instance
+    norm. The variance is the mean of squared differences, as in `layer_norm`.
+
+    Args:
+      x: (batch, …, channels).
+      scale: (channels,).
+      bias: (channels,).
+      groups: divides channels.
+      epsilon: added to the variance.
+
+    Returns:
+      (batch, …, channels) in x's dtype, computed in at least float32.
+    """
+    wide_BxSxC = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide_BxSxC = wide_BxSxC.reshape(x.shape[0], -1, x.shape[-1])
+
+    def mean(x_BxSxC: jax.Array) -> jax.Array:
+        # Places first: channels lie next to each other, so that this adds whole rows.
+        by_channel = x_BxSxC.mean(1)
+        by_group = by_channel.reshape(len(x_BxSxC), groups, -1).mean(-1)
+        return jnp.repeat(by_group, x_BxSxC.shape[-1] // groups, axis=-1)[:, None]
+
+    centred_BxSxC = wide_BxSxC - mean(wide_BxSxC)
+    rstd_Bx1xC = lax.rsqrt(mean(centred_BxSxC * centred_BxSxC) + epsilon)
+    # What is the same in all places is put together first: one product and one sum a value.
+    result = centred_BxSxC * (rstd_Bx1xC * scale) + bias
+    return result.reshape(x.shape).astype(x.dtype)

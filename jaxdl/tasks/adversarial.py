@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import adversarial as games
-from jaxdl import draw, generative, keys, models, optim, precision, replicas, schedules
+from jaxdl import draw, keys, models, optim, precision, replicas, schedules
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.registry import choose
-from jaxdl.tasks import Run, Task, learner, need_batches, register
+from jaxdl.tasks import Run, Task, generation, learner, need_batches, register
 
-# Images that a score draws, those at a time, and the most training images that it looks through.
-SCORED, AT_ONCE, LEARNED = 1000, 250, 10_000
+# Images that a score draws, and those at a time.
+SCORED, AT_ONCE = 1000, 250
 
 
 class State(NamedTuple):
@@ -130,7 +130,7 @@ def adversarial(
         return loss_fn
 
     def train_step(state: State, batch: Mapping, key: jax.Array) -> tuple[State, Metrics]:
-        images = _scaled(batch["image"])
+        images = generation.scaled(batch["image"])
         if len(images) % (n_critic * config.accumulate):
             raise UserError(
                 f"config.task.n_critic={n_critic} times config.accumulate={config.accumulate} does "
@@ -177,7 +177,7 @@ def adversarial(
     def init(key: jax.Array, batch: Mapping) -> State:
         some = jnp.zeros((1, latent))
         made = lambda name: keys.named(key, name)
-        images = _scaled(batch["image"][:1])
+        images = generation.scaled(batch["image"][:1])
         return State(
             learner.create(
                 module.init(made("generator"), some, method="generate"),
@@ -193,17 +193,15 @@ def adversarial(
     @jax.jit
     def images_of(generator: learner.Learner, key: jax.Array) -> jax.Array:
         made = generate(generator.best_variables, jax.random.normal(key, (AT_ONCE, latent)))
-        return _unit_range(made)
+        return generation.unit_range(made)
 
     def drawn(state: State, key: jax.Array, count: int) -> np.ndarray:
         """Images (count, h, w, c) in [0, 1]."""
-        batches = -(-count // AT_ONCE)
-        made = [images_of(state.generator, jax.random.fold_in(key, i)) for i in range(batches)]
-        return np.concatenate([np.asarray(m) for m in made])[:count]
+        return generation.in_batches(
+            lambda key, _: images_of(state.generator, key), key, np.arange(count), AT_ONCE
+        )
 
-    @functools.cache
-    def learned() -> tuple[np.ndarray, np.ndarray]:
-        return _spread(data.train, LEARNED), _spread(data.train, LEARNED, "label")
+    learned = generation.Learned(data)
 
     @jax.jit
     def losses_of(state: State, real: jax.Array, fake: jax.Array) -> dict[str, jax.Array]:
@@ -215,34 +213,19 @@ def adversarial(
         }
 
     def score(state: State, split: Any, key: jax.Array) -> dict[str, float]:
-        real = _spread(split, SCORED)
+        real = generation.spread(split, SCORED)
         made = drawn(state, keys.named(key, "score"), SCORED)
         found = losses_of(state, real, made[: len(real)])
         return {
             **{name: float(value) for name, value in found.items()},
-            "two_sample_accuracy": generative.two_sample_accuracy(made[: len(real)], real),
-            "copies": generative.copies(made, real, learned()[0]),
-            "least_class_share": generative.least_class_share(
-                made, *learned(), len(data.class_names)
-            ),
+            **learned.measures(made, real),
         }
 
     def sample(state: State, key: jax.Array) -> dict[str, Any]:
         return {"samples": draw.image_grid(drawn(state, key, 64), [""] * 64)}
 
     def artifacts(state: State, split: Any, key: jax.Array) -> dict[str, Any]:
-        made = drawn(state, key, 32)
-        distances, index = generative.nearest(made, learned()[0])
-        pairs = np.stack([made, learned()[0][index]], axis=1).reshape(-1, *made.shape[1:])
-        captions = [text for d in distances for text in ("generated", f"nearest, {d:.2f}")]
-        return {
-            "Generated, and nearest in training": draw.image_grid(
-                pairs,
-                captions,
-                "Each generated image, and the training image nearest to it by pixels, with their "
-                "distance: a copy would have 0.",
-            )
-        }
+        return learned.beside_nearest(drawn(state, key, 32))
 
     def parameters(state: State) -> dict[str, jax.Array]:
         order = models.call_order(module, jax.ShapeDtypeStruct((1, latent), jnp.float32))
@@ -317,23 +300,3 @@ def _prefixed(network: str, metrics: Metrics) -> dict[str, Mean]:
     """``generator_loss``; logits and penalties are the discriminator's anyway, and layers named."""
     own = ("loss", "gradient_norm", "update_norm", "learning_rate")
     return {f"{network}_{k}" if k in own else k: v for k, v in metrics.items()}
-
-
-def _scaled(images: jax.Array) -> jax.Array:
-    """uint8, or floats in [0, 1], to float32 in [-1, 1]."""
-    scale = 2 / 255 if images.dtype == jnp.uint8 else 2.0
-    return images.astype(jnp.float32) * scale - 1
-
-
-def _unit_range(images: jax.Array) -> jax.Array:
-    """[-1, 1] to [0, 1]."""
-    return (images + 1) / 2
-
-
-def _spread(split: Any, most: int, name: str = "image") -> np.ndarray:
-    """Up to ``most`` examples' array ``name``, evenly spread; images as float32 in [0, 1]."""
-    chosen = np.linspace(0, len(split) - 1, min(most, len(split))).round().astype(np.int64)
-    found = split.take(chosen)[name]
-    if name != "image":
-        return found
-    return found.astype(np.float32) / (255 if found.dtype == np.uint8 else 1)

@@ -6,13 +6,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdl import draw, envs, keys, losses, models, optim, precision, schedules
-from jaxdl.control import replay
+from jaxdl import envs, keys, losses, models, optim, precision, schedules
+from jaxdl.control import policies, replay
 from jaxdl.envs import vectorised
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.tasks import Run, Task, check_counts, check_shares, learner, need_whole, register
-from jaxdl.tasks.episodes import ended, filmstrip, mean_return
+from jaxdl.tasks import (
+    Run,
+    Task,
+    check_counts,
+    check_shares,
+    episodes,
+    learner,
+    need_whole,
+    register,
+)
 
 
 class State(NamedTuple):
@@ -125,22 +133,14 @@ def dqn(
         agent: learner.Learner, start: vectorised.Vectorised, key: jax.Array, eps: jax.Array
     ) -> tuple[vectorised.Vectorised, vectorised.Transition]:
         """A rollout, (rollout, environments, …)."""
-        # Drawn in front of the loop, from keys an environment.
-        own = lambda name: vectorised.own_keys(keys.named(key, name), start.index)
-        each = lambda f, name: jax.vmap(f, out_axes=1)(own(name))
-        explores = each(lambda k: jax.random.uniform(k, (rollout,)) < eps, "explore")
-        draw = lambda k: jax.random.randint(k, (rollout,), 0, environment.actions)
-        drawn = each(draw, "action")
-        reset = lambda k: jax.vmap(environment.reset)(jax.random.split(k, rollout))
 
-        def body(many: vectorised.Vectorised, now: Any) -> Any:
-            explore, random, fresh = now
-            action = values(agent.params, many.observation).argmax(-1)
-            action = jnp.where(explore, random, action).astype(jnp.int32)
-            many, move = vectorised.advance(environment, many, action, fresh)
-            return many, move._replace(action=action)
+        def choose(observation: jax.Array, own: jax.Array) -> jax.Array:
+            explore, which = jax.vmap(jax.random.split, out_axes=1)(own)
+            explores = jax.vmap(jax.random.uniform)(explore) < eps
+            best = values(agent.params, observation).argmax(-1).astype(jnp.int32)
+            return jnp.where(explores, policies.evenly(environment, which), best)
 
-        return jax.lax.scan(body, start, (explores, drawn, each(reset, "reset")))
+        return vectorised.roll_out(environment, choose, start, key, rollout)
 
     def kept(moves: vectorised.Transition) -> dict[str, jax.Array]:
         names = ("observation", "action", "reward", "next_observation", "terminated")
@@ -166,7 +166,7 @@ def dqn(
         found = jax.tree.map(lambda x: x.sum(0), found)
         return (
             State(*carry, many, memory, state.updates + 1),
-            {**found, **ended(moves), "epsilon": Mean.once(eps)},
+            {**found, **episodes.ended(moves), "epsilon": Mean.once(eps)},
         )
 
     def init(key: jax.Array, batch: Mapping) -> State:
@@ -191,11 +191,8 @@ def dqn(
         shape = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
         return learner.parameters(state.learner.params, models.call_order(module, shape))
 
-    score = mean_return(environment, greedy)
-    film = filmstrip(environment, greedy)
-
-    def artifacts(state: State, data: None, key: jax.Array) -> dict[str, draw.Picture]:
-        return {"Episode": film(state.learner.best_variables, key)}
+    score = episodes.mean_return(environment, greedy)
+    shown = episodes.artifacts(environment, greedy)
 
     def partition(state: State) -> State:
         split = State(False, False, True, True, False)
@@ -206,7 +203,7 @@ def dqn(
         init=init,
         train_step=train_step,
         score=lambda state, data, key: score(state.learner.best_variables, key),
-        artifacts=artifacts,
+        artifacts=lambda state, data, key: shown(state.learner.best_variables, key),
         parameters=parameters,
         partition=partition,
         examples=rollout * count,

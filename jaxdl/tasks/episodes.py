@@ -1,4 +1,4 @@
-"""What every agent is shown by: its mean return, and one episode in pictures."""
+"""What every agent is shown by: its mean return, one episode in pictures, and its speed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,15 @@ import jax
 import numpy as np
 
 from jaxdl import draw, envs, replicas
-from jaxdl.envs import vectorised
+from jaxdl.envs import speed, vectorised
+from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 
 EPISODES = 100
 FRAMES = 12
+# What steps are counted of: environments, steps of each in a call; rounds, and seconds of a turn.
+SIDE_BY_SIDE, STEPS = 1024, 32
+ROUNDS, SECONDS = 3, 0.04
 
 # From the network's variables to what is done.
 Greedy = Callable[[Any], vectorised.Policy]
@@ -37,6 +41,42 @@ def mean_return(
         return vectorised.returns(environment, greedy(variables), key, EPISODES)
 
     return lambda variables, key: {"mean_return": float(returns(variables, key).mean())}
+
+
+def artifacts(
+    environment: envs.Environment, greedy: Greedy
+) -> Callable[[Any, jax.Array], dict[str, draw.Picture | str]]:
+    """A function (variables, key) -> the report's "Episode" and "Environment steps a second"."""
+    film = filmstrip(environment, greedy)
+
+    def make(variables: Any, key: jax.Array) -> dict[str, draw.Picture | str]:
+        return {
+            "Episode": film(variables, key),
+            "Environment steps a second": steps_a_second(environment, greedy, variables),
+        }
+
+    return make
+
+
+def steps_a_second(environment: envs.Environment, greedy: Greedy, variables: Any) -> str:
+    """How fast the likeliest actions are taken, here and in gymnasium where it is installed."""
+    variables = jax.device_get(variables)  # those of one device, however many trained them
+    act = lambda variables, observations, keys: greedy(variables)(observations)
+    ours = f"{SIDE_BY_SIDE:,} environments on one device ({jax.devices()[0].platform})"
+    theirs = f"gymnasium's {environment.gymnasium} in Python"
+    turns = {ours: speed.on_device(environment, act, variables, SIDE_BY_SIDE, steps=STEPS)}
+    try:
+        turns[theirs] = speed.in_gymnasium(environment, speed.one_by_one(act, variables))
+        note = "In Python a jitted call a step chooses them."
+    except UserError as error:
+        note = f"Not beside gymnasium: {error}."
+    found = speed.alternate(turns, ROUNDS, SECONDS)
+    rows = {label: np.median(rates) for label, rates in found.items()}
+    if theirs in found:
+        rows["ratio"] = speed.ratio(found[ours], found[theirs])
+    wide = max(map(len, rows))
+    table = "\n".join(f"{label:{wide}} {value:>13,.0f}" for label, value in rows.items())
+    return f"{table}\n\nThe likeliest actions; medians of {ROUNDS} rounds. {note}"
 
 
 def filmstrip(

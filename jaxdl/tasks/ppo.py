@@ -10,14 +10,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdl import draw, envs, keys, models, optim, precision, replicas, schedules
+from jaxdl import envs, keys, models, optim, precision, replicas, schedules
 from jaxdl.control.policies import Categorical, Gaussian
 from jaxdl.control.returns import gae
 from jaxdl.envs import vectorised
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.tasks import Run, Task, check_counts, check_shares, learner, need_whole, register
-from jaxdl.tasks.episodes import ended, filmstrip, mean_return
+from jaxdl.tasks import (
+    Run,
+    Task,
+    check_counts,
+    check_shares,
+    episodes,
+    learner,
+    need_whole,
+    register,
+)
 
 
 class State(NamedTuple):
@@ -83,35 +91,20 @@ def ppo(
         output, value = module.apply(variables, observation)
         return (Categorical(output) if environment.actions else Gaussian(*output)), value
 
-    def to_environment(action: jax.Array) -> jax.Array:
-        """Continuous actions are learned in units of their range, -1 to 1."""
-        if environment.actions:
-            return action
-        low, high = environment.action_low, environment.action_high
-        return low + (jnp.clip(action, -1, 1) + 1) / 2 * (high - low)
+    # Continuous actions are learned in units of their range, as they were drawn.
+    in_units = environment._replace(
+        step=lambda state, action: environment.step(state, environment.from_units(action))
+    )
 
     def roll_out(variables: Any, start: vectorised.Vectorised, key: jax.Array):
         """The environments after the rollout, and its transitions, (rollout, environments, …)."""
-        # Draws come in front of the loop and from keys an environment: fast, and on any number of
-        # devices the same.
-        own = lambda name: vectorised.own_keys(keys.named(key, name), start.index)
-        kind, size = (
-            (Categorical, environment.actions)
-            if environment.actions
-            else (Gaussian, environment.action_size)
-        )
-        noise = jax.vmap(lambda k: kind.noise(k, (rollout, size)), out_axes=1)(own("action"))
-        fresh = jax.vmap(
-            lambda k: jax.vmap(environment.reset)(jax.random.split(k, rollout)), out_axes=1
-        )(own("reset"))
+        size = environment.actions or environment.action_size
 
-        def body(many, drawn):
-            noise, fresh = drawn
-            action = think(variables, many.observation)[0].sample(noise)
-            many, move = vectorised.advance(environment, many, to_environment(action), fresh)
-            return many, move._replace(action=action)
+        def act(observation: jax.Array, own: jax.Array) -> jax.Array:
+            policy = think(variables, observation)[0]
+            return policy.sample(jax.vmap(lambda k: policy.noise(k, (size,)))(own))
 
-        return jax.lax.scan(body, start, (noise, fresh))
+        return vectorised.roll_out(in_units, act, start, key, rollout)
 
     def examples(variables: Any, moves: vectorised.Transition) -> dict[str, jax.Array]:
         """What is learned from, (environments, rollout, …)."""
@@ -188,7 +181,7 @@ def ppo(
         agent, many = state
         many, moves = roll_out(agent.variables, many, key)
         agent, metrics = learn(agent, examples(agent.variables, moves), key)
-        return State(agent, many), {**metrics, **ended(moves)}
+        return State(agent, many), {**metrics, **episodes.ended(moves)}
 
     def init(key: jax.Array, batch: Mapping) -> State:
         observation = jnp.zeros((1, environment.observation_size))
@@ -197,12 +190,10 @@ def ppo(
         return State(learner.create(variables, optimizer, ema=config.ema), many)
 
     def greedy(variables: Any) -> vectorised.Policy:
-        return lambda observation: to_environment(think(variables, observation)[0].mode())
+        return lambda observation: environment.from_units(think(variables, observation)[0].mode())
 
-    score, film = mean_return(environment, greedy), filmstrip(environment, greedy)
-
-    def artifacts(state: State, data: None, key: jax.Array) -> dict[str, draw.Picture]:
-        return {"Episode": film(state.learner.best_variables, key)}
+    score = episodes.mean_return(environment, greedy)
+    shown = episodes.artifacts(environment, greedy)
 
     def parameters(state: State) -> dict[str, jax.Array]:
         shape = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
@@ -212,7 +203,7 @@ def ppo(
         init=init,
         train_step=train_step,
         score=lambda state, data, key: score(state.learner.best_variables, key),
-        artifacts=artifacts,
+        artifacts=lambda state, data, key: shown(state.learner.best_variables, key),
         parameters=parameters,
         partition=lambda state: State(
             *(

@@ -1,0 +1,164 @@
+"""Diffusion: how noise is added, what a network may predict of it, and how it is taken off again.
+
+Ho, Jain and Abbeel, 2020, "Denoising Diffusion Probabilistic Models" (DDPM); Song, Meng and Ermon,
+2021, "Denoising Diffusion Implicit Models" (DDIM); Nichol and Dhariwal, 2021, "Improved Denoising
+Diffusion Probabilistic Models"; Salimans and Ho, 2022, "Progressive Distillation" (v).
+
+Throughout, ᾱ is the share of the data's variance that is left: x_t = √ᾱ_t x₀ + √(1 - ᾱ_t) ε, with
+t = 0 the least noise and t = timesteps - 1 the most.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdl.registry import choose
+
+# No step may add all the variance there is (Nichol and Dhariwal, 2021, section 3.2).
+_MOST = 0.999
+
+
+def linear(timesteps: int) -> np.ndarray:
+    """Variances β from 1e-4 to .02 in equal steps at 1000 timesteps (Ho et al., 2020, section 4).
+
+    Other numbers of timesteps have β in proportion, so that they end in as much noise.
+    """
+    return np.linspace(1e-4, 0.02, timesteps) * 1000 / timesteps
+
+
+def cosine(timesteps: int, offset: float = 0.008) -> np.ndarray:
+    """ᾱ falls like a squared cosine (Nichol and Dhariwal, 2021, equation 17)."""
+    t = np.arange(timesteps + 1) / timesteps
+    left = np.cos((t + offset) / (1 + offset) * math.pi / 2) ** 2
+    return 1 - left[1:] / left[:-1]
+
+
+SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {"linear": linear, "cosine": cosine}
+
+
+def signal_shares(schedule: str, timesteps: int) -> np.ndarray:
+    """ᾱ at each timestep.
+
+    Args:
+      schedule: "linear" or "cosine".
+      timesteps: how many.
+
+    Returns:
+      (timesteps,) float64, falling, in (0, 1).
+
+    Raises:
+      UserError: unknown schedule.
+    """
+    betas = choose("noise schedule", schedule, SCHEDULES)(timesteps)
+    return np.cumprod(1 - np.minimum(betas, _MOST))
+
+
+def add_noise(x: jax.Array, noise: jax.Array, signal: jax.Array) -> jax.Array:
+    """x_t of the images ``x`` and of ``noise`` (batch, …), with ᾱ ``signal`` (batch,)."""
+    signal = _like(signal, x)
+    return jnp.sqrt(signal) * x + jnp.sqrt(1 - signal) * noise
+
+
+class Prediction(NamedTuple):
+    """What a network is taught to say of x_t.
+
+    Attributes:
+      target: (x₀, ε, ᾱ) -> what is right.
+      image: (answer, x_t, ᾱ) -> the x₀ that it means.
+    """
+
+    target: Callable[..., jax.Array]
+    image: Callable[..., jax.Array]
+
+
+PREDICTIONS = {
+    "epsilon": Prediction(
+        lambda x, noise, signal: noise,
+        lambda answer, noisy, signal: (noisy - jnp.sqrt(1 - signal) * answer) / jnp.sqrt(signal),
+    ),
+    "x0": Prediction(lambda x, noise, signal: x, lambda answer, noisy, signal: answer),
+    "v": Prediction(
+        lambda x, noise, signal: jnp.sqrt(signal) * noise - jnp.sqrt(1 - signal) * x,
+        lambda answer, noisy, signal: jnp.sqrt(signal) * noisy - jnp.sqrt(1 - signal) * answer,
+    ),
+}
+
+
+def target(prediction: str, x: jax.Array, noise: jax.Array, signal: jax.Array) -> jax.Array:
+    """What the network should answer: ε, x₀ or v = √ᾱ ε - √(1 - ᾱ) x₀; arguments as `add_noise`.
+
+    Raises:
+      UserError: ``prediction`` is none of "epsilon", "x0" and "v".
+    """
+    return choose("prediction", prediction, PREDICTIONS).target(x, noise, _like(signal, x))
+
+
+def chosen_steps(timesteps: int, steps: int) -> np.ndarray:
+    """``steps`` of the timesteps, evenly spread and with the last, falling; int32."""
+    return (-(-timesteps * np.arange(steps, 0, -1) // steps) - 1).astype(np.int32)
+
+
+def sample(
+    network: Callable[[jax.Array, jax.Array], jax.Array],
+    key: jax.Array,
+    start: jax.Array,
+    signal: np.ndarray,
+    *,
+    steps: int,
+    prediction: str = "epsilon",
+    eta: float = 1.0,
+    seen: int = 0,
+) -> tuple[jax.Array, jax.Array]:
+    """Images out of noise: Song et al., 2021, equation 12, with x₀ held to [-1, 1].
+
+    Args:
+      network: (x_t (batch, …), t (batch,) int32) -> its answer, shaped like x_t.
+      key: of the noise that is added on the way.
+      start: (batch, …) standard normal.
+      signal: ᾱ of all timesteps, from `signal_shares`.
+      steps: how many of them are used, at most all.
+      prediction: what the network answers: "epsilon", "x0" or "v".
+      eta: share of the ancestral noise. 1 is DDPM's ancestral sampling with the posterior's
+        variance (Ho et al., 2020, equation 7), 0 is DDIM, which adds none.
+      seen: how many of the images are also returned as they were on the way.
+
+    Returns:
+      Images (batch, …) in [-1, 1], and (steps, seen, …) x_t before each step, noisiest first.
+    """
+    image_of = choose("prediction", prediction, PREDICTIONS).image
+    chosen = chosen_steps(len(signal), steps)
+    here = signal[chosen]
+    after = np.append(here[1:], 1.0)  # the last step ends in the image
+    deviation = eta * np.sqrt((1 - after) / (1 - here) * (1 - here / after))
+    single = lambda x: jnp.asarray(x, start.dtype)
+
+    def step(noisy: jax.Array, now: Any) -> tuple[jax.Array, jax.Array]:
+        t, here, after, deviation, key = now
+        answer = network(noisy, jnp.full(noisy.shape[:1], t))
+        image = jnp.clip(image_of(answer, noisy, here), -1, 1)
+        # The noise that leads from this image to x_t: not the answer's where the image was cut.
+        noise = (noisy - jnp.sqrt(here) * image) / jnp.sqrt(1 - here)
+        mean = jnp.sqrt(after) * image + jnp.sqrt(1 - after - deviation**2) * noise
+        fresh = jax.random.normal(key, noisy.shape, noisy.dtype) if eta else 0.0
+        return mean + deviation * fresh, noisy[:seen]
+
+    inputs = (jnp.asarray(chosen), single(here), single(after), single(deviation))
+    return jax.lax.scan(step, start, (*inputs, jax.random.split(key, steps)))
+
+
+def guided(conditional: jax.Array, unconditional: jax.Array, scale: float) -> jax.Array:
+    """Classifier-free guidance: (1 + w) · conditional - w · unconditional answers.
+
+    Ho and Salimans, 2022, "Classifier-Free Diffusion Guidance", equation 6; ``scale`` is w, and 0
+    leaves the conditional answer.
+    """
+    return (1 + scale) * conditional - scale * unconditional
+
+
+def _like(share: jax.Array, x: jax.Array) -> jax.Array:
+    """(batch,) -> (batch, 1, …), to go with (batch, …)."""
+    return share.reshape(-1, *[1] * (x.ndim - 1))
