@@ -38,7 +38,12 @@ TENSOR_RULES = (
     (r"feed_forward/down/kernel$", 0),
     (r"(^|/)dense(_\d+)?/kernel$", 1),
     (r"(^|/)dense(_\d+)?/bias$", 0),
+    # By tokens: where the table is the output layer too, each device has some tokens' logits.
+    (r"(^|/)token/embedding$", 0),
 )
+
+# What every device has a copy of where the axis does not divide: GPT-2's table has 50,257 rows.
+TENSOR_IF_EVEN = r"(^|/)token/embedding$"
 
 
 class Layout(NamedTuple):
@@ -107,12 +112,13 @@ class Layout(NamedTuple):
         if tensor > 1:
             at = next((i for rule, i in TENSOR_RULES if re.search(rule, name)), None)
             if at is not None and at < x.ndim:
-                if x.shape[at] % tensor:
+                if x.shape[at] % tensor == 0:
+                    axes[at] = "tensor"
+                elif not re.search(TENSOR_IF_EVEN, name):
                     raise UserError(
                         f"config.parallel.tensor={tensor} does not divide axis {at} of {name} "
                         f"{x.shape}"
                     )
-                axes[at] = "tensor"
         if fsdp > 1 and x.size >= self.fsdp_min_size:
             # The longest axis that divides; the last of equals, which is contiguous.
             free = [i for i in range(x.ndim) if axes[i] is None and x.shape[i] % fsdp == 0]

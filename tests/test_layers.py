@@ -86,7 +86,7 @@ class Tower(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         for i in range(2):
-            x = layers.EncoderBlock(
+            x = layers.Block(
                 2, mlp_ratio=1, dropout=self.rate, drop_path=self.rate, name=f"block_{i}"
             )(x, train=train)
         return x
@@ -325,7 +325,7 @@ def test_feed_forward_is_two_dense_layers_around_its_activation():
 
 
 def test_encoder_block_is_pre_norm_with_two_residuals():
-    module, x = layers.EncoderBlock(2, activation="relu", mlp_ratio=2), normal(2, 3, 4)
+    module, x = layers.Block(2, activation="relu", mlp_ratio=2), normal(2, 3, 4)
     params = init(module, x.astype(np.float32), train=False)
 
     def norm(name, x):

@@ -28,11 +28,12 @@ def test_parameter_count_is_the_published_one(name):
 
 
 # Those that take more than an image are counted in tests of their own: test_ppo.py,
-# test_adversarial.py, test_diffusion.py, test_graphs.py.
+# test_adversarial.py, test_diffusion.py, test_gpt.py, test_graphs.py.
 COUNTED_ELSEWHERE = {
     "actor_critic",
     *("dcgan", "dcgan_8", "dcgan_28", "dcgan_32", "dcgan_64"),
     *("ddpm", "ddpm_8", "ddpm_cifar10"),
+    *("gpt", "gpt2_s", "gpt2_m", "gpt2_l", "gpt2_xl"),
     "gcn",
 }
 

@@ -47,7 +47,7 @@ class GPT(nn.Module):
         x = x + layers.learned_positions(self, tokens.shape[1], self.width).astype(x.dtype)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         for i in range(self.depth):
-            x = layers.EncoderBlock(
+            x = layers.Block(
                 self.heads,
                 activation="gelu_tanh",
                 dropout=self.dropout,

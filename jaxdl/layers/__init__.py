@@ -1,6 +1,7 @@
 """What models are made of: Flax linen modules over `jaxdl.ops`."""
 
 from jaxdl.layers.attention import MultiHeadAttention
+from jaxdl.layers.cache import Cache
 from jaxdl.layers.convolution import Conv
 from jaxdl.layers.dense import Dense
 from jaxdl.layers.drop_path import DropPath
@@ -9,10 +10,16 @@ from jaxdl.layers.graph import GraphConv
 from jaxdl.layers.initializers import initializer
 from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm
 from jaxdl.layers.patches import PatchEmbed
-from jaxdl.layers.positions import learned_positions, sincos_positions, sinusoids
+from jaxdl.layers.positions import (
+    RelativePositions,
+    learned_positions,
+    relative_buckets,
+    sincos_positions,
+    sinusoids,
+)
 from jaxdl.layers.recurrent import GRU, LSTM, RNN, Bidirectional
 from jaxdl.layers.spectral import SpectralConv, SpectralDense
-from jaxdl.layers.transformer import EncoderBlock, FeedForward
+from jaxdl.layers.transformer import Block, FeedForward
 from jaxdl.layers.transposed import ConvTranspose
 
 __all__ = [
@@ -21,22 +28,25 @@ __all__ = [
     "RNN",
     "BatchNorm",
     "Bidirectional",
+    "Block",
+    "Cache",
     "Conv",
     "ConvTranspose",
     "Dense",
     "DropPath",
     "Dropout",
-    "EncoderBlock",
     "FeedForward",
     "GraphConv",
     "GroupNorm",
     "LayerNorm",
     "MultiHeadAttention",
     "PatchEmbed",
+    "RelativePositions",
     "SpectralConv",
     "SpectralDense",
     "initializer",
     "learned_positions",
+    "relative_buckets",
     "sincos_positions",
     "sinusoids",
 ]

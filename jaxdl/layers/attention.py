@@ -1,5 +1,7 @@
 """Attention with its projections."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,47 +10,70 @@ from flax import linen as nn
 
 from jaxdl import ops
 from jaxdl.errors import UserError
+from jaxdl.layers.cache import Cache
+from jaxdl.layers.dropout import Dropout
 
 
 class Projection(nn.Module):
     """Parameters of a map between a width and (heads, head_dim), as matrices.
 
     ``kernel`` is (width, heads, head_dim) going in and (heads, head_dim, width) coming ``out``;
-    ``bias`` is shaped like the result. The head axis stands by itself so that tensor parallelism
-    can split it. ``scale`` is the kernel's initial variance beside Glorot's (Xavier's) uniform one.
+    ``bias`` is shaped like the result, and zeros that are no parameter without ``use_bias``. The
+    head axis stands by itself so that tensor parallelism can split it. ``kernel_init`` draws the
+    matrix, whose fans are width and heads · head_dim; Glorot's (Xavier's) by default.
     """
 
     width: int
     heads: int
     head_dim: int
     out: bool = False
-    scale: float = 1.0
+    use_bias: bool = True
+    kernel_init: Callable = nn.initializers.xavier_uniform()
 
     @nn.compact
     def __call__(self) -> tuple[jax.Array, jax.Array]:
         """Returns (kernel, bias), reshaped to two dimensions and one."""
-        split = (self.heads, self.head_dim)
+        split, inner = (self.heads, self.head_dim), self.heads * self.head_dim
         shape = (*split, self.width) if self.out else (self.width, *split)
-        axes = dict(in_axis=(0, 1), out_axis=2) if self.out else dict(in_axis=0, out_axis=(1, 2))
-        init = nn.initializers.variance_scaling(self.scale, "fan_avg", "uniform", **axes)
+        flat = (inner, self.width) if self.out else (self.width, inner)
+        init = lambda key, shape, dtype: self.kernel_init(key, flat, dtype).reshape(shape)
         kernel = self.param("kernel", init, shape, jnp.float32)
         bias_shape = (self.width,) if self.out else split
-        bias = self.param("bias", nn.initializers.zeros_init(), bias_shape, jnp.float32)
-        inner = self.heads * self.head_dim
-        flat = (inner, self.width) if self.out else (self.width, inner)
+        zeros = nn.initializers.zeros_init()
+        bias = (
+            self.param("bias", zeros, bias_shape, jnp.float32)
+            if self.use_bias
+            else jnp.zeros(bias_shape)
+        )
         return kernel.reshape(flat), bias.reshape(-1)
 
 
 class MultiHeadAttention(nn.Module):
     """Multi-head attention (Vaswani et al., 2017, section 3.2.2), self or cross.
 
-    Parameters: ``query``, ``key``, ``value`` and ``out``, each a `Projection`; ``out_scale`` is
-    that one's, and 0 starts with no attention.
+    Parameters: ``query``, ``key``, ``value`` and ``out``, each a `Projection`. Where the collection
+    "intermediates" is mutable, ``weights`` (batch, heads, T, S) are sown into it.
+
+    Attributes:
+      heads: heads.
+      head_dim: features of a head; width / heads if None.
+      scale: factor on the scores; head_dim^-½ if None.
+      dropout: rate on the weights, in training; the fast forms of `jaxdl.ops.attention` have none.
+      use_bias: all four projections have one.
+      key_bias: the keys' too. It shifts a query's scores all alike, so the softmax undoes it.
+      kernel_init: of query, key and value, as matrices.
+      out_init: of ``out``; kernel_init if None.
+      dtype: of the computation.
     """
 
     heads: int
     head_dim: int | None = None
-    out_scale: float = 1.0
+    scale: float | None = None
+    dropout: float = 0.0
+    use_bias: bool = True
+    key_bias: bool = True
+    kernel_init: Callable = nn.initializers.xavier_uniform()
+    out_init: Callable | None = None
     dtype: Any = None
 
     @nn.compact
@@ -59,19 +84,40 @@ class MultiHeadAttention(nn.Module):
         *,
         mask: jax.Array | None = None,
         causal: bool = False,
-    ) -> jax.Array:
+        train: bool = False,
+        cache: Cache | None = None,
+        layer: int = 0,
+    ) -> jax.Array | tuple[jax.Array, Cache]:
         """Attends from ``x`` (batch, T, width) to ``context`` (batch, S, width), itself if None.
 
-        ``mask`` and ``causal`` are those of `jaxdl.ops.attention`. Returns (batch, T, width).
+        With a ``cache`` the keys are written there, as those of ``layer``, behind the ones that it
+        has, and all of them are attended to: S is the cache's length. A context of no tokens adds
+        none: so an encoder's are projected once.
+
+        Args:
+          x: queries.
+          context: keys and values.
+          mask: of `jaxdl.ops.attention`, over (batch, heads, T, S).
+          causal: query t sees keys up to t + S - T only, of those that are in the cache if there
+            is one.
+          train: whether there is dropout.
+          cache: of the model.
+          layer: the cache's layer that is this module's.
+
+        Returns:
+          (batch, T, width), and the cache if one was given.
         """
         width, N = x.shape[-1], self.heads
         if self.head_dim is None and width % N:
             raise UserError(f"a width of {width} does not divide into {N} heads")
         D = self.head_dim or width // N
         context_width = width if context is None else context.shape[-1]
-        query = Projection(width, N, D, name="query")()
-        key = Projection(context_width, N, D, name="key")()
-        value = Projection(context_width, N, D, name="value")()
+        maps = functools.partial(
+            Projection, heads=N, head_dim=D, use_bias=self.use_bias, kernel_init=self.kernel_init
+        )
+        query = maps(width, name="query")()
+        key = maps(context_width, use_bias=self.use_bias and self.key_bias, name="key")()
+        value = maps(context_width, name="value")()
 
         def project(inputs: jax.Array, *maps: tuple[jax.Array, jax.Array]) -> list[jax.Array]:
             # Maps of the same inputs are one product: larger, so faster.
@@ -86,7 +132,22 @@ class MultiHeadAttention(nn.Module):
         else:
             (q_BxTxNxD,) = project(x, query)
             k_BxSxNxD, v_BxSxNxD = project(context, key, value)
-        y_BxTxNxD = ops.attention(q_BxTxNxD, k_BxSxNxD, v_BxSxNxD, mask=mask, causal=causal)
-        kernel, bias = Projection(width, N, D, out=True, scale=self.out_scale, name="out")()
+        if cache is not None:
+            T, written = q_BxTxNxD.shape[1], k_BxSxNxD.shape[1]
+            cache = cache.write(layer, k_BxSxNxD, v_BxSxNxD)
+            k_BxSxNxD, v_BxSxNxD = cache.keys[layer], cache.values[layer]
+            # Where the last key stands is known when it runs only: a mask, not the causal form.
+            mask, causal = ops.join_masks(mask, cache.seen(T, written, causal)), False
+        seen = dict(mask=mask, causal=causal, scale=self.scale)
+        if self.is_mutable_collection("intermediates"):
+            weights_BxNxTxS = ops.attention_weights(q_BxTxNxD, k_BxSxNxD, **seen)
+            self.sow("intermediates", "weights", weights_BxNxTxS)
+        drop = None
+        if train and self.dropout:
+            drop = functools.partial(Dropout(self.dropout, name="drop_weights"), train=True)
+        y_BxTxNxD = ops.attention(q_BxTxNxD, k_BxSxNxD, v_BxSxNxD, drop=drop, **seen)
+        out_init = self.out_init or self.kernel_init
+        kernel, bias = maps(width, out=True, kernel_init=out_init, name="out")()
         y = y_BxTxNxD.reshape(*y_BxTxNxD.shape[:2], N * D)
-        return ops.dense(*nn.dtypes.promote_dtype(y, kernel, bias, dtype=self.dtype))
+        y = ops.dense(*nn.dtypes.promote_dtype(y, kernel, bias, dtype=self.dtype))
+        return y if cache is None else (y, cache)

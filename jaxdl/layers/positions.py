@@ -1,4 +1,6 @@
-"""Where a token stands: learned and fixed position embeddings."""
+"""Where a token stands: learned, fixed and relative positions."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -55,3 +57,62 @@ def sinusoids(t: jax.Array, features: int, longest: float = 10000.0) -> jax.Arra
     rate = longest ** -(np.arange(half) / (half - 1))
     angle = t[..., None].astype(jnp.float32) * rate.astype(np.float32)
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+def relative_buckets(
+    distance: jax.Array, buckets: int = 32, longest: int = 128, bidirectional: bool = True
+) -> jax.Array:
+    """Which of T5's buckets a distance between two tokens falls into.
+
+    Raffel et al., 2020, section 2.1: near distances have buckets of their own, farther ones share
+    buckets that grow logarithmically, and all from ``longest`` on share the last. Half of the
+    buckets are for keys behind the query, unless not ``bidirectional``: those then count as 0 away.
+
+    Args:
+      distance: (…) integers, key's place minus query's.
+      buckets: their number.
+      longest: distance from which there is one bucket only.
+      bidirectional: whether keys behind the query are told apart.
+
+    Returns:
+      (…) int32 in [0, buckets).
+    """
+    side = buckets // 2 if bidirectional else buckets
+    exact = side // 2
+    # The bucket of each distance up to the longest, of a side.
+    table = np.arange(longest + 1)
+    growth = np.log(np.maximum(table, exact) / exact) / np.log(longest / exact)
+    table = np.where(table < exact, table, exact + (growth * (side - exact)).astype(int))
+    table = jnp.asarray(np.minimum(table, side - 1), jnp.int32)
+    away = jnp.abs(distance) if bidirectional else jnp.maximum(-distance, 0)
+    bucket = table[jnp.minimum(away, longest)]
+    return bucket + side * (distance > 0) if bidirectional else bucket
+
+
+class RelativePositions(nn.Module):
+    """T5's positions: a number for each head and bucket of distances, to be added to the scores.
+
+    Parameter: ``embedding`` (buckets, heads). `jaxdl.ops.attention` takes the result as its mask.
+
+    Attributes:
+      heads: of the attention.
+      buckets: see `relative_buckets`, like the others.
+      longest: distance from which all are alike.
+      bidirectional: as an encoder needs it; a decoder's keys are never behind the query.
+      embedding_init: of the parameter.
+    """
+
+    heads: int
+    buckets: int = 32
+    longest: int = 128
+    bidirectional: bool = True
+    embedding_init: Callable = nn.initializers.normal(0.02)
+
+    @nn.compact
+    def __call__(self, queries: jax.Array, keys: jax.Array) -> jax.Array:
+        """Places (T,) and (S,), integers -> (1, heads, T, S) float32."""
+        shape = (self.buckets, self.heads)
+        embedding = self.param("embedding", self.embedding_init, shape, jnp.float32)
+        distance_TxS = keys[None, :] - queries[:, None]
+        bucket_TxS = relative_buckets(distance_TxS, self.buckets, self.longest, self.bidirectional)
+        return embedding[bucket_TxS].transpose(2, 0, 1)[None]

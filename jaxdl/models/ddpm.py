@@ -59,7 +59,7 @@ class AttentionBlock(nn.Module):
         y = layers.GroupNorm(self.groups, 1e-6, dtype=self.dtype, name="norm")(x)
         y = y.reshape(x.shape[0], -1, x.shape[-1])
         y = layers.MultiHeadAttention(
-            self.heads, out_scale=0.0, dtype=self.dtype, name="attention"
+            self.heads, out_init=_zeros, dtype=self.dtype, name="attention"
         )(y)
         return x + y.reshape(x.shape)
 

@@ -71,18 +71,17 @@ class ViT(nn.Module):
             x = jnp.concatenate([jnp.tile(token, (B, 1, 1)).astype(x.dtype), x], axis=1)
         x = x + self._positions(rows, columns, with_token).astype(x.dtype)
         x = layers.Dropout(self.dropout)(x, train=train)
-        run = lambda block, x: block(x, train=train)
         for i in range(self.depth):
-            block = layers.EncoderBlock(
+            block = layers.Block(
                 self.heads,
                 mlp_ratio=self.mlp_ratio,
                 dropout=self.dropout,
                 drop_path=self.drop_path * i / max(self.depth - 1, 1),
+                remat=self.remat,
                 dtype=self.dtype,
                 name=f"block_{i}",
             )
-            # Lifted here and not on the class: the parameters keep their names.
-            x = nn.remat(run)(block, x) if self.remat else run(block, x)
+            x = block(x, train=train)
         x = layers.LayerNorm(epsilon=1e-6, dtype=self.dtype, name="norm")(x)
         x = x[:, 0] if with_token else x.mean(axis=1)
         return layers.Dense(

@@ -11,7 +11,7 @@ from jaxdl.ops.activations import (
     softmax,
     tanh,
 )
-from jaxdl.ops.attention import attention
+from jaxdl.ops.attention import attention, attention_weights, join_masks
 from jaxdl.ops.convolution import conv
 from jaxdl.ops.cross_entropy import cross_entropy
 from jaxdl.ops.dropout import dropout
@@ -27,6 +27,7 @@ __all__ = [
     "Edges",
     "activation",
     "attention",
+    "attention_weights",
     "avg_pool",
     "conv",
     "conv_transpose",
@@ -38,6 +39,7 @@ __all__ = [
     "gelu_tanh",
     "group_norm",
     "gru",
+    "join_masks",
     "layer_norm",
     "leaky_relu",
     "lstm",

@@ -1,0 +1,176 @@
+"""GPT-2: its size, what it may see, and its cache; what it computes is in test_pretrained.py."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdl import models, parallel
+from jaxdl.errors import UserError
+
+# As of the published weights.
+PARAMETERS = {
+    "gpt2_s": 124_439_808,
+    "gpt2_m": 354_823_168,
+    "gpt2_l": 774_030_080,
+    "gpt2_xl": 1_557_611_200,
+}
+V, C, W = 12, 8, 16
+
+
+def create(**fields):
+    small = dict(vocab_size=V, context=C, width=W, depth=2, heads=2)
+    return models.create("gpt", **{**small, **fields})
+
+
+@functools.cache
+def variables():
+    """Far from where training starts, so that all parts have a say."""
+    tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    shapes = jax.eval_shape(create().init, jax.random.key(0), tokens)
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda x: (0.4 * rng.normal(size=x.shape)).astype(np.float32), shapes)
+
+
+TOKENS = np.random.default_rng(1).integers(0, V, (2, C)).astype(np.int32)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameter_count_is_the_published_one(name):
+    init = models.create(name).init
+    shapes = jax.eval_shape(init, jax.random.key(0), jax.ShapeDtypeStruct((1, 1), jnp.int32))
+    assert sum(x.size for x in jax.tree.leaves(shapes["params"])) == PARAMETERS[name]
+
+
+def test_no_logit_has_a_gradient_from_a_later_token():
+    # A position's row enters where it stands only, a token's row also in the output layer.
+    def logits(position):
+        params = {**variables()["params"], "position": position}
+        return create().apply({"params": params}, TOKENS[:1])[0] @ weights
+
+    weights = np.random.default_rng(2).normal(size=V).astype(np.float32)
+    slope = jax.jit(jax.jacrev(logits))(variables()["params"]["position"])
+    reaches = np.abs(slope[:, 0]).max(-1) > 0  # (logit t, token s)
+    np.testing.assert_array_equal(reaches, np.tril(np.ones((C, C))))
+
+
+@functools.cache
+def uncached():
+    return np.asarray(jax.jit(create().apply)(variables(), TOKENS))
+
+
+@functools.cache
+def step():
+    return jax.jit(lambda variables, tokens, cache: create().apply(variables, tokens, cache=cache))
+
+
+@pytest.mark.parametrize("sizes", [(3, 1, 1, 1, 1, 1), (3, 3, 1), (8,)])
+def test_cached_logits_are_the_uncached_ones(sizes):
+    cache, parts, start = create().init_cache(len(TOKENS), C), [], 0
+    for size in sizes:
+        y, cache = step()(variables(), TOKENS[:, start : start + size], cache)
+        start += size
+        parts.append(y)
+    assert int(cache.filled) == start
+    assert cache.keys.shape == cache.values.shape == (2, 2, C, 2, W // 2)
+    y = np.concatenate(parts, axis=1)
+    np.testing.assert_allclose(y, uncached()[:, :start], rtol=1e-5, atol=1e-5)
+
+
+def test_logits_past_the_caches_length_are_not_a_number():
+    _, cache = step()(variables(), TOKENS[:, :3], create().init_cache(2, C))
+    # Further on than the context, and with a cache that is shorter than it.
+    y, _ = step()(variables(), TOKENS[:, :1], cache._replace(filled=jnp.int32(C)))
+    assert np.isnan(y).all()
+    short = create().init_cache(2, 3)._replace(filled=jnp.int32(3))
+    assert np.isnan(step()(variables(), TOKENS[:, :1], short)[0]).all()
+
+
+def test_what_is_too_long_is_refused_in_one_line():
+    apply = functools.partial(jax.eval_shape, create().apply, variables())
+    with pytest.raises(UserError, match="sequence of 9 tokens is longer than the context: 8"):
+        apply(jax.ShapeDtypeStruct((1, 9), jnp.int32))
+    with pytest.raises(UserError, match="cache of 9 tokens is longer than the context: 8"):
+        create().init_cache(1, 9)
+    with pytest.raises(UserError, match="sequence of 4 tokens is longer than the cache: 3"):
+        create().apply(variables(), TOKENS[:, :4], cache=create().init_cache(2, 3))
+
+
+def test_a_token_that_there_is_not_leaves_no_number_in_its_sequence():
+    tokens = TOKENS.copy()
+    tokens[1, 4] = V
+    y = jax.jit(create().apply)(variables(), tokens)
+    np.testing.assert_array_equal(np.isnan(y).all((1, 2)), [False, True])
+    assert np.isfinite(y[0]).all()
+
+
+def test_rematerialisation_gives_the_same_gradient():
+    def loss(variables, remat):
+        return jnp.sin(create(remat=remat).apply(variables, TOKENS, train=True)).sum()
+
+    traced = [
+        jax.jit(jax.grad(functools.partial(loss, remat=on))).trace(variables()) for on in (0, 1)
+    ]
+    # One computes its activations twice: the comparison is not of a thing with itself.
+    plain, again = (str(trace.jaxpr).count(" tanh ") for trace in traced)
+    assert again == 2 * plain > 0
+    one, other = (jax.tree.leaves(trace.lower().compile()(variables())) for trace in traced)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(a).max())
+
+
+@pytest.mark.parametrize("vocabulary, split", [(V, True), (V + 1, False)])
+def test_tensor_parallel_logits_are_those_of_one_device(vocabulary, split):
+    settings = dict(strategy="jit", data=1, fsdp=1, tensor=2, fsdp_min_size=1024)
+    layout = parallel.create(settings, 2, devices=jax.devices()[:2])
+    module = create(vocab_size=vocabulary)
+    table = np.random.default_rng(3).normal(size=(vocabulary, W)).astype(np.float32)
+    params = {**variables()["params"], "token": {"embedding": table}}
+    abstract = jax.eval_shape(lambda: {"params": params})
+    shardings = jax.tree.map(lambda x: x.sharding, layout.state(abstract))
+    spec = shardings["params"]["token"]["embedding"].spec
+    assert (spec[0] == "tensor") == split
+    assert shardings["params"]["block_1"]["attention"]["query"]["kernel"].spec[1] == "tensor"
+    placed = jax.device_put({"params": params}, shardings)
+    got = jax.jit(module.apply)(placed, jax.device_put(TOKENS, layout.replicated))
+    expected = jax.jit(module.apply)({"params": params}, TOKENS)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_weights_start_as_published():
+    module = create(width=64, vocab_size=500, context=100)
+    params = jax.jit(lambda: module.init(jax.random.key(0), TOKENS))()["params"]
+    block = params["block_1"]
+    residual = 0.02 / np.sqrt(2 * 2)
+    for part, deviation in (
+        (params["token"]["embedding"], 0.02),
+        (params["position"], 0.02),
+        (block["attention"]["query"]["kernel"], 0.02),
+        (block["attention"]["out"]["kernel"], residual),
+        (block["feed_forward"]["up"]["kernel"], 0.02),
+        (block["feed_forward"]["down"]["kernel"], residual),
+    ):
+        # An estimate of a deviation from n draws is off by 1 / √(2 n) of itself.
+        assert abs(np.std(part) / deviation - 1) < 5 / np.sqrt(2 * part.size)
+    biases = [x for path, x in jax.tree.leaves_with_path(params) if path[-1].key == "bias"]
+    assert len(biases) == 2 * 8 + 1
+    assert not any(x.any() for x in biases)
+
+
+def test_bf16_gives_float32_logits_and_a_bf16_cache():
+    module = create(dtype=jnp.bfloat16)
+    cache = module.init_cache(2, C)
+    y, cache = jax.jit(lambda v, c: module.apply(v, TOKENS, cache=c))(variables(), cache)
+    assert (y.dtype, cache.keys.dtype) == (jnp.float32, jnp.bfloat16)
+    assert np.abs(y - uncached()).mean() < 0.02 * np.abs(uncached()).mean()
+
+
+def test_attention_maps_are_there_for_the_asking():
+    module = create()
+    _, state = jax.jit(lambda v: module.apply(v, TOKENS, mutable=["intermediates"]))(variables())
+    (weights,) = state["intermediates"]["block_1"]["attention"]["weights"]
+    assert weights.shape == (2, 2, C, C)
+    np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(np.triu(weights, 1), 0)
