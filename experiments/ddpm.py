@@ -1,6 +1,14 @@
 """DDPM: handwritten digits out of noise, by class if asked for.
 
-python -m jaxdl.launch --config=experiments/ddpm.py --workdir=runs/ddpm
+    python -m jaxdl.launch --config=experiments/ddpm.py --workdir=runs/ddpm
+
+Cost: 213 s on 2 CPU cores, compile included.
+Result: two-sample accuracy .592, .603 (seeds 0, 1) in 25 DDIM steps; .597, .647 in 50 ancestral.
+
+All of 120 guided samples are the digit asked for, and samples are 1.06 and 1.04 times as far from
+the training images as real new ones are: not copies. Figures are of the last step, against the test
+part; .5 is perfect. The settings were chosen with seed 7 on a validation part of the training part
+(--config.data.eval_on=validation).
 """
 
 from jaxdl import config as defaults
@@ -9,7 +17,7 @@ from jaxdl import config as defaults
 def get_config():
     """One size: 8x8 pixels."""
     config = defaults.default()
-    config.steps = 700
+    config.steps = 850
     config.batch_size = 64
     config.ema = 0.999
     config.model = dict(name="ddpm_8")
@@ -26,6 +34,6 @@ def get_config():
     config.optimizer.name = "adam"
     config.optimizer.learning_rate = 1e-3
     config.optimizer.schedule = "linear"
-    config.eval.every = 350
+    config.eval.every = 425
     config.eval.best = "two_sample_accuracy"
     return config

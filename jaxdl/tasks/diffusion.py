@@ -25,8 +25,9 @@ from jaxdl.tasks import (
     register,
 )
 
-# The most images that a score draws, how many at a time, and of how many the way is kept.
-SCORED, AT_ONCE, SEEN = 1000, 60, 5
+# The most images that a score draws, of them those by class, how many at a time, and of how many
+# of these the way is kept.
+SCORED, NAMED, AT_ONCE, SEEN = 1000, 120, 60, 5
 
 # The share of the ancestral noise that each way of sampling adds.
 SAMPLERS = {"ancestral": 1.0, "ddim": 0.0}
@@ -67,9 +68,9 @@ def diffusion(
     The metric of training and evaluation is ``loss``. `score` gives ``two_sample_accuracy``,
     ``copies`` and ``least_class_share`` (`jaxdl.generative`) of unguided samples, as many as there
     are evaluation examples, up to 1000; ``ancestral_two_sample_accuracy``, the first of these by
-    ``ancestral_steps``; and, with ``classes``, ``named_right``, the share of guided samples whose
-    nearest training image has the label asked for. All are drawn by the parameters' moving average,
-    if ``config.ema`` keeps one.
+    ``ancestral_steps``; and, with ``classes``, ``named_right``, the share of 120 guided samples
+    whose nearest training image has the label asked for. All are drawn by the parameters' moving
+    average, if ``config.ema`` keeps one.
     """
     need_batches(run)
     config, data = run.config, run.data
@@ -172,9 +173,10 @@ def diffusion(
             made = drawn(state, keys.named(key, "ancestral"), labels, **how)
             found["ancestral_two_sample_accuracy"] = generative.two_sample_accuracy(made, real)
         if classes:
-            made = drawn(state, keys.named(key, "guided"), labels, **shown)
+            wanted = in_turn(NAMED)
+            made = drawn(state, keys.named(key, "guided"), wanted, **shown)
             found["named_right"] = generative.named_right(
-                made, labels, learned.images, learned.labels
+                made, wanted, learned.images, learned.labels
             )
         return found
 
