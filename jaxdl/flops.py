@@ -23,8 +23,8 @@ class Products(NamedTuple):
     once: float
 
 
-def count(jaxpr: Jaxpr | ClosedJaxpr) -> Products:
-    """Counts the products of a program.
+def count(jaxpr: Jaxpr | ClosedJaxpr, dtype: Any = None) -> Products:
+    """Counts the products of a program; given a ``dtype``, those of two arrays of it.
 
     A `while` loop counts once in both figures, since its length is not known, and of the branches
     of a `cond` the cheapest counts. Of an operation with a form a platform (`jaxdl.ops.forms`) it
@@ -33,14 +33,13 @@ def count(jaxpr: Jaxpr | ClosedJaxpr) -> Products:
     full = once = 0.0
     for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
         name = eqn.primitive.name
-        if name == "dot_general":
-            found = Products(*[_dot(eqn)] * 2)
-        elif name == "conv_general_dilated":
-            found = Products(*[_convolution(eqn)] * 2)
+        if name in _PRODUCTS:
+            counts = dtype is None or all(v.aval.dtype == dtype for v in eqn.invars)
+            found = Products(*[_PRODUCTS[name](eqn) if counts else 0.0] * 2)
         elif name == "cond":
-            found = min((count(branch) for branch in _branches(eqn)), default=(0, 0))
+            found = min((count(branch, dtype) for branch in _branches(eqn)), default=(0, 0))
         else:
-            inner = [count(sub) for sub in _inside(eqn.params)]
+            inner = [count(sub, dtype) for sub in _inside(eqn.params)]
             times = eqn.params["length"] if name == "scan" else 1
             found = Products(times * sum(x.full for x in inner), sum(x.once for x in inner))
         full, once = full + found[0], once + found[1]
@@ -81,3 +80,6 @@ def _convolution(eqn: Any) -> float:
         taps *= ((place >= 0) & (place <= last) & (place % p["lhs_dilation"][i] == 0)).sum()
     features = out.shape[numbers.out_spec[0]] * out.shape[numbers.out_spec[1]]
     return 2.0 * taps * features * kernel[numbers.rhs_spec[1]] / p["batch_group_count"]
+
+
+_PRODUCTS = {"dot_general": _dot, "conv_general_dilated": _convolution}

@@ -1,5 +1,6 @@
 """Environments against Gymnasium's, step for step; ends of episodes; draws; speed; advantages."""
 
+import functools
 import itertools
 import sys
 import types
@@ -212,9 +213,12 @@ def test_a_rollout_is_single_steps_with_new_starts_at_ends(name):
 
 def test_an_environment_does_the_same_among_others():
     env = envs.create("cartpole")
-    roll = lambda n: vectorised.roll_out(
-        env, at_random(env), vectorised.create(env, jax.random.key(0), n), jax.random.key(1), 40
-    )[1]
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def roll(n):
+        start = vectorised.create(env, jax.random.key(0), n)
+        return vectorised.roll_out(env, at_random(env), start, jax.random.key(1), 40)[1]
+
     few, many = roll(2), roll(7)
     np.testing.assert_array_equal(few.action, many.action[:, :2])
     np.testing.assert_array_equal(few.next_observation, many.next_observation[:, :2])
@@ -239,7 +243,7 @@ def drawn_bits():
     of_step = lambda own, w: jax.vmap(lambda k: jax.random.bits(k, (4,), jnp.uint32))(
         draws.keys(own, w)
     )
-    return np.asarray(jax.vmap(jax.vmap(of_step, (None, 0)), (0, None))(own, now))
+    return np.asarray(jax.jit(jax.vmap(jax.vmap(of_step, (None, 0)), (0, None)))(own, now))
 
 
 def test_cheap_draws_are_even_and_independent():

@@ -198,6 +198,25 @@ def test_dense_is_the_loop(leading, d, f, with_bias):
     np.testing.assert_allclose(got, expected, rtol=1e-13, atol=1e-13)
 
 
+def test_wide_dense_is_exact_over_bf16_and_its_gradients_are_bf16_products():
+    x, kernel = (
+        jnp.asarray(normal(*shape, seed=seed), jnp.bfloat16)
+        for seed, shape in enumerate([(2, 5, 7), (7, 3)])
+    )
+    slope = jnp.asarray(normal(2, 5, 3, seed=2), jnp.float32)
+    y, pull = jax.vjp(lambda x, kernel: ops.dense(x, kernel, wide=True), x, kernel)
+    wide = lambda a: np.asarray(a.astype(jnp.float32), np.float64)
+    assert y.dtype == jnp.float32
+    np.testing.assert_allclose(y, wide(x) @ wide(kernel), rtol=1e-5, atol=1e-5)
+    dx, dkernel = pull(slope)
+    assert dx.dtype == dkernel.dtype == jnp.bfloat16
+    rounded = wide(slope.astype(jnp.bfloat16))
+    # One rounding to the 8 bits of bf16.
+    np.testing.assert_allclose(wide(dx), rounded @ wide(kernel).T, rtol=2**-8, atol=1e-6)
+    by_hand = np.einsum("btd,btf->df", wide(x), rounded)
+    np.testing.assert_allclose(wide(dkernel), by_hand, rtol=2**-8, atol=1e-6)
+
+
 # Layer normalisation.
 
 

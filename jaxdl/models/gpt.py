@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import layers
+from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.models import register
 
@@ -107,12 +107,7 @@ class GPT(nn.Module):
             )(x, train=train, causal=True, cache=cache, layer=i)
             x, cache = (x, None) if cache is None else x
         x = layers.LayerNorm(epsilon=1e-5, dtype=self.dtype, name="norm")(x)
-        # Its products in the computation's dtype, their sums in float32.
-        logits = jnp.matmul(
-            x.reshape(-1, self.width),
-            table.embedding.astype(x.dtype).T,
-            preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
-        ).reshape(*tokens.shape, self.vocab_size)
+        logits = ops.dense(x, table.embedding.astype(x.dtype).T, wide=True)
         return logits if cache is None else (logits, cache.advance(T))
 
     @nn.nowrap
