@@ -90,6 +90,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
             ("test", "validation"),
             "validation holds out test_fraction of the training part; the test part stays unseen",
         ),
+        "anomaly": Key("", "class, by name or number, that only the evaluation part keeps"),
     },
     "augment": {
         "shift": _at_least(0, 0, "pixels that images move, either way"),
@@ -164,6 +165,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
     "log": {
         "every": _at_least(0, 0, "updates between log lines; 0 makes about 100 in the run"),
         "layers": Key(True, "gradient and update norms of every layer"),
+        "report": Key(True, "a report.html at the end"),
     },
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Pictures for reports, by matplotlib: imported at the first one, never shown on a screen."""
 
+import html
 import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -147,18 +148,106 @@ def image_grid(
     """
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
+    (height, width), inch = images.shape[1:3], 1.05  # of a column
+    gap = max(1, round(0.08 * width))
+    line = -(-0.17 * (width + gap) // inch) if any(captions) else gap
+    down, right = height + int(line), width + gap
+    # All on one page: an axes an image takes matplotlib four times as long.
+    page = np.ones((rows * down + gap, columns * right + gap, 3), np.float32)
+    corners = [
+        (i // columns * down + int(line), i % columns * right + gap) for i in range(len(images))
+    ]
+    for image, (y, x) in zip(images, corners, strict=True):
+        page[y : y + height, x : x + width] = _ink(image)
 
-    def paint(grid):
-        for i, axes in enumerate(np.atleast_1d(grid).ravel()):
-            axes.axis("off")
-            if i < len(images):
-                image = images[i] if images.shape[-1] == 3 else images[i, ..., 0]
-                top = 255 if images.dtype == np.uint8 else 1.0
-                axes.imshow(image, cmap="gray_r", vmin=0, vmax=top, interpolation="nearest")
-                axes.set_title(captions[i], fontsize=7, fontweight="normal", pad=3)
+    def paint(axes):
+        axes.axis("off")
+        axes.imshow(page, interpolation="nearest")
+        for (y, x), text in zip(corners, captions, strict=True):
+            axes.text(x + width / 2 - 0.5, y - 0.7, text, fontsize=7, ha="center", va="bottom")
 
-    size = (1.05 * columns, 1.25 * rows)
-    return figure(*size, paint, kind="png", caption=caption, columns=columns, rows=rows)
+    size = (inch * columns, inch * columns * page.shape[0] / page.shape[1])
+    return figure(*size, paint, kind="png", caption=caption)
+
+
+def _ink(image: np.ndarray) -> np.ndarray:
+    """(h, w, c), uint8 or in [0, 1], as (h, w, 3) in [0, 1]; a single channel is black on white."""
+    scaled = np.clip(np.nan_to_num(image / 255 if image.dtype == np.uint8 else image), 0, 1)
+    return scaled if image.shape[-1] == 3 else 1 - scaled[..., :1]
+
+
+def coloured_text(
+    lines: Sequence[tuple[str, Sequence[tuple[str, float]]]], caption: str = ""
+) -> Picture:
+    """Lines of text, each piece of them on a ground that is the darker the higher its value.
+
+    Args:
+      lines: (label, ((piece, value), …)) each; a value of 0 is white, the highest darkest.
+      caption: of the picture.
+    """
+    # By hand: a browser has the letters of all scripts, matplotlib's fonts do not.
+    cell, height = 7.22, 18  # a letter of 12 pixels in most monospaced fonts
+    shift = 1 + max(len(label) for label, _ in lines)
+    top = max((value for _, pieces in lines for _, value in pieces), default=0) or 1
+    body, columns = [], 0
+    for row, (label, pieces) in enumerate(lines):
+        y = row * height
+        letters = [(_visible(c), value) for piece, value in pieces for c in piece]
+        columns = max(columns, shift + len(letters))
+        body += [
+            f"<rect x='{(shift + i) * cell:g}' y='{y}' width='{cell}' height='{height}' "
+            f"fill='{COLORS[1]}' fill-opacity='{max(value, 0) / top:.2f}'/>"
+            for i, (_, value) in enumerate(letters)
+        ]
+        places = " ".join(f"{(shift + i) * cell:g}" for i in range(len(letters)))
+        text = html.escape("".join(letter for letter, _ in letters))
+        body += [
+            f"<text x='0' y='{y + 13}' opacity='.6'>{html.escape(label)}</text>",
+            f"<text x='{places}' y='{y + 13}'>{text}</text>",
+        ]
+    size = f"width='{columns * cell:g}' height='{len(lines) * height}'"
+    drawn = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' {size} font-family='monospace' font-size='12' "
+        f"fill='{INK}'>{''.join(body)}</svg>"
+    )
+    return Picture(drawn.encode(), "svg+xml", caption)
+
+
+def _visible(letter: str) -> str:
+    """What stands for a letter that takes no place, or none of its own."""
+    if letter in "\n\t ":
+        return {"\n": "\u21b5", "\t": "\u21e5", " ": "\u00a0"}[letter]
+    return letter if letter.isprintable() else "\u00b7"
+
+
+def scatter(
+    points: np.ndarray,
+    classes: np.ndarray,
+    names: Sequence[str],
+    caption: str = "",
+    axes_names: tuple[str, str] = ("", ""),
+) -> Picture:
+    """Points in the plane, coloured by class; twenty classes or fewer are named beside it.
+
+    Args:
+      points: (n, 2).
+      classes: (n,) indices of ``names``.
+      names: of the classes.
+      caption: of the picture.
+      axes_names: below and left.
+    """
+
+    def paint(axes):
+        for i, name in enumerate(names):
+            x, y = points[classes == i].T
+            color = COLORS_OF_CLASSES[i % len(COLORS_OF_CLASSES)]
+            axes.scatter(x, y, 9, color=color, label=name)
+        axes.set_xlabel(axes_names[0])
+        axes.set_ylabel(axes_names[1])
+        if len(names) <= 20:
+            axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+
+    return figure(6.0, 4.6, paint, kind="png", caption=caption)
 
 
 def graph(

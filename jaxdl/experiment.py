@@ -84,13 +84,20 @@ def complete(config: ConfigDict) -> ConfigDict:
         chosen = config[group]
         with contextlib.suppress(UserError), chosen.unlocked():
             for key, default in plug(chosen.name).items():
-                if key not in chosen and key not in _DERIVED and default is not None:
+                derived = f"{group}.{key}" in _DERIVED
+                if key not in chosen and not derived and default is not None:
                     chosen[key] = default
     return config
 
 
 # Settings that follow from the data and from config.precision.
-_DERIVED = ("num_classes", "dtype")
+_DERIVED = (
+    "model.num_classes",
+    "model.vocab_size",
+    "model.context",
+    "model.shape",
+    "model.dtype",
+)
 
 
 def check(config: ConfigDict) -> None:

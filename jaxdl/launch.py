@@ -125,10 +125,12 @@ def _train(options, made, folder) -> int:
         return 0
     seconds = time.perf_counter() - _STARTED
     workdir.write_json(folder / "summary.json", {**outcome.summary, "seconds": seconds})
-    pictures = made.task.artifacts(state, made.run.data.test, keys.named(made.key, "artifacts"))
-    title = options.file.removesuffix(".py")
-    page = report.write(folder, title, pictures, made.task.parameters(state))
-    print(f"{_line(outcome.summary['final'])}\nreport {page}", flush=True)
+    print(_line(outcome.summary["final"]), flush=True)
+    if options.config.log.report:
+        pictures = made.task.artifacts(state, made.run.data.test, keys.named(made.key, "artifacts"))
+        title = options.file.removesuffix(".py")
+        page = report.write(folder, title, pictures, made.task.parameters(state))
+        print(f"report {page}", flush=True)
     return 0
 
 

@@ -63,14 +63,14 @@ def divide(metrics: Metrics) -> dict[str, float | list[float]]:
     return result
 
 
-_BETTER_LOW = ("loss", "error", "perplexity", "distance", "nats", "two_sample")
+_BETTER_LOW = ("loss", "error", "perplexity", "distance", "nats", "bits", "mse", "two_sample")
 
 
 def rank(metric: str, value: float) -> float:
     """A number that is higher the better ``value`` is, by what the metric's name says.
 
-    Losses, errors, distances, perplexities and two-sample accuracies are better low; everything
-    else is better high; NaN is worst.
+    Losses, errors (mse and rmse too), distances, perplexities, nats, bits and two-sample accuracies
+    are better low; everything else is better high; NaN is worst.
     """
     if not np.isfinite(value):
         return -np.inf

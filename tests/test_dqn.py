@@ -115,7 +115,7 @@ def test_one_device_equals_eight(devices, tmp_path):
 
 
 def test_resumed_equals_uninterrupted_to_the_bit(tmp_path):
-    flags = (*TINY, "--config.ema=.9", "--config.checkpoint.every=2")
+    flags = (*TINY, "--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3")
     assert_resumes_to_the_bit("dqn", tmp_path, *flags, at=4)
     # The buffer, the target and the environments are among what was compared.
     assert len(leaves(tmp_path / "whole")) > 20

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import models, parallel
+from jaxdl import attention_maps, models, parallel
 from jaxdl.errors import UserError
 
 # As of the published weights.
@@ -167,10 +167,18 @@ def test_bf16_gives_float32_logits_and_a_bf16_cache():
     assert np.abs(y - uncached()).mean() < 0.02 * np.abs(uncached()).mean()
 
 
-def test_attention_maps_are_there_for_the_asking():
-    module = create()
-    _, state = jax.jit(lambda v: module.apply(v, TOKENS, mutable=["intermediates"]))(variables())
-    (weights,) = state["intermediates"]["block_1"]["attention"]["weights"]
-    assert weights.shape == (2, 2, C, C)
-    np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-6)
-    np.testing.assert_array_equal(np.triu(weights, 1), 0)
+def test_attention_maps_are_collected_and_drawn():
+    maps = attention_maps.collect(create(), variables(), TOKENS)
+    assert list(maps) == ["block_0/attention", "block_1/attention"]
+    for weights in maps.values():
+        assert weights.shape == (2, 2, C, C)
+        np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-6)
+        np.testing.assert_array_equal(np.triu(weights, 1), 0)
+    made = attention_maps.picture(maps, "Here.")
+    assert made.data[1:4] == b"PNG"
+    assert made.caption.startswith("Here. A row of a map is a place")
+
+
+def test_a_model_that_attends_to_nothing_has_no_attention_maps():
+    module, image = models.create("mlp", hidden=(3,)), np.zeros((1, 2, 2, 1), np.float32)
+    assert attention_maps.collect(module, module.init(jax.random.key(0), image), image) == {}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from launching import (
+    REPORT,
     ROOT,
     assert_resumes_to_the_bit,
     figures,
@@ -181,6 +182,7 @@ def test_what_cannot_be_is_told_in_one_line(case):
         (["--config.data.name=planetoid", "--config.data.path=/nowhere"], "there is no file"),
         (["--config.steps=none", "--config.epochs=3"], "no batches to pass over; set"),
         (["--config.model.name="], "config.model.name is not set"),
+        (["--config.accumulate=2"], "a graph is learned from as a whole"),
     ],
 )
 def test_settings_that_cannot_be(flags, message, tmp_path, capsys):
@@ -222,13 +224,14 @@ def test_one_device_equals_eight(dense, devices, tmp_path):
 
 
 def test_resumed_equals_uninterrupted_to_the_bit(tmp_path):
-    flags = (*SHORT, "--config.ema=.9", "--config.checkpoint.every=2", "--config.eval.every=3")
+    flags = (*SHORT, "--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
+             "--config.log.every=3")  # fmt: skip
     assert_resumes_to_the_bit("gcn", tmp_path, *flags, at=4)
 
 
 def test_report_draws_the_graph_and_evaluation_repeats_the_figures(tmp_path, capsys):
     folder = tmp_path / "run"
-    assert run("gcn:digits", folder, *SHORT, "--config.batch_size=2") == 0
+    assert run("gcn:digits", folder, *SHORT, REPORT, "--config.batch_size=2") == 0
     assert "<h2>Graph</h2>" in (folder / "report.html").read_text()
     accuracy = summary(folder)["best"]["accuracy"]
     capsys.readouterr()

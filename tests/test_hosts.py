@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
+from launching import REPORT, ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
 
 FLAGS = (
     "--config.batch_size=48",
@@ -59,7 +59,7 @@ def finish(processes):
 
 
 def test_two_processes_are_one_run_with_the_result_of_one(tmp_path):
-    codes, outs, errors = finish(start([tmp_path / "two"] * 2, "--config.steps=20"))
+    codes, outs, errors = finish(start([tmp_path / "two"] * 2, "--config.steps=20", REPORT))
     assert codes == [0, 0], errors
     assert "report" in outs[0]
     assert "step" not in outs[1]  # files and words come from process 0

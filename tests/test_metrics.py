@@ -120,6 +120,7 @@ def test_divide_gives_plain_numbers_lists_for_vectors_and_nan_of_nothing():
         ("perplexity", 10.0, 11.0),
         ("frechet_distance", 1.0, 2.0),
         ("nats_per_token", 1.0, 2.0),
+        ("rmse", 1.0, 2.0),
         ("accuracy", -1e9, np.nan),
         ("loss", 1e9, np.nan),
         ("loss", 1e9, np.inf),

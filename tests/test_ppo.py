@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import assert_resumes_to_the_bit, figures, leaves, run, summary
+from launching import REPORT, assert_resumes_to_the_bit, figures, leaves, run, summary
 
 from jaxdl import draw, envs, models
 from jaxdl.tasks import episodes, ppo
@@ -78,7 +78,7 @@ def test_advantages_are_normalised_over_all_environments():
 
 def test_a_run_leaves_everything_it_promises(tmp_path):
     folder = tmp_path / "run"
-    assert run("ppo", folder, *TINY) == 0
+    assert run("ppo", folder, *TINY, REPORT) == 0
     found = summary(folder)
     assert found["steps"] == 4
     assert np.isfinite(found["final"]["mean_return"])
@@ -114,7 +114,7 @@ def test_the_learning_rate_falls_over_all_optimizer_updates(tmp_path):
 
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(tmp_path):
     # The cut comes between evaluations and within episodes: the environments go on from there.
-    flags = (*TINY, "--config.checkpoint.every=1", "--config.steps_per_call=1")
+    flags = (*TINY, "--config.checkpoint.every=3", "--config.log.every=2")
     assert_resumes_to_the_bit("ppo", tmp_path, *flags, at=3)
 
 

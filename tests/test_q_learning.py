@@ -6,7 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import assert_resumes_to_the_bit, assert_same_bits, figures, leaves, run, summary
+from launching import (
+    REPORT,
+    assert_resumes_to_the_bit,
+    assert_same_bits,
+    figures,
+    leaves,
+    run,
+    summary,
+)
 
 from jaxdl import config, tasks
 from jaxdl.control import tabular as exact
@@ -129,7 +137,7 @@ def test_episodes_end_at_the_time_limit_and_count_once():
 
 def test_learners_reach_the_optimum(tmp_path):
     assert run("q_learning:cliff_walking", tmp_path / "run", "--config.steps=100",
-               "--config.eval.every=100", "--config.batch_size=8") == 0  # fmt: skip
+               "--config.eval.every=100", "--config.batch_size=8", REPORT) == 0  # fmt: skip
     found = summary(tmp_path / "run")["final"]
     world = tabular.create("cliff_walking")
     q = numpy_values(world, 1.0, sweeps=200)
@@ -151,12 +159,13 @@ def test_one_device_equals_eight(devices, tmp_path):
 
 def test_updates_a_call_change_no_bit(tmp_path):
     for count in (1, 3):
-        run("q_learning", tmp_path / str(count), *SHORT, f"--config.steps_per_call={count}")
+        flags = (*SHORT, "--config.log.every=3", f"--config.steps_per_call={count}")
+        run("q_learning", tmp_path / str(count), *flags)
     assert_same_bits(leaves(tmp_path / "1"), leaves(tmp_path / "3"))
 
 
 def test_resumed_equals_uninterrupted_to_the_bit(tmp_path):
-    flags = (*SHORT, "--config.checkpoint.every=2")
+    flags = (*SHORT, "--config.checkpoint.every=2", "--config.log.every=3")
     assert_resumes_to_the_bit("q_learning", tmp_path, *flags, at=4)
 
 

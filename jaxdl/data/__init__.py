@@ -1,7 +1,8 @@
 """Where batches come from: data sets by name, split, checked and described.
 
 A data set is a function in a module of this package, registered by name, from the settings of
-`config.data` to a `Source` of examples, which become batches, or to a `Whole`, which does not.
+`config.data` to a `Source` of images, which are split and checked here, to a `Whole`, which is
+learned from without batches, or to `Data` that are ready.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import numpy as np
 
 from jaxdl.data.split import Arrays, Batch, Split, padded_batches, training_batches
 from jaxdl.errors import UserError
-from jaxdl.registry import Registry, check_names
+from jaxdl.registry import Registry, check_names, choose
 
 __all__ = [
     "Arrays",
@@ -67,6 +68,8 @@ class Data(NamedTuple):
       mean: of each channel over the training part, images in [0, 1], (c,) float32.
       std: their standard deviation, (c,) float32.
       whole: the content of a `Whole`.
+      tokenizer: of texts, `jaxdl.data.tokens.Tokenizer`.
+      anomaly: the class that the training part has no examples of, or None.
     """
 
     train: Split | None = None
@@ -75,9 +78,12 @@ class Data(NamedTuple):
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     whole: Any = None
+    tokenizer: Any = None
+    anomaly: int | None = None
 
 
-_COMMON = ("name", "split", "test_fraction", "split_seed", "eval_on")
+# What `load` splits by; a loader that splits by itself takes of these what it needs.
+_COMMON = ("name", "split", "test_fraction", "split_seed", "eval_on", "anomaly")
 
 
 def load(settings: Mapping[str, Any]) -> Data:
@@ -88,7 +94,7 @@ def load(settings: Mapping[str, Any]) -> Data:
     """
     name = settings["name"]
     loader, takes = _registry.get(name), own_settings(name)
-    own = {k: v for k, v in settings.items() if k not in _COMMON}
+    own = {k: v for k, v in settings.items() if k in takes or k not in _COMMON}
     for key in ("path", "image_size"):  # every config has these; not every data set uses them
         if key not in takes and key in own:
             if own[key]:
@@ -96,6 +102,13 @@ def load(settings: Mapping[str, Any]) -> Data:
             del own[key]
     check_names(f"data set {name!r}", own, takes)
     source = loader(**own)
+    if not isinstance(source, Source) and settings["anomaly"]:
+        raise UserError(
+            f"data.anomaly={settings['anomaly']!r} is for labelled images: data set {name!r} has "
+            "none"
+        )
+    if isinstance(source, Data):
+        return source
     if isinstance(source, Whole):
         return Data(whole=source.content)
     train, test = source.train, source.test
@@ -108,8 +121,11 @@ def load(settings: Mapping[str, Any]) -> Data:
             train, settings["test_fraction"], settings["split_seed"] + 1, "random"
         )
     class_names = _check_labels(train, test, source.class_names)
+    anomaly = _anomaly(settings["anomaly"], train, test, class_names)
+    if anomaly is not None:
+        train = train.subset(np.flatnonzero(train.labels != anomaly))
     mean, std = _channel_statistics(train)
-    return Data(train, test, class_names, mean, std)
+    return Data(train, test, class_names, mean, std, anomaly=anomaly)
 
 
 def _split_off(pool: Split, fraction: float, seed: int, how: str) -> tuple[Split, Split]:
@@ -153,6 +169,26 @@ def _check_labels(train: Split, test: Split, class_names: tuple[str, ...]) -> tu
                 f"range: with {count} classes labels go from 0 to {count - 1}"
             )
     return class_names or tuple(str(i) for i in range(count))
+
+
+def _anomaly(name: str, train: Split, test: Split, class_names: tuple[str, ...]) -> int | None:
+    """The number of the class that is called ``name``, or numbered so; None for ""."""
+    if not name:
+        return None
+    numbers = {str(i): i for i in range(len(class_names))}
+    names = {class_name: i for i, class_name in enumerate(class_names)}
+    anomaly = choose("class in data.anomaly", name, numbers | names)
+    if (train.labels == anomaly).all():
+        raise UserError(
+            f"data.anomaly={name!r} leaves nothing to learn from: there is no other class"
+        )
+    found = test.labels == anomaly
+    if found.all() or not found.any():
+        raise UserError(
+            f"data.anomaly={name!r}: {found.sum()} of {found.size} evaluation examples are of this "
+            "class, but it takes some that are and some that are not"
+        )
+    return anomaly
 
 
 def _channel_statistics(split: Split, most: int = 4096) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,12 @@ Batch = dict[str, np.ndarray]
 
 
 class Split(Protocol):
-    """Examples by index: arrays in memory, files on disk, or anything a user brings."""
+    """Examples by index: arrays in memory, files on disk, or anything a user brings.
+
+    A split may have ``shuffled(rng) -> indices``, one pass over it to learn from, where that is
+    another thing than a permutation. ``subset`` and ``labels`` are for `jaxdl.data.load` to split
+    and check by: examples that come to it split need neither.
+    """
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -70,13 +75,14 @@ def training_batches(split: Split, batch_size: int, seed: int) -> Callable[..., 
       of it, where a process needs no more.
     """
     size = len(split)
+    shuffled = getattr(split, "shuffled", lambda rng: rng.permutation(size))
     order_of: dict[int, np.ndarray] = {}
 
     def order(epoch: int) -> np.ndarray:
         if epoch not in order_of:
             while len(order_of) > 1:  # a batch needs two at most
                 order_of.pop(min(order_of))
-            order_of[epoch] = np.random.default_rng((seed, epoch)).permutation(size)
+            order_of[epoch] = shuffled(np.random.default_rng((seed, epoch)))
         return order_of[epoch]
 
     def batch(step: int, rows: slice = slice(None)) -> Batch:

@@ -15,6 +15,15 @@ class Dense(nn.Module):
 
     Parameters: ``kernel`` (features_in, features), LeCun-normal by default, and ``bias``
     (features).
+
+    Attributes:
+      features: of the result.
+      use_bias: whether there is one.
+      kernel_init: of the kernel.
+      bias_init: of the bias.
+      dtype: of the product; the promoted dtype of x and kernel if None.
+      wide: the result is in at least float32, as of `jaxdl.ops.dense`: for logits, and all else
+        that what follows must have exactly.
     """
 
     features: int
@@ -22,13 +31,16 @@ class Dense(nn.Module):
     kernel_init: Callable = nn.initializers.lecun_normal()
     bias_init: Callable = nn.initializers.zeros_init()
     dtype: Any = None
+    wide: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Computes in ``dtype`` (the promoted dtype of x and kernel if None)."""
+        """(…, features_in) -> (…, features)."""
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = None
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-        return ops.dense(*nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype))
+        narrow = None if self.wide else bias  # a wide result gets it as it is
+        x, kernel, narrow = nn.dtypes.promote_dtype(x, kernel, narrow, dtype=self.dtype)
+        return ops.dense(x, kernel, bias if self.wide else narrow, wide=self.wide)

@@ -44,6 +44,6 @@ class MLP(nn.Module):
             x = layers.Dense(features, kernel_init=init, dtype=self.dtype, name=f"dense_{i}")(x)
             x = ops.activation(self.activation)(x)
             x = layers.Dropout(self.dropout)(x, train=train)
-        return layers.Dense(self.num_classes, kernel_init=init, name="head")(
-            x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        )
+        return layers.Dense(
+            self.num_classes, kernel_init=init, dtype=self.dtype, wide=True, name="head"
+        )(x)

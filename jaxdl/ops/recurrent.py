@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxdl.ops import forms
+from jaxdl.ops.linear import dense
 from jaxdl.registry import choose
 
 Carry = tuple[jax.Array, ...]
@@ -168,7 +169,7 @@ def _layer(cell, carries, x, w_in, w_hidden, bias, bias_hidden, initial, lengths
     initial = tuple(jnp.asarray(carry, wide) for carry in initial)
     # Time first, so that a step is one piece of memory.
     x_TxBxF = x.transpose(1, 0, 2)
-    inputs_TxBxG = _times(x_TxBxF.reshape(B * T, -1), w_in).reshape(T, B, -1) + bias
+    inputs_TxBxG = dense(x_TxBxF.astype(w_in.dtype), w_in, wide=True) + bias
     bias_hidden = jnp.zeros(bias.shape, wide) if bias_hidden is None else bias_hidden.astype(wide)
     live_TxBx1 = None
     if lengths is not None:

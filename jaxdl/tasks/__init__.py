@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from jaxdl.errors import UserError
 from jaxdl.metrics import Metrics
@@ -102,12 +103,17 @@ def create(run: Run) -> Task:
     return _registry.get(name)(run, **given)
 
 
-def need_batches(run: Run) -> None:
-    """Raises UserError unless the data come in batches."""
+def need_batches(run: Run, array: str = "image") -> None:
+    """Raises UserError unless the data come in batches with ``array``."""
+    task, data = run.config.task.name, run.config.data.name
     if run.data.train is None:
         raise UserError(
-            f"task {run.config.task.name!r} learns from batches of examples, and data set "
-            f"{run.config.data.name!r} has none"
+            f"task {task!r} learns from batches of examples, and data set {data!r} has none"
+        )
+    found = run.data.train.take(np.arange(1))
+    if array not in found:
+        raise UserError(
+            f"task {task!r} learns from {array!r}, and data set {data!r} has {', '.join(found)}"
         )
 
 

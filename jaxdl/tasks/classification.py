@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import draw, keys, losses, models, optim, precision, schedules
+from jaxdl import draw, keys, losses, models, precision
 from jaxdl.data import augment, padded_batches
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
@@ -73,16 +73,12 @@ def classification(
     module = models.create(
         config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
     )
-    schedule = schedules.create(
-        config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch
-    )
-    optimizer = optim.create(config.optimizer, schedule)
     augmented = augment.create(config.augment, fields["num_classes"])
     standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
 
     def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
         images, targets = augmented(
-            keys.named(key, "augment"), _unit_range(batch["image"]), batch["label"]
+            keys.named(key, "augment"), unit_range(batch["image"]), batch["label"]
         )
         logits, new_state = module.apply(
             {"params": params, **model_state},
@@ -106,11 +102,13 @@ def classification(
         return hits
 
     def predict(state: learner.Learner, images: jax.Array) -> jax.Array:
-        return module.apply(state.best_variables, standardise(_unit_range(images)), train=False)
+        return module.apply(state.best_variables, standardise(unit_range(images)), train=False)
+
+    start, update = learner.by_config(run, loss_fn)
 
     def init(key: jax.Array, batch: Mapping) -> learner.Learner:
-        variables = module.init(key, _unit_range(batch["image"][:1]), train=False)
-        return learner.create(variables, optimizer, ema=config.ema)
+        variables = module.init(key, unit_range(batch["image"][:1]), train=False)
+        return start(variables)
 
     def order() -> dict[str, int]:
         image = data.train.take(np.arange(1))["image"]
@@ -127,21 +125,14 @@ def classification(
 
     return Task(
         init=init,
-        train_step=learner.make_update(
-            loss_fn,
-            optimizer,
-            accumulate=config.accumulate,
-            ema=config.ema,
-            layer_norms=config.log.layers,
-            schedule=schedule,
-        ),
+        train_step=update,
         eval_step=eval_step,
         artifacts=artifacts,
         parameters=lambda state: learner.parameters(state.params, order()),
     )
 
 
-def _unit_range(images: jax.Array) -> jax.Array:
+def unit_range(images: jax.Array) -> jax.Array:
     """uint8 or floats to float32 in [0, 1]."""
     scale = 1 / 255 if images.dtype == jnp.uint8 else 1.0
     return images.astype(jnp.float32) * scale

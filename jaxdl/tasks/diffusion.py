@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import diffusion as process
-from jaxdl import draw, generative, keys, models, optim, precision, schedules
+from jaxdl import draw, generative, keys, models, precision
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.registry import choose
@@ -89,10 +89,6 @@ def diffusion(
     _check_guidance(guidance, classes, drop_label)
     image_shape = data.train.take(np.arange(1))["image"].shape[1:]
     module = _model(config, count)
-    optimizer_schedule = schedules.create(
-        config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch
-    )
-    optimizer = optim.create(config.optimizer, optimizer_schedule)
 
     def labels_of(batch: Mapping) -> jax.Array:
         return batch["label"] if classes else jnp.zeros(len(batch["image"]), jnp.int32)
@@ -119,10 +115,12 @@ def diffusion(
 
         return learner.Loss(Mean.of(errors(answer, batch, key)), model_state, {})
 
+    start, update = learner.by_config(run, loss_fn)
+
     def init(key: jax.Array, batch: Mapping) -> learner.Learner:
         one = jnp.zeros(1, jnp.int32)
         variables = module.init(key, generation.scaled(batch["image"][:1]), one, one)
-        return learner.create(variables, optimizer, ema=config.ema)
+        return start(variables)
 
     def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
         answer = functools.partial(module.apply, state.best_variables, label=labels_of(batch))
@@ -212,14 +210,7 @@ def diffusion(
 
     return Task(
         init=init,
-        train_step=learner.make_update(
-            loss_fn,
-            optimizer,
-            accumulate=config.accumulate,
-            ema=config.ema,
-            layer_norms=config.log.layers,
-            schedule=optimizer_schedule,
-        ),
+        train_step=update,
         eval_step=eval_step,
         score=score,
         artifacts=artifacts,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdl import envs, keys, losses, models, optim, precision, schedules
+from jaxdl import envs, keys, losses, models, precision
 from jaxdl.control import policies, replay
 from jaxdl.envs import vectorised
 from jaxdl.errors import UserError
@@ -97,8 +97,6 @@ def dqn(
         **{**fields, "num_classes": environment.actions},
         dtype=precision.compute_dtype(config.precision),
     )
-    schedule = schedules.create(config.optimizer, steps=run.steps * updates)
-    optimizer = optim.create(config.optimizer, schedule)
     values = lambda params, observation: module.apply({"params": params}, observation)
     chosen = lambda q, action: jnp.take_along_axis(q, action[:, None], axis=1)[:, 0]
 
@@ -113,14 +111,7 @@ def dqn(
         found = Mean.of(losses.huber(value, batch["goal"]))
         return learner.Loss(found, model_state, {"value": Mean.of(value)})
 
-    update = learner.make_update(
-        loss_fn,
-        optimizer,
-        accumulate=config.accumulate,
-        ema=config.ema,
-        layer_norms=config.log.layers,
-        schedule=schedule,
-    )
+    start, update = learner.by_config(run, loss_fn, updates=updates)
 
     def goals(params: Any, target: Any, batch: Mapping) -> jax.Array:
         """``r + γ q(s', a')``, nothing after a termination; a truncated episode would go on."""
@@ -171,9 +162,7 @@ def dqn(
 
     def init(key: jax.Array, batch: Mapping) -> State:
         observation = jnp.zeros((1, environment.observation_size))
-        agent = learner.create(
-            module.init(keys.named(key, "model"), observation), optimizer, ema=config.ema
-        )
+        agent = start(module.init(keys.named(key, "model"), observation))
         many = vectorised.create(environment, keys.named(key, "environments"), count)
         one = jax.ShapeDtypeStruct((environment.observation_size,), jnp.float32)
         scalar = lambda dtype: jax.ShapeDtypeStruct((), dtype)

@@ -4,6 +4,7 @@ Supervised tasks have one learner; adversarial ones two. The update accumulates 
 exactly, follows the parameters with a moving average, and reports the norms of every layer.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdl import replicas
+from jaxdl import optim, replicas, schedules
 from jaxdl.metrics import Mean, Metrics, add
 from jaxdl.optim import path_name
 
@@ -161,6 +162,37 @@ def make_update(
         return Learner(params, model_state, opt_state, average), metrics
 
     return update
+
+
+def by_config(
+    run: Any, loss_fn: LossFn, *, updates: int = 1
+) -> tuple[Callable[[Mapping[str, Any]], Learner], Callable[..., tuple[Learner, Metrics]]]:
+    """How a learner starts and moves, by the settings of a run.
+
+    Args:
+      run: `jaxdl.tasks.Run`, of whose config the optimizer with its schedule, ``accumulate``,
+        ``ema`` and ``log.layers`` count.
+      loss_fn: as of `make_update`.
+      updates: of the optimizer in each step of the run; its schedule counts them.
+
+    Returns:
+      A function from what ``module.init`` returned to the `Learner` at its start, and the update of
+      `make_update`.
+    """
+    config = run.config
+    schedule = schedules.create(
+        config.optimizer, steps=run.steps * updates, steps_per_epoch=run.steps_per_epoch
+    )
+    optimizer = optim.create(config.optimizer, schedule)
+    update = make_update(
+        loss_fn,
+        optimizer,
+        accumulate=config.accumulate,
+        ema=config.ema,
+        layer_norms=config.log.layers,
+        schedule=schedule,
+    )
+    return functools.partial(create, optimizer=optimizer, ema=config.ema), update
 
 
 def _decay_at(ema: float, opt_state: Any) -> jax.Array | float:

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import draw, keys, losses, models, ops, optim, precision, replicas, schedules
+from jaxdl import draw, keys, losses, models, ops, precision, replicas
 from jaxdl.data.graph import Graph, known_nodes
+from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.tasks import Run, Task, learner, need_whole, register
 
@@ -66,6 +67,10 @@ def node_classification(
     """
     need_whole(run, Graph)
     config, graph = run.config, run.data.whole
+    if config.accumulate > 1:
+        raise UserError(
+            f"config.accumulate={config.accumulate} must be 1: a graph is learned from as a whole"
+        )
     count = config.batch_size
     known = np.stack([known_nodes(graph, labels_per_class, (label_seed, i)) for i in range(count)])
     nodes = len(graph.features)
@@ -75,8 +80,6 @@ def node_classification(
         **{"num_classes": len(graph.class_names), **fields},
         dtype=precision.compute_dtype(config.precision),
     )
-    schedule = schedules.create(config.optimizer, steps=run.steps)
-    optimizer = optim.create(config.optimizer, schedule)
 
     def given() -> Given:
         adjacency = ops.normalised(graph.edges, nodes)
@@ -101,9 +104,7 @@ def node_classification(
         found = figures(logits, batch["given"].labels, batch["known"])
         return learner.Loss(found.pop("loss"), model_state, found)
 
-    update = learner.make_update(
-        loss_fn, optimizer, ema=config.ema, layer_norms=config.log.layers, schedule=schedule
-    )
+    start, update = learner.by_config(run, loss_fn)
 
     def each(key: jax.Array, runs: jax.Array) -> jax.Array:
         return jax.vmap(lambda i: jax.random.fold_in(key, i))(runs)
@@ -113,7 +114,7 @@ def node_classification(
 
         def one(key: jax.Array) -> learner.Learner:
             variables = module.init(key, the.features, the.adjacency)
-            return learner.create(variables, optimizer, ema=config.ema)
+            return start(variables)
 
         runs = jnp.arange(count)
         return State(jax.vmap(one)(each(key, runs)), runs, jnp.asarray(known), the)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdl import envs, keys, models, optim, precision, replicas, schedules
+from jaxdl import envs, keys, models, precision, replicas
 from jaxdl.control.policies import Categorical, Gaussian
 from jaxdl.control.returns import gae
 from jaxdl.envs import vectorised
@@ -83,8 +83,6 @@ def ppo(
     config, environment = run.config, envs.create(env)
     _check(rollout, minibatches, epochs, clip_ratio, discount=discount, gae_lambda=gae_lambda)
     module = models.create(config.model.name, **_fields(config, env, environment))
-    schedule = schedules.create(config.optimizer, steps=run.steps * epochs * minibatches)
-    optimizer = optim.create(config.optimizer, schedule)
 
     def think(variables: Any, observation: jax.Array) -> tuple[Categorical | Gaussian, jax.Array]:
         """(policy, value) of observations (…, size)."""
@@ -150,14 +148,7 @@ def ppo(
             },
         )
 
-    update = learner.make_update(
-        loss_fn,
-        optimizer,
-        accumulate=config.accumulate,
-        ema=config.ema,
-        layer_norms=config.log.layers,
-        schedule=schedule,
-    )
+    start, update = learner.by_config(run, loss_fn, updates=epochs * minibatches)
 
     def learn(
         agent: learner.Learner, seen: Mapping[str, jax.Array], key: jax.Array
@@ -187,7 +178,7 @@ def ppo(
         observation = jnp.zeros((1, environment.observation_size))
         variables = module.init(keys.named(key, "model"), observation)
         many = vectorised.create(environment, keys.named(key, "environments"), config.batch_size)
-        return State(learner.create(variables, optimizer, ema=config.ema), many)
+        return State(start(variables), many)
 
     def greedy(variables: Any) -> vectorised.Policy:
         return lambda observation: environment.from_units(think(variables, observation)[0].mode())
