@@ -1,0 +1,142 @@
+"""Texts to model: Python's own documentation, or any folder of text files."""
+
+from collections.abc import Iterator
+
+from etils import epath
+
+from jaxdl.data import Data, register, tokens
+from jaxdl.data.windows import Passages, Windows
+from jaxdl.errors import UserError
+
+_SUFFIXES = (
+    ".c", ".cc", ".cpp", ".css", ".csv", ".go", ".h", ".hpp", ".html", ".java", ".js", ".json",
+    ".jsonl", ".md", ".org", ".py", ".rs", ".rst", ".sh", ".tex", ".toml", ".ts", ".tsv", ".txt",
+    ".xml", ".yaml", ".yml",
+)  # fmt: skip
+
+
+@register("topics")
+def topics(
+    context: int = 128,
+    stride: int = 0,
+    tokenizer: str = "",
+    test_fraction: float = 0.1,
+    eval_on: str = "test",
+) -> Data:
+    """The texts behind Python's help(): 466 kB of English about Python, in every Python.
+
+    They differ from one version of Python to the next. Sorted by name, with an empty line between.
+
+    Args:
+      context: tokens that a window predicts.
+      stride: those of an evaluation window that count; 0 is all.
+      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      test_fraction: the end of the text, which is held out.
+      eval_on: "test", or "validation" for as large a share of what is then left.
+    """
+    from pydoc_data.topics import topics as by_name
+
+    texts = [by_name[name] for name in sorted(by_name)]
+    return _data("topics", texts, context, stride, tokenizer, test_fraction, eval_on)
+
+
+@register("text")
+def text(
+    path: str = "",
+    context: int = 128,
+    stride: int = 0,
+    tokenizer: str = "",
+    test_fraction: float = 0.1,
+    eval_on: str = "test",
+) -> Data:
+    """A file of UTF-8 text, or all such files below a folder, in the order of their paths.
+
+    Below a folder, files are known by their suffix (.txt, .md, .py and so on), and names that begin
+    with a dot are left out.
+
+    Args:
+      path: the file or folder.
+      context: tokens that a window predicts.
+      stride: those of an evaluation window that count; 0 is all.
+      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      test_fraction: the end of the text, which is held out.
+      eval_on: "test", or "validation" for as large a share of what is then left.
+    """
+    root = epath.Path(path)
+    if not path or not root.exists():
+        raise UserError(f"data.path={path!r} is no file or folder: name one with text")
+    texts = [text for file in _files(root) if (text := _read(file))]
+    if not texts:
+        raise UserError(f"data.path={path!r}: the files there are empty")
+    return _data(f"data.path={path!r}", texts, context, stride, tokenizer, test_fraction, eval_on)
+
+
+def _files(root: epath.Path) -> list[epath.Path]:
+    if not root.is_dir():
+        return [root]
+    found = list(_below(root))
+    if not found:
+        raise UserError(f"data.path={str(root)!r} holds no text files ({', '.join(_SUFFIXES)})")
+    return found
+
+
+def _below(folder: epath.Path) -> Iterator[epath.Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _below(path)
+        elif path.suffix.lower() in _SUFFIXES:
+            yield path
+
+
+def _read(file: epath.Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset "
+            f"{error.start} ({error.reason})"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _data(
+    where: str,
+    texts: list[str],
+    context: int,
+    stride: int,
+    tokenizer: str,
+    test_fraction: float,
+    eval_on: str,
+) -> Data:
+    if context < 1:
+        raise UserError(f"data.context={context} must be at least 1")
+    if not 0 <= stride <= context:
+        raise UserError(
+            f"data.stride={stride} must be at least 0 and at most data.context={context}"
+        )
+    made = tokens.create(tokenizer)
+    learned, held_out = _cut("\n".join(texts).encode(), test_fraction)
+    if eval_on == "validation":
+        learned, held_out = _cut(learned, test_fraction)
+    train, test = (made.encode(part.decode()) for part in (learned, held_out))
+    if len(train) <= context or not len(test):
+        raise UserError(
+            f"{where}: {len(train)} tokens to learn from and {len(test)} held out are too few: "
+            f"data.context={context} needs {context + 1} and 1"
+        )
+    return Data(
+        Windows(train, context),
+        Passages(test, int(train[-1]), context, stride or context, len(held_out)),
+        tokenizer=made,
+    )
+
+
+def _cut(text: bytes, test_fraction: float) -> tuple[bytes, bytes]:
+    """The text but its end, and its end; no letter is cut in two."""
+    place = len(text) - int(len(text) * test_fraction)
+    while place < len(text) and text[place] & 0xC0 == 0x80:  # inside a letter of several bytes
+        place += 1
+    return text[:place], text[place:]

@@ -1,0 +1,98 @@
+"""Texts to tokens and back: bytes, or the vocabulary of a tokenizer.json."""
+
+import codecs
+from typing import Protocol
+
+import numpy as np
+from etils import epath
+
+from jaxdl.errors import UserError
+
+
+class Tokenizer(Protocol):
+    """What text models are told of their tokens, which are integers in [0, size)."""
+
+    size: int
+
+    def encode(self, text: str) -> np.ndarray:
+        """The tokens of a text, (n,), in the smallest unsigned dtype that holds them all."""
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """The text of tokens (n,); bytes that are no UTF-8 become U+FFFD."""
+
+    def pieces(self, tokens: np.ndarray) -> list[str]:
+        """What each of the tokens (n,) adds to the text; "" for those that only begin a letter."""
+
+
+class Bytes:
+    """The 256 bytes of UTF-8."""
+
+    size = 256
+
+    def encode(self, text: str) -> np.ndarray:
+        """(n,) uint8."""
+        # A command line's broken bytes come as surrogates, and go back to what they were.
+        return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8)
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """The text of bytes (n,)."""
+        return np.asarray(tokens, np.uint8).tobytes().decode("utf-8", "replace")
+
+    def pieces(self, tokens: np.ndarray) -> list[str]:
+        """A letter stands at its last byte."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        return [decoder.decode(bytes([token])) for token in np.asarray(tokens, np.uint8)]
+
+
+class Vocabulary:
+    """A trained tokenizer in the format of Hugging Face's tokenizers library.
+
+    Args:
+      path: of its tokenizer.json.
+
+    Raises:
+      UserError: the library is not installed, or there is no such file, or it is broken.
+    """
+
+    def __init__(self, path: str):
+        try:
+            import tokenizers
+        except ImportError:
+            raise UserError(
+                f"data.tokenizer={path!r} needs the tokenizers library: pip install -e "
+                "'.[tokenizers]'"
+            ) from None
+        file = epath.Path(path)
+        if not file.is_file():
+            raise UserError(f"data.tokenizer={path!r} is no file: name a tokenizer.json")
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
+        except Exception as error:  # the library raises nothing narrower
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path} is not a tokenizer.json: {reason}") from None
+        self.size = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+
+    def encode(self, text: str) -> np.ndarray:
+        """(n,); no special tokens are put around the text."""
+        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return np.array(ids, np.min_scalar_type(self.size - 1))
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """The text of tokens (n,), special ones shown by their names."""
+        return self._tokenizer.decode(np.asarray(tokens).tolist(), skip_special_tokens=False)
+
+    def pieces(self, tokens: np.ndarray) -> list[str]:
+        """A letter stands at its last token; decodes n times, so for a line of text."""
+        pieces, before = [], 0
+        for i in range(1, len(tokens) + 1):
+            text = self.decode(tokens[:i])
+            # Half a letter is shown by U+FFFD, until the rest has come.
+            after = before if text.endswith("\ufffd") and i < len(tokens) else len(text)
+            pieces.append(text[before:after])
+            before = after
+        return pieces
+
+
+def create(path: str = "") -> Tokenizer:
+    """The tokenizer of ``config.data.tokenizer``: bytes if empty, or else a tokenizer.json."""
+    return Vocabulary(path) if path else Bytes()
