@@ -160,7 +160,9 @@ def test_bf16_goes_in_and_out_with_gates_in_float32(name):
     np.testing.assert_allclose(np.asarray(y, np.float32), exact, atol=4 * 4 * 2**-9)
 
 
-@pytest.mark.parametrize("name, reverse", [("lstm", False), ("lstm", True), ("gru", False)])
+@pytest.mark.parametrize(
+    "name, reverse", [("lstm", False), ("lstm", True), ("gru", False), ("rnn_tanh", True)]
+)
 def test_padding_changes_nothing(name, reverse):
     f = functools.partial(LAYERS[name][0], reverse=reverse)
     x, *rest, initial = problem(name, B=3, T=5)

@@ -19,6 +19,7 @@ from jaxdl.layers.positions import (
 )
 from jaxdl.layers.recurrent import GRU, LSTM, RNN, Bidirectional
 from jaxdl.layers.spectral import SpectralConv, SpectralDense
+from jaxdl.layers.stacked import Carries, Stacked
 from jaxdl.layers.transformer import Block, FeedForward
 from jaxdl.layers.transposed import ConvTranspose
 
@@ -30,6 +31,7 @@ __all__ = [
     "Bidirectional",
     "Block",
     "Cache",
+    "Carries",
     "Conv",
     "ConvTranspose",
     "Dense",
@@ -44,6 +46,7 @@ __all__ = [
     "RelativePositions",
     "SpectralConv",
     "SpectralDense",
+    "Stacked",
     "initializer",
     "learned_positions",
     "relative_buckets",

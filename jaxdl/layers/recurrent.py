@@ -107,9 +107,17 @@ class Bidirectional(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, *, lengths: jax.Array | None = None
+        self,
+        x: jax.Array,
+        initial: tuple[Carry, Carry] | None = None,
+        *,
+        lengths: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[Carry, Carry]]:
-        """(batch, T, features) -> (batch, T, 2 hidden), and both last carries."""
-        there, last = self.layer(name="forward")(x, lengths=lengths)
-        back, first = self.layer(name="backward", reverse=True)(x, lengths=lengths)
+        """(batch, T, features) -> (batch, T, 2 hidden), and both last carries.
+
+        The second of the ``initial`` carries is what the backward layer has seen behind the end.
+        """
+        before, behind = (None, None) if initial is None else initial
+        there, last = self.layer(name="forward")(x, before, lengths=lengths)
+        back, first = self.layer(name="backward", reverse=True)(x, behind, lengths=lengths)
         return jnp.concatenate([there, back], axis=-1), (last, first)
