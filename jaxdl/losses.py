@@ -2,8 +2,10 @@
 
 Every function takes arrays with a leading batch axis and reduces all the others, so that
 ``Mean.of(loss(...), mask)`` (see `jaxdl.metrics`) counts each example once. Logits of any finite
-size give finite losses and gradients.
+size give finite losses and gradients. `sparsity` alone is of a batch, not of an example.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -118,3 +120,77 @@ def kl_divergence(logits_p: jax.Array, logits_q: jax.Array) -> jax.Array:
     log_p = jax.nn.log_softmax(logits_p, axis=-1)
     log_q = jax.nn.log_softmax(logits_q, axis=-1)
     return _per_example((jnp.exp(log_p) * (log_p - log_q)).sum(axis=-1))
+
+
+def _sum(x: jax.Array) -> jax.Array:
+    """Over all axes but the first: log-likelihoods add up over dimensions."""
+    return x.reshape(x.shape[0], -1).sum(axis=1)
+
+
+def normal_log_likelihood(x: jax.Array, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+    """``log N(x; μ, σ²)``, a density in nats: ``-½ Σ (log 2π + log σ² + (x - μ)² / σ²)``.
+
+    Args:
+      x: (batch, …).
+      mean: broadcast to x's shape.
+      log_variance: log σ², broadcast to x's shape.
+
+    Returns:
+      (batch,), the sum over all other axes.
+    """
+    x, mean, log_variance = _wide(x, mean, log_variance)
+    squares = jnp.square(x - mean) * jnp.exp(-log_variance)
+    return -0.5 * _sum(math.log(2 * math.pi) + log_variance + squares)
+
+
+def normal_kl(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+    """``KL(N(μ, σ²) ‖ N(0, 1)) = ½ Σ (μ² + σ² - 1 - log σ²)``, in nats.
+
+    Kingma and Welling, 2014, "Auto-Encoding Variational Bayes", appendix B.
+
+    Args:
+      mean: (batch, …).
+      log_variance: log σ², same shape.
+
+    Returns:
+      (batch,), the sum over all other axes.
+    """
+    mean, log_variance = _wide(mean, log_variance)
+    # expm1: near the prior, where σ² is about 1, the difference would cancel.
+    return 0.5 * _sum(jnp.square(mean) + (jnp.expm1(log_variance) - log_variance))
+
+
+def elbo(
+    log_likelihood: jax.Array, mean: jax.Array, log_variance: jax.Array, *, beta: float = 1.0
+) -> jax.Array:
+    """Evidence lower bound ``log p(x | z) - β KL(q(z | x) ‖ N(0, 1))``, in nats; high is better.
+
+    Kingma and Welling, 2014, equation 10, with β of Higgins et al., 2017; at 1 it bounds log p(x).
+
+    Args:
+      log_likelihood: (batch,), of x given a draw z from q(z | x).
+      mean: (batch, latent), of q.
+      log_variance: (batch, latent), of q.
+      beta: weight of the divergence, a number or traced.
+
+    Returns:
+      (batch,).
+    """
+    return log_likelihood - beta * normal_kl(mean, log_variance)
+
+
+def sparsity(rates: jax.Array, target: float) -> jax.Array:
+    """``Σ_j KL(ρ ‖ ρ_j)`` of units that are on with rates ρ_j and should be with ρ, in nats.
+
+    Ng, 2011, "Sparse autoencoder", CS294A lecture notes, section 3.
+
+    Args:
+      rates: (units,), each unit's mean activation over a batch, in (0, 1).
+      target: ρ, in (0, 1).
+
+    Returns:
+      (), 0 where every rate is the target.
+    """
+    (rates,) = _wide(rates)
+    on, off = target * (math.log(target) - jnp.log(rates)), jnp.log1p(-rates)
+    return (on + (1 - target) * (math.log1p(-target) - off)).sum()

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from launching import (
+    REPORT,
     ROOT,
     SHORT,
     assert_resumes_to_the_bit,
@@ -23,6 +24,13 @@ from launching import (
 from jaxdl import checkpoint, flags, launch, pace
 
 TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.heads=2")
+TINY_GPT = (*TINY_VIT, "--config.data.context=16", "--config.data.stride=16",
+            "--config.data.test_fraction=.01")  # fmt: skip
+TINY_RECURRENT = ("--config.model.hidden=8",)
+TINY_TEXT = (*TINY_RECURRENT, "--config.data.context=16", "--config.data.stride=0",
+             "--config.data.test_fraction=.01", "--config.task.tokens=8")  # fmt: skip
+TINY_SERIES = (*TINY_RECURRENT, "--config.data.length=1000", "--config.data.window=32",
+               "--config.data.stride=8", "--config.task.skip=8")  # fmt: skip
 SMALL_IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
 # Where an evaluation plays whole episodes, or draws a thousand images.
 SELDOM = ("--config.eval.every=6",)
@@ -31,14 +39,27 @@ TINY_UNET = (
     *("--config.task.timesteps=20", "--config.task.sampling_steps=4"),
     *("--config.task.ancestral_steps=3", "--config.eval.every=12"),
 )
+TINY_CODE = ("--config.model.hidden=(16,)", *SELDOM)
 EXPERIMENTS = {
     "mlp": (),
+    "autoencoder": TINY_CODE,
+    "autoencoder:linear": SELDOM,
+    "autoencoder:denoising": TINY_CODE,
+    "autoencoder:sparse": TINY_CODE,
+    "autoencoder:anomaly": TINY_CODE,
     "dcgan": SELDOM,
     "ddpm": TINY_UNET,
     "deep_cnn": (),
     "dqn": (*SELDOM, "--config.task.capacity=1024"),
     "gcn": SELDOM,
     "gcn:digits": SELDOM,
+    "gpt": (*SELDOM, *TINY_GPT),
+    "gpt:S": (*SELDOM, *TINY_GPT),
+    "gpt:M": (*SELDOM, *TINY_GPT),
+    "gpt:L": (*SELDOM, *TINY_GPT),
+    "gpt:XL": (*SELDOM, *TINY_GPT),
+    "gru:digits": (*SELDOM, *TINY_RECURRENT),
+    "lstm": (*SELDOM, *TINY_TEXT),
     "ppo": SELDOM,
     "ppo:acrobot": (*SELDOM, "--config.task.rollout=16"),
     "ppo:pendulum": (*SELDOM, "--config.task.rollout=16"),
@@ -46,6 +67,10 @@ EXPERIMENTS = {
     "q_learning:frozen_lake_8x8": (*SELDOM, "--config.task.transitions=10"),
     "q_learning:taxi": (*SELDOM, "--config.task.transitions=10"),
     "q_learning:cliff_walking": SELDOM,
+    "rnn:mackey_glass": (*SELDOM, *TINY_SERIES),
+    "vae": TINY_CODE,
+    "vae:2": TINY_CODE,
+    "vae:16": TINY_CODE,
     "vit": TINY_VIT,
     "vit:Ti/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:S/16": (*TINY_VIT, *SMALL_IMAGES),
@@ -56,15 +81,22 @@ EXPERIMENTS = {
 }
 # What a report shows beside what every report shows.
 PICTURES = {
+    "autoencoder": "Between two images",
+    "autoencoder:denoising": "Reconstructions",
+    "autoencoder:anomaly": "Most anomalous",
     "dcgan": "Generated, and nearest in training",
     "ddpm": "Denoising",
     "dqn": "Episode",
     "gcn": "Graph",
+    "gpt": "Most surprising",
+    "lstm": "Most surprising",
     "ppo": "Episode",
     "q_learning": "Policy: frozen lake 4x4",
     "q_learning:frozen_lake_8x8": "Policy: frozen lake 8x8",
     "q_learning:taxi": "Policy: taxi, passenger at R",
     "q_learning:cliff_walking": "Policy: cliff walking",
+    "rnn:mackey_glass": "Error by horizon",
+    "vae": "Codes by class",
     "wgan": "Generated, and nearest in training",
 }
 # These log no norms of layers.
@@ -78,7 +110,7 @@ def test_every_experiment_file_is_tested_here():
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiment_trains_and_leaves_everything_it_promises(experiment, tmp_path, capsys):
-    assert run(experiment, tmp_path / "run", *EXPERIMENTS[experiment]) == 0
+    assert run(experiment, tmp_path / "run", *EXPERIMENTS[experiment], REPORT) == 0
     folder = tmp_path / "run"
     found = summary(folder)
     assert found["steps"] == 12
@@ -111,6 +143,9 @@ def test_updates_a_call_change_no_bit(experiment, tmp_path):
             tmp_path / str(per_call),
             *EXPERIMENTS[experiment],
             f"--config.steps_per_call={per_call}",
+            # No call crosses one of these.
+            "--config.log.every=6",
+            "--config.eval.every=6",
         )
     for per_call in ("2", "5"):
         assert_same_bits(leaves(tmp_path / "1"), leaves(tmp_path / per_call))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numeric import gradient, softmax
 from scipy.special import expit, log_expit, logsumexp, rel_entr
+from scipy.stats import norm
 
 from jaxdl import losses
 
@@ -299,6 +300,7 @@ def test_kl_divergence_is_right_at_logits_of_1e4():
         (losses.mae, lambda p, t: per_example(np.abs(p - t))),
         (losses.huber, huber),
         (losses.kl_divergence, kl_divergence),
+        (losses.normal_kl, lambda m, v: (m**2 + np.exp(v) - 1 - v).sum(-1) / 2),
     ],
     ids=lambda f: getattr(f, "__name__", ""),
 )
@@ -318,3 +320,68 @@ def test_vmap_and_jit_give_each_model_of_an_ensemble_its_own_loss():
         jnp.asarray(logits, jnp.float32), jnp.asarray(labels)
     )
     np.testing.assert_allclose(got, [cross_entropy(x, labels) for x in logits], rtol=2e-6)
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (3, 4), (2, 3, 2, 1)])
+def test_normal_log_likelihood(shape):
+    rng = np.random.default_rng(14)
+    x, mean, log_variance = rng.normal(size=(3, *shape))
+    reference = lambda x, mean, log_variance: (
+        norm.logpdf(x, mean, np.exp(log_variance / 2)).reshape(len(x), -1).sum(-1)
+    )
+    check(losses.normal_log_likelihood, reference, x, mean, log_variance, wrt=(0, 1, 2))
+
+
+def test_normal_log_likelihood_of_one_variance_for_all_counts_it_for_each():
+    x = np.random.default_rng(15).normal(size=(3, 4)).astype(np.float32)
+    got = jax.jit(losses.normal_log_likelihood)(x, x - 2, np.float32(-1.5))
+    np.testing.assert_allclose(got, np.full(3, 4 * norm.logpdf(2, 0, np.exp(-0.75))), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (3, 4)])
+def test_normal_kl(shape):
+    rng = np.random.default_rng(16)
+    mean, log_variance = rng.normal(size=(2, *shape))
+
+    def reference(mean, log_variance):  # a mean of the log ratio, by Gauss-Hermite quadrature
+        nodes, weights = np.polynomial.hermite_e.hermegauss(20)
+        z = mean[..., None] + np.exp(log_variance / 2)[..., None] * nodes
+        q = norm.logpdf(z, mean[..., None], np.exp(log_variance / 2)[..., None])
+        ratio = ((q - norm.logpdf(z)) * weights).sum(-1) / np.sqrt(2 * np.pi)
+        return ratio.sum(-1)
+
+    check(losses.normal_kl, reference, mean, log_variance, wrt=(0, 1))
+
+
+def test_normal_kl_keeps_its_digits_near_the_prior_in_float32():
+    small = np.array([[1e-3], [-1e-3], [1e-4], [0.0]])
+    got, slope = losses_and_slopes(lambda v, m: losses.normal_kl(m, v), small, np.zeros((4, 1)))
+    # x²/4 + x³/12: the first terms of (eˣ - 1 - x) / 2.
+    np.testing.assert_allclose(got, (small**2 / 4 + small**3 / 12)[:, 0], rtol=2e-3, atol=0)
+    np.testing.assert_allclose(slope, np.expm1(small) / 2, atol=1e-7)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.0, 4.0])
+def test_elbo(beta):
+    rng = np.random.default_rng(17)
+    log_likelihood, mean, log_variance = rng.normal(size=3), *rng.normal(size=(2, 3, 4))
+    kl = lambda m, v: (m**2 + np.exp(v) - 1 - v).sum(-1) / 2
+    check(
+        lambda *parts: losses.elbo(*parts, beta=beta),
+        lambda likely, m, v: likely - beta * kl(m, v),
+        log_likelihood, mean, log_variance, wrt=(0, 1, 2),
+    )  # fmt: skip
+
+
+def test_sparsity():
+    rates, target = np.array([0.01, 0.05, 0.3, 0.9, 0.999]), 0.05
+    two = lambda p: np.stack([p, 1 - p], -1)
+    reference = lambda rates: rel_entr(two(np.full(5, target)), two(rates)).sum()
+    with jax.enable_x64(True):
+        loss = jax.jit(jax.value_and_grad(lambda rates: losses.sparsity(rates, target)))
+        got, slope = loss(jnp.asarray(rates))
+    assert got.shape == ()
+    np.testing.assert_allclose(got, reference(rates), rtol=1e-12)
+    np.testing.assert_allclose(slope, gradient(reference, rates, step=1e-7), rtol=1e-5, atol=1e-6)
+    assert losses.sparsity(jnp.full(4, 0.2), 0.2) == pytest.approx(0, abs=1e-6)
+    assert losses.sparsity(jnp.full(4, 0.2, jnp.bfloat16), 0.1).dtype == jnp.float32
