@@ -5,7 +5,7 @@
     python -m benchmarks.anomaly --config=experiments/autoencoder.py:anomaly --workdir=runs/anomaly
 
 Variants: vanilla, linear, denoising, sparse, anomaly.
-Cost: TODO
+Cost: 14 to 28 s a run on 2 CPU cores, compile included.
 Result: squared error a pixel .0126 from 8 numbers, where 8 principal components have .0246.
 
 Median of seeds 0, 1, 2: .0131, .0125, .0126. The linear variant has .0247 (.0247, .0247, .0247).

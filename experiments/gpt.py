@@ -2,15 +2,18 @@
 
     python -m jaxdl.launch --config=experiments/gpt.py --workdir=runs/gpt
 
-Cost: TODO s on 2 CPU cores, compile included.
-Result: TODO nats a byte (median of seeds 0, 1, 2: TODO); an order-4 n-gram has 1.318.
+Cost: 172 s on 2 CPU cores, compile included (164 to 192).
+Result: 1.210 nats a byte of text, where an order-4 n-gram has 1.318.
 Variants: tiny (the default), and the published sizes S, M, L and XL of GPT-2.
 
+Median of seeds 0, 1, 2 (1.232, 1.210, 1.210), of the last step, on the last tenth of the text. The
+optimizer was chosen with seed 7 on a validation part (--config.data.eval_on=validation), the number
+of steps for the time that they take.
+
 A text of your own: --config.data.name=text --config.data.path=my/texts, and for tokens instead of
-bytes --config.data.tokenizer=tokenizer.json. Text from a trained run: --mode=sample. Figures are of
-the last step, on the last tenth of the text. The published sizes have not been trained here: they
-are for an accelerator, a text of gigabytes and GPT-2's tokenizer, with which they have GPT-2's
-numbers of parameters.
+bytes --config.data.tokenizer=tokenizer.json. Text from a trained run: --mode=sample. The published
+sizes have not been trained here: they are for an accelerator, a text of gigabytes and GPT-2's
+tokenizer, with which they have GPT-2's numbers of parameters.
 """
 
 from jaxdl import config as defaults
@@ -36,7 +39,7 @@ def get_config(variant: str = "tiny"):
 
 
 def _tiny(config):
-    config.steps = 1000
+    config.steps = 800
     config.batch_size = 16
     config.data.context = 128
     config.data.stride = 64  # at evaluation every byte is predicted from 64 others or more
@@ -46,6 +49,7 @@ def _tiny(config):
     config.optimizer.name = "muon"
     config.optimizer.options = ("consistent_rms=.2",)
     config.optimizer.learning_rate = 4e-3
+    config.eval.every = 200
     config.optimizer.warmup = 100.0
     return config
 

@@ -5,10 +5,10 @@
     python -m jaxdl.launch --config=experiments/rnn.py:mackey_glass --workdir=runs/rnn_series
 
 Variants: text, digits, mackey_glass.
-Cost: TODO s (text), TODO s (digits) and TODO s (mackey_glass) on 2 CPU cores, compile included.
-Result: text TODO nats a byte; digits accuracy .994; series RMSE .059 of the best linear one's.
+Cost: 99 s (text), 16 s (digits) and 16 s (mackey_glass) on 2 CPU cores, compile included.
+Result: text 1.191 nats a byte; digits accuracy .994; series RMSE .059 of the best linear one's.
 
-Of seeds 0, 1, 2: text 1.191, 1.195, TODO; digits .994, .994, .994; series .050, .059, .074.
+Of seeds 0, 1, 2: text 1.191, 1.195, 1.186; digits .994, .994, .994; series .050, .059, .074.
 
 Settings, data and rivals are those of experiments/lstm.py; for text the state is twice as wide,
 which costs less than an LSTM's gates, and the learning rate half as high.

@@ -35,7 +35,7 @@ def test_the_networks_products_are_in_bf16_and_what_is_kept_is_not(name):
     assert of(wide) == of(narrow)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "wgan", "gcn", "ppo", "dqn"])
+@pytest.mark.parametrize("name", ["dcgan", "wgan", "ddpm", "gcn", "ppo", "dqn"])
 def test_an_update_in_bf16_is_near_the_one_in_float32(name):
     found = []
     for precision in ("float32", "bf16"):
