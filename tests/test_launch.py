@@ -253,18 +253,20 @@ def test_evaluation_counts_every_example_once_at_any_batch_size(batch_size, tmp_
     assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
 
 
-def test_early_stopping_ends_the_run_when_the_metric_stalls(tmp_path, capsys):
+@pytest.mark.parametrize("experiment", ["mlp", "gcn", "gpt"])
+def test_early_stopping_ends_the_run_when_the_metric_stalls(experiment, tmp_path, capsys):
     stalls = (
+        *EXPERIMENTS[experiment],
         "--config.optimizer.learning_rate=1e-12",
         "--config.eval.every=1",
         "--config.early_stopping.metric=accuracy",
         "--config.early_stopping.patience=3",
     )
-    run("mlp", tmp_path / "run", *stalls)
+    run(experiment, tmp_path / "run", *stalls)
     found = summary(tmp_path / "run")
     assert found["stopped_early"]
     assert found["steps"] == 4  # the first evaluation is a record, three are not
-    run("mlp", tmp_path / "run", *stalls)
+    run(experiment, tmp_path / "run", *stalls)
     assert summary(tmp_path / "run")["steps"] == 4
     assert "ended at step 4" in capsys.readouterr().out
 
