@@ -23,8 +23,8 @@ _STARTS, _HORIZONS, _SHOWN = 64, 12, 300
 def forecasting(run: Run, horizon: int = 6, skip: int = 32, ahead: int = 300) -> Task:
     """Forecasts of ``series`` (batch, window, features), ``horizon`` steps ahead at every step.
 
-    Six steps of Mackey-Glass are what networks are compared on since Lapedes and Farber, 1987, and
-    Moody and Darken, 1989.
+    Six steps of Mackey-Glass are what Jang, 1993, "ANFIS: Adaptive-Network-Based Fuzzy Inference
+    System", and many since compare forecasters on.
 
     Args:
       run: the run's config and data. The model maps (batch, T, features) to the same shape, and no
