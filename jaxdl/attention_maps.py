@@ -27,10 +27,12 @@ def collect(module: nn.Module, variables: Any, *inputs: Any) -> dict[str, np.nda
       where nothing attends.
     """
     run = lambda variables, *inputs: module.apply(variables, *inputs, mutable=["intermediates"])
+    if not jax.eval_shape(run, variables, *inputs)[1]:
+        return {}  # without compiling what would find nothing
     _, kept = jax.jit(run)(variables, *inputs)
     found = {
         path_name(path[:-2]): np.asarray(leaf, np.float32)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(kept.get("intermediates", {}))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(kept["intermediates"])
         if path_name(path[-2:-1]) == "weights"
     }
     number = lambda name: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", name)]

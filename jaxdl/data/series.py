@@ -5,7 +5,7 @@ from etils import epath
 
 from jaxdl.data import Data, register
 from jaxdl.data.split import Batch
-from jaxdl.data.windows import Windows
+from jaxdl.data.windows import Windows, places
 from jaxdl.errors import UserError
 
 
@@ -82,7 +82,7 @@ class Excerpts(Windows):
 
     def take(self, indices: np.ndarray) -> Batch:
         """``series`` (n, context + 1, features) of the windows that begin at ``indices`` (n,)."""
-        return {"series": self.tokens[_places(indices, self.context + 1)]}
+        return {"series": self.tokens[places(indices, self.context + 1)]}
 
 
 class Ends:
@@ -110,15 +110,10 @@ class Ends:
         window brings, and behind the end, where the last step is repeated.
         """
         end = self.start + (np.asarray(indices) + 1) * self.stride
-        places = _places(end - self.window, self.window)
-        counts = (places >= end[:, None] - self.stride) & (places < len(self.series))
-        values = self.series[np.minimum(places, len(self.series) - 1)]
+        steps = places(end - self.window, self.window)
+        counts = (steps >= end[:, None] - self.stride) & (steps < len(self.series))
+        values = self.series[np.minimum(steps, len(self.series) - 1)]
         return {"series": values.astype(np.float32), "weight": counts.astype(np.float32)}
-
-
-def _places(starts: np.ndarray, length: int) -> np.ndarray:
-    """(n, length) indices: those of ``starts`` (n,) and what follows each."""
-    return np.asarray(starts)[:, None] + np.arange(length)
 
 
 def _cut(values: np.ndarray, test_fraction: float) -> tuple[np.ndarray, np.ndarray]:

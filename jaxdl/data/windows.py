@@ -9,6 +9,11 @@ import numpy as np
 from jaxdl.data.split import Batch
 
 
+def places(starts: np.ndarray, length: int) -> np.ndarray:
+    """(n, length) indices: those of ``starts`` (n,) and what follows each."""
+    return np.asarray(starts)[:, None] + np.arange(length)
+
+
 class Windows:
     """A text to learn from; each pass over it cuts it anew, from a random first token on.
 
@@ -33,8 +38,7 @@ class Windows:
 
     def take(self, indices: np.ndarray) -> Batch:
         """``tokens`` (n, context + 1) int32 of the windows that begin at ``indices`` (n,)."""
-        places = np.asarray(indices)[:, None] + np.arange(self.context + 1)
-        return {"tokens": self.tokens[places].astype(np.int32)}
+        return {"tokens": self.tokens[places(indices, self.context + 1)].astype(np.int32)}
 
 
 class Passages:

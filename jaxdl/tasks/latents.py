@@ -12,7 +12,7 @@ from flax import linen as nn
 from jaxdl import draw, models, precision
 from jaxdl.data import Data
 from jaxdl.errors import UserError
-from jaxdl.tasks import Run, generation, need_batches
+from jaxdl.tasks import Run, generation, learner, need_batches
 
 # Pairs of images that strips lead from one to the other of, and the images between.
 _PAIRS, _BETWEEN = 4, 6
@@ -64,6 +64,14 @@ def create_model(run: Run, parts: int, example: str) -> tuple[nn.Module, tuple[i
             f"{example!r}, not {config.model.name!r}"
         )
     return module, shape
+
+
+def parameters(
+    module: nn.Module, shape: tuple[int, ...], state: learner.Learner
+) -> dict[str, jax.Array]:
+    """`Task.parameters` of a model of `create_model`, for its images' shape (h, w, c)."""
+    image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    return learner.parameters(state.params, models.call_order(module, image))
 
 
 def known(batch: Mapping, data: Data) -> jax.Array | None:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, losses, models, replicas
+from jaxdl import keys, losses, replicas
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.tasks import Run, Task, check_counts, latents, learner, register
@@ -116,16 +115,12 @@ def reconstruction(
             ),
         }
 
-    def parameters(state: learner.Learner) -> dict[str, jax.Array]:
-        image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-        return learner.parameters(state.params, models.call_order(module, image))
-
     task = Task(
         init=init,
         train_step=update,
         eval_step=eval_step,
         artifacts=artifacts,
-        parameters=parameters,
+        parameters=functools.partial(latents.parameters, module, shape),
     )
     return task if data.anomaly is None else task._replace(score=score)
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import draw, keys, losses, models
+from jaxdl import draw, keys, losses
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.tasks import Run, Task, latents, learner, register
@@ -149,16 +149,12 @@ def variational(run: Run, beta: float = 1.0, levels: int = 0, samples: int = 0) 
             ),
         }
 
-    def parameters(state: learner.Learner) -> dict[str, jax.Array]:
-        image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-        return learner.parameters(state.params, models.call_order(module, image))
-
     task = Task(
         init=init,
         train_step=update,
         eval_step=eval_step,
         artifacts=artifacts,
-        parameters=parameters,
+        parameters=functools.partial(latents.parameters, module, shape),
         sample=sample,
     )
     return task if data.anomaly is None else task._replace(score=score)
