@@ -152,25 +152,25 @@ def _csv(file: epath.Path) -> np.ndarray:
     except UnicodeDecodeError:
         raise UserError(f"{file} is not UTF-8 text") from None
     rows = [(n, line.split(",")) for n, line in enumerate(lines, 1) if line.strip()]
-    if rows and not any(map(_is_number, rows[0][1])):
-        rows = rows[1:]
+    numbers = [[_number(cell) for cell in cells] for _, cells in rows]
+    if rows and all(number is None for number in numbers[0]):
+        rows, numbers = rows[1:], numbers[1:]
     if not rows:
         raise UserError(f"{file} holds no numbers")
-    for n, cells in rows:
-        wrong = [cell for cell in cells if not _is_number(cell)]
-        if wrong:
-            raise UserError(f"{file}, line {n}: {wrong[0].strip()!r} is not a number")
+    for (n, cells), found in zip(rows, numbers, strict=True):
+        if None in found:
+            wrong = cells[found.index(None)].strip()
+            raise UserError(f"{file}, line {n}: {wrong!r} is not a number")
         if len(cells) != len(rows[0][1]):
             raise UserError(
                 f"{file}, line {n}: {len(cells)} numbers, but line {rows[0][0]} has "
                 f"{len(rows[0][1])}"
             )
-    return np.array([[float(cell) for cell in cells] for _, cells in rows])
+    return np.array(numbers)
 
 
-def _is_number(text: str) -> bool:
+def _number(text: str) -> float | None:
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return False
-    return True
+        return None

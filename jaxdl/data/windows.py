@@ -68,14 +68,11 @@ class Passages:
         The weight of a prediction is 1 where it counts and 0 elsewhere: where an earlier window
         made it, and behind the end of the text.
         """
-        end = (np.asarray(indices)[:, None] + 1) * self.stride
-        start = np.maximum(end - self.context, 0)
+        end = (np.asarray(indices) + 1) * self.stride
         # Token i of the text stands at place i + 1, so that this is also the index it predicts.
-        places = start + np.arange(self.context + 1)
-        predicted = places[:, :-1]
+        at = places(np.maximum(end - self.context, 0), self.context + 1)
+        predicted, end = at[:, :-1], end[:, None]
         counts = (predicted >= end - self.stride) & (predicted < end)
         counts &= predicted < len(self.tokens)
-        tokens = np.where(
-            places < len(self._text), self._text[np.minimum(places, len(self.tokens))], 0
-        )
+        tokens = np.where(at < len(self._text), self._text[np.minimum(at, len(self.tokens))], 0)
         return {"tokens": tokens.astype(np.int32), "weight": counts.astype(np.float32)}
