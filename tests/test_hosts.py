@@ -17,12 +17,13 @@ FLAGS = (
     "--config.model.hidden=32",
     "--config.parallel.data=-1",
 )
+# The notice of a signal takes up to a second to reach the run: many seconds are left for it.
 LONG = (
-    "--config.steps=1200",
+    "--config.steps=4000",
     "--config.steps_per_call=8",
-    "--config.checkpoint.every=100",
-    "--config.eval.every=600",
-    "--config.log.every=200",
+    "--config.checkpoint.every=200",
+    "--config.eval.every=1000",
+    "--config.log.every=1000",
 )
 
 
@@ -80,7 +81,7 @@ def test_preempted_on_one_host_both_stop_at_one_step_and_go_on(tmp_path):
     folder = tmp_path / "run"
     processes = start([folder] * 2, *LONG)
     deadline = time.monotonic() + 120
-    while not (folder / "checkpoints" / "100").is_dir():
+    while not (folder / "checkpoints" / "200").is_dir():
         assert time.monotonic() < deadline
         assert all(p.poll() is None for p in processes), finish(processes)
         time.sleep(0.05)
