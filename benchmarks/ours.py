@@ -1,6 +1,7 @@
 """Our side: a workload as an experiment, its step compiled and called as the loop does it."""
 
 import collections
+import functools
 import time
 from typing import Any
 
@@ -61,8 +62,8 @@ class Stepper:
         self.made = create(workload, precision)
         self.per_call = workload.steps_per_call or _per_call(self.made)
         layout = self.made.layout
-        _, found = self.made.traced_step
-        window = jax.jit(lambda: metrics.zeros(found), out_shardings=layout.replicated)()
+        zeros = functools.partial(metrics.zeros, self.made.abstract_window)
+        window = jax.jit(zeros, out_shardings=layout.replicated)()
         put = lambda x: jax.device_put(x, layout.replicated)
         self._carry = train.Carry(
             self.made.init_state(), put(np.int32(0)), window, put(np.bool_(True))
@@ -110,7 +111,7 @@ class Stepper:
 
 
 def _check(status: train.Status) -> None:
-    if not bool(status.finite):
+    if not bool(status.active):
         raise FloatingPointError(f"step {int(status.step)} gave a non-finite number")
 
 

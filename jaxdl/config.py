@@ -63,6 +63,11 @@ def _one_of(choices: tuple[str, ...], help: str) -> Key:
 
 KEYS: dict[str, Key | dict[str, Key]] = {
     "seed": _at_least(0, 0, "what every random draw of the run follows from"),
+    "population": _at_least(0, 0, "seeds trained at once, from seed on; 0 is a plain run"),
+    "sweep": Key(
+        "", "settings trained at once: optimizer.learning_rate=1e-4:1e-1:8:log; ema=0.9,0.99"
+    ),
+    "member": _at_least(0, int, "the one of a population to go on with or to look at"),
     "batch_size": _at_least(1, 64, "examples an update, over all devices and microbatches"),
     "epochs": _positive(float, "length of the run in passes over the training data, or else"),
     "steps": _at_least(1, int, "its length in updates"),
@@ -91,6 +96,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
             "validation holds out test_fraction of the training part; the test part stays unseen",
         ),
         "anomaly": Key("", "class, by name or number, that only the evaluation part keeps"),
+        "label_noise": _share(0.0, "share of training labels that a random other class replaces"),
     },
     "augment": {
         "shift": _at_least(0, 0, "pixels that images move, either way"),
@@ -117,17 +123,18 @@ KEYS: dict[str, Key | dict[str, Key]] = {
     "optimizer": {
         "name": Key("adamw", "sgd, rmsprop, adam, adamw, or any other of optax"),
         "learning_rate": _positive(1e-3, "the schedule's peak"),
-        "schedule": Key("cosine", "constant, step, cosine, linear, one_cycle, rsqrt"),
+        "schedule": Key("cosine", "constant, step, cosine, linear, exponential, one_cycle, rsqrt"),
         "schedule_unit": Key("epochs", "of warmup and boundaries: epochs, steps, fraction"),
         "warmup": _at_least(0, 0.0, "length of the linear rise in front of the schedule"),
         "boundaries": Key((), "where the step schedule falls"),
         "decay_factor": _positive(0.1, "what it falls by"),
-        "end_factor": _at_least(0, 0.0, "last rate of cosine and linear, over the peak"),
+        "end_factor": _at_least(0, 0.0, "last rate of cosine, linear, exponential, over the peak"),
         "weight_decay": _at_least(0, 0.0, "decoupled: shrinks weights by rate x decay an update"),
         "l2": _at_least(0, 0.0, "coupled: added to the gradient as l2 x weight"),
         "no_decay": Key(
             ("position", "class_token"), "regexes of names that neither touches (nor vectors)"
         ),
+        "noise": _at_least(0, 0.0, "deviation of Gaussian noise on the gradient, before clipping"),
         "clip": _at_least(0, 0.0, "largest norm of the whole gradient; 0 is off"),
         "clip_norm": _at_least(0, 0.0, "largest norm of each parameter's gradient; 0 is off"),
         "clip_value": _at_least(0, 0.0, "largest gradient of each weight; 0 is off"),
@@ -162,6 +169,16 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "metric": Key("", "evaluation metric that must improve; empty is off"),
         "patience": _at_least(1, 5, "evaluations without improvement until the run ends"),
     },
+    "lr_find": {
+        "low": _positive(1e-6, "first learning rate of --mode=lr_find"),
+        "high": _positive(10.0, "its last one; above low"),
+        "steps": Key(
+            0,
+            "its updates; 0 is a pass over the data, from 200 to 400",
+            lambda v: v == 0 or v >= 20,
+            "0 or at least 20",
+        ),
+    },
     "log": {
         "every": _at_least(0, 0, "updates between log lines; 0 makes about 100 in the run"),
         "layers": Key(True, "gradient and update norms of every layer"),
@@ -182,7 +199,7 @@ TYPES = {
 PLUGS = ("data", "model", "task")
 
 # Settings that leave every number of a run as it is.
-HARMLESS = ("log.", "checkpoint.", "parallel.", "steps_per_call", "eval.batch_size")
+HARMLESS = ("log.", "lr_find.", "checkpoint.", "parallel.", "steps_per_call", "eval.batch_size")
 
 
 def _items(keys: dict = KEYS, prefix: str = "") -> Iterator[tuple[str, Key]]:
@@ -282,8 +299,20 @@ def validate(config: ConfigDict) -> None:
             f"config.accumulate={config.accumulate} does not divide config.batch_size="
             f"{config.batch_size}"
         )
+    if config.lr_find.low >= config.lr_find.high:
+        raise UserError(
+            f"config.lr_find.low={config.lr_find.low:g} must be below config.lr_find.high="
+            f"{config.lr_find.high:g}"
+        )
     if config.early_stopping.metric and not config.eval.best:
         raise UserError("config.early_stopping.metric needs config.eval.best")
+
+
+def check_key(dotted: str, value: Any) -> None:
+    """Raises UserError if the setting ``dotted`` cannot be ``value``; a plug's own may be any."""
+    key = dict(_items()).get(dotted)
+    if key is not None:
+        _check_value(f"config.{dotted}", value, key)
 
 
 def _check_value(name: str, value: Any, key: Key) -> None:

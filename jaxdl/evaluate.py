@@ -30,7 +30,7 @@ class Evaluator:
         eval_step = experiment.task.eval_step
 
         def step(state, batch, key, i, total):
-            found = eval_step(state, batch, jax.random.fold_in(key, i))
+            found = eval_step(state, batch, keys.at_step(key, i))
             return found if total is None else metrics.add(total, found)
 
         self._step = jax.jit(step, out_shardings=layout.replicated)

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxdl import config as settings
 from jaxdl import data as data_sets
-from jaxdl import host, keys, models, optim, parallel, schedules, tasks
+from jaxdl import host, keys, models, optim, parallel, population, schedules, sweep, tasks
 from jaxdl.errors import UserError
 from jaxdl.registry import check_names, choose
 
@@ -24,8 +24,9 @@ class Experiment(NamedTuple):
       run: what the task was told of the run; has the data and the number of steps.
       task: the pure functions.
       layout: the devices.
-      key: the root of every random draw.
+      key: the root of every random draw; an array of them, one a member, in a population.
       batch: (step, rows) -> host batch, or the slice ``rows`` of it; {} where there are none.
+      members: of a population; none for a plain run.
     """
 
     config: ConfigDict
@@ -34,11 +35,17 @@ class Experiment(NamedTuple):
     layout: parallel.Layout
     key: jax.Array
     batch: Callable[..., Any]
+    members: Sequence[sweep.Member] = ()
+
+    @property
+    def rows(self) -> int:
+        """The length of a batch's first axis: examples, or members with a batch each."""
+        return len(self.members) or self.config.batch_size
 
     @property
     def abstract_batch(self) -> Any:
         """Shapes, dtypes and shardings of one batch; only its first example is read."""
-        size, sharding = self.config.batch_size, self.layout.batch()
+        size, sharding = self.rows, self.layout.batch()
         return jax.tree.map(
             lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype, sharding=sharding),
             self.batch(0, slice(0, 1)),
@@ -47,7 +54,7 @@ class Experiment(NamedTuple):
     @property
     def examples(self) -> int:
         """What an update learns from, in the task's own unit."""
-        return self.task.examples or self.config.batch_size
+        return self.task.examples or self.config.batch_size * (len(self.members) or 1)
 
     @property
     def abstract_state(self) -> Any:
@@ -61,6 +68,19 @@ class Experiment(NamedTuple):
         trace = jax.make_jaxpr(self.task.train_step, return_shape=True)
         jaxpr, (_, metrics) = trace(self.abstract_state, self.abstract_batch, self.key)
         return jaxpr, metrics
+
+    @property
+    def chunks(self) -> int:
+        """Parts of a population that take their updates one after the other; 1 of a plain run."""
+        if not self.members:
+            return 1
+        return population.chunks(self.abstract_state, [*self.layout.mesh.devices.flat])
+
+    @property
+    def abstract_window(self) -> Any:
+        """Shapes, dtypes and shardings of the metrics that are summed between log lines."""
+        put = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.layout.replicated)
+        return jax.tree.map(put, self.traced_step[1])
 
     def init_state(self) -> Any:
         """The state at step 0, made on the devices where it stays."""
@@ -112,6 +132,7 @@ def check(config: ConfigDict) -> None:
     if config.model.name:
         check_names(f"model {config.model.name!r}", fields, models.settings(config.model.name))
     schedules.check(config.optimizer)
+    sweep.members(config)
 
 
 def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> Experiment:
@@ -142,28 +163,51 @@ def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> E
     steps = config.steps or math.ceil(config.epochs * steps_per_epoch)
     schedules.create(config.optimizer, steps=steps, steps_per_epoch=steps_per_epoch)
 
-    layout = parallel.create(config.parallel, config.batch_size, config.accumulate, devices)
     run = tasks.Run(config, data, steps, steps_per_epoch)
-    task = tasks.create(run)
-    experiment = Experiment(
-        config,
-        run,
-        task,
-        layout,
-        keys.root(config.seed),
-        data_sets.training_batches(data.train, config.batch_size, config.seed)
-        if batches
-        else lambda step, rows=None: {},
-    )
+    plan = _population if sweep.is_population(config) else _plain
+    experiment = plan(run, devices)
     _check_model(experiment)
     _check_metrics(experiment)
     return experiment
+
+
+def _no_batch(step: int, rows: slice | None = None) -> dict:
+    return {}
+
+
+def _plain(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experiment:
+    config, train = run.config, run.data.train
+    batch = _no_batch
+    if train is not None:
+        batch = data_sets.training_batches(train, config.batch_size, config.seed)
+    layout = parallel.create(config.parallel, config.batch_size, config.accumulate, devices)
+    return Experiment(config, run, tasks.create(run), layout, keys.root(config.seed), batch)
+
+
+def _population(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experiment:
+    config, train = run.config, run.data.train
+    members = sweep.members(config)
+    seeds = [member.seed for member in members]
+    batch = _no_batch
+    if train is not None:
+        batch = data_sets.member_batches(train, config.batch_size, seeds)
+    what = "the number of members, config.population times the values of config.sweep,"
+    layout = parallel.create(config.parallel, len(members), 1, devices, what)
+    if layout.strategy == "pmap":
+        raise UserError("a population lies on devices by config.parallel.strategy='jit' only")
+    if members[0].settings:
+        # What is wrong with one run is no matter of the sweep.
+        _check_model(_plain(population.alone(run, members[0]), layout.mesh.devices.flat[:1]))
+    task = population.create(run, members)
+    return Experiment(config, run, task, layout, keys.root(seeds), batch, members)
 
 
 def _check_model(experiment: Experiment) -> None:
     """Builds the state abstractly, so that a shape that cannot be is found now."""
     try:
         _ = experiment.abstract_state
+        if experiment.members:  # what a sweep may change is found by tracing the step
+            _ = experiment.traced_step
     except (TypeError, ValueError, ZeroDivisionError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise UserError(
@@ -177,9 +221,10 @@ def _check_metrics(experiment: Experiment) -> None:
     config, task = experiment.config, experiment.task
     if task.score is not tasks.Task._field_defaults["score"]:
         return  # its names are known when it has run
-    found = jax.eval_shape(
-        task.eval_step, experiment.abstract_state, experiment.abstract_batch, experiment.key
-    )
+    batch = experiment.abstract_batch
+    if experiment.members:  # all are evaluated on the same
+        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), batch)
+    found = jax.eval_shape(task.eval_step, experiment.abstract_state, batch, experiment.key)
     choose("metric in config.eval.best", config.eval.best, found)
     if config.early_stopping.metric:
         choose("metric in config.early_stopping.metric", config.early_stopping.metric, found)

@@ -32,7 +32,7 @@ class Options(NamedTuple):
 
 # These decide which other keys there are.
 _PLUG_NAMES = tuple(f"{group}.name" for group in settings.PLUGS)
-_MODES = ("train", "evaluate", "sample", "plan")
+_MODES = ("train", "evaluate", "sample", "plan", "lr_find")
 _FLAGS = ("config", "workdir", "mode", "topology", "accept_changes", "debug", "help", "list")
 
 
@@ -47,8 +47,7 @@ def parse(argv: Sequence[str]) -> Options:
         return Options(None, "", "", "train", "", False, False, True, False)
     if "--list" in argv:
         return Options(None, "", "", "train", "", False, False, False, True)
-    argv = _joined(argv)
-    given = {a[2:].partition("=")[0]: a.partition("=")[2] for a in argv}
+    given = by_name(argv)
     for name in given:
         if not name.startswith("config.") and name not in _FLAGS:
             raise UserError(f"unknown flag --{name}: {nearest(name, _FLAGS)}")
@@ -62,7 +61,7 @@ def parse(argv: Sequence[str]) -> Options:
         raise UserError("--topology is what --mode=plan plans for: give both, or neither")
     overrides = {k[len("config.") :]: v for k, v in given.items() if k.startswith("config.")}
     config = load(file)
-    if mode != "train" and given.get("workdir"):
+    if (mode != "train" or "member" in overrides) and given.get("workdir"):
         workdir.adopt(epath.Path(given["workdir"]), config)
     plugs = {k: v for k, v in overrides.items() if k in _PLUG_NAMES}
     config = experiment.complete(_overridden(config, plugs))
@@ -78,6 +77,17 @@ def parse(argv: Sequence[str]) -> Options:
         False,
         False,
     )
+
+
+def by_name(argv: Sequence[str]) -> dict[str, str]:
+    """{flag: value} as `parse` reads them; the last of equals counts, but sweeps form a grid."""
+    given: dict[str, str] = {}
+    for a in _joined(argv):
+        name, _, value = a[2:].partition("=")
+        if name == "config.sweep" and name in given:
+            value = f"{given[name]}; {value}"
+        given[name] = value
+    return given
 
 
 def _joined(argv: Sequence[str]) -> list[str]:

@@ -21,6 +21,8 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
   --mode=train              trains, evaluates on the way, and writes DIR/report.html
   --mode=evaluate           scores DIR's best checkpoint
   --mode=sample             writes what DIR's best checkpoint generates to DIR/samples
+  --mode=lr_find            tries learning rates of all sizes on a few hundred updates, prints one
+                            and writes DIR/lr_find.html; touches nothing of a run in DIR
   --mode=plan               compiles the train step and prints bytes a chip, flops, collectives and
                             bounds on its time; trains nothing; writes DIR/plan.json if DIR is given
   --topology=NAME           what to plan for: v5e:16x16 or any TPU slice (no TPU needed, but the
@@ -39,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     host.tune()
     host.choose_platform(argv)
-    from jaxdl import flags
-    from jaxdl.errors import JaxdlError
+    from jaxdl import flags, sweep
+    from jaxdl.errors import JaxdlError, UserError
+    from jaxdl.swept import StructureError
 
     try:
         options = flags.parse(argv)
@@ -52,7 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.list:
             print(flags.list_experiments())
             return 0
-        return run(options)
+        try:
+            return run(options)
+        except StructureError as error:
+            instead = sweep.one_by_one(options.config, error.names, flags.by_name(argv))
+            raise UserError(f"{error}; instead: {instead}") from error
     except BrokenPipeError:  # `… --help | head`
         sys.stderr.close()
         return 0
@@ -71,21 +78,29 @@ def run(options) -> int:
     """
     from etils import epath
 
-    from jaxdl import experiment, host, parallel, workdir
+    from jaxdl import experiment, host, members, parallel, workdir
     from jaxdl.errors import UserError
 
     if options.mode == "plan":
         return _plan(options)
+    if options.mode == "lr_find":
+        return _lr_find(options)
     mode = {"train": _train, "evaluate": _evaluate, "sample": _sample}[options.mode]
     folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
     if options.mode != "train" and not options.workdir:
         raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
-    experiment.check(options.config)
-    workdir.check(folder, options.config, options.accept_changes)
+    config = options.config
+    experiment.check(config)
+    if config.member is None:
+        workdir.check(folder, config, options.accept_changes)
     host.use_compilation_cache()
     parallel.initialize()
-    made = experiment.create(options.config)
-    return mode(options, made, folder)
+    if config.member is not None:
+        folder, config = members.single_out(folder, config)
+        if options.mode != "train":
+            workdir.adopt(folder, config)
+        workdir.check(folder, config, options.accept_changes)
+    return mode(options, experiment.create(config), folder)
 
 
 def _plan(options) -> int:
@@ -111,12 +126,32 @@ def _plan(options) -> int:
     return 0
 
 
+def _lr_find(options) -> int:
+    import jax
+    from etils import epath
+
+    from jaxdl import experiment, host, lr_find, parallel, sweep, workdir
+
+    folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
+    workdir.check_folder(folder)
+    sweep.need_single(options.config, "--mode=lr_find")
+    experiment.check(options.config)
+    host.use_compilation_cache()
+    parallel.initialize()
+    found = lr_find.run(options.config)
+    if jax.process_index() == 0:
+        print(lr_find.describe(found), flush=True)
+        title = options.file.removesuffix(".py")
+        print(f"report {lr_find.write(folder, title, found, options.config)}", flush=True)
+    return 0
+
+
 def _train(options, made, folder) -> int:
     import jax
 
-    from jaxdl import keys, parallel, report, train, workdir
+    from jaxdl import keys, parallel, population, report, train, workdir
 
-    workdir.claim(folder, options.config)
+    workdir.claim(folder, made.config)
     if jax.process_index() == 0:
         print(f"workdir {folder}", flush=True)
     outcome = train.train(made, folder)
@@ -126,10 +161,15 @@ def _train(options, made, folder) -> int:
     seconds = time.perf_counter() - _STARTED
     workdir.write_json(folder / "summary.json", {**outcome.summary, "seconds": seconds})
     print(_line(outcome.summary["final"]), flush=True)
-    if options.config.log.report:
-        pictures = made.task.artifacts(state, made.run.data.test, keys.named(made.key, "artifacts"))
+    task, key = made.task, made.key
+    if made.members:
+        best = outcome.summary["best"]["member"]
+        print(f"best {population.name(made.members[best])}: {_line(made_best)}")
+        task, state, key = population.member(made.run, made.members, best, state, key)
+    if made.config.log.report:
+        pictures = task.artifacts(state, made.run.data.test, keys.named(key, "artifacts"))
         title = options.file.removesuffix(".py")
-        page = report.write(folder, title, pictures, made.task.parameters(state))
+        page = report.write(folder, title, pictures, task.parameters(state))
         print(f"report {page}", flush=True)
     return 0
 
@@ -137,11 +177,14 @@ def _train(options, made, folder) -> int:
 def _evaluate(options, made, folder) -> int:
     import jax
 
-    from jaxdl import evaluate
+    from jaxdl import evaluate, population
 
     figures = evaluate.evaluate(made, folder)
     if jax.process_index() == 0:
-        print(_line(figures))
+        for member in made.members:
+            print(f"{population.name(member)}: {_line(population.own(figures, member.index))}")
+        if not made.members:
+            print(_line(figures))
     return 0
 
 
@@ -149,6 +192,8 @@ def _sample(options, made, folder) -> int:
     from jaxdl import evaluate, keys, samples
     from jaxdl.errors import UserError
 
+    if made.members:
+        raise UserError("--mode=sample is of one member: add --config.member=0, or another")
     if made.task.sample is None:
         name = made.config.task.name
         raise UserError(f"--mode=sample is for what generates, and task {name!r} does not")
@@ -161,7 +206,9 @@ def _sample(options, made, folder) -> int:
 
 def _line(figures) -> str:
     return "  ".join(
-        f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items()
+        f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}"
+        for k, v in figures.items()
+        if not isinstance(v, dict)
     )
 
 

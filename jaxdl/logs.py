@@ -12,6 +12,8 @@ def _finite(value: Any) -> Any:
     """JSON has no NaN: null stands for it."""
     if isinstance(value, dict):
         return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -48,7 +50,7 @@ class MetricWriter:
             self._events = _tensorboard(workdir, resumed_at)
 
     def write(self, step: int, split: str, figures: dict[str, Any]) -> None:
-        """One line: step, split ("train", "eval" …), and {name: number} or groups of such."""
+        """One line: step, split ("train", "eval" …), and {name: number}, lists or groups."""
         if not self._active:
             return
         line = json.dumps(_finite({"step": step, "split": split, **figures}))
@@ -59,7 +61,8 @@ class MetricWriter:
                 stream.write(line + "\n")
         if self._events is not None:
             for name, value in figures.items():
-                group = value if isinstance(value, dict) else {None: value}
+                group = dict(enumerate(value)) if isinstance(value, list) else value
+                group = group if isinstance(group, dict) else {None: group}
                 for part, number in group.items():
                     tag = f"{split}/{name}" if part is None else f"{split}/{name}/{part}"
                     if isinstance(number, int | float) and math.isfinite(number):

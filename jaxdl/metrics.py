@@ -4,8 +4,9 @@ A mean of means over unequal batches is wrong; a sum over a weight is right howe
 were cut into microbatches, devices, hosts and steps.
 """
 
+import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,12 +55,29 @@ def zeros(like: Metrics) -> Metrics:
 
 
 def divide(metrics: Metrics) -> dict[str, float | list[float]]:
-    """Each sum over its weight, on the host: a float, or a list for a vector; NaN over 0."""
+    """Each sum over its weight, on the host: a float, or a list for a vector; NaN over 0.
+
+    The weights of a population have an axis of members, as the sums have in front.
+    """
     result = {}
     for name, pair in metrics.items():
-        total, weight = np.asarray(pair.total, np.float64), float(pair.weight)
-        value = total / weight if weight else np.full_like(total, np.nan)
+        total, weight = np.asarray(pair.total, np.float64), np.asarray(pair.weight, np.float64)
+        weight = weight.reshape(weight.shape + (1,) * (total.ndim - weight.ndim))
+        value = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight != 0)
         result[name] = value.tolist() if value.ndim else float(value)
+    return result
+
+
+def medians(figures: Mapping[str, Any]) -> dict[str, float]:
+    """The median over members of each figure that is a list of numbers; NaN where none is finite.
+
+    Members without one (NaN or None, as of a member that has stopped) are left out.
+    """
+    result = {}
+    for name, values in figures.items():
+        found = np.asarray(values, np.float64)
+        found = found[np.isfinite(found)] if found.ndim == 1 else np.array([])
+        result[name] = float(np.median(found)) if found.size else math.nan
     return result
 
 

@@ -17,6 +17,7 @@ import optax
 from jaxdl.errors import UserError, nearest
 from jaxdl.registry import check_names
 from jaxdl.schedules import Schedule
+from jaxdl.swept import any_on
 
 
 def _rmsprop(learning_rate, decay=0.99, eps=1e-8, momentum=None, nesterov=False, centered=False):
@@ -191,7 +192,7 @@ def create(settings: Mapping[str, Any], schedule: Schedule) -> optax.GradientTra
             ) from None
     mask = lambda params: decay_mask(params, settings["no_decay"])
     parts = _clipping(settings)
-    if settings["l2"]:
+    if any_on(settings["l2"]):
         parts.append(optax.add_decayed_weights(settings["l2"], mask))
     decay = settings["weight_decay"]
     own = "weight_decay" in chosen  # among the options: the optimizer's own, as it comes
@@ -201,7 +202,7 @@ def create(settings: Mapping[str, Any], schedule: Schedule) -> optax.GradientTra
         if inside:
             chosen["weight_decay_mask" if "weight_decay_mask" in takes else "mask"] = mask
     parts.append(factory(schedule, **chosen))
-    if decay and not inside:
+    if not inside and any_on(decay):
         parts.append(_decoupled_decay(decay, schedule, mask))
     if not settings["groups"]:
         return optax.chain(*parts)

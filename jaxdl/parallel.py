@@ -227,15 +227,17 @@ def create(
     batch_size: int,
     accumulate: int = 1,
     devices: Sequence[jax.Device] | None = None,
+    what: str = "config.batch_size",
 ) -> Layout:
     """The layout that `config.parallel` describes.
 
     Args:
       settings: ``strategy``, the sizes ``data``, ``fsdp`` and ``tensor`` (-1, once: what is left),
         and ``fsdp_min_size``.
-      batch_size: examples an update.
+      batch_size: examples an update, or what else is split over the devices.
       accumulate: microbatches an update.
       devices: those to lie on; all of this run if None.
+      what: is split, for messages.
 
     Raises:
       UserError: a mesh that the devices cannot form, or a batch that does not divide over it.
@@ -248,7 +250,7 @@ def create(
             f" x {accumulate} microbatches" if accumulate > 1 else ""
         )
         raise UserError(
-            f"config.batch_size={batch_size} does not divide over {over}: use "
+            f"{what}={batch_size} does not divide over {over}: use "
             f"{-(-batch_size // parts) * parts}, or fewer devices by config.parallel.data"
         )
     if settings["strategy"] == "pmap" and (shape[1] > 1 or shape[2] > 1):

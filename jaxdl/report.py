@@ -1,6 +1,5 @@
 """report.html: one self-contained page that shows what a run did."""
 
-import base64
 import html
 import json
 from collections.abc import Mapping, Sequence
@@ -9,23 +8,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from jaxdl import draw, logs, samples
-
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:1080px;margin:2rem auto;
-padding:0 1rem}
-h1{margin:0 0 .2rem;font-size:1.7rem} h2{margin:2.4rem 0 .6rem;font-size:1.2rem}
-.sub{color:#64707d;margin:0 0 1.2rem} pre{background:#f1f4f7;padding:.6em 1em;border-radius:6px}
-.cards{display:flex;flex-wrap:wrap;gap:.8rem} .card{border:1px solid #d9dee4;border-radius:8px;
-padding:.6rem 1rem;min-width:6rem} .card b{display:block;font-size:1.35rem}
-.card span{color:#64707d}
-.row{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start} figure{margin:0;max-width:100%}
-figure img{max-width:100%;height:auto} figcaption{color:#64707d;font-size:.87rem}
-table{border-collapse:collapse;font-size:.87rem} td,th{padding:.15rem .8rem .15rem 0;
-text-align:left;border-bottom:1px solid #eef1f4}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-details{margin:.4rem 0} summary{cursor:pointer;font-weight:600}
-"""
+from jaxdl import draw, logs, page, population_report, samples
 
 
 def write(
@@ -47,31 +30,36 @@ def write(
     """
     summary = json.loads((workdir / "summary.json").read_text())
     config = json.loads((workdir / "config.json").read_text())
-    lines = logs.read(workdir)
-    body = [
-        f"<h1>{html.escape(title)}</h1>",
-        f"<p class=sub>{html.escape(_subtitle(summary, config))}</p>",
-        _cards(summary),
-        _section("Curves", *[_image(p) for p in _curves(lines)]),
-        *[_section(f"{n} over the run", *_steps(i)) for n, i in samples.over_time(workdir).items()],
-        *[_section(name, _show(item)) for name, item in artifacts.items()],
+    lines, members = logs.read(workdir), summary.get("members")
+    charts = _charts(lines, len(members) if members else None)
+    if members:
+        cards = population_report.cards(summary, config)
+        sections = population_report.sections(summary, config, charts)
+    else:
+        cards = _cards(summary)
+        sections = [page.section("Curves", *[_curves(chart) for chart in charts])]
+    sampled = samples.over_time(workdir)
+    settings = page.table(("key", "value"), [(k, repr(v)) for k, v in config.items()])
+    parts = [
+        page.title(title, _subtitle(summary, config)),
+        page.cards([*cards, *_pace(summary)]),
+        *sections,
+        *[page.section(f"{n} over the run", *_steps(items)) for n, items in sampled.items()],
+        *[page.section(name, page.show(item)) for name, item in artifacts.items()],
         _gradient_flow([line for line in lines if line["split"] == "layers"], list(parameters)),
-        _section("Parameters", _parameter_table(parameters)),
-        _section("Settings", _table(("key", "value"), [(k, repr(v)) for k, v in config.items()])),
+        page.section("Parameters", _parameter_table(parameters)),
+        page.section("Settings", settings),
     ]
-    page = workdir / "report.html"
-    page.write_text(
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        "<meta name=viewport content='width=device-width,initial-scale=1'>"
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>{''.join(body)}</html>\n"
-    )
-    return page
+    file = workdir / "report.html"
+    file.write_text(page.document(title, parts))
+    return file
 
 
 def _subtitle(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    members = summary.get("members")
+    seeds = population_report.seeds(members) if members else f"seed {config['seed']}"
     return (
-        f"{config['model.name'] or config['task.name']} on {_data(config)}, seed "
-        f"{config['seed']} · "
+        f"{config['model.name'] or config['task.name']} on {_data(config)}, {seeds} · "
         f"{summary['platform']} × {summary['devices']}, {summary['precision']}, "
         f"jax {summary['jax']}"
     )
@@ -82,34 +70,21 @@ def _data(config: Mapping[str, Any]) -> str:
     return config.get("task.env", config["data.name"])
 
 
-def _number(value: Any) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else html.escape(str(value))
-
-
-def _cards(summary: Mapping[str, Any]) -> str:
-    cards = [(name, value) for name, value in summary["final"].items() if isinstance(value, float)]
+def _cards(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
     best = summary["best"].get("step")
-    cards += [
+    return [
+        *((name, value) for name, value in summary["final"].items() if isinstance(value, float)),
         ("steps", summary["steps"]),
         ("best at step", best if best is not None else "–"),
         ("parameters", summary["parameters"]),
+    ]
+
+
+def _pace(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [
         ("examples/s", round(summary["examples_per_second"] or 0)),
         ("seconds", round(summary.get("seconds", summary["train_seconds"]), 1)),
     ]
-    shown = "".join(f"<div class=card><b>{_number(v)}</b><span>{n}</span></div>" for n, v in cards)
-    return f"<div class=cards>{shown}</div>"
-
-
-def _section(heading: str, *parts: str) -> str:
-    return f"<h2>{html.escape(heading)}</h2><div class=row>{''.join(parts)}</div>"
-
-
-def _image(picture: draw.Picture) -> str:
-    data = base64.b64encode(picture.data).decode()
-    caption = f"<figcaption>{html.escape(picture.caption)}</figcaption>" if picture.caption else ""
-    return f"<figure><img alt='' src='data:image/{picture.kind};base64,{data}'>{caption}</figure>"
 
 
 def _steps(items: Mapping[int, draw.Picture | str]) -> list[str]:
@@ -119,45 +94,46 @@ def _steps(items: Mapping[int, draw.Picture | str]) -> list[str]:
         if isinstance(item, draw.Picture)
         else f"step {step}\n{item}"
     )
-    return [_show(labelled(step, item)) for step, item in items.items()]
+    return [page.show(labelled(step, item)) for step, item in items.items()]
 
 
-def _show(item: draw.Picture | str) -> str:
-    return _image(item) if isinstance(item, draw.Picture) else f"<pre>{html.escape(item)}</pre>"
+def _charts(lines: Sequence[Mapping[str, Any]], members: int | None) -> list[draw.Chart]:
+    """One for each figure that was logged, training and evaluation together.
 
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[int] = ()) -> str:
-    def cells(tag: str, values: Sequence[Any]) -> str:
-        classes = (" class=n" if i in numeric else "" for i in range(len(values)))
-        return "".join(
-            f"<{tag}{c}>{html.escape(str(v))}</{tag}>" for c, v in zip(classes, values, strict=True)
-        )
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f"<table><tr>{cells('th', head)}</tr>{body}</table>"
-
-
-def _curves(lines: Sequence[Mapping[str, Any]]) -> list[draw.Picture]:
-    """One picture for each figure that was logged, training and evaluation together."""
+    Args:
+      lines: of metrics.jsonl.
+      members: of a population, whose figures are lists of as many numbers; None for one run.
+    """
     series: dict[str, dict[str, tuple[list, list]]] = {}
     for line in lines:
         if line["split"] not in ("train", "eval"):
             continue
         for name, value in line.items():
-            if name in ("step", "split") or not isinstance(value, int | float | None):
+            if name in ("step", "split") or not _is_figure(value, members):
                 continue
             x, y = series.setdefault(name, {}).setdefault(line["split"], ([], []))
             x.append(line["step"])
-            y.append(np.nan if value is None else value)
-    log = {"loss", "gradient_norm", "update_norm"}
-    return [
-        draw.curves(name.replace("_", " "), lines_of, log=name in log and _positive(lines_of))
-        for name, lines_of in series.items()
-    ]
+            y.append(value)
+    charts = []
+    for name, found in series.items():
+        # None becomes NaN.
+        arrays = {k: (np.array(x), np.array(y, np.float64)) for k, (x, y) in found.items()}
+        there = np.concatenate([y[~np.isnan(y)] for _, y in arrays.values()])
+        positive = there.size > 0 and bool((there > 0).all())
+        log = name in ("loss", "gradient_norm", "update_norm") and positive
+        charts.append(draw.Chart(name, arrays, log))
+    return charts
 
 
-def _positive(lines_of: Mapping[str, tuple[list, list]]) -> bool:
-    return all(min(y, default=1) > 0 for _, y in lines_of.values())
+def _is_figure(value: Any, members: int | None) -> bool:
+    is_number = lambda x: isinstance(x, int | float | None)
+    if members is None:
+        return is_number(value)
+    return isinstance(value, list) and len(value) == members and all(map(is_number, value))
+
+
+def _curves(chart: draw.Chart) -> str:
+    return page.image(draw.curves(chart.title, chart.lines, log=chart.log))
 
 
 def _gradient_flow(lines: Sequence[Mapping[str, Any]], parameters: Sequence[str]) -> str:
@@ -173,11 +149,12 @@ def _gradient_flow(lines: Sequence[Mapping[str, Any]], parameters: Sequence[str]
             values = np.log10(norms)
         values[~np.isfinite(values)] = np.nan
         title = f"{group.replace('_', ' ')} a layer"
-        parts.append(_image(draw.heatmap(title, values, layers, steps, unit="log10 of the norm")))
+        picture = draw.heatmap(title, values, layers, steps, unit="log10 of the norm")
+        parts.append(page.image(picture))
         parts.append(
             f"<p>{html.escape(_flow_verdict(layers, norms))}</p>" if group[0] == "g" else ""
         )
-    return _section("Gradient flow", *parts)
+    return page.section("Gradient flow", *parts)
 
 
 def _place(layer: str, parameters: Sequence[str]) -> int:
@@ -216,7 +193,5 @@ def _parameter_table(parameters: Mapping[str, Any]) -> str:
         for name, a in parameters.items()
     ]
     rows.append(("all", "", "", f"{total:,}", "100.0%"))
-    table = _table(("name", "shape", "dtype", "parameters", "share"), rows, numeric=(3, 4))
-    return (
-        f"<details open><summary>{total:,} in {len(parameters)} arrays</summary>{table}</details>"
-    )
+    table = page.table(("name", "shape", "dtype", "parameters", "share"), rows, numeric=(3, 4))
+    return page.folded(f"{total:,} in {len(parameters)} arrays", table, open=True)

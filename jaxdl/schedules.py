@@ -33,6 +33,16 @@ def _linear(peak, steps, s):
     return optax.linear_schedule(peak, peak * s["end_factor"], steps)
 
 
+def _exponential(peak, steps, s):
+    """``peak · end_factor^(t/steps)``: by the same factor at each update; above 1 it grows."""
+    if not s["end_factor"] > 0:
+        raise UserError(
+            "optimizer.schedule='exponential' never comes to optimizer.end_factor=0: use one "
+            "above 0, such as 0.01"
+        )
+    return lambda t: peak * jnp.power(s["end_factor"], jnp.clip(t / steps, 0, 1))
+
+
 def _rsqrt(peak, steps, s):
     """``peak √(w / (w + t))``: w = the warm-up's length, or 1/10 of the run without one."""
     w = s["warmup"] or max(steps // 10, 1)
@@ -60,6 +70,7 @@ def _one_cycle(peak, steps, s):
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "constant": _constant,
     "cosine": _cosine,
+    "exponential": _exponential,
     "linear": _linear,
     "one_cycle": _one_cycle,
     "rsqrt": _rsqrt,
@@ -83,7 +94,7 @@ def create(
     Args:
       settings: ``learning_rate`` (the peak), ``schedule`` (a name in SCHEDULES), ``warmup``
         (length of a linear rise from 0 in front of the schedule), ``boundaries`` and
-        ``decay_factor`` (of "step"), ``end_factor`` (of "cosine" and "linear"), and
+        ``decay_factor`` (of "step"), ``end_factor`` (of "cosine", "linear" and "exponential"), and
         ``schedule_unit``: whether lengths count "epochs", "steps", or a "fraction" of the run.
       steps: updates in the whole run, the warm-up included.
       steps_per_epoch: needed for the unit "epochs".

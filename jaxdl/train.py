@@ -6,6 +6,7 @@ Steps, evaluation, checkpoints, logs, stopping. What is learned, and how, is the
 import collections
 import contextlib
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +25,12 @@ from jaxdl import (
     metrics,
     pace,
     parallel,
+    population,
     precision,
     samples,
     stopping,
     tasks,
+    watch,
 )
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import NonFiniteError, StoppedError
@@ -36,6 +39,7 @@ from jaxdl.experiment import Experiment
 from jaxdl.logs import MetricWriter
 from jaxdl.progress import Progress
 from jaxdl.registry import choose
+from jaxdl.watch import Watch
 
 
 class Carry(NamedTuple):
@@ -43,42 +47,32 @@ class Carry(NamedTuple):
 
     Attributes:
       state: the task's.
-      step: updates done, int32.
+      step: updates done, int32; an array with one a member in a population.
       window: metrics summed since the last log line.
-      finite: False once a step had a non-finite metric; no later step changes anything.
+      active: False once a step had a non-finite metric, or a member was stopped early; of such a
+        run or member no later step changes anything. Shaped as ``step``.
     """
 
     state: Any
     step: jax.Array
     window: metrics.Metrics
-    finite: jax.Array
+    active: jax.Array
 
 
 class Status(NamedTuple):
     """What the host looks at, one call late."""
 
     step: jax.Array
-    finite: jax.Array
+    active: jax.Array
 
 
-class Watch(NamedTuple):
-    """What evaluation has shown so far; kept with each checkpoint.
-
-    Attributes:
-      best: {"step": …, name: figure …} of the best evaluation, or {}.
-      last: the same of the newest.
-      stalled: evaluations without improvement of early_stopping.metric.
-      record: the best value of that metric.
-    """
-
-    best: dict[str, Any]
-    last: dict[str, Any]
-    stalled: int
-    record: float | None
-
-
-def make_advance(task: tasks.Task) -> Callable[..., tuple[Carry, Status]]:
+def make_advance(task: tasks.Task, chunks: int = 1) -> Callable[..., tuple[Carry, Status]]:
     """The compiled heart: several updates in one dispatch.
+
+    Args:
+      task: what is learned.
+      chunks: parts that a population is cut into, each of which takes all of a call's updates
+        before the next one begins; divides the number of members.
 
     Returns:
       A function (carry, root key, batches, count) -> (carry, status). The arrays of ``batches``
@@ -89,27 +83,41 @@ def make_advance(task: tasks.Task) -> Callable[..., tuple[Carry, Status]]:
 
     def one(carry: Carry, root: jax.Array, batch: tasks.Batch) -> Carry:
         state, found = task.train_step(carry.state, batch, keys.at_step(root, carry.step))
-        finite = carry.finite
+        active = carry.active
         for leaf in jax.tree.leaves(found):
-            finite &= jnp.isfinite(leaf).all()
-        keep = lambda new, old: jnp.where(finite, new, old)
+            active &= jnp.isfinite(leaf).reshape(*active.shape, -1).all(-1)
+
+        def keep(new: jax.Array, old: jax.Array) -> jax.Array:
+            own = active.reshape(active.shape + (1,) * (new.ndim - active.ndim))
+            return jnp.where(own, new, old)
+
         return Carry(
             jax.tree.map(keep, state, carry.state),
-            carry.step + finite.astype(carry.step.dtype),
+            carry.step + active.astype(carry.step.dtype),
             jax.tree.map(keep, metrics.add(carry.window, found), carry.window),
-            finite,
+            active,
         )
 
-    def advance(
-        carry: Carry, root: jax.Array, batches: tasks.Batch, count: jax.Array
-    ) -> tuple[Carry, Status]:
+    def several(carry: Carry, root: jax.Array, batches: tasks.Batch, count: jax.Array) -> Carry:
         def body(loop: tuple[jax.Array, Carry]) -> tuple[jax.Array, Carry]:
             i, carry = loop
             return i + 1, one(carry, root, jax.tree.map(lambda x: x[i], batches))
 
-        goes_on = lambda loop: (loop[0] < count) & loop[1].finite
-        carry = jax.lax.while_loop(goes_on, body, (jnp.int32(0), carry))[1]
-        return carry, Status(carry.step, carry.finite)
+        goes_on = lambda loop: (loop[0] < count) & loop[1].active.any()
+        return jax.lax.while_loop(goes_on, body, (jnp.int32(0), carry))[1]
+
+    def advance(
+        carry: Carry, root: jax.Array, batches: tasks.Batch, count: jax.Array
+    ) -> tuple[Carry, Status]:
+        if chunks == 1:
+            carry = several(carry, root, batches, count)
+        else:
+            cut = lambda x: x.reshape(chunks, -1, *x.shape[1:])
+            cut_behind = lambda x: jnp.moveaxis(x.reshape(len(x), chunks, -1, *x.shape[2:]), 1, 0)
+            parts = (*jax.tree.map(cut, (carry, root)), jax.tree.map(cut_behind, batches))
+            carry = jax.lax.map(lambda part: several(*part, count), parts)
+            carry = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), carry)
+        return carry, Status(carry.step, carry.active)
 
     return advance
 
@@ -205,15 +213,16 @@ class _Run:
         self.eval_every = config.eval.every or max(1, -(-self.steps // 20))
         self.log_every = config.log.every or max(1, self.steps // 100)
         self.save_every = config.checkpoint.every or self.eval_every
-        _, found = experiment.traced_step
+        found = experiment.abstract_window
         # Metrics of no step yet, in buffers of their own each time: the carry is donated.
         self.empty_window = jax.jit(
             lambda: metrics.zeros(found), out_shardings=experiment.layout.replicated
         )
         self.events = [self.eval_every, self.log_every, self.save_every]
         self.most_per_call = most_per_call(experiment, min(self.events))
-        self.carry, self.watch, self.per_call = self._begin()
-        self.start = self.step = int(self.carry.step)
+        self.members = experiment.key.shape
+        self.carry, self.per_call, self.step = self._begin()
+        self.start = self.step
         self.evaluator = Evaluator(experiment)
         self.writer = MetricWriter(workdir, self.start)
         self.progress = Progress(
@@ -229,40 +238,54 @@ class _Run:
 
     # The beginning
 
-    def _begin(self) -> tuple[Carry, Watch, int]:
-        experiment, window = self.experiment, self.empty_window()
-        wanted = {"state": experiment.abstract_state, "window": jax.tree.map(_abstract, window)}
+    def _begin(self) -> tuple[Carry, int, int]:
+        experiment = self.experiment
+        wanted = {"state": experiment.abstract_state, "window": experiment.abstract_window}
         restored = self.checkpoints.restore(wanted)
         if restored is None:
-            state, watch, step = experiment.init_state(), Watch({}, {}, 0, None), 0
+            state, window = experiment.init_state(), self.empty_window()
+            step, steps, sound = 0, 0, True
+            watches = [Watch()] * self._number
             per_call = self.config.steps_per_call or first_per_call(experiment, self.most_per_call)
         else:
-            state, window, step = *restored.tree.values(), restored.step
-            watch = Watch(**restored.meta["watch"])
-            per_call = self.config.steps_per_call or restored.meta["steps_per_call"]
-        put = lambda x: jax.device_put(x, experiment.layout.replicated)
-        carry = Carry(state, put(np.int32(step)), window, put(np.bool_(True)))
-        return carry, watch, per_call
+            state, window, meta = *restored.tree.values(), restored.meta
+            step, steps, sound = restored.step, meta["steps"], meta["sound"]
+            watches = [Watch(**w) for w in meta["watches"]]
+            per_call = self.config.steps_per_call or meta["steps_per_call"]
+        self.steps_done = np.broadcast_to(np.int32(steps), self.members)
+        # Which gave no non-finite number; all of a plain run's by itself, or it has ended.
+        self.sound = np.broadcast_to(np.bool_(sound), self.members)
+        self.watches = watches
+        carry = Carry(state, self._put(self.steps_done), window, self._put(self._learning()))
+        return carry, per_call, step
+
+    @property
+    def _number(self) -> int:
+        return math.prod(self.members)
+
+    def _put(self, x: np.ndarray) -> jax.Array:
+        return jax.device_put(x, self.experiment.layout.replicated)
 
     def _compile(self) -> None:
         """Adds the program for calls of ``per_call`` updates."""
         began = time.perf_counter()
         batches = self._load(Call(0, 1, self.per_call))
         example = (self.carry, self.experiment.key, batches, np.int32(1))
-        advance = make_advance(self.experiment.task)
+        advance = make_advance(self.experiment.task, self.experiment.chunks)
         self.programs[self.per_call] = self.experiment.layout.compile(advance, example)
         self.compile_seconds += time.perf_counter() - began
 
     def _load(self, call: Call) -> Any:
         """The batches of one call on the devices; the unused end of a short call repeats one."""
-        layout, size = self.experiment.layout, self.config.batch_size
+        layout, size = self.experiment.layout, self.experiment.rows
         batch = functools.partial(self.experiment.batch, rows=layout.rows(size))
         host = [batch(call.first + min(i, call.count - 1)) for i in range(call.per_call)]
         return layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), size, leading=1)
 
-    def _keep_pace(self, watch: pace.Stopwatch) -> bool:
+    def _keep_pace(self, stopwatch: pace.Stopwatch) -> bool:
         """Has larger calls from here on, if that pays; returns whether all is settled."""
-        per_call = watch.better(self.most_per_call, self.steps - self.step, self.compile_seconds)
+        left = self.steps - self.step
+        per_call = stopwatch.better(self.most_per_call, left, self.compile_seconds)
         if per_call is not None and per_call != self.per_call:
             self.per_call = per_call
             self._compile()
@@ -325,11 +348,22 @@ class _Run:
         """Reads the oldest calls' statuses until ``still_running`` are left, and logs."""
         while len(self.in_flight) > still_running:
             status = self.in_flight.popleft()
-            if not bool(status.finite):
-                self._stop_at_non_finite(int(status.step))
+            self._note(np.asarray(status.step), np.asarray(status.active))
         if self.unlogged is not None:
             (step, window), self.unlogged = self.unlogged, None
             self._log(step, metrics.divide(jax.device_get(window)))
+
+    def _note(self, steps: np.ndarray, active: np.ndarray) -> None:
+        """Takes in a call's status: what was active before it and is not now has failed."""
+        failed = self._learning() & ~active
+        self.steps_done, self.sound = steps, self.sound & ~failed
+        if failed.any() and not self.sound.any():
+            self._stop_at_non_finite(int(steps.min()))
+        for i in np.flatnonzero(failed):
+            self.progress.say(
+                f"{population.name(self.experiment.members[i])} gave a non-finite number at step "
+                f"{steps[i] + 1}: it stays as it was before, and the others go on"
+            )
 
     def _log(self, step: int, figures: dict[str, Any]) -> None:
         """``loss`` goes to the split "train"; ``layers/a/b`` to "layers", as {a: {b: …}}."""
@@ -342,7 +376,11 @@ class _Run:
                 splits["train"][name] = value
         for split, found in splits.items():
             self.writer.write(step, split, found)
-        self.progress.figures(step, "train", splits["train"])
+        self.progress.figures(step, "train", self._shown(splits["train"]))
+
+    def _shown(self, figures: dict[str, Any]) -> dict[str, Any]:
+        """For a line: of a population the medians."""
+        return metrics.medians(figures) if self.members else figures
 
     def _take_stock(self) -> None:
         """Evaluates and saves, as the step asks for."""
@@ -359,24 +397,23 @@ class _Run:
         figures = self.evaluator(self.carry.state)
         self.writer.write(self.step, "eval", figures)
         self.writer.flush()
-        self.progress.figures(self.step, "eval", figures)
+        self.progress.figures(self.step, "eval", self._shown(figures))
         best, patient = self.config.eval.best, self.config.early_stopping.metric
         for key, metric in (("eval.best", best), ("early_stopping.metric", patient)):
             if metric:
                 choose(f"config.{key}", metric, figures)
-        last = {"step": self.step, **figures}
         self._sample()
-        improved = metrics.is_better(best, figures[best], self.watch.best.get(best))
-        progressed = bool(patient) and metrics.is_better(
-            patient, figures[patient], self.watch.record
-        )
-        self.watch = Watch(
-            best=last if improved else self.watch.best,
-            last=last,
-            stalled=0 if progressed else self.watch.stalled + 1,
-            record=figures[patient] if progressed else self.watch.record,
-        )
-        return improved
+        before = self._leader.best
+        for i in np.flatnonzero(self._learning()):
+            own = population.own(figures, i) if self.members else figures
+            found = {"step": self.step, **own}
+            self.watches[i] = watch.after(self.watches[i], found, best, patient)
+        self.carry = self.carry._replace(active=self._put(self._learning()))
+        return self._leader.best is not before
+
+    @property
+    def _leader(self) -> Watch:
+        return self.watches[watch.leader(self.watches, self.config.eval.best)]
 
     def _sample(self) -> None:
         """Keeps what the state generates, if it is time to."""
@@ -385,17 +422,31 @@ class _Run:
             made = sample(self.carry.state, keys.named(self.experiment.key, "sample"))
             samples.write(samples.folder_of(self.workdir, self.step), made)
 
-    def _out_of_patience(self) -> bool:
+    def _done_early(self) -> np.ndarray:
+        """Whose metric of early stopping has not improved for long enough."""
         early = self.config.early_stopping
-        return bool(early.metric) and self.watch.stalled >= early.patience
+        stalled = np.array([w.stalled for w in self.watches]).reshape(self.members)
+        return bool(early.metric) & (stalled >= early.patience)
+
+    def _learning(self) -> np.ndarray:
+        """Whether the run, or each of its members, still learns."""
+        return self.sound & ~self._done_early()
+
+    def _out_of_patience(self) -> bool:
+        return not self._learning().any()
 
     def _save(self, ranked: bool) -> None:
         best, began = self.config.eval.best, time.perf_counter()
         self.checkpoints.save(
             self.step,
             {"state": self.carry.state, "window": self.carry.window},
-            {"watch": self.watch._asdict(), "steps_per_call": self.per_call},
-            rank=metrics.rank(best, self.watch.last[best]) if ranked else None,
+            {
+                "watches": [w._asdict() for w in self.watches],
+                "steps": self.steps_done.tolist(),
+                "sound": self.sound.tolist(),
+                "steps_per_call": self.per_call,
+            },
+            rank=watch.rank_of_last(self.watches, best) if ranked else None,
         )
         self.save_seconds += time.perf_counter() - began
 
@@ -416,6 +467,11 @@ class _Run:
         """Repeats the step that failed, one operation at a time, and says where it went wrong."""
         self.checkpoints.wait()
         self.writer.flush()
+        if self.members:
+            raise NonFiniteError(
+                f"all {self._number} members gave a non-finite number, the first at step "
+                f"{step + 1}: lower values of optimizer.learning_rate or optimizer.clip=1 may help"
+            )
         key = keys.at_step(self.experiment.key, step)
         where = diagnose.first_non_finite(
             self.experiment.task.train_step,
@@ -430,13 +486,24 @@ class _Run:
             + "; a lower optimizer.learning_rate or optimizer.clip=1 may help"
         )
 
+    def _figures(self) -> dict[str, Any]:
+        if not self.members:
+            return {"final": self.watches[0].last, "best": self.watches[0].best}
+        ended = np.where(self.sound, np.where(self._done_early(), "early", ""), "not finite")
+        return population.figures(
+            self.experiment.members,
+            self.watches,
+            watch.leader(self.watches, self.config.eval.best),
+            self.steps_done.tolist(),
+            ended.tolist(),
+        )
+
     def _summary(self) -> dict[str, Any]:
         done = self.step - self.start
         rate = done * self.experiment.examples / self.train_seconds if done else None
         parameters = self.experiment.task.parameters(self.carry.state)
         return {
-            "final": self.watch.last,
-            "best": self.watch.best,
+            **self._figures(),
             "steps": self.step,
             "epochs": self.step / per if (per := self.experiment.run.steps_per_epoch) else None,
             "stopped_early": self.step < self.steps,
@@ -453,7 +520,3 @@ class _Run:
             "precision": str(precision.compute_dtype(self.config.precision).__name__),
             "jax": jax.__version__,
         }
-
-
-def _abstract(x: jax.Array) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)

@@ -19,6 +19,8 @@ PEAK, STEPS, WARMUP = 0.2, 110, 10
 
 def make(steps=STEPS, steps_per_epoch=None, **changed):
     settings = config.default().optimizer
+    if changed.get("schedule") == "exponential":  # which has no end at 0
+        changed = {"end_factor": 0.01, **changed}
     with settings.unlocked(), settings.ignore_type():
         settings.update({"learning_rate": PEAK, "schedule_unit": "steps", **changed})
     return schedules.create(settings, steps=steps, steps_per_epoch=steps_per_epoch)
@@ -45,6 +47,7 @@ AFTER_WARMUP = {
         dict(end_factor=0.1),
         lambda t: PEAK * (0.1 + 0.9 * (1 + math.cos(math.pi * (t - 10) / 100)) / 2),
     ),
+    "exponential": (dict(end_factor=0.01), lambda t: PEAK * 10 ** (-2 * (t - 10) / 100)),
     "linear": (dict(end_factor=0.5), lambda t: PEAK * (1 - 0.5 * (t - 10) / 100)),
     "rsqrt": ({}, lambda t: PEAK * math.sqrt(10 / t)),
     "step": (
@@ -74,6 +77,12 @@ def test_the_rate_falls_to_0_just_after_the_last_update(name, last):
     schedule = make(schedule=name)
     assert float(schedule(STEPS)) == pytest.approx(last, abs=1e-8)
     assert float(schedule(STEPS - 1)) > 0
+
+
+def test_an_end_factor_above_1_grows_by_the_same_factor_at_each_update():
+    got = rates(make(8, schedule="exponential", end_factor=1e7), 9)
+    np.testing.assert_allclose(got, PEAK * np.geomspace(1, 1e7, 9), rtol=5e-6)
+    assert float(make(8, schedule="exponential", end_factor=1e7)(20)) == got[-1]
 
 
 def test_rsqrt_without_warm_up_uses_a_tenth_of_the_run():
@@ -129,6 +138,7 @@ def test_a_traced_step_gives_the_same_rate(name, warmup):
     [
         (dict(schedule="cosin"), ("schedule", "'cosin'", "'cosine'")),
         (dict(schedule_unit="epoch"), ("optimizer.schedule_unit", "'epoch'", "'epochs'")),
+        (dict(schedule="exponential", end_factor=0.0), ("optimizer.end_factor=0", "above 0")),
         (dict(warmup=float(STEPS)), ("optimizer.warmup", "110")),
         (dict(warmup=1.5, schedule_unit="fraction"), ("optimizer.warmup", "165", "110")),
         (dict(warmup=2.0, schedule_unit="epochs"), ("optimizer.schedule_unit", "steps")),

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdl.data.split import Arrays, Batch, Split, padded_batches, training_batches
+from jaxdl.data import label_noise
+from jaxdl.data.split import Arrays, Batch, Split, member_batches, padded_batches, training_batches
 from jaxdl.errors import UserError
 from jaxdl.registry import Registry, check_names, choose
 
@@ -22,6 +23,7 @@ __all__ = [
     "Split",
     "Whole",
     "load",
+    "member_batches",
     "names",
     "padded_batches",
     "register",
@@ -62,7 +64,8 @@ class Data(NamedTuple):
     """What a run learns from and is measured on: batches of examples, or one whole.
 
     Attributes:
-      train: examples for training; None where there are no batches.
+      train: examples for training, the wrong labels of ``label_noise`` among them; None where
+        there are no batches.
       test: examples for evaluation (the validation part, with eval_on=validation), or None.
       class_names: one a class.
       mean: of each channel over the training part, images in [0, 1], (c,) float32.
@@ -83,7 +86,7 @@ class Data(NamedTuple):
 
 
 # What `load` splits by; a loader that splits by itself takes of these what it needs.
-_COMMON = ("name", "split", "test_fraction", "split_seed", "eval_on", "anomaly")
+_COMMON = ("name", "split", "test_fraction", "split_seed", "eval_on", "anomaly", "label_noise")
 
 
 def load(settings: Mapping[str, Any]) -> Data:
@@ -102,11 +105,11 @@ def load(settings: Mapping[str, Any]) -> Data:
             del own[key]
     check_names(f"data set {name!r}", own, takes)
     source = loader(**own)
-    if not isinstance(source, Source) and settings["anomaly"]:
-        raise UserError(
-            f"data.anomaly={settings['anomaly']!r} is for labelled images: data set {name!r} has "
-            "none"
-        )
+    for key in ("anomaly", "label_noise"):
+        if settings[key] and not isinstance(source, Source):
+            raise UserError(
+                f"data.{key}={settings[key]!r} is for labelled images: data set {name!r} has none"
+            )
     if isinstance(source, Data):
         return source
     if isinstance(source, Whole):
@@ -124,6 +127,8 @@ def load(settings: Mapping[str, Any]) -> Data:
     anomaly = _anomaly(settings["anomaly"], train, test, class_names)
     if anomaly is not None:
         train = train.subset(np.flatnonzero(train.labels != anomaly))
+    if settings["label_noise"]:
+        train = _with_wrong_labels(train, settings, class_names, anomaly)
     mean, std = _channel_statistics(train)
     return Data(train, test, class_names, mean, std, anomaly=anomaly)
 
@@ -189,6 +194,20 @@ def _anomaly(name: str, train: Split, test: Split, class_names: tuple[str, ...])
             "class, but it takes some that are and some that are not"
         )
     return anomaly
+
+
+def _with_wrong_labels(
+    train: Split, settings: Mapping[str, Any], class_names: tuple[str, ...], anomaly: int | None
+) -> Split:
+    """The training part, ``label_noise`` of whose labels are another class, none the anomaly's."""
+    classes = [i for i in range(len(class_names)) if i != anomaly]
+    share = settings["label_noise"]
+    if len(classes) < 2:
+        raise UserError(
+            f"data.label_noise={share!r} takes two classes or more to learn from, and there is "
+            f"only {class_names[classes[0]]!r}"
+        )
+    return label_noise.symmetric(train, share, classes, settings["split_seed"])
 
 
 def _channel_statistics(split: Split, most: int = 4096) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdl.swept import any_on
+
 Images = jax.Array
 Augment = Callable[[jax.Array, Images, jax.Array], tuple[Images, jax.Array]]
 
@@ -131,12 +133,12 @@ def color_jitter(
         return jnp.clip(factor * images + (1 - factor) * other, 0.0, 1.0).astype(images.dtype)
 
     gray = lambda images: (images * luma).sum(-1, keepdims=True)
-    if brightness:
+    if any_on(brightness):
         images = blend(images, jnp.zeros_like(images), draw[0], brightness)
-    if contrast:
+    if any_on(contrast):
         mean = gray(images).mean((1, 2), keepdims=True)
         images = blend(images, mean, draw[1], contrast)
-    if saturation and C > 1:
+    if C > 1 and any_on(saturation):
         images = blend(images, gray(images), draw[2], saturation)
     return images
 
@@ -218,7 +220,7 @@ def create(settings: Mapping[str, Any], num_classes: int) -> Augment:
             images = random_shift(k_move, images, s["shift"])
         if s["flip"]:
             images = random_flip(k_flip, images)
-        if any(jitter.values()):
+        if any(map(any_on, jitter.values())):
             images = color_jitter(k_color, images, **jitter)
         if not (s["mixup"] or s["cutmix"]):
             return images, labels

@@ -1,7 +1,7 @@
 """A set of examples that batches are gathered from by index."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -74,6 +74,31 @@ def training_batches(split: Split, batch_size: int, seed: int) -> Callable[..., 
       A function (step, rows) of the step (0 for the first) to its batch, or to the slice ``rows``
       of it, where a process needs no more.
     """
+    places = _places(split, batch_size, seed)
+    return lambda step, rows=slice(None): split.take(places(step, rows))
+
+
+def member_batches(split: Split, batch_size: int, seeds: Sequence[int]) -> Callable[..., Batch]:
+    """The streams of several seeds side by side, each as `training_batches` has it.
+
+    Returns:
+      A function (step, rows) to arrays (members, batch_size, …), of all members or the slice
+      ``rows`` of them.
+    """
+    streams = {seed: _places(split, batch_size, seed) for seed in seeds}
+
+    def batch(step: int, rows: slice = slice(None)) -> Batch:
+        chosen = seeds[rows]
+        of_seed = {seed: streams[seed](step, slice(None)) for seed in set(chosen)}
+        flat = split.take(np.concatenate([of_seed[seed] for seed in chosen]))
+        cut = lambda x: x.reshape(len(chosen), batch_size, *x.shape[1:])
+        return {name: cut(x) for name, x in flat.items()}
+
+    return batch
+
+
+def _places(split: Split, batch_size: int, seed: int) -> Callable[[int, slice], np.ndarray]:
+    """(step, rows) -> the indices of a stream's batch."""
     size = len(split)
     shuffled = getattr(split, "shuffled", lambda rng: rng.permutation(size))
     order_of: dict[int, np.ndarray] = {}
@@ -85,13 +110,13 @@ def training_batches(split: Split, batch_size: int, seed: int) -> Callable[..., 
             order_of[epoch] = shuffled(np.random.default_rng((seed, epoch)))
         return order_of[epoch]
 
-    def batch(step: int, rows: slice = slice(None)) -> Batch:
+    def places(step: int, rows: slice) -> np.ndarray:
         positions = np.arange(step * batch_size, (step + 1) * batch_size)[rows]
         epochs, within = positions // size, positions % size
         parts = [order(int(e))[within[epochs == e]] for e in np.unique(epochs)]
-        return split.take(np.concatenate(parts))
+        return np.concatenate(parts)
 
-    return batch
+    return places
 
 
 def padded_batches(split: Split, batch_size: int) -> list[Callable[..., Batch]]:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl.errors import UserError
+from jaxdl.swept import any_on
 
 
 class DropPath(nn.Module):
@@ -19,7 +20,7 @@ class DropPath(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """``x``: (batch, …), any shape behind the batch axis; returned unchanged if not train."""
-        if not train or self.rate == 0.0:
+        if not train or not any_on(self.rate):
             return x
         if not 0 <= self.rate < 1:
             raise UserError(f"drop_path={self.rate} must be at least 0 and below 1")

@@ -4,6 +4,7 @@ import jax
 from flax import linen as nn
 
 from jaxdl.ops.dropout import dropout
+from jaxdl.swept import any_on
 
 
 class Dropout(nn.Module):
@@ -14,6 +15,6 @@ class Dropout(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns ``x`` unchanged, and draws nothing, if not train or if the rate is 0."""
-        if not train or self.rate == 0.0:
+        if not train or not any_on(self.rate):
             return x
         return dropout(self.make_rng("dropout"), x, self.rate)

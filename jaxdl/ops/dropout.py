@@ -1,12 +1,11 @@
 """Dropout, and the cheap random bits that it draws from."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxdl.errors import UserError
+from jaxdl.swept import any_on
 
 
 def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
@@ -29,11 +28,13 @@ def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
     """
     if not 0 <= rate <= 1:
         raise UserError(f"dropout={rate} must be at least 0 and at most 1")
-    if rate == 0:
+    if not any_on(rate):
         return x
     if rate == 1:
         return jnp.zeros_like(x)
-    return _dropout(jax.random.bits(key, (2,), jnp.uint32), x, rate)
+    threshold = jnp.uint32(min(round(rate * 2**32), 2**32 - 1))
+    scale = jnp.asarray(1 / (1 - rate), x.dtype)
+    return _dropout(jax.random.bits(key, (2,), jnp.uint32), x, threshold, scale)
 
 
 def hash_bits(words: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -72,20 +73,20 @@ def _mixed(x: jax.Array) -> jax.Array:
     return x ^ (x >> 16)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _dropout(words, x, rate):
-    threshold = min(round(rate * 2**32), 2**32 - 1)
-    kept = hash_bits(words, x.shape) >= jnp.uint32(threshold)
-    return jnp.where(kept, x * jnp.asarray(1 / (1 - rate), x.dtype), 0)
+@jax.custom_vjp
+def _dropout(words, x, threshold, scale):
+    kept = hash_bits(words, x.shape) >= threshold
+    return jnp.where(kept, x * scale, 0)
 
 
-def _forward(words, x, rate):
-    return _dropout(words, x, rate), words
+def _forward(words, x, threshold, scale):
+    return _dropout(words, x, threshold, scale), (words, threshold, scale)
 
 
-def _backward(rate, words, g):
-    # Linear, and its own transpose.
-    return None, _dropout(words, g, rate)
+def _backward(saved, g):
+    # Linear in x, and its own transpose; the rate is given, not learned.
+    words, threshold, scale = saved
+    return None, _dropout(words, g, threshold, scale), None, None
 
 
 _dropout.defvjp(_forward, _backward)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxdl import experiment
+from jaxdl import experiment, sweep
 from jaxdl.plan import remedies, step
 from jaxdl.plan import topology as topologies
 from jaxdl.plan.page import describe
@@ -45,9 +45,10 @@ def plan(config: ConfigDict, topology: str = "") -> dict[str, Any]:
       * ``remedies``: `jaxdl.plan.remedies.Remedy`, where the step does not fit.
 
     Raises:
-      UserError: a topology that does not exist or cannot be had here, or settings that do not fit
-        it.
+      UserError: a topology that does not exist or cannot be had here, settings that do not fit it,
+        or a population.
     """
+    sweep.need_single(config, "--mode=plan")
     devices = topologies.devices(topology)
     config = step.for_target(config, devices[0].platform)
     made = experiment.create(config, devices)

@@ -29,13 +29,11 @@ def arguments(made: Experiment) -> tuple[Any, ...]:
     """Shapes and shardings of what the loop gives its compiled step."""
     shape = lambda x, sharding=None: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
     on_all = lambda x: shape(x, made.layout.replicated)
-    state, batch = made.abstract_state, made.abstract_batch
-    _, found = made.traced_step
+    state, batch, window = made.abstract_state, made.abstract_batch, made.abstract_window
     stacked = made.layout.batch(leading=1)
     batches = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype, sharding=stacked), batch
     )
-    window = jax.tree.map(on_all, found)
     carry = train.Carry(state, on_all(np.int32(0)), window, on_all(np.bool_(True)))
     # The loop, too, leaves it to the compiler where the key and the count lie.
     return carry, shape(made.key), batches, shape(np.int32(1))

@@ -83,7 +83,10 @@ def adversarial(
     # Lengths count the generator's updates, of which the discriminator's are n_critic each.
     own_schedule = lambda count: discriminator_rate * schedule(count // n_critic)
     update = functools.partial(
-        learner.make_update, accumulate=config.accumulate, layer_norms=config.log.layers
+        learner.make_update,
+        accumulate=config.accumulate,
+        gradient_noise=config.optimizer.noise,
+        layer_norms=config.log.layers,
     )
     optimizers = State(
         optim.create(config.optimizer, schedule), optim.create(config.optimizer, own_schedule)

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdl import optim, replicas, schedules
+from jaxdl import keys, optim, replicas, schedules
 from jaxdl.metrics import Mean, Metrics, add
 from jaxdl.optim import path_name
+from jaxdl.swept import any_on
 
 
 class Learner(NamedTuple):
@@ -85,6 +86,7 @@ def make_update(
     *,
     accumulate: int = 1,
     ema: float = 0.0,
+    gradient_noise: float = 0.0,
     layer_norms: bool = False,
     schedule: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Callable[[Learner, Mapping[str, jax.Array], jax.Array], tuple[Learner, Metrics]]:
@@ -97,12 +99,16 @@ def make_update(
         of Σ loss / Σ weight over all of them, not a mean of means.
       ema: decay of the moving average; must be what `create` was given. The decay of early updates
         is (1 + t) / (10 + t) where that is smaller, so that the start is soon forgotten.
+      gradient_noise: standard deviation of Gaussian noise that is added to each element of the
+        gradient (Neelakantan et al., 2015, arXiv 1511.06807, without their annealing), once an
+        update, before the optimizer with its clipping; 0 draws none.
       schedule: of the learning rate; adds the metric ``learning_rate``.
       layer_norms: adds ``layers/gradient_norm/…`` and ``layers/update_norm/…`` to the metrics.
 
     Returns:
       A function (learner, batch, key) -> (learner, metrics), whose metrics have ``loss``,
-      ``gradient_norm`` (before clipping) and ``update_norm`` beside those of the loss function.
+      ``gradient_norm`` (before noise and clipping, so that it tells of the loss alone) and
+      ``update_norm`` beside those of the loss function.
     """
 
     def total(params, model_state, batch, key):
@@ -138,7 +144,13 @@ def make_update(
         grads, model_state, metrics = run(learner, batch, replicas.own(key))
         grads, metrics = replicas.total((grads, metrics))
         grads = jax.tree.map(lambda g: g / metrics["loss"].weight, grads)
-        updates, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
+        noisy = grads
+        if any_on(gradient_noise):
+            # All devices draw the same: there is one gradient by now.
+            each = optax.tree.split_key_like(keys.named(key, "gradient_noise"), grads)
+            add_to = lambda g, k: g + gradient_noise * jax.random.normal(k, g.shape, g.dtype)
+            noisy = jax.tree.map(add_to, grads, each)
+        updates, opt_state = optimizer.update(noisy, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
         average = learner.average
         if ema:
@@ -170,8 +182,8 @@ def by_config(
     """How a learner starts and moves, by the settings of a run.
 
     Args:
-      run: `jaxdl.tasks.Run`, of whose config the optimizer with its schedule, ``accumulate``,
-        ``ema`` and ``log.layers`` count.
+      run: `jaxdl.tasks.Run`, of whose config the optimizer with its schedule and noise,
+        ``accumulate``, ``ema`` and ``log.layers`` count.
       loss_fn: as of `make_update`.
       updates: of the optimizer in each step of the run; its schedule counts them.
 
@@ -189,6 +201,7 @@ def by_config(
         optimizer,
         accumulate=config.accumulate,
         ema=config.ema,
+        gradient_noise=config.optimizer.noise,
         layer_norms=config.log.layers,
         schedule=schedule,
     )
