@@ -197,7 +197,9 @@ def _population(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experim
         raise UserError("a population lies on devices by config.parallel.strategy='jit' only")
     if members[0].settings:
         # What is wrong with one run is no matter of the sweep.
-        _check_model(_plain(population.alone(run, members[0]), layout.mesh.devices.flat[:1]))
+        first = population.alone(run, members[0])
+        first.config.parallel.update(data=1, fsdp=1, tensor=1)
+        _check_model(_plain(first, layout.mesh.devices.flat[:1]))
     task = population.create(run, members)
     return Experiment(config, run, task, layout, keys.root(seeds), batch, members)
 

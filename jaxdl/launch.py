@@ -163,9 +163,10 @@ def _train(options, made, folder) -> int:
     print(_line(outcome.summary["final"]), flush=True)
     task, key = made.task, made.key
     if made.members:
-        best = outcome.summary["best"]["member"]
-        print(f"best {population.name(made.members[best])}: {_line(made_best)}")
-        task, state, key = population.member(made.run, made.members, best, state, key)
+        best = dict(outcome.summary["best"])
+        index, _, _ = (best.pop(word) for word in ("member", "seed", "settings"))
+        print(f"best {population.name(made.members[index])}: {_line(best)}", flush=True)
+        task, state, key = population.member(made.run, made.members, index, state, key)
     if made.config.log.report:
         pictures = task.artifacts(state, made.run.data.test, keys.named(key, "artifacts"))
         title = options.file.removesuffix(".py")
@@ -206,9 +207,7 @@ def _sample(options, made, folder) -> int:
 
 def _line(figures) -> str:
     return "  ".join(
-        f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}"
-        for k, v in figures.items()
-        if not isinstance(v, dict)
+        f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items()
     )
 
 

@@ -5,8 +5,9 @@ own (`jaxdl.swept`), so no task knows of it. A member has its own state, key and
 plain run's loop passes a key, a population's has an array of them.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -123,7 +124,7 @@ def create(run: tasks.Run, members: list[sweep.Member]) -> tasks.Task:
         def of_member(i: jax.Array, *arguments: Any) -> Any:
             return getattr(built(i), name)(*arguments)
 
-        with _explained(run, members, single):
+        with _explained(members, single):
             return jax.vmap(of_member, in_axes=(0, *axes))(index, *arguments)
 
     def init(keys: jax.Array, batch: tasks.Batch) -> State:
@@ -219,25 +220,19 @@ def _check_effect(settings: Iterable[Setting]) -> None:
             raise StructureError("has no effect on the update, as it is set here", setting.name)
 
 
-class _explained:
+@contextlib.contextmanager
+def _explained(members: list[sweep.Member], single: Callable[[int], tasks.Task]) -> Iterator[None]:
     """Turns what tracing says of a swept number into the one line that a user can act on."""
-
-    def __init__(self, run: tasks.Run, members: list[sweep.Member], single: Callable):
-        self._run, self._members, self._single = run, members, single
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if not isinstance(error, (UserError, *_NOT_TRACEABLE)):
-            return
-        if not self._members[0].settings:
-            return
-        for member in self._members:  # an impossible value is told of as such
-            self._single(member.index)
-        if isinstance(error, StructureError):
-            return
+    try:
+        yield
+    except (UserError, *_NOT_TRACEABLE) as error:
+        if not members[0].settings:
+            raise
+        for member in members:  # a value that no run can have is told of as such
+            single(member.index)
+        if isinstance(error, UserError):
+            raise
         reason = (str(error).strip().splitlines() or [repr(error)])[0]
         raise StructureError(
-            f"must be known when the program is made ({reason})", *self._members[0].settings
+            f"must be known when the program is made ({reason})", *members[0].settings
         ) from error

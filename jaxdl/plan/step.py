@@ -34,7 +34,8 @@ def arguments(made: Experiment) -> tuple[Any, ...]:
     batches = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype, sharding=stacked), batch
     )
-    carry = train.Carry(state, on_all(np.int32(0)), window, on_all(np.bool_(True)))
+    each = lambda dtype: on_all(np.zeros(made.key.shape, dtype))  # of a run, or of each member
+    carry = train.Carry(state, each(np.int32), window, each(np.bool_))
     # The loop, too, leaves it to the compiler where the key and the count lie.
     return carry, shape(made.key), batches, shape(np.int32(1))
 
