@@ -22,8 +22,8 @@ import numpy as np
 
 EXPERIMENTS = ("mlp", "gcn", "q_learning", "deep_cnn", "vit")
 
-# Experiments whose full length would take an hour here; a tenth of it compares as well.
-SHORTER = {"deep_cnn": 40, "vit": 10}
+# Updates of those whose populations would take an hour here at their full length.
+SHORTER = {"deep_cnn": 120, "vit": 10}
 
 
 class Command(NamedTuple):

@@ -2,7 +2,15 @@
 
     python -m jaxdl.launch --config=experiments/optimizers.py:adam --workdir=runs/adam
 
-Variants: sgd, momentum, rmsprop, adam, adamw
+Variants: sgd, momentum, rmsprop, adam, adamw.
+Cost: 25 s a variant on 1 CPU core, compile included, for 128 networks.
+Result: test accuracy .972 to .977 at best, within a point over 8-fold (sgd) to 82-fold rates.
+
+Means of 8 seeds after the last step: sgd .975, momentum .972, rmsprop .975, adam .976, adamw .977;
+rates were chosen on a validation part of the training part. The decay of adamw is that of
+experiments/mlp.py; nothing else was tuned. `python -m benchmarks.optimizers` trains all of them
+with and without wrong labels and gradient noise; docs/optimizers.md has the figures, their
+intervals, and what textbooks say.
 """
 
 from jaxdl import config as defaults
@@ -18,7 +26,7 @@ VARIANTS = {
 
 
 def get_config(variant="adamw"):
-    """An optimizer of VARIANTS; nothing else differs."""
+    """One of VARIANTS; they differ in the optimizer alone."""
     own = choose("variant", variant, VARIANTS)
     config = defaults.default()
     config.epochs = 30.0
@@ -27,8 +35,7 @@ def get_config(variant="adamw"):
     config.sweep = "optimizer.learning_rate=1e-4:10:16:log"
     config.model = dict(name="mlp", hidden=(64, 64), activation="relu", kernel_init="he_normal")
     config.optimizer.update(own)
-    # Fine enough to see when an accuracy is first reached; a checkpoint each time would cost more
-    # than the training.
+    # Fine enough to see when an accuracy is first reached; a checkpoint each time would be many.
     config.eval.every = 10
     config.checkpoint.every = 1000
     return config

@@ -39,6 +39,7 @@ TINY_UNET = (
     *("--config.task.timesteps=20", "--config.task.sampling_steps=4"),
     *("--config.task.ancestral_steps=3", "--config.eval.every=12"),
 )
+SMALL_SWEEP = ("--config.sweep=optimizer.learning_rate=.01,.1", "--config.population=2", *SELDOM)
 TINY_CODE = ("--config.model.hidden=(16,)", *SELDOM)
 EXPERIMENTS = {
     "mlp": (),
@@ -60,6 +61,7 @@ EXPERIMENTS = {
     "gpt:XL": (*SELDOM, *TINY_GPT),
     "gru:digits": (*SELDOM, *TINY_RECURRENT),
     "lstm": (*SELDOM, *TINY_TEXT),
+    "optimizers": SMALL_SWEEP,
     "ppo": SELDOM,
     "ppo:acrobot": (*SELDOM, "--config.task.rollout=16"),
     "ppo:pendulum": (*SELDOM, "--config.task.rollout=16"),
@@ -100,7 +102,7 @@ PICTURES = {
     "wgan": "Generated, and nearest in training",
 }
 # These log no norms of layers.
-WITHOUT_LAYERS = ("q_learning",)
+WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population
 
 
 def test_every_experiment_file_is_tested_here():

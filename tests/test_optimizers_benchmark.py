@@ -8,7 +8,8 @@ import pytest
 from launching import ROOT, SHORT
 
 from benchmarks import optimizer_measures as measures
-from benchmarks import optimizers
+from benchmarks import optimizer_page, optimizers
+from benchmarks import optimizer_results as results
 from benchmarks.page import BEGIN, END
 from jaxdl import flags
 
@@ -76,7 +77,7 @@ def test_interval_of_a_mean_is_students():
 def runs(final):
     """Runs over two rates whose accuracy is the final one from step 20 on, and half of it at 10."""
     final = np.array(final)
-    return optimizers.Runs(RATES[1:3], final, np.array([10, 20]), np.stack([final / 2, final]))
+    return results.Runs(RATES[1:3], final, np.array([10, 20]), np.stack([final / 2, final]))
 
 
 def test_rates_are_chosen_by_validation_and_figures_are_of_the_test_part():
@@ -90,21 +91,45 @@ def test_rates_are_chosen_by_validation_and_figures_are_of_the_test_part():
             test[condition, variant] = runs([[0.5, 0.7], [0.99, 0.99]])
     test["clean", "momentum"] = runs([[0.96, 0.98], [1.0, 1.0]])
     test["clean", "adam"] = runs([[0.95, 0.99], [1.0, 1.0]])
-    row = optimizers.rows(validation, test)["adam"]
+    row = results.rows(validation, test)["adam"]
     assert row.rates == {"clean": 0.01, "label noise": 0.1, "gradient noise": 0.01}
     assert row.final["clean"].mean == pytest.approx(0.97)
     assert row.steps.tolist() == [math.inf, 20]
+    assert row.default is None  # .001 is not among the rates
     assert row.same["label noise"].mean == pytest.approx(0.97 - 0.6)
     assert row.again["label noise"].mean == pytest.approx(0.97 - 0.99)
     assert row.again["gradient noise"] == pytest.approx(row.same["gradient noise"])
+    found = results.differences(validation, test)
+    assert set(found) == {("adam", "momentum")}
     # Seed by seed -.01 and .01, whose deviation is .01 √2: half of it times t = 12.706 is .127.
-    assert row.behind["clean"] == pytest.approx((0, -0.12706, 0.12706), abs=1e-5)
-    assert row.behind["label noise"].mean == pytest.approx(0.99 - 0.6)
+    apart = found["adam", "momentum"]
+    assert apart.final["clean"] == pytest.approx((0, -0.12706, 0.12706), abs=1e-5)
+    assert apart.final["label noise"].mean == pytest.approx(0.99 - 0.6)
+    assert apart.steps is None  # one seed of either never gets there
+
+
+def test_default_rate_and_steps_are_compared_where_they_are():
+    rates, curve = np.array([1e-3, 1e-2]), np.array([[[0.5, 0.6]] * 2, [[0.97, 0.9]] * 2])
+    late = np.concatenate([curve, np.full((1, 2, 2), 0.98)])
+    better = np.array([[0.9, 0.8], [0.95, 0.95]])
+    slow = results.Runs(rates, better, np.array([10, 20, 30]), late)
+    fast = slow._replace(curve=np.full((3, 2, 2), 0.99))
+    table = {("clean", "sgd"): slow, ("clean", "adam"): fast}
+    found = results.rows(table, table)
+    assert found["adam"].default.mean == pytest.approx(0.1)
+    assert found["sgd"].default is None
+    # Sgd arrives at 20 and 30, adam at 10: -15, and half of a deviation of 5 √2 times 12.706.
+    apart = results.differences(table, table)["adam", "sgd"]
+    assert apart.steps == pytest.approx((-15, -15 - 63.531, -15 + 63.531), abs=1e-2)
+    shown = optimizer_page.figures("command", found, results.differences(table, table), table)
+    assert "| 0.01 | .950 | .950 |" in shown
+    assert "| adam | 0.01 | **.9500** [.9500, .9500] | 10 (10 to 10) |" in shown
+    assert "| adam − sgd | -15 [-79, +49] | +0.0 [+0.0, +0.0] |" in shown
 
 
 def member(rate, seed, accuracy, ended=""):
     final = {"step": 20, "accuracy": accuracy}
-    return {"seed": seed, "settings": {optimizers.RATE: rate}, "final": final, "ended": ended}
+    return {"seed": seed, "settings": {results.RATE: rate}, "final": final, "ended": ended}
 
 
 def test_members_are_read_by_rate_and_seed_whatever_their_order(tmp_path):
@@ -117,10 +142,10 @@ def test_members_are_read_by_rate_and_seed_whatever_their_order(tmp_path):
         {"step": 20, "split": "eval", "accuracy": [0.5, 0.6, 0.7, None]},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
-    found = optimizers.read(tmp_path)
+    found = results.read(tmp_path)
     assert found.rates.tolist() == [0.01, 0.1]
     # What is not finite knows no more than chance, whatever it had before.
-    np.testing.assert_array_equal(found.final, [[0.7, optimizers.FAILED], [0.5, 0.6]])
+    np.testing.assert_array_equal(found.final, [[0.7, results.FAILED], [0.5, 0.6]])
     assert found.steps.tolist() == [10, 20]
     np.testing.assert_array_equal(found.curve[0], [[0.3, 0.4], [0.1, 0.2]])
     np.testing.assert_array_equal(found.curve[1], [[0.7, np.nan], [0.5, 0.6]])
@@ -186,14 +211,14 @@ def test_comparison_from_end_to_end_and_again_without_a_run(tmp_path, monkeypatc
     validation, test = (
         optimizers.folder(tmp_path / "runs" / part, "clean", "adam") for part in optimizers.PARTS
     )
-    found = optimizers.read(test)
+    found = results.read(test)
     assert found.final.shape == (2, 2)
     assert found.steps.tolist() == [6, 12]
     np.testing.assert_array_equal(found.curve[-1], found.final)
-    rate = measures.best_rate(optimizers.read(validation).final)
-    shown = optimizers._accuracy(measures.interval(found.final[rate]))
+    rate = measures.best_rate(results.read(validation).final)
+    shown = optimizer_page._accuracy(measures.interval(found.final[rate]))
     assert f"| adam | {found.rates[rate]:.2g} | {shown} |" in text
-    assert (docs / "optimizers.png").read_bytes().startswith(b"\x89PNG")
+    assert (docs / "optimizers.svg").read_text().count("<svg") == 1
 
     # There is nothing to train with any more, and the page is the same.
     monkeypatch.setattr(optimizers.launch, "main", None)
@@ -231,4 +256,4 @@ def test_page_without_marks_is_refused_before_anything_is_trained(tmp_path, caps
 def test_docs_have_the_page_and_its_chart():
     text = (ROOT / "docs" / "optimizers.md").read_text()
     assert text.count(BEGIN) == text.count(END) == 1
-    assert (ROOT / "docs" / "optimizers.png").stat().st_size < 150_000
+    assert (ROOT / "docs" / "optimizers.svg").stat().st_size < 150_000
