@@ -58,7 +58,7 @@ def is_population(config: ConfigDict) -> bool:
 def need_single(config: ConfigDict, what: str) -> None:
     """Raises UserError if the config describes a population, for ``what`` is of one run."""
     if is_population(config):
-        raise UserError(f"{what} is of one run: leave out config.population and config.sweep")
+        raise UserError(f"{what} is of one run: give --config.population=0 and --config.sweep=''")
 
 
 def parse(config: ConfigDict) -> list[Sweep]:

@@ -226,6 +226,38 @@ def test_every_experiment_can_be_a_population(name):
         assert all(x.shape[0] == count for x in jax.tree.leaves(tree))
 
 
+SWEPT = [
+    (
+        "mlp",
+        "optimizer.weight_decay=0,.1; optimizer.l2=0,.1; optimizer.noise=0,.1; optimizer.b1=.8,.9",
+    ),
+    ("mlp", "optimizer.b2=.9,.99; optimizer.eps=1e-8,1e-6; task.label_smoothing=0,.1; ema=0,.9"),
+    ("mlp", "model.dropout=0,.1; optimizer.clip=.5,1; optimizer.clip_norm=.5,1"),
+    ("mlp", "optimizer.clip_value=.5,1; optimizer.clip_adaptive=.5,1; optimizer.end_factor=0,.1"),
+    ("mlp", "augment.rotate=5,9; augment.shear=.1,.2; augment.zoom=.1,.2; augment.contrast=0,.1"),
+    ("mlp", "augment.mixup=.1,.2; augment.cutmix=.1,.2; augment.crop=.5,.8"),
+    ("deep_cnn", "optimizer.momentum=0,.9", "--config.optimizer.name=sgd"),
+    ("vit", "model.drop_path=0,.1; model.dropout=0,.1"),
+    ("vae", "task.beta=0,1"),
+    ("autoencoder", "task.noise=.1,.3"),
+    ("dcgan", "task.discriminator_rate=1,2"),
+    ("ddpm", "task.drop_label=.1,.2; ema=.9,.99"),
+    ("gcn", "model.dropout=0,.5; optimizer.weight_decay=0,.1"),
+    ("dqn", "task.discount=.9,.99; task.target_rate=.01,.1; task.epsilon=.5,1"),
+    ("dqn", "task.last_epsilon=0,.1; task.exploration=.1,.2; task.reward_scale=.1,1"),
+    ("ppo", "task.discount=.9,.99; task.gae_lambda=.9,1; task.clip_ratio=.1,.2; task.entropy=0,.1"),
+    ("ppo", "task.value_weight=.5,1; task.reward_scale=.1,1; optimizer.clip=.5,1"),
+    ("q_learning", "task.discount=.9,.99; task.epsilon=.1,.2; task.last_epsilon=0,.1"),
+]
+
+
+@pytest.mark.parametrize("case", SWEPT, ids=lambda case: f"{case[0]}-{case[1][:30]}")
+def test_what_the_step_can_take_as_a_traced_number_can_be_swept(case):
+    name, sweep, *flags = case
+    whole = made(name, *flags, f"--config.sweep={sweep}")  # which traces its step
+    assert len(whole.members) == 2 ** sweep.count("=")
+
+
 @pytest.mark.parametrize(
     ("sweep", "words"),
     [

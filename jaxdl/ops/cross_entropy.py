@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxdl.swept import any_on
+
 
 def cross_entropy(
     logits: jax.Array, labels: jax.Array, label_smoothing: jax.Array | float = 0.0
@@ -35,6 +37,6 @@ def cross_entropy(
         labels = labels.astype(logits.dtype)
         picked = (labels * shifted).sum(axis=-1)
         log_sum = log_sum * labels.sum(axis=-1)
-    if isinstance(label_smoothing, jax.Array) or label_smoothing:
+    if isinstance(label_smoothing, jax.Array) or any_on(label_smoothing):
         picked = (1 - label_smoothing) * picked + label_smoothing * shifted.mean(axis=-1)
     return log_sum - picked

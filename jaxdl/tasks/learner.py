@@ -76,7 +76,7 @@ def create(
     """
     model_state = {name: v for name, v in variables.items() if name != "params"}
     params = variables["params"]
-    average = jax.tree.map(jnp.copy, (params, model_state)) if ema else None
+    average = jax.tree.map(jnp.copy, (params, model_state)) if any_on(ema) else None
     return Learner(params, model_state, optimizer.init(params), average)
 
 
@@ -153,7 +153,7 @@ def make_update(
         updates, opt_state = optimizer.update(noisy, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
         average = learner.average
-        if ema:
+        if any_on(ema):
             decay = _decay_at(ema, opt_state)
             average = jax.tree.map(
                 lambda old, new: (decay * old + (1 - decay) * new).astype(old.dtype),
