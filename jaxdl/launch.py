@@ -17,7 +17,7 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
   --config=FILE[:variant]   an experiment file, and which of its variants
   --config.KEY=VALUE        any setting of it: --config.model.depth=6 --config.epochs=20
   --config.population=N     trains N seeds as one program
-  --config.sweep='KEY=…'    and values of a setting: optimizer.learning_rate=1e-4:1e-1:8:log or .1,.2;
+  --config.sweep='KEY=…'    and values: optimizer.learning_rate=1e-4:1e-1:8:log, or .1,.2,.5;
                             several form a grid; --config.member=I goes on with one, or evaluates it
   --workdir=DIR             where the run is kept, a gs:// path too; a run that is there goes on
                             (default: a dated folder under runs/)
