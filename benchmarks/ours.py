@@ -76,9 +76,7 @@ class Stepper:
 
     def _load(self, step: int) -> Any:
         """The batches of one call, on the devices; only BATCHES different ones are drawn."""
-        host = [self.made.batch((step + i) % BATCHES) for i in range(self.per_call)]
-        stacked = jax.tree.map(lambda *xs: np.stack(xs), *host)
-        return self.made.layout.put(stacked, self.made.config.batch_size, leading=1)
+        return self.made.stacked([(step + i) % BATCHES for i in range(self.per_call)])
 
     def run(self, steps: int) -> int:
         """Takes at least ``steps`` updates, waits for the last, and returns how many it took."""

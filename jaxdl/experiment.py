@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.extend.core import ClosedJaxpr
 from ml_collections import ConfigDict
 
@@ -81,6 +82,12 @@ class Experiment(NamedTuple):
         """Shapes, dtypes and shardings of the metrics that are summed between log lines."""
         put = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.layout.replicated)
         return jax.tree.map(put, self.traced_step[1])
+
+    def stacked(self, steps: Sequence[int]) -> Any:
+        """The batches of these steps on the devices, with an axis of steps in front."""
+        rows = self.layout.rows(self.rows)
+        host = [self.batch(step, rows) for step in steps]
+        return self.layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), self.rows, leading=1)
 
     def init_state(self) -> Any:
         """The state at step 0, made on the devices where it stays."""

@@ -256,16 +256,11 @@ def measure(made: experiment.Experiment) -> tuple[str, np.ndarray]:
     """
     _, found = made.traced_step
     metric = metric_of(found)
-    layout, size, steps = made.layout, made.config.batch_size, made.run.steps
+    layout, steps = made.layout, made.run.steps
     # Calls of one length, as few as the memory for their batches allows.
     calls = -(-steps // train.most_per_call(made, steps))
     updates = -(-steps // calls)
-    rows = layout.rows(size)
-
-    def load(first: int) -> Any:
-        host = [made.batch(min(first + i, steps - 1), rows) for i in range(updates)]
-        return layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), size, leading=1)
-
+    load = lambda first: made.stacked([min(first + i, steps - 1) for i in range(updates)])
     start = (np.int32(0), metrics.zeros(found), np.bool_(True))
     carry = train.Carry(made.init_state(), *jax.device_put(start, layout.replicated))
     arguments = (carry, made.key, load(0), np.int32(updates))

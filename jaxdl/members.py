@@ -11,11 +11,6 @@ from jaxdl import config as settings
 from jaxdl.errors import UserError
 
 
-def folder_of(folder: epath.Path, index: int) -> epath.Path:
-    """Where member ``index`` of the population in ``folder`` goes on."""
-    return folder / f"member-{index}"
-
-
 def single_out(folder: epath.Path, config: ConfigDict) -> tuple[epath.Path, ConfigDict]:
     """The folder and config of the population's `config.member` by itself.
 

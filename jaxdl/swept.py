@@ -56,27 +56,29 @@ class Swept:
     Args:
       index: the member's place in ``values``, an integer, traced or not.
       values: one number a member.
-      setting: what they are values of.
+      settings: what they are values of, or were made of.
     """
 
     # NumPy's numbers leave the operators below to this class.
     __array_ufunc__ = None
 
-    def __init__(self, index: Any, values: Sequence[Any], setting: Setting):
-        self.index, self.values, self.setting = index, tuple(values), setting
+    def __init__(self, index: Any, values: Sequence[Any], *settings: Setting):
+        self.index, self.values, self.settings = index, tuple(values), settings
 
-    def tree_flatten(self) -> tuple[tuple[Any], tuple[tuple, Setting]]:
+    def tree_flatten(self) -> tuple[tuple[Any], tuple[tuple, tuple]]:
         """A pytree, so that it passes through jit and scan."""
-        return (self.index,), (self.values, self.setting)
+        return (self.index,), (self.values, self.settings)
 
     @classmethod
-    def tree_unflatten(cls, aux: tuple[tuple, Setting], children: tuple[Any]) -> "Swept":
+    def tree_unflatten(cls, aux: tuple[tuple, tuple], children: tuple[Any]) -> "Swept":
         """The inverse of `tree_flatten`."""
-        return cls(children[0], *aux)
+        values, settings = aux
+        return cls(children[0], values, *settings)
 
     def __jax_array__(self) -> jax.Array:
         """The member's number: a weakly typed scalar, as a Python number is in JAX."""
-        self.setting.used = True
+        for setting in self.settings:
+            setting.used = True
         kind = type(self.values[0]) if len({type(v) for v in self.values}) == 1 else float
         # As JAX has Python's: but a whole number of 32 bits without sign is kept as it is.
         whole = np.uint32 if kind is int and max(self.values) > np.iinfo(np.int32).max else np.int32
@@ -105,19 +107,23 @@ class Swept:
     # Arithmetic
 
     def _with(self, op: Callable, other: Any, swapped: bool = False) -> Any:
+        settings = self.settings
         if isinstance(other, Swept):
             pairs = zip(self.values, other.values, strict=True)
             result = [op(b, a) if swapped else op(a, b) for a, b in pairs]
-            other.setting.used |= self.setting.used
+            settings = tuple(dict.fromkeys((*settings, *other.settings)))
         elif _plain(other):
             result = [op(other, v) if swapped else op(v, other) for v in self.values]
         else:
             array = self.__jax_array__()
             return op(other, array) if swapped else op(array, other)
-        return Swept(self.index, result, self.setting)
+        return Swept(self.index, result, *settings)
 
     def _alone(self, op: Callable) -> "Swept":
-        return Swept(self.index, [op(v) for v in self.values], self.setting)
+        return Swept(self.index, [op(v) for v in self.values], *self.settings)
+
+    def _refused(self, why: str) -> StructureError:
+        return StructureError(why, *(setting.name for setting in self.settings))
 
     def __round__(self, digits: int | None = None) -> "Swept":
         """Member by member."""
@@ -133,32 +139,29 @@ class Swept:
 
     # Decisions
 
-    def _agreed(self, answers: Sequence[Any]) -> Any:
-        first = answers[0]
-        if any(answer != first for answer in answers):
-            raise StructureError(
-                "decides what is computed, and not in the same way for all of its values",
-                self.setting.name,
+    def _agreed(self) -> Any:
+        """The value of all members, which is an answer; refused where they differ."""
+        if any(answer != self.values[0] for answer in self.values):
+            raise self._refused(
+                "decides what is computed, and not in the same way for all of its values"
             )
-        return first
+        return self.values[0]
 
     def _compared(self, op: Callable, other: Any) -> Any:
         if not (_plain(other) or isinstance(other, Swept)):
             if other is None or isinstance(other, str | tuple):
                 return op is operator.ne
             return op(self.__jax_array__(), other)
-        found = self._with(op, other)
-        return self._agreed(found.values)
+        return self._with(op, other)._agreed()
 
     def __bool__(self) -> bool:
         """Whether it is other than 0, which must be the same for all members."""
-        return self._agreed([bool(v) for v in self.values])
+        return self._alone(bool)._agreed()
 
     def _number(self, kind: type) -> Any:
         if any(v != self.values[0] for v in self.values):
-            raise StructureError(
-                "fixes the shapes or the structure of the program, which all members share",
-                self.setting.name,
+            raise self._refused(
+                "fixes the shapes or the structure of the program, which all members share"
             )
         return kind(self.values[0])
 

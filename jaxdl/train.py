@@ -5,7 +5,6 @@ Steps, evaluation, checkpoints, logs, stopping. What is learned, and how, is the
 
 import collections
 import contextlib
-import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -277,10 +276,8 @@ class _Run:
 
     def _load(self, call: Call) -> Any:
         """The batches of one call on the devices; the unused end of a short call repeats one."""
-        layout, size = self.experiment.layout, self.experiment.rows
-        batch = functools.partial(self.experiment.batch, rows=layout.rows(size))
-        host = [batch(call.first + min(i, call.count - 1)) for i in range(call.per_call)]
-        return layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), size, leading=1)
+        steps = [call.first + min(i, call.count - 1) for i in range(call.per_call)]
+        return self.experiment.stacked(steps)
 
     def _keep_pace(self, stopwatch: pace.Stopwatch) -> bool:
         """Has larger calls from here on, if that pays; returns whether all is settled."""

@@ -240,6 +240,12 @@ SWEPT = [
     ("mlp", "optimizer.clip_value=.5,1; optimizer.clip_adaptive=.5,1; optimizer.end_factor=0,.1"),
     ("mlp", "augment.rotate=5,9; augment.shear=.1,.2; augment.zoom=.1,.2; augment.contrast=0,.1"),
     ("mlp", "augment.mixup=.1,.2; augment.cutmix=.1,.2; augment.crop=.5,.8"),
+    # The last rate is one times the other.
+    (
+        "mlp",
+        "optimizer.learning_rate=.1,.2; optimizer.end_factor=.1,.2",
+        "--config.optimizer.schedule=linear",
+    ),
     ("deep_cnn", "optimizer.momentum=0,.9", "--config.optimizer.name=sgd"),
     ("vit", "model.drop_path=0,.1; model.dropout=0,.1"),
     ("vae", "task.beta=0,1"),
