@@ -45,6 +45,11 @@ def mean(tree: Any) -> Any:
     return tree if axis() is None else jax.lax.pmean(tree, axis())
 
 
+def count() -> int:
+    """The devices that `total` adds over."""
+    return 1 if axis() is None else jax.lax.axis_size(axis())
+
+
 def own(key: jax.Array) -> jax.Array:
     """A key of this device's own, for draws that are made an example."""
     return key if axis() is None else jax.random.fold_in(key, jax.lax.axis_index(axis()))

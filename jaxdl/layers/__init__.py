@@ -2,6 +2,7 @@
 
 from jaxdl.layers.attention import MultiHeadAttention
 from jaxdl.layers.cache import Cache
+from jaxdl.layers.conv_norm import ConvNorm
 from jaxdl.layers.convolution import Conv
 from jaxdl.layers.dense import Dense
 from jaxdl.layers.drop_path import DropPath
@@ -19,6 +20,7 @@ from jaxdl.layers.positions import (
 )
 from jaxdl.layers.recurrent import GRU, LSTM, RNN, Bidirectional
 from jaxdl.layers.spectral import SpectralConv, SpectralDense
+from jaxdl.layers.squeeze_excite import SqueezeExcite
 from jaxdl.layers.stacked import Carries, Stacked
 from jaxdl.layers.transformer import Block, FeedForward
 from jaxdl.layers.transposed import ConvTranspose
@@ -33,6 +35,7 @@ __all__ = [
     "Cache",
     "Carries",
     "Conv",
+    "ConvNorm",
     "ConvTranspose",
     "Dense",
     "DropPath",
@@ -46,6 +49,7 @@ __all__ = [
     "RelativePositions",
     "SpectralConv",
     "SpectralDense",
+    "SqueezeExcite",
     "Stacked",
     "initializer",
     "learned_positions",

@@ -1,24 +1,63 @@
 """Normalisation with the published models' constants; statistics always in float32."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 
 from jaxdl import ops, replicas
 from jaxdl.errors import UserError
 
 
-def BatchNorm(**fields: Any) -> nn.BatchNorm:
-    """Flax's batch norm (Ioffe and Szegedy, 2015) over the whole batch, on all devices together.
+class BatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy, 2015) over the whole batch, on all devices together.
 
-    Flax's momentum is one minus PyTorch's: .9 here is the .1 of the published models, where Flax's
-    own default of .99 would lag ten times longer. ε is the published 1e-5.
+    Parameters ``scale`` and ``bias`` (channels); ``mean`` and ``var`` (channels) of the collection
+    "batch_stats" follow the batches. As in PyTorch, and so in published checkpoints: the batch is
+    normalised by its biased variance, but ``var`` follows the unbiased one.
+
+    Attributes:
+      use_running_average: normalise by ``mean`` and ``var`` instead of the batch's own.
+      momentum: share of ``mean`` and ``var`` that is kept in an update; one minus PyTorch's.
+      epsilon: added to the variance.
+      scale_init: of ``scale``.
+      dtype: of the result; x's if None. Statistics are in at least float32.
     """
-    return nn.BatchNorm(
-        **{"momentum": 0.9, "epsilon": 1e-5, "axis_name": replicas.axis(), **fields}
-    )
+
+    use_running_average: bool
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    scale_init: Callable = nn.initializers.ones_init()
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(batch, …, channels) in and out."""
+        channels = (x.shape[-1],)
+        kept = lambda name, init: self.variable("batch_stats", name, init, channels, jnp.float32)
+        running_mean, running_var = kept("mean", jnp.zeros), kept("var", jnp.ones)
+        scale = self.param("scale", self.scale_init, channels, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros_init(), channels, jnp.float32)
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        if self.use_running_average:
+            mean, var = running_mean.value, running_var.value
+        else:
+            axes = tuple(range(x.ndim - 1))
+            moments = wide.mean(axes), jnp.square(wide).mean(axes)
+            # Before there is a run there is one device.
+            moments = moments if self.is_initializing() else replicas.mean(moments)
+            mean, var = moments[0], jnp.maximum(moments[1] - jnp.square(moments[0]), 0)
+            if not self.is_initializing():
+                count = x.size // x.shape[-1] * replicas.count()
+                unbiased = var * (count / max(count - 1, 1))
+                follow = lambda old, new: self.momentum * old + (1 - self.momentum) * new
+                running_mean.value = follow(running_mean.value, mean)
+                running_var.value = follow(running_var.value, unbiased)
+        result = (wide - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias
+        return result.astype(self.dtype or x.dtype)
 
 
 class LayerNorm(nn.Module):

@@ -45,6 +45,14 @@ def transpose(*axes: int) -> Step:
     )
 
 
+def expand_dims(axis: int) -> Step:
+    """Theirs has an axis of length 1 here, ours none."""
+    return Step(
+        lambda xs: [np.expand_dims(x, axis) for x in xs],
+        lambda xs, shapes: [x.squeeze(axis) for x in xs],
+    )
+
+
 def concatenate(axis: int) -> Step:
     """Several of ours lie one behind the other in one of theirs."""
     return Step(
@@ -96,6 +104,43 @@ def rule(theirs: str, *ours: str, steps: Sequence[Step] = ()) -> Rule:
 def norm(theirs: str, ours: str) -> tuple[Rule, Rule]:
     """The two rules of a normalisation layer."""
     return rule(f"{theirs}.weight", f"{ours}/scale"), rule(f"{theirs}.bias", f"{ours}/bias")
+
+
+def dense(theirs: str, ours: str) -> tuple[Rule, Rule]:
+    """The two rules of a dense layer, whose matrix is (out, in) there."""
+    return (
+        rule(f"{theirs}.weight", f"{ours}/kernel", steps=[transpose(1, 0)]),
+        rule(f"{theirs}.bias", f"{ours}/bias"),
+    )
+
+
+def conv(theirs: str, ours: str) -> tuple[Rule, Rule]:
+    """The two rules of a convolution, grouped or not, whose kernel is (out, in, h, w) there."""
+    return (
+        rule(f"{theirs}.weight", f"{ours}/kernel", steps=[transpose(3, 2, 0, 1)]),
+        rule(f"{theirs}.bias", f"{ours}/bias"),
+    )
+
+
+def pointwise(theirs: str, ours: str) -> tuple[Rule, Rule]:
+    """The two rules of a dense layer that is a 1x1 convolution there."""
+    return (
+        rule(
+            f"{theirs}.weight",
+            f"{ours}/kernel",
+            steps=[transpose(1, 0), expand_dims(2), expand_dims(3)],
+        ),
+        rule(f"{theirs}.bias", f"{ours}/bias"),
+    )
+
+
+def batch_norm(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """The four rules of a batch norm; a module without one of them has no use for its rule."""
+    return (
+        *norm(theirs, ours),
+        rule(f"{theirs}.running_mean", f"batch_stats/{ours}/mean"),
+        rule(f"{theirs}.running_var", f"batch_stats/{ours}/var"),
+    )
 
 
 class Found(Protocol):

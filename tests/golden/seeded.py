@@ -1,0 +1,52 @@
+"""Weights and images that both sides of a comparison draw anew, so that no file has to hold them."""
+
+import zlib
+
+import numpy as np
+
+
+def normal(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal float64; NumPy promises this generator's numbers for all versions."""
+    return np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
+
+
+def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A tensor of a checkpoint, float32, of a size that keeps what passes through near 1.
+
+    Args:
+      name: the tensor's, in a PyTorch state dict.
+      shape: there.
+    """
+    x = normal(name, shape)
+    if name.endswith("running_var"):
+        x = 0.5 + np.abs(x)
+    elif len(shape) < 2:
+        x = 0.2 * x + (0.0 if name.endswith(("bias", "running_mean")) else 1.0)
+    elif shape[0] == 1:
+        x = 0.5 * x
+    else:
+        x = x * np.sqrt(2 / np.prod(shape[1:]))
+    return x.astype(np.float32)
+
+
+def images(shape: tuple[int, ...]) -> np.ndarray:
+    """A batch (batch, h, w, c) float32."""
+    return normal("images", shape).astype(np.float32)
+
+
+def labels(batch: int, classes: int) -> np.ndarray:
+    """(batch,) int64."""
+    return np.arange(batch) * 3 % classes
+
+
+def summary(name: str, x: np.ndarray) -> np.ndarray:
+    """A tensor's length and its products with two directions of length √size, float64 (3,)."""
+    x = np.asarray(x, np.float64)
+    along = [(x * normal(f"{name}/{i}", x.shape)).sum() for i in range(2)]
+    return np.array([np.sqrt((x * x).sum()), *along])
+
+
+def sample(x: np.ndarray, most: int = 512) -> np.ndarray:
+    """Up to about ``most`` values of an array, evenly spread, float32."""
+    flat = np.asarray(x).reshape(-1)
+    return flat[:: max(1, flat.size // most)].astype(np.float32)
