@@ -18,7 +18,7 @@ from benchmarks.optimizer_results import (
     variants,
 )
 from benchmarks.page import BEGIN, END
-from jaxdl import draw
+from jaxdl import draw, draw_members
 from jaxdl.errors import UserError
 
 PAGE, CHART = "optimizers.md", "optimizers.svg"
@@ -157,7 +157,7 @@ def chart(test: Table) -> draw.Picture:
         for axes, condition in zip(panels, every, strict=True):
             for name, color in zip(variants(test), draw.COLORS, strict=False):
                 runs = test[condition, name]
-                low, median, high = draw.quantiles(runs.final, (0.25, 0.5, 0.75))
+                low, median, high = draw_members.quantiles(runs.final, (0.25, 0.5, 0.75))
                 axes.fill_between(runs.rates, low, high, color=color, alpha=0.2, linewidth=0)
                 axes.plot(runs.rates, median, label=name, color=color, marker=".")
             axes.set_xscale("log")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdl import draw, metrics, page
+from jaxdl import draw, draw_members, metrics, page
 
 FAILED = "not finite"
 
@@ -33,7 +33,7 @@ def cards(
     """
     members, best = summary["members"], summary["best"] or {}
     metric = config["eval.best"]
-    low, median, high = draw.quantiles(finals(members, metric), (0.0, 0.5, 1.0))
+    low, median, high = draw_members.quantiles(finals(members, metric), (0.0, 0.5, 1.0))
     ended = [member["ended"] for member in members]
     counts = [("stopped early", ended.count("early")), ("not finite", ended.count(FAILED))]
     return [
@@ -117,7 +117,7 @@ def groups(members: Sequence[Mapping[str, Any]]) -> list[Group]:
 
 def medians(values: np.ndarray, found: Sequence[Group]) -> np.ndarray:
     """The median over the members of each group: (…, members) to (…, groups)."""
-    over = [draw.quantiles(values[..., group.members], (0.5,))[0] for group in found]
+    over = [draw_members.quantiles(values[..., group.members], (0.5,))[0] for group in found]
     return np.stack(over, axis=-1)
 
 
@@ -183,13 +183,13 @@ def _curves(chart: draw.Chart, found: Sequence[Group]) -> draw.Picture:
         key, values = _sweep(found)
         of_settings = {name: (x, medians(y, found)) for name, (x, y) in lines.items()}
         each = members // len(found)
-        return draw.families(
+        return draw_members.families(
             chart.title, of_settings, _labels(values), unit=key,
             ordered=_are_numbers(values), log=chart.log,
             caption=f"Medians over {each} seeds." if each > 1 else "",
         )  # fmt: skip
     caption = f"Median of {members} members, with the middle 50% and 80%."
-    return draw.bands(chart.title, lines, log=chart.log, caption=caption)
+    return draw_members.bands(chart.title, lines, log=chart.log, caption=caption)
 
 
 def _over_settings(
@@ -221,7 +221,7 @@ def _against(
         if (failed & ~np.isnan(values)).any()
         else ""
     )
-    return draw.against(
+    return draw_members.against(
         f"final {metric.replace('_', ' ')}", x, values, failed, xlabel=key,
         logs=(are_numbers and is_geometric(settings), log),
         names=None if are_numbers else _labels(settings),
@@ -236,7 +236,7 @@ def _grid(
     starred = crossed([failed[group.members].any() for group in found], found)[2] == 1
     stars = " *: a seed ended with a number that is not finite." if starred.any() else ""
     labels = tuple(found[0].settings)
-    return draw.grid(
+    return draw_members.grid(
         f"final {metric.replace('_', ' ')}", table, _labels(second), _labels(first),
         labels=labels, log=log, starred=starred, caption=f"Medians over seeds.{stars}",
     )  # fmt: skip

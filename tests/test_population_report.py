@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from etils import epath
 
-from jaxdl import draw, population_report, report
+from jaxdl import draw, draw_members, population_report, report
 from jaxdl.population_report import FAILED
 
 
@@ -64,8 +64,8 @@ def pictures(page, heading):
 def test_quantiles_are_those_of_the_members_that_are_there():
     values = np.random.default_rng(0).normal(size=(5, 7))
     values[1, [0, 3]] = values[3] = np.nan
-    found = draw.quantiles(values)
-    for share, row in zip(draw.SHARES, found, strict=True):
+    found = draw_members.quantiles(values)
+    for share, row in zip(draw_members.SHARES, found, strict=True):
         for x, got in zip(values, row, strict=True):
             there = np.sort(x[~np.isnan(x)])
             place = share * (len(there) - 1)
@@ -220,7 +220,7 @@ def test_population_of_which_nothing_is_left_has_a_page(sweeps, seeds, tmp_path)
 
 def test_many_settings_have_a_colour_bar_and_texts_no_line():
     x, y = np.arange(3), np.ones((3, 12))
-    many = draw.families(
+    many = draw_members.families(
         "loss", {"train": (x, y), "eval": (x, y)}, [f"v{i}" for i in range(12)], unit="a",
         ordered=True,
     )  # fmt: skip
@@ -229,5 +229,5 @@ def test_many_settings_have_a_colour_bar_and_texts_no_line():
     assert b"v1<" not in many.data  # a few of the names
     names = ("one", "two")
     ends = np.array([False, True])
-    shown = draw.against("t", np.arange(2), np.ones(2), ends, xlabel="a", names=names)
+    shown = draw_members.against("t", np.arange(2), np.ones(2), ends, xlabel="a", names=names)
     assert all(name.encode() in shown.data for name in names)

@@ -1,4 +1,4 @@
-"""Weights and images that both sides of a comparison draw anew, so that no file has to hold them."""
+"""Weights and images that both sides of a comparison draw, so that no file has to hold them."""
 
 import zlib
 

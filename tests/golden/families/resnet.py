@@ -8,7 +8,9 @@ def case(block, ours: str) -> Case:
     """A small one of either block."""
     stages = (2, 1, 1, 1)
     named = {
-        f"block_{i}_{j}": f"layer{i + 1}.{j}" for i, count in enumerate(stages) for j in range(count)
+        f"block_{i}_{j}": f"layer{i + 1}.{j}"
+        for i, count in enumerate(stages)
+        for j in range(count)
     }
 
     def make():
