@@ -117,6 +117,11 @@ def finish(axes: Any, title: str, xlabel: str, log: bool) -> None:
         axes.set_yscale("log")
 
 
+def beside(axes: Any, **options: Any) -> None:
+    """The legend, to the right of the axes."""
+    axes.legend(fontsize=7, title_fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), **options)
+
+
 def heatmap(
     title: str, values: np.ndarray, rows: Sequence[str], x: Sequence[float], *, unit: str
 ) -> Picture:
@@ -275,7 +280,7 @@ def scatter(
         axes.set_xlabel(axes_names[0])
         axes.set_ylabel(axes_names[1])
         if len(names) <= 20:
-            _beside(axes)
+            beside(axes)
 
     return figure(6.0, 4.6, paint, kind="png", caption=caption)
 
@@ -318,7 +323,7 @@ def graph(
                 axes.scatter(x, y, size, color=color, marker=marker, label=label, zorder=2)
         x, y = positions[rings].T
         axes.scatter(x, y, 3 * size, facecolors="none", edgecolors=INK, zorder=3)
-        _beside(axes)
+        beside(axes)
 
     return figure(7.0, 5.0, paint, kind="png", caption=caption)
 

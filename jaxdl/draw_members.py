@@ -97,16 +97,11 @@ def families(
                 axes.plot(x, values, label=shown, color=color, marker=marker, **style)
         draw.finish(axes, title, "step", log)
         if few:
-            _beside(axes, title=unit)
+            draw.beside(axes, title=unit)
         else:
             _colour_bar(axes, colors, names, unit)
 
     return draw.figure(6.6, 3.0, paint, caption=caption.strip())
-
-
-def _beside(axes: Any, **options: Any) -> None:
-    """The legend, to the right of the axes."""
-    axes.legend(fontsize=7, title_fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), **options)
 
 
 def _colors(count: int, ordered: bool) -> list[Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from etils import epath
 
-from jaxdl import draw, draw_members, population_report, report
+from jaxdl import draw_members, population_report, report
 from jaxdl.population_report import FAILED
 
 
