@@ -108,7 +108,7 @@ CPU = [
     Workload(
         "resnet18",
         "ResNet-18 at 32 px (3x3 stem of stride 1, no max-pool), batch 64, sgd with momentum",
-        "benchmark_resnet",
+        "resnet",
         dict(stages=(2, 2, 2, 2), stem="small"),
         (32, 32, 3),
         10,
@@ -153,7 +153,7 @@ CPU = [
     Workload(
         "convnext",
         "ConvNeXt (2, 2, 6, 2) x (48, 96, 192, 384) at 32 px (2x2 stem), batch 64, adamw",
-        "benchmark_convnext",
+        "convnext",
         dict(depths=(2, 2, 6, 2), widths=(48, 96, 192, 384), stem=2),
         (32, 32, 3),
         10,
@@ -181,7 +181,7 @@ ACCELERATOR = [
     Workload(
         "resnet50",
         "ResNet-50 at 224 px, batch 128, sgd with momentum",
-        "benchmark_resnet",
+        "resnet",
         dict(stages=(3, 4, 6, 3), stem="published", bottleneck=True),
         (224, 224, 3),
         1000,

@@ -97,6 +97,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         ),
         "anomaly": Key("", "class, by name or number, that only the evaluation part keeps"),
         "label_noise": _share(0.0, "share of training labels that a random other class replaces"),
+        "classes": Key((), "classes to keep, by name or number: (5, 6, 7); () is all"),
+        "labels_per_class": _at_least(0, 0, "training examples of each class to keep; 0 is all"),
+        "label_seed": _at_least(0, 0, "draws which those are"),
     },
     "augment": {
         "shift": _at_least(0, 0, "pixels that images move, either way"),
@@ -117,6 +120,14 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "cutmix": _at_least(0, 0.0, "α of cutmix; with mixup, each batch gets one of the two"),
     },
     "model": {"name": Key("", "architecture; its fields follow as further keys of this group")},
+    "pretrained": {
+        "source": Key(
+            "", "weights to start from: a checkpoint's file, folder or hub id, or a run's workdir"
+        ),
+        "model": Key("", "whose they are, by the library's name or ours, where no file says it"),
+        "mean": Key((), "subtracted from each channel, images in [0, 1]; (): the model's own"),
+        "std": Key((), "divides each channel then; (): the model's own"),
+    },
     "task": {
         "name": Key("classification", "what is learned; its settings follow as further keys")
     },
@@ -124,7 +135,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "name": Key("adamw", "sgd, rmsprop, adam, adamw, or any other of optax"),
         "learning_rate": _positive(1e-3, "the schedule's peak"),
         "schedule": Key("cosine", "constant, step, cosine, linear, exponential, one_cycle, rsqrt"),
-        "schedule_unit": Key("epochs", "of warmup and boundaries: epochs, steps, fraction"),
+        "schedule_unit": Key(
+            "epochs", "of warmup, boundaries and unfreeze: epochs, steps, fraction"
+        ),
         "warmup": _at_least(0, 0.0, "length of the linear rise in front of the schedule"),
         "boundaries": Key((), "where the step schedule falls"),
         "decay_factor": _positive(0.1, "what it falls by"),
@@ -148,6 +161,14 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "centered": Key(bool, "rmsprop by variance instead of second moment"),
         "options": Key((), "the optimizer's further arguments: ('ns_steps=5',)"),
         "groups": Key((), "learning-rate factors: ('head=10', '^patch_embed=0'); 0 freezes"),
+        "head": Key(("^head/",), "regexes of names of what learns while all else is frozen"),
+        "unfreeze": _at_least(0, 0.0, "until then only the head learns; 0 freezes nothing"),
+        "layer_decay": Key(
+            1.0,
+            "factor on the rate, once more for each layer below the head",
+            lambda v: 0 < v <= 1,
+            "above 0 and at most 1",
+        ),
     },
     "parallel": {
         "strategy": _one_of(("jit", "pmap"), "how the step meets the devices"),
@@ -258,10 +279,12 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Keys of two flat configs that differ and matter, as ``key: old → new``."""
+    # A model that is not set is the one that the weights to start from brought with them.
+    harmless = (*HARMLESS, "model.") if new.get("model.name") == "" else HARMLESS
     return [
         f"{key}: {old.get(key, 'not set')!r} → {new.get(key, 'not set')!r}"
         for key in sorted({*old, *new})
-        if old.get(key) != new.get(key) and not key.startswith(HARMLESS)
+        if old.get(key) != new.get(key) and not key.startswith(harmless)
     ]
 
 

@@ -28,12 +28,25 @@ class Options(NamedTuple):
     debug: bool
     help: bool
     list: bool
+    input: str = ""
+    input_size: int = 0
 
 
 # These decide which other keys there are.
 _PLUG_NAMES = tuple(f"{group}.name" for group in settings.PLUGS)
-_MODES = ("train", "evaluate", "sample", "plan", "lr_find")
-_FLAGS = ("config", "workdir", "mode", "topology", "accept_changes", "debug", "help", "list")
+_MODES = ("train", "evaluate", "sample", "predict", "export", "plan", "lr_find")
+# Modes in which a trained model is used, and not the experiment.
+USES = ("predict", "export")
+_FLAGS = (
+    *("config", "workdir", "mode", "topology", "input", "input_size"),
+    *("accept_changes", "debug", "help", "list"),
+)
+# Those of one mode, and what they are there.
+_OF_MODE = {
+    "topology": ("plan", "what --mode=plan plans for"),
+    "input": ("predict", "what --mode=predict looks at"),
+    "input_size": ("export", "the size of what --mode=export's program takes"),
+}
 
 
 def parse(argv: Sequence[str]) -> Options:
@@ -51,16 +64,17 @@ def parse(argv: Sequence[str]) -> Options:
     for name in given:
         if not name.startswith("config.") and name not in _FLAGS:
             raise UserError(f"unknown flag --{name}: {nearest(name, _FLAGS)}")
-    file = given.get("config", "")
-    if not file:
-        raise UserError("--config is missing: --config=experiments/vit.py, or see --list")
-    mode = given.get("mode", "train")
+    file, mode = given.get("config", ""), given.get("mode", "train")
     if mode not in _MODES:
         raise UserError(f"unknown --mode {mode!r}: {nearest(mode, _MODES)}")
-    if "topology" in given and mode != "plan":
-        raise UserError("--topology is what --mode=plan plans for: give both, or neither")
+    # What is used is a run, which has its settings with it, or a published checkpoint.
+    if not file and mode not in USES:
+        raise UserError("--config is missing: --config=experiments/vit.py, or see --list")
+    for name, (only, what) in _OF_MODE.items():
+        if name in given and mode != only:
+            raise UserError(f"--{name} is {what}: give both, or neither")
     overrides = {k[len("config.") :]: v for k, v in given.items() if k.startswith("config.")}
-    config = load(file)
+    config = load(file) if file else settings.default()
     if (mode != "train" or "member" in overrides) and given.get("workdir"):
         workdir.adopt(epath.Path(given["workdir"]), config)
     plugs = {k: v for k, v in overrides.items() if k in _PLUG_NAMES}
@@ -76,6 +90,8 @@ def parse(argv: Sequence[str]) -> Options:
         _switch(given, "debug"),
         False,
         False,
+        given.get("input", ""),
+        _read(given.get("input_size", "0"), int, "--input_size"),
     )
 
 

@@ -24,6 +24,13 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
   --mode=train              trains, evaluates on the way, and writes DIR/report.html
   --mode=evaluate           scores DIR's best checkpoint
   --mode=sample             writes what DIR's best checkpoint generates to DIR/samples
+  --mode=predict            says what is in --input, by DIR's best checkpoint or, without a run, by
+                            --config.pretrained.source=FILE [--config.pretrained.model=NAME];
+                            writes DIR/predictions.jsonl; needs no --config, as export does
+  --input=WHAT              a picture, a folder of them, a pattern ('*.jpg'), or an array (.npy)
+  --mode=export             writes the same model to DIR/export as one program with its weights,
+                            that jax runs on CPU, GPU and TPU without jaxdl (the extra export)
+  --input_size=N            pixels a side of the images it takes, and scales to the model's size
   --mode=lr_find            tries learning rates of all sizes on a few hundred updates, prints one
                             and writes DIR/lr_find.html; touches nothing of a run in DIR
   --mode=plan               compiles the train step and prints bytes a chip, flops, collectives and
@@ -81,14 +88,18 @@ def run(options) -> int:
     """
     from etils import epath
 
-    from jaxdl import experiment, host, members, parallel, workdir
+    from jaxdl import experiment, flags, host, members, parallel, workdir
     from jaxdl.errors import UserError
 
     if options.mode == "plan":
         return _plan(options)
     if options.mode == "lr_find":
         return _lr_find(options)
-    mode = {"train": _train, "evaluate": _evaluate, "sample": _sample}[options.mode]
+    if options.mode in flags.USES:
+        _prepare_use(options)
+        if not options.workdir or not (epath.Path(options.workdir) / "config.json").exists():
+            return _use_published(options)
+    modes = {"train": _train, "evaluate": _evaluate, "sample": _sample}
     folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
     if options.mode != "train" and not options.workdir:
         raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
@@ -103,7 +114,9 @@ def run(options) -> int:
         if options.mode != "train":
             workdir.adopt(folder, config)
         workdir.check(folder, config, options.accept_changes)
-    return mode(options, experiment.create(config), folder)
+    if options.mode == "export":
+        config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
+    return modes.get(options.mode, _use_run)(options, experiment.create(config), folder)
 
 
 def _plan(options) -> int:
@@ -205,6 +218,58 @@ def _sample(options, made, folder) -> int:
     found = made.task.sample(state, keys.named(made.key, "sample"))
     for file in samples.write(folder / "samples", found):
         print(f"sample {file}")
+    return 0
+
+
+def _prepare_use(options) -> None:
+    """Finds out before anything is loaded what a mode in `flags.USES` will need."""
+    from jaxdl.errors import UserError
+
+    if options.mode == "predict" and not options.input:
+        raise UserError("--mode=predict needs --input: a picture, a folder, a pattern, or .npy")
+    if options.mode == "export":
+        from jaxdl import export
+
+        export.prepare()
+
+
+def _use_run(options, made, folder) -> int:
+    from jaxdl import predict
+
+    return _use(options, predict.of_run(made, folder), folder)
+
+
+def _use_published(options) -> int:
+    from etils import epath
+
+    from jaxdl import host, parallel, predict, workdir
+    from jaxdl.errors import UserError
+
+    source = options.config.pretrained.source
+    if not source:
+        raise UserError(
+            f"--mode={options.mode} needs a model: --workdir, the folder of a trained run, or "
+            "--config.pretrained.source, a published checkpoint"
+        )
+    name = options.config.pretrained.model or source
+    folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(name)
+    workdir.check_folder(folder)
+    host.use_compilation_cache()
+    parallel.initialize()
+    return _use(options, predict.of_checkpoint(options.config), folder)
+
+
+def _use(options, predictor, folder) -> int:
+    from jaxdl import predict
+
+    if options.mode == "export":
+        from jaxdl import export
+
+        for file in export.write(predictor, folder / "export", options.input_size):
+            print(f"export {file}", flush=True)
+        return 0
+    found = predict.pictures(options.input, predictor)
+    predict.write(predict.run(predictor, found, options.config.eval.batch_size), folder)
     return 0
 
 

@@ -1,11 +1,13 @@
 """Optimizers: optax chains from a config's settings.
 
-clipping → coupled L2 → the optimizer, its learning rate and decoupled weight decay → slowed groups;
-frozen groups are left out of all of it.
+clipping → coupled L2 → the optimizer, its learning rate and decoupled weight decay → slowed groups
+and layers; frozen groups are left out of all of it. So is, until it is unfrozen, all but the head:
+its optimizer then begins as if it were new, at the rate that the schedule has come to.
 """
 
 import inspect
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -135,6 +137,48 @@ def group_factors(params: Any, groups: Sequence[str]) -> Any:
     return jax.tree_util.tree_map_with_path(lambda path, _: factor_of(path_name(path)), params)
 
 
+def matching(params: Any, patterns: Sequence[str], setting: str) -> Any:
+    """Which parameters have a name that one of the regular expressions is found in.
+
+    Raises:
+      UserError: one that is none, or is found in no name; the message begins with ``setting``.
+    """
+    all_names = leaf_names(params)
+    for pattern in patterns:
+        try:
+            found = any(re.search(pattern, name) for name in all_names)
+        except (re.error, TypeError) as error:
+            raise UserError(f"{setting}: {pattern!r} is no regular expression: {error}") from None
+        if not found:
+            near = nearest(pattern, all_names)
+            raise UserError(f"{setting}: {pattern!r} matches no parameter: {near}")
+    return jax.tree.map_with_path(
+        lambda path, _: any(re.search(p, path_name(path)) for p in patterns), params
+    )
+
+
+def layer_factors(params: Any, decay: float, layers: Sequence[str]) -> Any:
+    """The factor on each parameter's rate by its layer: 1, decay, decay² … from the head down.
+
+    As Clark et al. (2020, ELECTRA) and Bao et al. (2021, BEiT) have it. A layer is a top-level
+    submodule, together with those behind it that have no matrices (norms); what stands at the top
+    by itself, such as a class token, is of the lowest.
+
+    Args:
+      params: pytree of arrays.
+      decay: the factor.
+      layers: top-level submodules, in the order of the forward pass.
+    """
+    has_matrix = lambda tree: any(x.ndim > 1 for x in jax.tree.leaves(tree))
+    depth, depths = -1, {}
+    for layer in layers:
+        if isinstance(params.get(layer), Mapping):
+            depth += has_matrix(params[layer])
+            depths[layer] = max(depth, 0)
+    factors = {name: decay ** (depth - depths.get(name, 0)) for name in params}
+    return jax.tree.map_with_path(lambda path, _: factors[path[0].key], params)
+
+
 def _clip_by_norm(limit: float) -> optax.GradientTransformation:
     """Scales each parameter's gradient down to the Euclidean norm ``limit``."""
 
@@ -158,19 +202,30 @@ def _clipping(settings: Mapping[str, Any]) -> list[optax.GradientTransformation]
     ]
 
 
-def create(settings: Mapping[str, Any], schedule: Schedule) -> optax.GradientTransformation:
+def create(
+    settings: Mapping[str, Any],
+    schedule: Schedule,
+    *,
+    frozen: int | None = None,
+    layers: Callable[[], Sequence[str]] | None = None,
+) -> optax.GradientTransformation:
     """The optimizer that `config.optimizer` describes.
 
     Args:
       settings: the keys of `config.optimizer` (see `jaxdl.config`).
       schedule: learning rate by update (see `jaxdl.schedules.create`).
+      frozen: updates in which only the head learns (see `jaxdl.schedules.frozen`); None where
+        there is no telling.
+      layers: gives the top-level submodules in the order of the forward pass, for
+        ``layer_decay``.
 
     Returns:
       An optax transformation of gradients.
 
     Raises:
       UserError: an unknown optimizer, a setting that it does not take, or a malformed group; the
-        groups are checked against the parameters when the transformation is initialised.
+        groups and the head are checked against the parameters when the transformation is
+        initialised.
     """
     name = settings["name"]
     factory = _factory(name)
@@ -201,12 +256,33 @@ def create(settings: Mapping[str, Any], schedule: Schedule) -> optax.GradientTra
         chosen["weight_decay"] = decay if inside else 0.0
         if inside:
             chosen["weight_decay_mask" if "weight_decay_mask" in takes else "mask"] = mask
-    parts.append(factory(schedule, **chosen))
-    if not inside and any_on(decay):
-        parts.append(_decoupled_decay(decay, schedule, mask))
-    if not settings["groups"]:
+
+    def learning(schedule: Schedule) -> list[optax.GradientTransformation]:
+        own = [factory(schedule, **chosen)]
+        if not inside and any_on(decay):
+            own.append(_decoupled_decay(decay, schedule, mask))
+        return own
+
+    if frozen is None and any_on(settings["unfreeze"]):
+        parts.append(_refusal("optimizer.unfreeze: this task's networks have no head"))
+    if frozen is not None and any_on(frozen):
+        parts = _unfreezing(parts, learning, schedule, frozen, settings["head"])
+    else:
+        parts += learning(schedule)
+    layer_decay = settings["layer_decay"] if any_on(settings["layer_decay"] - 1) else None
+    if layer_decay is not None and layers is None:
+        parts.append(_refusal("optimizer.layer_decay: this task does not know its layers' order"))
+    if not settings["groups"] and (layer_decay is None or layers is None):
         return optax.chain(*parts)
-    return _grouped(parts, settings["groups"])
+
+    def factors(params: Any) -> Any:
+        by_group = group_factors(params, settings["groups"])
+        if layer_decay is None:
+            return by_group
+        by_layer = layer_factors(params, layer_decay, layers())
+        return jax.tree.map(operator.mul, by_group, by_layer)
+
+    return _grouped(parts, factors)
 
 
 def _options(options: Sequence[str]) -> dict[str, Any]:
@@ -246,16 +322,80 @@ def _decoupled_decay(
     return optax.GradientTransformation(init, update)
 
 
-def _grouped(parts: list, groups: Sequence[str]) -> optax.GradientTransformation:
+def _refusal(message: str) -> optax.GradientTransformation:
+    """Raises UserError where a run would begin: the setting may belong to another task."""
+
+    def init(params: Any) -> Any:
+        raise UserError(message)
+
+    return optax.GradientTransformation(init, lambda updates, state, params=None: (updates, state))
+
+
+def _unfreezing(
+    parts: list[optax.GradientTransformation],
+    learning: Callable[[Schedule], list[optax.GradientTransformation]],
+    schedule: Schedule,
+    frozen: int,
+    head: Sequence[str],
+) -> list[optax.GradientTransformation]:
+    """The chain's parts where all but the head begins to learn at update ``frozen``.
+
+    Args:
+      parts: in front of the optimizer; they see no gradient of what is frozen.
+      learning: the optimizer's parts at a schedule.
+      schedule: of the rate, from the run's first update.
+      frozen: updates.
+      head: regular expressions of names.
+    """
+    if not head:
+        raise UserError("optimizer.unfreeze: optimizer.head names nothing that learns until then")
+    in_head = lambda params: matching(params, head, "optimizer.head")
+
+    def init(params: Any) -> optax.ScaleByScheduleState:
+        return optax.ScaleByScheduleState(count=jnp.zeros([], jnp.int32))
+
+    def update(updates: Any, state: optax.ScaleByScheduleState, params: Any = None) -> tuple:
+        learns = frozen <= state.count
+        seen = jax.tree.map(
+            lambda g, first: g if first else jnp.where(learns, g, 0), updates, in_head(updates)
+        )
+        return seen, optax.ScaleByScheduleState(optax.safe_increment(state.count))
+
+    later = _later(optax.chain(*learning(lambda count: schedule(count + frozen))), frozen)
+    labels = lambda params: jax.tree.map(lambda x: "head" if x else "rest", in_head(params))
+    own = optax.partition({"head": optax.chain(*learning(schedule)), "rest": later}, labels)
+    return [optax.GradientTransformation(init, update), *parts, own]
+
+
+def _later(inner: optax.GradientTransformation, start: int) -> optax.GradientTransformation:
+    """Changes nothing for ``start`` updates; then it is ``inner``, at its first update."""
+
+    def init(params: Any) -> tuple:
+        return optax.ScaleByScheduleState(count=jnp.zeros([], jnp.int32)), inner.init(params)
+
+    def update(updates: Any, state: tuple, params: Any = None) -> tuple:
+        counter, old = state
+        begun = start <= counter.count
+        moved, new = inner.update(updates, old, params)
+        keep = lambda x, y: jnp.where(begun, x, y)
+        counter = optax.ScaleByScheduleState(optax.safe_increment(counter.count))
+        moved = jax.tree.map(lambda x: keep(x, jnp.zeros_like(x)), moved)
+        return moved, (counter, jax.tree.map(keep, new, old))
+
+    return optax.GradientTransformation(init, update)
+
+
+def _grouped(
+    parts: list[optax.GradientTransformation], factors: Callable[[Any], Any]
+) -> optax.GradientTransformation:
     """The chain for what learns; what is frozen has no optimizer state and is not clipped with."""
 
     def slow(updates, params):
-        return jax.tree.map(lambda u, f: u * f, updates, group_factors(params, groups))
+        return jax.tree.map(lambda u, f: u * f, updates, factors(params))
 
     def labels(params):
-        return jax.tree.map(
-            lambda f: "frozen" if f == 0 else "learns", group_factors(params, groups)
-        )
+        name = lambda _, f: "frozen" if f == 0 else "learns"
+        return jax.tree.map(name, params, factors(params))
 
     learns = optax.partition({"learns": optax.chain(*parts), "frozen": optax.set_to_zero()}, labels)
     return optax.chain(learns, optax.stateless(slow))

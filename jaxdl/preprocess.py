@@ -1,6 +1,24 @@
-"""How images are prepared for a model."""
+"""How images are prepared for a model: read, scaled, cut and standardised."""
 
-from typing import NamedTuple
+import contextlib
+import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+
+from jaxdl.errors import UserError
+
+if TYPE_CHECKING:  # it is imported by those who read files
+    from PIL import Image
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+# What Pillow calls images of so many channels.
+MODES = {1: "L", 3: "RGB"}
 
 
 class Preprocess(NamedTuple):
@@ -12,7 +30,9 @@ class Preprocess(NamedTuple):
       interpolation: "bilinear", "bicubic" or "nearest", antialiased where it shrinks.
       mean: of each channel, images in [0, 1]; subtracted.
       std: what is divided by then.
-      channels: their order, "rgb" or "bgr".
+      channels: their order, "rgb" or "bgr"; that of mean and std too.
+      squash: both sides are scaled to ``resize``, so that the cut leaves nothing out; some of
+        transformers' models want it.
     """
 
     size: int = 224
@@ -21,3 +41,110 @@ class Preprocess(NamedTuple):
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     channels: str = "rgb"
+    squash: bool = False
+
+
+@contextlib.contextmanager
+def opened(file: epath.Path) -> Iterator["Image.Image"]:
+    """The image in a file; what goes wrong with it within is one UserError that names it."""
+    from PIL import Image
+
+    # Each of Pillow's readers has errors of its own for files that are cut off or made up.
+    broken = (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        Image.DecompressionBombError,
+    )
+    try:
+        with file.open("rb") as stream, Image.open(stream) as found:
+            yield found
+    except broken as error:
+        raise UserError(f"{file} is a broken image: {error}") from None
+
+
+def image(file: epath.Path, preprocess: Preprocess, channels: int = 3) -> np.ndarray:
+    """One image as a model is to see it, but for `standardised`.
+
+    To the bit what Resize and CenterCrop of torchvision (and timm) make of it; beyond them, a
+    camera's note of how it was held is followed.
+
+    Args:
+      file: of any kind that Pillow reads.
+      preprocess: of it size, resize, interpolation and squash.
+      channels: 1 for grey, 3 for colour.
+
+    Returns:
+      (size, size, channels) uint8, colours as red, green, blue.
+
+    Raises:
+      UserError: the file cannot be read or decoded.
+    """
+    from PIL import Image, ImageOps
+
+    how = Image.Resampling[preprocess.interpolation.upper()]
+    with opened(file) as found:
+        found = ImageOps.exif_transpose(found).convert(MODES[channels])
+        found = found.resize(_scaled(*found.size, preprocess), how)
+        left, top = (_margin(side, preprocess.size) for side in found.size)
+        # What lies outside is black.
+        found = found.crop((left, top, left + preprocess.size, top + preprocess.size))
+    return np.asarray(found).reshape(preprocess.size, preprocess.size, channels)
+
+
+def fitted(images: jax.Array, preprocess: Preprocess) -> jax.Array:
+    """`image` for arrays (batch, h, w, c), free to jit: float32, before they are standardised.
+
+    It rounds nowhere, where Pillow makes whole numbers of what it has scaled, twice: they are a
+    level of 255 apart.
+    """
+    width, height = _scaled(images.shape[2], images.shape[1], preprocess)
+    method = {"bilinear": "linear", "bicubic": "cubic"}.get(preprocess.interpolation, "nearest")
+    x = unit_range(images)
+    x = jax.image.resize(x, (x.shape[0], height, width, x.shape[3]), method, antialias=True)
+    before = [_margin(side, preprocess.size) for side in (height, width)]
+    # Negative padding cuts.
+    pads = [
+        (-start, preprocess.size + start - side, 0)
+        for start, side in zip(before, (height, width), strict=True)
+    ]
+    # Bicubic interpolation overshoots at edges.
+    return jax.lax.pad(x.clip(0, 1), jnp.zeros((), x.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+
+
+def standardised(images: jax.Array, preprocess: Preprocess) -> jax.Array:
+    """What goes into the model; free to jit.
+
+    Args:
+      images: (…, c) uint8, or floats in [0, 1]; colours as red, green, blue.
+      preprocess: of it channels, mean and std.
+
+    Returns:
+      The same shape, float32.
+    """
+    x = unit_range(images)
+    if preprocess.channels == "bgr":
+        x = x[..., ::-1]
+    return (x - np.float32(preprocess.mean)) / np.float32(preprocess.std)
+
+
+def unit_range(images: jax.Array) -> jax.Array:
+    """uint8 or floats to float32 in [0, 1]."""
+    scale = 1 / 255 if images.dtype == jnp.uint8 else 1.0
+    return images.astype(jnp.float32) * scale
+
+
+def _scaled(width: int, height: int, preprocess: Preprocess) -> tuple[int, int]:
+    short = min(width, height)
+    resize = preprocess.resize or short
+    if preprocess.squash:
+        return resize, resize
+    return resize * width // short, resize * height // short
+
+
+def _margin(side: int, size: int) -> int:
+    """Where the middle ``size`` of ``side`` begins; below 0 if there are fewer."""
+    spare = side - size
+    return round(spare / 2) if spare > 0 else -(-spare // 2)

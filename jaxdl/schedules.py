@@ -1,6 +1,6 @@
 """Learning rates over time: functions from the update's number to the rate."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ import optax
 
 from jaxdl.errors import UserError
 from jaxdl.registry import choose
+from jaxdl.swept import any_on
 
 Schedule = Callable[[jax.Array | int], jax.Array]
 
@@ -108,17 +109,10 @@ def create(
     check(settings)
     s = dict(settings)
     make = SCHEDULES[s["schedule"]]
-    unit = {"epochs": steps_per_epoch, "steps": 1.0, "fraction": float(steps)}[s["schedule_unit"]]
     for boundary in s["boundaries"]:
         if not isinstance(boundary, int | float):
             raise UserError(f"optimizer.boundaries: {boundary!r} is not a number")
-    lengths = [s["warmup"], *s["boundaries"]]
-    if unit is None:
-        if any(lengths):
-            raise UserError(
-                "optimizer.schedule_unit='epochs' needs data with epochs: use 'steps' or 'fraction'"
-            )
-        unit = 1.0
+    unit = _unit(s, [s["warmup"], *s["boundaries"]], steps, steps_per_epoch)
     s["warmup"] = round(s["warmup"] * unit)
     s["boundaries"] = [round(b * unit) for b in s["boundaries"]]
     if not 0 <= s["warmup"] < max(steps, 1):
@@ -132,3 +126,32 @@ def create(
         s["boundaries"] = [b - s["warmup"] for b in s["boundaries"]]
     rest = make(s["learning_rate"], steps - s["warmup"], s)
     return optax.join_schedules([rise, rest], [s["warmup"]])
+
+
+def frozen(settings: Mapping[str, Any], *, steps: int, steps_per_epoch: float | None = None) -> int:
+    """The updates in which only the head learns, by ``unfreeze``; arguments as of `create`.
+
+    Raises:
+      UserError: there are more of them than the run has.
+    """
+    length = settings["unfreeze"]
+    if not any_on(length):
+        return 0
+    count = round(length * _unit(settings, [length], steps, steps_per_epoch))
+    if count > steps:
+        raise UserError(f"optimizer.unfreeze is at step {count}, but the run has only {steps}")
+    return count
+
+
+def _unit(
+    settings: Mapping[str, Any], lengths: Sequence[Any], steps: int, steps_per_epoch: float | None
+) -> float:
+    """The updates in one of ``schedule_unit``; 1 where none of the lengths needs it."""
+    unit = {"epochs": steps_per_epoch, "steps": 1.0, "fraction": float(steps)}[
+        settings["schedule_unit"]
+    ]
+    if unit is None and any(lengths):
+        raise UserError(
+            "optimizer.schedule_unit='epochs' needs data with epochs: use 'steps' or 'fraction'"
+        )
+    return 1.0 if unit is None else unit

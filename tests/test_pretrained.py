@@ -131,7 +131,7 @@ def test_shards_are_one_checkpoint(folder):
     with pytest.raises(UserError, match=r"1 missing: transformer\.ln_f\.bias"):
         pretrained.load(folder)
     (folder / files[0]).unlink()
-    with pytest.raises(UserError, match=f"{files[0]} is not there, but .*index.json names it"):
+    with pytest.raises(UserError, match=f"{files[0]} is not there, but an index.json"):
         pretrained.load(folder)
 
 
@@ -201,7 +201,7 @@ def test_a_cut_file_is_called_damaged(folder, left):
     "change, message",
     [
         (dict(model_type="gpt3"), "no architecture for model_type 'gpt3': did you mean 'gpt2'"),
-        (dict(model_type=None), "no architecture for model_type 'None': one of: gpt2"),
+        (dict(model_type=None), "no architecture for model_type 'None': .*gpt2"),
         (dict(n_embd="24"), "n_embd='24' must be a whole number from 1 on"),
         (dict(n_layer=0), "n_layer=0 must be a whole number from 1 on"),
         (dict(n_head=None), "n_head=None must be a whole number from 1 on"),
@@ -246,7 +246,9 @@ def test_only_what_is_the_modules_own_is_saved(tmp_path):
         "2 extra: more/bias, more/scale; 1 misshapen: position is (1, 4, 24), should be (1, 32, 24)"
     )
     assert not list(tmp_path.iterdir())
-    with pytest.raises(UserError, match="no published checkpoints are known for a MLP: one of gpt"):
+    with pytest.raises(
+        UserError, match=r"no published checkpoints are known for a MLP: one of .*gpt"
+    ):
         pretrained.save(models.create("mlp"), {}, tmp_path)
 
 

@@ -5,8 +5,6 @@ import importlib
 from benchmarks.workloads import Workload
 
 _FILES = {
-    "benchmark_resnet": "resnet",
-    "benchmark_convnext": "convnext",
     "benchmark_gpt": "gpt",
     "benchmark_lstm": "lstm",
 }

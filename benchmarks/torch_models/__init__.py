@@ -14,8 +14,8 @@ _FILES = {
     "mlp": "mlp",
     "deep_cnn": "deep_cnn",
     "vit": "vit",
-    "benchmark_resnet": "resnet",
-    "benchmark_convnext": "convnext",
+    "resnet": "resnet",
+    "convnext": "convnext",
     "benchmark_gpt": "gpt",
     "benchmark_lstm": "lstm",
 }

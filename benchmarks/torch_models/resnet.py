@@ -5,35 +5,46 @@ from torch import nn
 from torch.nn import functional as F
 
 
+class Unit(nn.Module):
+    """A convolution and its batch norm."""
+
+    def __init__(self, before, features, kernel, stride=1):
+        super().__init__()
+        self.conv = nn.Conv2d(before, features, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(features)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, c, h, w) -> (batch, features, h / stride, w / stride)."""
+        return self.norm(self.conv(x))
+
+
 class Residual(nn.Module):
     """relu(shortcut(x) + branch(x))."""
 
     def __init__(self, before, features, stride, bottleneck):
         super().__init__()
         out = features * (4 if bottleneck else 1)
-        kernels = (
+        units = (
             [(before, features, 1, 1), (features, features, 3, stride), (features, out, 1, 1)]
             if bottleneck
             else [(before, features, 3, stride), (features, features, 3, 1)]
         )
-        for i, (a, b, k, s) in enumerate(kernels):
-            self.add_module(f"conv_{i}", nn.Conv2d(a, b, k, s, k // 2, bias=False))
-            self.add_module(f"norm_{i}", nn.BatchNorm2d(b))
-        self.depth = len(kernels)
+        for i, unit in enumerate(units):
+            self.add_module(f"conv_{i}", Unit(*unit))
+        self.depth = len(units)
         self.projects = stride != 1 or before != out
         if self.projects:
-            self.conv_shortcut = nn.Conv2d(before, out, 1, stride, bias=False)
-            self.norm_shortcut = nn.BatchNorm2d(out)
+            self.shortcut = Unit(before, out, 1, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, c, h, w) -> (batch, features or 4 of them, h / stride, w / stride)."""
         y = x
         for i in range(self.depth):
-            y = getattr(self, f"norm_{i}")(getattr(self, f"conv_{i}")(y))
+            y = getattr(self, f"conv_{i}")(y)
             if i < self.depth - 1:
                 y = F.relu(y)
         if self.projects:
-            x = self.norm_shortcut(self.conv_shortcut(x))
+            x = self.shortcut(x)
         return F.relu(x + y)
 
 
@@ -44,8 +55,7 @@ class Model(nn.Module):
         super().__init__()
         kernel, stride = (7, 2) if stem == "published" else (3, 1)
         self.pools = stem == "published"
-        self.stem = nn.Conv2d(shape[-1], width, kernel, stride, kernel // 2, bias=False)
-        self.stem_norm = nn.BatchNorm2d(width)
+        self.stem = Unit(shape[-1], width, kernel, stride)
         self.names, before = [], width
         for i, count in enumerate(stages):
             for j in range(count):
@@ -57,7 +67,7 @@ class Model(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, c, h, w) -> (batch, classes)."""
-        x = F.relu(self.stem_norm(self.stem(x)))
+        x = F.relu(self.stem(x))
         if self.pools:
             x = F.max_pool2d(x, 3, 2, 1)
         for name in self.names:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdl.data import label_noise
+from jaxdl.data import label_noise, subsets
 from jaxdl.data.split import Arrays, Batch, Split, member_batches, padded_batches, training_batches
 from jaxdl.errors import UserError
 from jaxdl.registry import Registry, check_names, choose
@@ -86,7 +86,10 @@ class Data(NamedTuple):
 
 
 # What `load` splits by; a loader that splits by itself takes of these what it needs.
-_COMMON = ("name", "split", "test_fraction", "split_seed", "eval_on", "anomaly", "label_noise")
+_COMMON = (
+    *("name", "split", "test_fraction", "split_seed", "eval_on", "anomaly", "label_noise"),
+    *("classes", "labels_per_class", "label_seed"),
+)
 
 
 def load(settings: Mapping[str, Any]) -> Data:
@@ -105,7 +108,7 @@ def load(settings: Mapping[str, Any]) -> Data:
             del own[key]
     check_names(f"data set {name!r}", own, takes)
     source = loader(**own)
-    for key in ("anomaly", "label_noise"):
+    for key in ("anomaly", "label_noise", "classes", "labels_per_class"):
         if settings[key] and not isinstance(source, Source):
             raise UserError(
                 f"data.{key}={settings[key]!r} is for labelled images: data set {name!r} has none"
@@ -124,9 +127,15 @@ def load(settings: Mapping[str, Any]) -> Data:
             train, settings["test_fraction"], settings["split_seed"] + 1, "random"
         )
     class_names = _check_labels(train, test, source.class_names)
+    if settings["classes"]:
+        train, test, class_names = _of_classes(settings["classes"], train, test, class_names)
     anomaly = _anomaly(settings["anomaly"], train, test, class_names)
     if anomaly is not None:
         train = train.subset(np.flatnonzero(train.labels != anomaly))
+    if settings["labels_per_class"]:
+        train = subsets.few(
+            train, settings["labels_per_class"], class_names, settings["label_seed"]
+        )
     if settings["label_noise"]:
         train = _with_wrong_labels(train, settings, class_names, anomaly)
     mean, std = _channel_statistics(train)
@@ -176,13 +185,32 @@ def _check_labels(train: Split, test: Split, class_names: tuple[str, ...]) -> tu
     return class_names or tuple(str(i) for i in range(count))
 
 
+def _of_classes(
+    chosen: tuple[str | int, ...], train: Split, test: Split, class_names: tuple[str, ...]
+) -> tuple[Split, Split, tuple[str, ...]]:
+    """Both parts and the names of the classes that are called so, or numbered so."""
+    found = [_class_number("data.classes", str(name), class_names) for name in chosen]
+    if len(set(found)) < len(found):
+        raise UserError(f"data.classes={chosen!r} has a class twice")
+    for part, split in (("training", train), ("evaluation", test)):
+        for name, number in zip(chosen, found, strict=True):
+            if not (split.labels == number).any():
+                raise UserError(f"data.classes: the {part} part has no example of class {name!r}")
+    kept = tuple(class_names[number] for number in found)
+    return subsets.of_classes(train, found), subsets.of_classes(test, found), kept
+
+
+def _class_number(setting: str, name: str, class_names: tuple[str, ...]) -> int:
+    numbers = {str(i): i for i in range(len(class_names))}
+    names = {class_name: i for i, class_name in enumerate(class_names)}
+    return choose(f"class in {setting}", name, numbers | names)
+
+
 def _anomaly(name: str, train: Split, test: Split, class_names: tuple[str, ...]) -> int | None:
     """The number of the class that is called ``name``, or numbered so; None for ""."""
     if not name:
         return None
-    numbers = {str(i): i for i in range(len(class_names))}
-    names = {class_name: i for i, class_name in enumerate(class_names)}
-    anomaly = choose("class in data.anomaly", name, numbers | names)
+    anomaly = _class_number("data.anomaly", name, class_names)
     if (train.labels == anomaly).all():
         raise UserError(
             f"data.anomaly={name!r} leaves nothing to learn from: there is no other class"

@@ -9,8 +9,8 @@ from etils import epath
 from jaxdl.data import Source, register
 from jaxdl.data.split import Arrays, Batch
 from jaxdl.errors import UserError
+from jaxdl.preprocess import SUFFIXES, Preprocess, image, opened
 
-_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _TEST_NAMES = ("test", "val", "valid", "validation")
 
 # Below this many bytes of pixels the whole set is decoded once, at the start.
@@ -58,15 +58,7 @@ def read_image(file: epath.Path, size: int, channels: int) -> np.ndarray:
     Raises:
       UserError: the file cannot be read or decoded.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with file.open("rb") as stream, Image.open(stream) as image:
-            image = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-            image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise UserError(f"{file} is a broken image: {error}") from None
-    return np.asarray(image).reshape(size, size, channels)
+    return image(file, Preprocess(size=size, resize=size), channels)
 
 
 @register("folder")
@@ -97,13 +89,13 @@ def folder(path: str = "", image_size: int = 0, channels: int = 3) -> Source:
         for label, name in enumerate(class_names):
             if not (folder / name).is_dir():
                 continue
-            of_class = sorted(p for p in (folder / name).iterdir() if p.suffix.lower() in _SUFFIXES)
+            of_class = sorted(p for p in (folder / name).iterdir() if p.suffix.lower() in SUFFIXES)
             if not of_class and folder == train_root:
-                raise UserError(f"{folder / name} holds no images ({', '.join(_SUFFIXES)})")
+                raise UserError(f"{folder / name} holds no images ({', '.join(SUFFIXES)})")
             files += of_class
             labels += [label] * len(of_class)
         if not files:
-            raise UserError(f"{folder} holds no images ({', '.join(_SUFFIXES)})")
+            raise UserError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
         return Images(files, np.array(labels, np.int32), size or _short_side(files[0]), channels)
 
     train = part(train_root, image_size)
@@ -115,10 +107,5 @@ def folder(path: str = "", image_size: int = 0, channels: int = 3) -> Source:
 
 
 def _short_side(file: epath.Path) -> int:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with file.open("rb") as stream, Image.open(stream) as image:
-            return min(image.size)
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"{file} is a broken image: {error}") from None
+    with opened(file) as found:
+        return min(found.size)

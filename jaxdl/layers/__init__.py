@@ -2,6 +2,7 @@
 
 from jaxdl.layers.attention import MultiHeadAttention
 from jaxdl.layers.cache import Cache
+from jaxdl.layers.conv_act import ConvAct
 from jaxdl.layers.conv_norm import ConvNorm
 from jaxdl.layers.convolution import Conv
 from jaxdl.layers.dense import Dense
@@ -9,16 +10,19 @@ from jaxdl.layers.drop_path import DropPath
 from jaxdl.layers.dropout import Dropout
 from jaxdl.layers.graph import GraphConv
 from jaxdl.layers.initializers import initializer
+from jaxdl.layers.map_dense import MapDense
 from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm
 from jaxdl.layers.patches import PatchEmbed
 from jaxdl.layers.positions import (
     RelativePositions,
     learned_positions,
     relative_buckets,
+    resize_positions,
     sincos_positions,
     sinusoids,
 )
 from jaxdl.layers.recurrent import GRU, LSTM, RNN, Bidirectional
+from jaxdl.layers.relative_bias import RelativeBias
 from jaxdl.layers.spectral import SpectralConv, SpectralDense
 from jaxdl.layers.squeeze_excite import SqueezeExcite
 from jaxdl.layers.stacked import Carries, Stacked
@@ -35,6 +39,7 @@ __all__ = [
     "Cache",
     "Carries",
     "Conv",
+    "ConvAct",
     "ConvNorm",
     "ConvTranspose",
     "Dense",
@@ -44,8 +49,10 @@ __all__ = [
     "GraphConv",
     "GroupNorm",
     "LayerNorm",
+    "MapDense",
     "MultiHeadAttention",
     "PatchEmbed",
+    "RelativeBias",
     "RelativePositions",
     "SpectralConv",
     "SpectralDense",
@@ -54,6 +61,7 @@ __all__ = [
     "initializer",
     "learned_positions",
     "relative_buckets",
+    "resize_positions",
     "sincos_positions",
     "sinusoids",
 ]

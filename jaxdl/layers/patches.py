@@ -27,7 +27,8 @@ class PatchEmbed(nn.Module):
         B, H, W, C = x.shape
         p = self.patch_size
         if H % p or W % p:
-            raise UserError(f"images of {H}x{W} pixels do not divide into patches of {p}x{p}")
+            what = f"images of {H}x{W} pixels do not divide into patches of {p}x{p}"
+            raise UserError(f"{what}: their sides must be multiples of {p}")
         init = nn.initializers.variance_scaling(
             1.0, "fan_in", "truncated_normal", in_axis=(0, 1, 2), out_axis=3
         )

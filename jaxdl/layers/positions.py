@@ -13,6 +13,33 @@ def learned_positions(module: nn.Module, length: int, width: int) -> jax.Array:
     return module.param("position", nn.initializers.normal(0.02), (1, length, width), jnp.float32)
 
 
+def resize_positions(
+    table: np.ndarray | jax.Array,
+    grid: tuple[int, int],
+    new_grid: tuple[int, int],
+    prefix_tokens: int = 1,
+) -> jax.Array:
+    """Learned positions of a grid of patches for another grid, by cubic interpolation.
+
+    As timm's ViT models do it: Keys' cubic with a = -½, antialiased where the grid shrinks.
+
+    Args:
+      table: (1, prefix_tokens + rows · columns, width), rows first.
+      grid: (rows, columns) of the table.
+      new_grid: those wanted.
+      prefix_tokens: tokens in front that have no place in the image, whose positions stay.
+
+    Returns:
+      (1, prefix_tokens + new rows · new columns, width) float32.
+    """
+    table = jnp.asarray(table, jnp.float32)
+    prefix, places = table[:, :prefix_tokens], table[:, prefix_tokens:]
+    places_1xhxwxD = places.reshape(1, *grid, table.shape[-1])
+    shape = (1, *new_grid, table.shape[-1])
+    resized = jax.image.resize(places_1xhxwxD, shape, "cubic", antialias=True)
+    return jnp.concatenate([prefix, resized.reshape(1, -1, table.shape[-1])], axis=1)
+
+
 def sincos_positions(height: int, width: int, features: int) -> np.ndarray:
     """Fixed two-dimensional positions, as of MoCo v3 (Chen, Xie and He, 2021, section 4).
 

@@ -18,14 +18,16 @@ from jaxdl.ops.dropout import dropout
 from jaxdl.ops.forms import references
 from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
 from jaxdl.ops.linear import dense
+from jaxdl.ops.local_response import local_response_norm
 from jaxdl.ops.normalization import group_norm, layer_norm
-from jaxdl.ops.pooling import avg_pool, max_pool
+from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
 from jaxdl.ops.transposed import conv_transpose
 
 __all__ = [
     "Edges",
     "activation",
+    "adaptive_avg_pool",
     "attention",
     "attention_weights",
     "avg_pool",
@@ -42,6 +44,7 @@ __all__ = [
     "join_masks",
     "layer_norm",
     "leaky_relu",
+    "local_response_norm",
     "lstm",
     "max_pool",
     "normalised",

@@ -3,105 +3,99 @@
 >>> module, variables = load("gpt2/")  # a folder with config.json and model.safetensors
 >>> logits = module.apply(variables, tokens)
 
-An architecture is one file here, with one table that maps tensors' names and layouts both ways.
+An architecture is one file here, with tables that map tensors' names and layouts both ways.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import models
-from jaxdl.errors import UserError, nearest
-from jaxdl.pretrained import tensors
-from jaxdl.pretrained.architecture import Architecture, find
-from jaxdl.registry import Registry
+from jaxdl.errors import UserError
+from jaxdl.pretrained import config, read, tensors
+from jaxdl.pretrained.catalog import chosen, of, preprocess, register
+from jaxdl.registry import choose
 
-_registry = Registry("architecture", "jaxdl.pretrained")
-register = _registry.register
-
-CONFIG = "config.json"
+__all__ = ["load", "preprocess", "register", "save"]
 
 
-def load(folder: str | Path, model: str | None = None, **fields: Any) -> tuple[nn.Module, Any]:
-    """The model in a folder as Hugging Face's libraries write them.
+def load(
+    source: str | Path,
+    model: str | None = None,
+    num_classes: int | None = None,
+    *,
+    image_size: int | None = None,
+    **fields: Any,
+) -> tuple[nn.Module, Any]:
+    """A published model and its weights.
 
     Args:
-      folder: has ``config.json``, and ``model.safetensors`` or, sharded,
-        ``model.safetensors.index.json`` and the files that it names.
-      model: a name of `jaxdl.models`; by default what config.json says. With it there need be no
-        config.json.
-      **fields: of the module, in place of config.json's: dtype, dropout, remat … Dropout rates are
-        0 by default, whatever config.json says.
+      source: a folder as Hugging Face's libraries write them (config.json, and model.safetensors,
+        shards with their index, or pytorch_model.bin); "owner/name" of such a one on the Hugging
+        Face hub (extra ``hub``); one .safetensors file; or a PyTorch file of tensors by name (.pth,
+        .pt, .bin), of which nothing is executed.
+      model: a name of `jaxdl.models`, or one of torchvision, timm or transformers; by default what
+        config.json says. With it there need be no config.json, and none is read. Where a name of
+        ours is also that of a library's model with other fields (its ``epsilon``, say), those hold
+        for files with that library's names that `save` has not written, unless fields are given.
+      num_classes: by default the file's head is loaded, with as many classes as it has. With
+        another number the head is drawn anew, as ``module.init`` does it with key 0, and the file's
+        is left unread; with 0 there is none.
+      image_size: of the images that the module will take; parameters that belong to another size
+        are brought to it. By default the file's.
+      **fields: of the module: dtype, dropout, remat … Dropout rates are the module's own by
+        default, whatever config.json says.
 
     Returns:
       (module, variables): parameters in float32 whatever the file's dtype.
 
     Raises:
-      UserError: the folder or a file of it is missing or damaged; its architecture is not known, or
-        differs in what the module has built in; or tensors are missing, are there in excess or have
-        another shape: all of these by name.
+      UserError: the source is missing or damaged; its architecture is not known, or differs in what
+        the module has built in; or tensors are missing, are there in excess or have another shape:
+        all of these by name.
     """
-    folder = Path(folder)
-    config = _read_config(folder, needed=model is None)
-    if model is not None:
-        module = models.create(model, **fields)
-        architecture = _of(module)
-    else:
-        architecture = _named(folder, config)
-        sizes = architecture.fields(config, folder / CONFIG)
-        module = models.create(architecture.model, **{**sizes, **fields})
-    architecture.check(config, folder / CONFIG)
-    with tensors.opened(folder) as found:
-        flat = architecture.table.to_ours(architecture.shapes(module), found, str(folder))
-    return module, jax.tree.map(jnp.asarray, architecture.unflatten(module, flat))
+    path = tensors.locate(source)
+    found = config.read(path) if model is None else chosen(model)
+    with tensors.opened(path) as file:
+        return read.read(found, file, str(source), num_classes, image_size, fields)
 
 
-def save(module: nn.Module, variables: Any, folder: str | Path) -> None:
-    """Writes ``config.json`` and ``model.safetensors``, which `load` and the original library read.
+def save(module: nn.Module, variables: Any, path: str | Path, naming: str | None = None) -> None:
+    """Writes what `load` and the original library read.
 
     Args:
       module: of an architecture that is known here.
       variables: as ``module.init`` gives them.
-      folder: made if it is not there; files of these names are replaced.
+      path: a file that ends in .safetensors, or a folder for ``config.json`` and
+        ``model.safetensors``, made if it is not there; files of these names are replaced.
+      naming: the library that is to read it: torchvision, timm or transformers. By default the
+        first that the architecture has; for a folder, the first that has a config.json.
 
     Raises:
-      UserError: the architecture is not known, or the variables are not the module's.
+      UserError: the architecture is not known, or not in that library, or the variables are not the
+        module's.
     """
-    folder, architecture = Path(folder), _of(module)
-    theirs = architecture.table.to_theirs(architecture.flatten(module, variables))
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors.write(folder, theirs)
-    (folder / CONFIG).write_text(json.dumps(architecture.config(module), indent=2) + "\n")
-
-
-def _read_config(folder: Path, needed: bool) -> dict[str, Any]:
-    path = folder / CONFIG
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: it should have {CONFIG} and {tensors.WHOLE}")
-    if not path.exists():
-        if needed:
-            raise UserError(f"{folder} has no {CONFIG}: add it, or say which model it is")
-        return {}
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{path} holds no settings, but a {type(config).__name__}")
-    return config
-
-
-def _named(folder: Path, config: dict[str, Any]) -> Architecture:
-    name = str(config.get("model_type"))
-    if name not in _registry.names():
-        known = nearest(name, _registry.names())
-        raise UserError(f"{folder / CONFIG}: no architecture for model_type {name!r}: {known}")
-    return _registry.get(name)
-
-
-def _of(module: nn.Module) -> Architecture:
-    return find(module, [_registry.get(name) for name in _registry.names()])
+    path, architecture = Path(path), of(module)
+    if path.suffix in tensors.TORCH:
+        raise UserError(
+            f"{path}: save to a file that ends in .safetensors: "
+            "PyTorch reads it by safetensors.torch.load_file"
+        )
+    is_file = path.suffix == ".safetensors"
+    namings = architecture.namings
+    if naming is None:
+        with_config = [name for name, n in namings.items() if n.write or name == "timm"]
+        naming = next(iter([] if is_file else with_config), next(iter(namings)))
+    table = choose("naming", naming, dict(namings)).table_of(module)
+    theirs = table.to_theirs(architecture.flatten(module, variables))
+    if is_file:
+        tensors.write(path, theirs)
+        return
+    size = None
+    if architecture.image_size is not None:
+        size = architecture.image_size({name: x.shape for name, x in theirs.items()})
+    settings = config.write(architecture, naming, module, size)
+    path.mkdir(parents=True, exist_ok=True)
+    tensors.write(path / tensors.WHOLE, theirs)
+    (path / config.NAME).write_text(json.dumps(settings, indent=2) + "\n")

@@ -1,17 +1,53 @@
-"""What is declared of a published architecture: its settings and its tensors."""
+"""What is declared of a published architecture: whose tensors have which names, and its models."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import models
-from jaxdl.errors import UserError
 from jaxdl.optim import path_name
-from jaxdl.pretrained.mapping import Shape, Table, compare, complain
+from jaxdl.preprocess import Preprocess
+from jaxdl.pretrained.mapping import Shape, Table, compare, complain, number_places
+
+
+class Published(NamedTuple):
+    """A model as a library publishes it.
+
+    Attributes:
+      model: its name in `jaxdl.models`.
+      fields: of the module, in place of that name's own.
+      preprocess: what its weights want to see.
+    """
+
+    model: str
+    fields: Mapping[str, Any] = {}
+    preprocess: Preprocess = Preprocess()
+
+
+class Naming(NamedTuple):
+    """How one library names an architecture's tensors.
+
+    Attributes:
+      table: the tensors; made for a module where their names depend on its fields.
+      models: the library's own names of models.
+      read: (config.json as transformers writes it, its path) -> fields of the registered module;
+        raises UserError for what the module cannot compute.
+      write: module -> a config.json that transformers reads.
+    """
+
+    table: Table | Callable[[nn.Module], Table]
+    models: Mapping[str, Published] = {}
+    read: Callable[[Mapping[str, Any], Path], dict[str, Any]] | None = None
+    write: Callable[[nn.Module], dict[str, Any]] | None = None
+
+    def table_of(self, module: nn.Module) -> Table:
+        """The table for a module."""
+        return self.table if isinstance(self.table, Table) else self.table(module)
 
 
 class Architecture(NamedTuple):
@@ -19,46 +55,32 @@ class Architecture(NamedTuple):
 
     Attributes:
       model: the model's name in `jaxdl.models`.
-      inputs: module -> shapes and dtypes of an example for ``module.init``.
-      table: the tensors.
-      sizes: {the module's field: config.json's key}.
-      fixed: {config.json's key: values with which the module computes the same}; the first is the
-        one of files without the key, and the one written.
-      written: further settings that the original library asks for.
+      inputs: (module, image size or None) -> shapes and dtypes of an example for ``module.init``.
+      namings: by library, "torchvision", "timm" or "transformers"; `save` writes the first.
+      model_types: config.json's model_type where transformers wrote it.
+      head: the module's top-level submodules that depend on num_classes.
+      resize: {a parameter of ours, with places such as {i}: (array, shape at another image size)
+        -> array}.
+      image_size: of the images that a file's model takes, from its tensors' {name: shape}, names
+        both with and without prefix; None where it does not show.
     """
 
     model: str
-    inputs: Callable[[nn.Module], tuple]
-    table: Table
-    sizes: Mapping[str, str]
-    fixed: Mapping[str, tuple]
-    written: Mapping[str, Any] = {}
+    inputs: Callable[[nn.Module, int | None], tuple]
+    namings: Mapping[str, Naming]
+    model_types: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
+    resize: Mapping[str, Callable[[np.ndarray, Shape], np.ndarray]] = {}
+    image_size: Callable[[Mapping[str, Shape]], int | None] | None = None
 
-    def fields(self, config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-        """The module's fields from a config.json.
+    def abstract(self, module: nn.Module, image_size: int | None = None) -> Any:
+        """The module's variables without their values."""
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        return jax.eval_shape(module.init, key, *self.inputs(module, image_size))
 
-        Raises:
-          UserError: one is missing or is no size.
-        """
-        for key in self.sizes.values():
-            value = config.get(key)
-            if type(value) is not int or value < 1:
-                raise UserError(f"{path}: {key}={value!r} must be a whole number from 1 on")
-        return {field: config[key] for field, key in self.sizes.items()}
-
-    def check(self, config: Mapping[str, Any], path: Path) -> None:
-        """Raises UserError where a config.json asks for what the module does not compute."""
-        for key, values in self.fixed.items():
-            if config.get(key, values[0]) not in values:
-                raise UserError(
-                    f"{path}: {key}={config[key]!r}, but model {self.model!r} has {values[0]!r}"
-                )
-
-    def config(self, module: nn.Module) -> dict[str, Any]:
-        """The config.json of a module."""
-        sizes = {key: getattr(module, field) for field, key in self.sizes.items()}
-        fixed = {key: values[0] for key, values in self.fixed.items()}
-        return {**fixed, **self.written, **sizes}
+    def shapes(self, module: nn.Module, image_size: int | None = None) -> dict[str, Shape]:
+        """The shapes of the module's variables by name."""
+        return {name: x.shape for name, x in by_name(self.abstract(module, image_size)).items()}
 
     def flatten(self, module: nn.Module, variables: Any) -> dict[str, np.ndarray]:
         """The module's variables as host arrays by name.
@@ -66,35 +88,42 @@ class Architecture(NamedTuple):
         Raises:
           UserError: they are not the module's.
         """
-        flat = {_name(path): np.asarray(x) for path, x in jax.tree.leaves_with_path(variables)}
-        shapes = {name: x.shape for name, x in flat.items()}
-        complain("the variables are not the module's", *compare(self.shapes(module), shapes))
+        flat = {name: np.asarray(x) for name, x in by_name(variables).items()}
+        found = {name: x.shape for name, x in flat.items()}
+        # What can be brought to another image size may be there at any.
+        fixed = self.shapes(module)
+        free = {name: found[name] for name in fixed if name in found and self.resizer(name)}
+        complain("the variables are not the module's", *compare({**fixed, **free}, found))
         return flat
 
-    def unflatten(self, module: nn.Module, flat: Mapping[str, np.ndarray]) -> Any:
-        """The module's variables from arrays by name."""
-        return jax.tree.map_with_path(lambda path, _: flat[_name(path)], self._abstract(module))
+    def in_head(self, name: str) -> bool:
+        """Whether a variable of this name depends on num_classes."""
+        name = name.removeprefix("batch_stats/")
+        return any(name.startswith(f"{part}/") for part in self.head)
 
-    def shapes(self, module: nn.Module) -> dict[str, Shape]:
-        """The shapes of the module's variables by name."""
-        leaves = jax.tree.leaves_with_path(self._abstract(module))
-        return {_name(path): x.shape for path, x in leaves}
-
-    def _abstract(self, module: nn.Module) -> Any:
-        key = jax.eval_shape(lambda: jax.random.key(0))
-        return jax.eval_shape(module.init, key, *self.inputs(module))
+    def resizer(self, name: str) -> Callable[[np.ndarray, Shape], np.ndarray] | None:
+        """What brings the parameter of this name to another image size, if anything does."""
+        for pattern, resize in self.resize.items():
+            if re.fullmatch(number_places(pattern), name):
+                return resize
+        return None
 
 
-def _name(path: Any) -> str:
+def images(size: int = 224, channels: int = 3) -> Callable[[nn.Module, int | None], tuple]:
+    """`Architecture.inputs` of what takes images, of this size unless another is asked for."""
+
+    def inputs(module: nn.Module, image_size: int | None) -> tuple:
+        side = image_size or size
+        return (jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32),)
+
+    return inputs
+
+
+def by_name(variables: Any) -> dict[str, Any]:
+    """The leaves of a module's variables by name; those of "params" without the collection's."""
+    return {name_of(path): x for path, x in jax.tree.leaves_with_path(variables)}
+
+
+def name_of(path: Any) -> str:
+    """The name of a leaf of a module's variables."""
     return path_name(path).removeprefix("params/")
-
-
-def find(module: nn.Module, known: list[Architecture]) -> Architecture:
-    """The one whose model a module is; UserError if there is none."""
-    for architecture in known:
-        if type(module) is type(models.create(architecture.model)):
-            return architecture
-    names = ", ".join(architecture.model for architecture in known)
-    raise UserError(
-        f"no published checkpoints are known for a {type(module).__name__}: one of {names}"
-    )

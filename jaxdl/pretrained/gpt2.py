@@ -1,10 +1,15 @@
 """GPT-2's published weights (Radford et al., 2019), as Hugging Face's GPT2LMHeadModel has them."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 
-from jaxdl.pretrained import register
-from jaxdl.pretrained.architecture import Architecture
+from jaxdl.pretrained import config, register
+from jaxdl.pretrained.architecture import Architecture, Naming
 from jaxdl.pretrained.mapping import Rule, Table, concatenate, merge, norm, rule
 
 _QKV = ("query", "key", "value")
@@ -45,26 +50,36 @@ TABLE = Table(
     tied={"lm_head.weight": "wte.weight"},
 )
 
+_SIZES = dict(
+    vocab_size="vocab_size", context="n_positions", width="n_embd", depth="n_layer", heads="n_head"
+)
+
+_FIXED = dict(
+    model_type=("gpt2",),
+    activation_function=("gelu_new", "gelu_pytorch_tanh"),
+    layer_norm_epsilon=(1e-5,),
+    scale_attn_weights=(True,),
+    scale_attn_by_inverse_layer_idx=(False,),
+    tie_word_embeddings=(True,),
+)
+
+
+def _read(settings: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    config.check(settings, path, "gpt", _FIXED)
+    return config.sizes(settings, path, _SIZES)
+
+
+def _write(module: nn.Module) -> dict[str, Any]:
+    sizes = {key: getattr(module, field) for field, key in _SIZES.items()}
+    fixed = {key: values[0] for key, values in _FIXED.items()}
+    return {**fixed, "architectures": ["GPT2LMHeadModel"], **sizes}
+
+
 GPT2 = register("gpt2")(
     Architecture(
         model="gpt",
-        inputs=lambda module: (jax.ShapeDtypeStruct((1, 1), jnp.int32),),
-        table=TABLE,
-        sizes=dict(
-            vocab_size="vocab_size",
-            context="n_positions",
-            width="n_embd",
-            depth="n_layer",
-            heads="n_head",
-        ),
-        fixed=dict(
-            model_type=("gpt2",),
-            activation_function=("gelu_new", "gelu_pytorch_tanh"),
-            layer_norm_epsilon=(1e-5,),
-            scale_attn_weights=(True,),
-            scale_attn_by_inverse_layer_idx=(False,),
-            tie_word_embeddings=(True,),
-        ),
-        written=dict(architectures=["GPT2LMHeadModel"]),
+        inputs=lambda module, _: (jax.ShapeDtypeStruct((1, 1), jnp.int32),),
+        namings=dict(transformers=Naming(TABLE, read=_read, write=_write)),
+        model_types=("gpt2",),
     )
 )

@@ -1,4 +1,4 @@
-"""One table a architecture: how jaxdl's parameters and a published file's tensors correspond.
+"""One table an architecture: how jaxdl's parameters and a published file's tensors correspond.
 
 A `Rule` names a tensor and the one or several parameters that it holds, and the steps between their
 layouts; each step goes both ways, so one table serves reading and writing.
@@ -6,7 +6,7 @@ layouts; each step goes both ways, so one table serves reading and writing.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -87,10 +87,14 @@ class Rule(NamedTuple):
         (tensor,) = self.stages(arrays)[-1]
         return tensor
 
+    def shape(self, shapes: Sequence[Shape]) -> Shape:
+        """The tensor's, of parameters of these."""
+        return self.to_theirs([hollow(shape) for shape in shapes]).shape
+
     def to_ours(self, tensor: np.ndarray, shapes: Sequence[Shape]) -> list[np.ndarray]:
         """The parameters, of these shapes."""
         arrays = [tensor]
-        stages = self.stages([_hollow(shape) for shape in shapes])
+        stages = self.stages([hollow(shape) for shape in shapes])
         for step, before in zip(reversed(self.steps), reversed(stages[:-1]), strict=True):
             arrays = step.to_ours(arrays, [x.shape for x in before])
         return arrays
@@ -143,21 +147,6 @@ def batch_norm(theirs: str, ours: str) -> tuple[Rule, ...]:
     )
 
 
-class Found(Protocol):
-    """The tensors of a checkpoint, of which single ones are read."""
-
-    names: Collection[str]
-
-    def shape(self, name: str) -> Shape:
-        """Of one."""
-
-    def is_floating(self, name: str) -> bool:
-        """Whether one has numbers of 16 bits or more with a fraction."""
-
-    def read(self, name: str) -> np.ndarray:
-        """One."""
-
-
 class Table(NamedTuple):
     """All that is said about an architecture's tensors.
 
@@ -173,15 +162,19 @@ class Table(NamedTuple):
     ignored: tuple[str, ...] = ()
     tied: Mapping[str, str] = {}
 
-    def expand(self, names: Iterable[str]) -> dict[str, Rule]:
+    def apply(self, names: Iterable[str]) -> dict[str, Rule]:
         """The rules that apply to parameters of these names, with numbers in place, by theirs."""
-        names, rules = list(names), {}
+        names, rules = dict.fromkeys(names), {}
         for rule in self.rules:
-            pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>\\d+)", re.escape(rule.ours[0]))
-            for match in filter(None, (re.fullmatch(pattern, name) for name in names)):
-                numbers = match.groupdict()
+            for numbers in _places(rule.ours[0], names):
                 ours = tuple(name.format(**numbers) for name in rule.ours)
                 rules[rule.theirs.format(**numbers)] = rule._replace(ours=ours)
+        return rules
+
+    def expand(self, names: Iterable[str]) -> dict[str, Rule]:
+        """`apply`, if it is what a table must give: every parameter is mapped once."""
+        names = list(names)
+        rules = self.apply(names)
         mapped = [name for rule in rules.values() for name in rule.ours]
         if sorted(mapped) != sorted(names):
             raise ValueError(f"not mapped once: {sorted(set(mapped) ^ set(names)) or mapped}")
@@ -194,49 +187,26 @@ class Table(NamedTuple):
             for name, rule in self.expand(flat).items()
         }
 
-    def to_ours(self, shapes: Mapping[str, Shape], found: Found, where: str) -> dict:
-        """Our parameters, {name: float32}, from their tensors.
 
-        Args:
-          shapes: what there should be, by our names.
-          found: what there is.
-          where: it was found, for the message.
+def _places(pattern: str, names: Collection[str]) -> Iterable[dict[str, str]]:
+    """What stands in the places of a pattern, for every name that it fits."""
+    if "{" not in pattern:
+        return [{}] if pattern in names else []
+    expression = re.compile(number_places(pattern))
+    return [match.groupdict() for match in map(expression.fullmatch, names) if match]
 
-        Raises:
-          UserError: tensors are missing, extra, misshapen or untied.
-        """
-        rules = self.expand(shapes)
-        prefix = self._checked(rules, shapes, found, where)
-        flat = {}
-        for name, rule in rules.items():
-            tensor = found.read(prefix + name).astype(np.float32, copy=False)
-            arrays = rule.to_ours(tensor, [shapes[ours] for ours in rule.ours])
-            flat.update(zip(rule.ours, arrays, strict=True))
-        return flat
 
-    def _checked(self, rules, shapes, found, where) -> str:
-        """The prefix of the tensors that are there, if they are what the rules want."""
-        has = lambda prefix: sum(prefix + name in found.names for name in rules)
-        prefix = max(self.prefixes, key=has)
-        wanted = {}
-        for name, rule in rules.items():
-            hollow = [_hollow(shapes[ours]) for ours in rule.ours]
-            wanted[prefix + name] = rule.to_theirs(hollow).shape
-        tied = {copy: prefix + of for copy, of in self.tied.items() if copy in found.names}
-        ignored = [re.escape(prefix) + pattern for pattern in self.ignored]
-        known = lambda name: name in tied or any(re.fullmatch(i, name) for i in ignored)
-        missing, extra, misshapen = compare(
-            wanted, {name: found.shape(name) for name in found.names if not known(name)}
-        )
-        present = [name for name in wanted if name in found.names]
-        misshapen += [f"{name} holds no floats" for name in present if not found.is_floating(name)]
-        untied = [
-            f"{copy} is not {of}"
-            for copy, of in tied.items()
-            if of in present and not np.array_equal(found.read(copy), found.read(of))
-        ]
-        complain(f"{where} does not fit the model", missing, extra, misshapen, untied)
-        return prefix
+def number_places(pattern: str) -> str:
+    """The regular expression of a name with places such as {i} for numbers."""
+    seen = set()
+
+    def group(match):
+        name = match[1]
+        again = name in seen
+        seen.add(name)
+        return rf"(?P={name})" if again else rf"(?P<{name}>\d+)"
+
+    return re.sub(r"\\{(\w+)\\}", group, re.escape(pattern))
 
 
 def compare(
@@ -268,6 +238,6 @@ def complain(
         raise UserError(f"{what}: {'; '.join(told)}")
 
 
-def _hollow(shape: Shape) -> np.ndarray:
+def hollow(shape: Shape) -> np.ndarray:
     """An array of zeros that takes no memory."""
-    return np.broadcast_to(np.float32(0), shape)
+    return np.broadcast_to(np.bool_(False), shape)

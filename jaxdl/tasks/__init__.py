@@ -60,6 +60,8 @@ class Task(NamedTuple):
         the batch is split over; the others follow the rules for parameters.
       sample: (state, key) -> {name: `jaxdl.draw.Picture` or text}: what the state generates, for
         `--mode=sample` and, a few times on the way, for the report. None if it generates nothing.
+      predict: (state, images (batch, h, w, c), uint8 or floats in [0, 1]) -> logits (batch,
+        classes), for `--mode=predict` and `--mode=export`. None if no images are classified.
       examples: what an update learns from, in examples, environment steps or the like; None is the
         batch size.
     """
@@ -72,6 +74,7 @@ class Task(NamedTuple):
     parameters: Callable[[State], dict[str, jax.Array]] = _named_leaves
     partition: Callable[[State], Any] = _nothing_split
     sample: Callable[[State, jax.Array], dict[str, Any]] | None = None
+    predict: Callable[[State, jax.Array], jax.Array] | None = None
     examples: int | None = None
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import draw, keys, losses, models, precision
+from jaxdl import draw, keys, losses, models, precision, transfer
 from jaxdl.data import augment, padded_batches
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
@@ -41,7 +41,11 @@ LOSSES = {
 
 @register("classification")
 def classification(
-    run: Run, label_smoothing: float = 0.0, loss: str = "cross_entropy", top_k: int = 0
+    run: Run,
+    label_smoothing: float = 0.0,
+    loss: str = "cross_entropy",
+    top_k: int = 0,
+    auxiliary: float = 0.3,
 ) -> Task:
     """Supervised classification of ``image`` (batch, h, w, c) into ``label`` (batch,).
 
@@ -50,10 +54,16 @@ def classification(
       label_smoothing: share of the target that is spread over all classes, in [0, 1).
       loss: "cross_entropy", or one decision a class by "binary_cross_entropy" or "focal".
       top_k: adds the metric ``top_k_accuracy``; 0 leaves it out.
+      auxiliary: weight of the losses of the further logits that a model sows into the collection
+        "auxiliary" in training (Szegedy et al., 2014, section 5).
 
-    The metrics are ``loss`` (nats an example; the target's smoothing is left out at evaluation) and
-    ``accuracy``. Images are scaled to [0, 1], augmented, and standardised a channel by the
-    training part's statistics, all on the device.
+    The metrics are ``loss`` (nats an example; at evaluation without smoothing and auxiliary losses)
+    and ``accuracy``. Images are scaled to [0, 1], augmented, and standardised a channel by the
+    training part's statistics, all on the device; what `config.pretrained` starts from standardises
+    them by its own (`jaxdl.transfer`).
+
+    Until ``optimizer.unfreeze`` the network runs as at evaluation, so that nothing is dropped and
+    batch statistics are used as they are.
     """
     need_batches(run)
     config, data = run.config, run.data
@@ -70,24 +80,32 @@ def classification(
             f"config.model.num_classes={fields['num_classes']} but the data have {num_classes} "
             "classes"
         )
-    module = models.create(
-        config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
-    )
+    if config.pretrained.source:
+        module, weights, standardise = transfer.create(config, data, fields["num_classes"])
+    else:
+        module = models.create(
+            config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
+        )
+        standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
+        weights = lambda variables: variables
     augmented = augment.create(config.augment, fields["num_classes"])
-    standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
 
-    def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
+    def loss_fn(
+        params: Any, model_state: Any, batch: Mapping, key: jax.Array, *, train: bool = True
+    ) -> learner.Loss:
         images, targets = augmented(
             keys.named(key, "augment"), unit_range(batch["image"]), batch["label"]
         )
         logits, new_state = module.apply(
             {"params": params, **model_state},
             standardise(images),
-            train=True,
+            train=train,
             rngs={"dropout": keys.named(key, "dropout")},
-            mutable=list(model_state),
+            mutable=[*model_state, "auxiliary"],
         )
         per_example = loss_of(logits, targets, label_smoothing)
+        for further in jax.tree.leaves(new_state.pop("auxiliary", {})):
+            per_example += auxiliary * loss_of(further, targets, label_smoothing)
         return learner.Loss(
             Mean.of(per_example, batch.get("mask")),
             {**model_state, **new_state},
@@ -104,15 +122,24 @@ def classification(
     def predict(state: learner.Learner, images: jax.Array) -> jax.Array:
         return module.apply(state.best_variables, standardise(unit_range(images)), train=False)
 
-    start, update = learner.by_config(run, loss_fn)
-
-    def init(key: jax.Array, batch: Mapping) -> learner.Learner:
-        variables = module.init(key, unit_range(batch["image"][:1]), train=False)
-        return start(variables)
-
+    @functools.cache
     def order() -> dict[str, int]:
         image = data.train.take(np.arange(1))["image"]
-        return models.call_order(module, jax.ShapeDtypeStruct(image.shape, jnp.float32))
+        seen = jax.eval_shape(lambda: standardise(jnp.zeros(image.shape)))
+        return models.call_order(module, seen)
+
+    start, update = learner.by_config(
+        run,
+        loss_fn,
+        frozen_loss_fn=functools.partial(loss_fn, train=False),
+        layers=lambda: [name for name in order() if name and "/" not in name],
+    )
+
+    def init(key: jax.Array, batch: Mapping) -> learner.Learner:
+        image = standardise(unit_range(batch["image"][:1]))
+        variables = dict(module.init(key, image, train=False))
+        variables.pop("auxiliary", None)
+        return start(weights(variables))
 
     def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
         logits = predict(state, batch["image"])
@@ -129,6 +156,7 @@ def classification(
         eval_step=eval_step,
         artifacts=artifacts,
         parameters=lambda state: learner.parameters(state.params, order()),
+        predict=predict,
     )
 
 

@@ -5,7 +5,7 @@ exactly, follows the parameters with a moving average, and reports the norms of 
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -80,6 +80,20 @@ def create(
     return Learner(params, model_state, optimizer.init(params), average)
 
 
+class Frozen(NamedTuple):
+    """The first updates of a learner, in which only the head learns.
+
+    Attributes:
+      updates: how many.
+      head: params -> the same tree, True for what learns.
+      loss_fn: in place of the other; of the model's collections, what it returns is not kept.
+    """
+
+    updates: int
+    head: Callable[[Any], Any]
+    loss_fn: LossFn
+
+
 def make_update(
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
@@ -89,6 +103,7 @@ def make_update(
     gradient_noise: float = 0.0,
     layer_norms: bool = False,
     schedule: Callable[[jax.Array], jax.Array] | None = None,
+    frozen: Frozen | None = None,
 ) -> Callable[[Learner, Mapping[str, jax.Array], jax.Array], tuple[Learner, Metrics]]:
     """The update: gradient, optimizer, moving average.
 
@@ -104,6 +119,7 @@ def make_update(
         update, before the optimizer with its clipping; 0 draws none.
       schedule: of the learning rate; adds the metric ``learning_rate``.
       layer_norms: adds ``layers/gradient_norm/…`` and ``layers/update_norm/…`` to the metrics.
+      frozen: what is otherwise in the first updates; the optimizer must know of it too.
 
     Returns:
       A function (learner, batch, key) -> (learner, metrics), whose metrics have ``loss``,
@@ -115,11 +131,24 @@ def make_update(
         result = loss_fn(params, model_state, batch, key)
         return result.loss.total, result
 
+    def of_head(params, model_state, batch, key):
+        keep = lambda x, learns: x if learns else jax.lax.stop_gradient(x)
+        held = jax.tree.map(keep, params, frozen.head(params))
+        result = frozen.loss_fn(held, model_state, batch, key)
+        return result.loss.total, result._replace(model_state=model_state)
+
     gradient = jax.grad(total, has_aux=True)
 
     def summed(learner, batch, key):
         """Gradient of the summed loss, its weight, model state and metrics over the batch."""
-        grads, result = gradient(learner.params, learner.model_state, batch, key)
+        arguments = learner.params, learner.model_state, batch, key
+        if frozen is None:
+            grads, result = gradient(*arguments)
+        else:
+            is_frozen = updates_done(learner.opt_state) < frozen.updates
+            grads, result = jax.lax.cond(
+                is_frozen, jax.grad(of_head, has_aux=True), gradient, *arguments
+            )
         return grads, result.model_state, {"loss": result.loss, **result.metrics}
 
     def accumulated(learner, batch, key):
@@ -177,7 +206,12 @@ def make_update(
 
 
 def by_config(
-    run: Any, loss_fn: LossFn, *, updates: int = 1
+    run: Any,
+    loss_fn: LossFn,
+    *,
+    updates: int = 1,
+    frozen_loss_fn: LossFn | None = None,
+    layers: Callable[[], Sequence[str]] | None = None,
 ) -> tuple[Callable[[Mapping[str, Any]], Learner], Callable[..., tuple[Learner, Metrics]]]:
     """How a learner starts and moves, by the settings of a run.
 
@@ -186,16 +220,19 @@ def by_config(
         ``accumulate``, ``ema`` and ``log.layers`` count.
       loss_fn: as of `make_update`.
       updates: of the optimizer in each step of the run; its schedule counts them.
+      frozen_loss_fn: as `Frozen` has it, until ``optimizer.unfreeze``; by default the same.
+      layers: the network's top-level submodules, in the order of the forward pass, for
+        ``optimizer.layer_decay``.
 
     Returns:
       A function from what ``module.init`` returned to the `Learner` at its start, and the update of
       `make_update`.
     """
     config = run.config
-    schedule = schedules.create(
-        config.optimizer, steps=run.steps * updates, steps_per_epoch=run.steps_per_epoch
-    )
-    optimizer = optim.create(config.optimizer, schedule)
+    length = dict(steps=run.steps * updates, steps_per_epoch=run.steps_per_epoch)
+    schedule = schedules.create(config.optimizer, **length)
+    frozen = schedules.frozen(config.optimizer, **length)
+    optimizer = optim.create(config.optimizer, schedule, frozen=frozen, layers=layers)
     update = make_update(
         loss_fn,
         optimizer,
@@ -204,6 +241,13 @@ def by_config(
         gradient_noise=config.optimizer.noise,
         layer_norms=config.log.layers,
         schedule=schedule,
+        frozen=Frozen(
+            frozen,
+            lambda params: optim.matching(params, config.optimizer.head, "optimizer.head"),
+            frozen_loss_fn or loss_fn,
+        )
+        if any_on(frozen)
+        else None,
     )
     return functools.partial(create, optimizer=optimizer, ema=config.ema), update
 

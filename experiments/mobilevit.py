@@ -1,0 +1,72 @@
+"""MobileViT, convolutions with a transformer across patches between them, learns digits.
+
+    python -m jaxdl.launch --config=experiments/mobilevit.py --workdir=runs/mobilevit
+
+Cost: TODO
+Result: TODO
+Variants: digits (the default), and the published sizes xxs, xs and s for 256x256.
+
+The published sizes have not been trained here: they are for an accelerator and ImageNet.
+"""
+
+from jaxdl import config as defaults
+from jaxdl.registry import choose
+
+PUBLISHED = ("xxs", "xs", "s")
+
+
+def get_config(variant: str = "digits"):
+    """``digits``, small enough for a laptop, or a published size: xxs, xs, s."""
+    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(PUBLISHED, _published)})(
+        variant
+    )
+
+
+def _digits(_: str):
+    config = defaults.default()
+    config.epochs = 30.0
+    config.batch_size = 32
+    config.augment.shift = 1
+    config.augment.rotate = 10.0
+    config.augment.zoom = 0.1
+    config.model = dict(
+        name="mobilevit",
+        stem_width=16,
+        widths=(16, 32, 48),
+        last_width=96,
+        depths=(1, 2, 2),
+        tokens=(48, 64),
+        strides=(1, 1, 1, 2),
+        expand_ratio=2.0,
+        dropout=0.0,
+        head_dropout=0.1,
+    )
+    config.task.label_smoothing = 0.1
+    config.optimizer.learning_rate = 3e-3
+    config.optimizer.schedule_unit = "fraction"
+    config.optimizer.warmup = 0.1
+    config.optimizer.weight_decay = 0.05
+    config.optimizer.clip = 1.0
+    return config
+
+
+def _published(variant: str):
+    """The paper's recipe (section 4.1), at one image size instead of several.
+
+    Random images stand in for ImageNet: --config.data.name=folder --config.data.path=… brings it.
+    """
+    config = defaults.default()
+    config.epochs = 300.0
+    config.batch_size = 1024
+    config.ema = 0.9995
+    config.data.name = "synthetic_imagenet"
+    config.data.image_size = 256
+    config.augment.crop = 0.08
+    config.augment.flip = True
+    config.model = dict(name=f"mobilevit_{variant}")
+    config.task.label_smoothing = 0.1
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.warmup = 2.4
+    config.optimizer.end_factor = 0.1
+    config.optimizer.weight_decay = 0.01
+    return config

@@ -1,0 +1,146 @@
+"""Settings files that stand beside checkpoints, as transformers and timm write them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flax import linen as nn
+
+from jaxdl import models
+from jaxdl.errors import UserError
+from jaxdl.pretrained import catalog
+from jaxdl.pretrained.architecture import Architecture
+from jaxdl.pretrained.catalog import Chosen
+
+NAME = "config.json"
+
+
+def read(folder: Path) -> Chosen:
+    """The model that a folder's config.json describes.
+
+    Raises:
+      UserError: there is none, it is damaged, or asks for what no model here computes.
+    """
+    path = folder / NAME
+    if not folder.is_dir():
+        raise UserError(f"{folder} is one file: say which model it is")
+    if not path.exists():
+        raise UserError(f"{folder} has no {NAME}: add it, or say which model it is")
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path} holds no settings, but a {type(config).__name__}")
+    if "architecture" in config and "model_type" not in config:
+        return _timm(config, path)
+    return _transformers(config, path)
+
+
+def _transformers(config: Mapping[str, Any], path: Path) -> Chosen:
+    architecture = catalog.of_type(config.get("model_type"), str(path))
+    for naming in architecture.namings.values():
+        if naming.read is not None:
+            return Chosen(architecture, architecture.model, naming.read(config, path))
+    raise UserError(f"{path}: {architecture.model!r} is not read from settings: name the model")
+
+
+def _timm(config: Mapping[str, Any], path: Path) -> Chosen:
+    name, pretrained = str(config["architecture"]), config.get("pretrained_cfg", config)
+    found = catalog.library_model(f"{name}.{pretrained.get('tag')}", "timm")
+    if found is None:
+        raise UserError(f"{path}: no architecture {name!r} of timm's is known here")
+    arguments = dict(config.get("model_args") or {})
+    size = arguments.pop("img_size", None) or pretrained.get("input_size", (0, 0, 0))[-1]
+    size = size[-1] if isinstance(size, list) else size
+    classes = arguments.pop("num_classes", config.get("num_classes"))
+    channels = arguments.pop("in_chans", 3)
+    if channels != 3:
+        raise UserError(f"{path}: in_chans={channels}, but published models have 3")
+    if arguments:
+        raise UserError(f"{path}: model_args {sorted(arguments)} are not known")
+    fields = found.fields if classes is None else {**found.fields, "num_classes": classes}
+    return found._replace(fields=fields, image_size=size or found.image_size)
+
+
+def write(architecture: Architecture, naming: str, module: nn.Module, size: int | None) -> dict:
+    """The config.json with which a library reads a module's checkpoint.
+
+    Args:
+      architecture: the module's.
+      naming: the library.
+      module: a module.
+      size: of its images, if it can be told.
+
+    Raises:
+      UserError: the library has none for this module.
+    """
+    chosen = architecture.namings[naming]
+    if chosen.write is not None:
+        config = chosen.write(module)
+        return {**config, "image_size": size} if size and "image_size" in config else config
+    if naming == "timm":
+        return _timm_of(architecture, module, size)
+    raise UserError(f"{naming} has no {NAME}: save to a file that ends in .safetensors")
+
+
+def _timm_of(architecture: Architecture, module: nn.Module, size: int | None) -> dict[str, Any]:
+    for name, published in architecture.namings["timm"].models.items():
+        if _settings(models.create(published.model, **published.fields)) == _settings(module):
+            seen = published.preprocess
+            side = size or seen.size
+            return {
+                "architecture": name,
+                "num_classes": module.num_classes,
+                "pretrained_cfg": {
+                    "input_size": [3, side, side],
+                    "fixed_input_size": bool(architecture.resize),
+                    "interpolation": seen.interpolation,
+                    "crop_pct": seen.size / (seen.resize or seen.size),
+                    "mean": list(seen.mean),
+                    "std": list(seen.std),
+                    "num_classes": module.num_classes,
+                },
+            }
+    raise UserError(
+        f"timm has no such model, so there is no {NAME}: save to a file that ends in .safetensors"
+    )
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    names = module.__dataclass_fields__
+    return {name: getattr(module, name) for name in names if name not in catalog.FREE}
+
+
+def sizes(config: Mapping[str, Any], path: Path, keys: Mapping[str, str]) -> dict[str, int]:
+    """Fields that are whole numbers from 1 on, for `Naming.read`.
+
+    Args:
+      config: the settings.
+      path: where they stand.
+      keys: {the module's field: the settings' key}.
+
+    Raises:
+      UserError: one is missing or is no size.
+    """
+    for key in keys.values():
+        value = config.get(key)
+        if type(value) is not int or value < 1:
+            raise UserError(f"{path}: {key}={value!r} must be a whole number from 1 on")
+    return {field: config[key] for field, key in keys.items()}
+
+
+def check(config: Mapping[str, Any], path: Path, model: str, fixed: Mapping[str, Iterable]) -> None:
+    """Raises UserError where settings ask for what a model does not compute, for `Naming.read`.
+
+    Args:
+      config: the settings.
+      path: where they stand.
+      model: its name.
+      fixed: {key: values with which the model computes the same}; the first is that of settings
+        without the key.
+    """
+    for key, values in fixed.items():
+        if config.get(key, values[0]) not in values:
+            raise UserError(f"{path}: {key}={config[key]!r}, but model {model!r} has {values[0]!r}")

@@ -1,0 +1,99 @@
+"""How a checkpoint becomes a module's variables: another head, another image size, float32."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jaxdl import models
+from jaxdl.pretrained import fit as fits
+from jaxdl.pretrained.architecture import Architecture, by_name, name_of
+from jaxdl.pretrained.catalog import FREE, Chosen
+from jaxdl.pretrained.mapping import Shape, compare, complain
+
+
+def read(
+    chosen: Chosen,
+    found: fits.Found,
+    where: str,
+    num_classes: int | None,
+    image_size: int | None,
+    fields: Mapping[str, Any],
+) -> tuple[nn.Module, Any]:
+    """`jaxdl.pretrained.load`, once the file is open."""
+    given = fields if num_classes is None else {**fields, "num_classes": num_classes}
+    module = models.create(chosen.model, **{**chosen.fields, **given})
+    architecture, size = chosen.architecture, chosen.image_size
+    # Tracing a deep module takes longer than reading its weights.
+    abstract = functools.cache(lambda classes, size: architecture.abstract(module, size))
+    ours = getattr(module, "num_classes", None)
+    shapes = _shapes(abstract(ours, size))
+    fit = fits.best(architecture, module, shapes, found)
+    namesake = chosen.namesakes.get(fit.naming)
+    if namesake is not None and not found.is_own and not set(given).difference(FREE):
+        return read(namesake, found, where, num_classes, image_size, fields)
+    shown = architecture.image_size and architecture.image_size(fit.tensor_shapes(found))
+    if shown and shown != size:
+        size, shapes = shown, _shapes(abstract(ours, shown))
+    there = fits.classes(architecture, fit, shapes, found, ours)
+    if num_classes is None and there not in (None, ours):
+        ours, module = there, module.copy(num_classes=there)
+        shapes = _shapes(abstract(ours, size))
+    keeps_head = num_classes in (None, there)
+    is_new = (lambda name: False) if keeps_head else architecture.in_head
+    fit = fit.without(is_new)
+    unread = [] if keeps_head and ours else fits.head_tensors(architecture, fit.table)
+    fit.check(shapes, found, where, unread)
+    size = image_size or size
+    wanted = abstract(ours, size)
+    resizers = _resizers(architecture, shapes, _shapes(wanted), is_new, size)
+    flat = {}
+    for name, array in fit.read(shapes, found):
+        if name in resizers:
+            array = resizers[name](array)
+        # A copy, also where this is a piece of a file, which may change.
+        flat[name] = jnp.array(array)
+    if any(map(is_new, shapes)):
+        flat |= _initial(module, architecture.inputs(module, size), is_new)
+    return module, jax.tree.map_with_path(lambda path, _: flat[name_of(path)], wanted)
+
+
+def _shapes(variables: Any) -> dict[str, Shape]:
+    return {name: x.shape for name, x in by_name(variables).items()}
+
+
+def _resizers(
+    architecture: Architecture,
+    shapes: Mapping[str, Shape],
+    wanted: Mapping[str, Shape],
+    is_new: Callable[[str], bool],
+    size: int | None,
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What is to be done to parameters that should have another shape than the file's."""
+    resizers, rest = {}, {}
+    for name, shape in wanted.items():
+        resize = architecture.resizer(name)
+        if resize is not None and shape != shapes[name]:
+            resizers[name] = lambda x, to=shape, resize=resize: resize(x, to)
+        elif not is_new(name):
+            rest[name] = shape
+    what = f"model {architecture.model!r} cannot be brought to image_size={size}"
+    complain(what, *compare(rest, {name: shapes[name] for name in rest}))
+    return resizers
+
+
+def _initial(
+    module: nn.Module, inputs: tuple, is_new: Callable[[str], bool]
+) -> dict[str, jax.Array]:
+    """The new ones of ``module.init`` with key 0; only they are computed."""
+
+    def initial() -> dict[str, jax.Array]:
+        example = [jnp.zeros(x.shape, x.dtype) for x in inputs]
+        variables = by_name(module.init(jax.random.key(0), *example))
+        return {name: x for name, x in variables.items() if is_new(name)}
+
+    return jax.jit(initial)()

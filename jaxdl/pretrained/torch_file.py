@@ -1,0 +1,279 @@
+"""PyTorch's files of tensors (.pth, .pt, .bin), read without PyTorch and without executing them.
+
+Both kinds hold a pickle that says which tensors there are and raw numbers beside it: a zip archive
+(PyTorch 1.6 and later) or several pickles one behind the other (before, and many files of
+torchvision's). A pickle may call any function of any installed package; here it can name only what
+tensors are made of, and stand-ins of ours are put in their place. Numbers are read from the mapped
+file when a tensor is.
+"""
+
+import collections
+import mmap
+import pickle
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+from jaxdl.errors import UserError
+
+# Storage types of PyTorch, as pickles name them.
+_DTYPES = {
+    "DoubleStorage": np.float64,
+    "FloatStorage": np.float32,
+    "HalfStorage": np.float16,
+    "BFloat16Storage": ml_dtypes.bfloat16,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+    "ShortStorage": np.int16,
+    "CharStorage": np.int8,
+    "ByteStorage": np.uint8,
+    "BoolStorage": np.bool_,
+    "ComplexDoubleStorage": np.complex128,
+    "ComplexFloatStorage": np.complex64,
+}
+_FLOATING = (np.float64, np.float32, np.float16, ml_dtypes.bfloat16)
+
+# The first pickle of a file of the older kind.
+_MAGIC = 0x1950A86A20F9469CFC6C
+
+# Under which training programs keep the model beside the optimizer and the rest.
+_NESTED = ("state_dict", "model_state_dict", "model_state", "model")
+
+
+class Storage(NamedTuple):
+    """A row of numbers that tensors are pieces of.
+
+    Attributes:
+      dtype: of the numbers.
+      key: its name in the file.
+      start: where in it this one begins, in numbers.
+      count: of the numbers.
+    """
+
+    dtype: np.dtype
+    key: str
+    start: int
+    count: int
+
+
+class Tensor(NamedTuple):
+    """A piece of a storage, not read yet."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def check(self, size: int) -> None:
+        """Raises ValueError if a storage of so many bytes has no such numbers."""
+        first = self.storage.start + self.offset
+        if len(self.shape) != len(self.strides) or min((*self.shape, *self.strides, first)) < 0:
+            raise ValueError(f"shape {self.shape} with strides {self.strides} at {first}")
+        if self.count and (first + self.count) * self.storage.dtype.itemsize > size:
+            raise ValueError(f"{self.count} numbers from {first} on in {size} bytes")
+
+    @property
+    def count(self) -> int:
+        """Of numbers from the first to the last one."""
+        if 0 in self.shape:
+            return 0
+        return 1 + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
+
+    def of(self, data: memoryview) -> np.ndarray:
+        """Its numbers from those of the storage, without a copy if they lie well."""
+        kind = self.storage.dtype
+        flat = np.frombuffer(
+            data, kind, self.count, (self.storage.start + self.offset) * kind.itemsize
+        )
+        strides = [step * kind.itemsize for step in self.strides]
+        view = np.lib.stride_tricks.as_strided(flat, self.shape, strides, writeable=False)
+        return np.require(view, requirements="A")
+
+
+class TorchFile:
+    """The tensors of a file by name.
+
+    Attributes:
+      names: of all.
+    """
+
+    def __init__(
+        self, data: memoryview, places: Mapping[str, slice], tensors: Mapping[str, Tensor]
+    ):
+        """Of the file's bytes, where in them each storage is, and the tensors by name."""
+        self.names = tensors.keys()
+        self._data, self._places, self._tensors = data, places, tensors
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of one, without reading it."""
+        return self._tensors[name].shape
+
+    def is_floating(self, name: str) -> bool:
+        """Whether one is of float64, float32, float16 or bfloat16."""
+        return self._tensors[name].storage.dtype in _FLOATING
+
+    def read(self, name: str) -> np.ndarray:
+        """One, a view of the file."""
+        tensor = self._tensors[name]
+        return tensor.of(self._data[self._places[tensor.storage.key]])
+
+
+def read(path: Path) -> TorchFile:
+    """The tensors of a file.
+
+    Raises:
+      UserError: the file is damaged, none of PyTorch's, or names anything but tensors.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            found, places = (_zipped if zipfile.is_zipfile(path) else _legacy)(file, data)
+        tensors = _named(found)
+        for tensor in tensors.values():
+            place = places[tensor.storage.key]
+            tensor.check(min(place.stop, len(data)) - place.start)
+    except UserError as error:
+        raise UserError(f"{path} {error}") from None
+    except Exception as error:  # a pickle may fail in any way
+        raise UserError(f"{path} is damaged, or no file of PyTorch's: {error!r}") from None
+    return TorchFile(data, places, tensors)
+
+
+def _zipped(file: BinaryIO, data: memoryview) -> tuple[Any, dict[str, slice]]:
+    """What was saved in an archive, and where the storages are in its bytes, by key."""
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        (main,) = (name for name in names if name.count("/") == 1 and name.endswith("/data.pkl"))
+        folder = main.removesuffix("data.pkl")
+        order = f"{folder}byteorder"
+        _check_order(order not in names or archive.read(order) == b"little")
+        found = _Unpickler(archive.open(main)).load()
+        places = {}
+        for entry in archive.infolist():
+            if entry.filename.startswith(f"{folder}data/"):
+                if entry.compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"{entry.filename} is compressed")
+                # The archive's directory says where an entry's header is; its name and a filler
+                # stand between that and the numbers.
+                name, filler = struct.unpack_from("<HH", data, entry.header_offset + 26)
+                start = entry.header_offset + 30 + name + filler
+                key = entry.filename.removeprefix(f"{folder}data/")
+                places[key] = slice(start, start + entry.file_size)
+    return found, places
+
+
+def _legacy(file: BinaryIO, data: memoryview) -> tuple[Any, dict[str, slice]]:
+    """The same of a row of pickles: four, the storages' keys, and the numbers in their order."""
+    if _Unpickler(file).load() != _MAGIC:
+        raise ValueError("it begins with another number")
+    _Unpickler(file).load()  # the protocol's version, which has always been 1001
+    _check_order(_Unpickler(file).load()["little_endian"])
+    unpickler = _Unpickler(file)
+    found = unpickler.load()
+    places = {}
+    for key in _Unpickler(file).load():
+        (count,) = struct.unpack("<q", file.read(8))
+        start = file.tell()
+        places[key] = slice(start, start + count * unpickler.storages[key].itemsize)
+        file.seek(places[key].stop)
+    return found, places
+
+
+def _check_order(is_little: bool) -> None:
+    if not is_little:
+        raise UserError("has its numbers in big-endian order: save it anew")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes `Tensor`s of what PyTorch pickles, and refuses to make anything else.
+
+    What pickles can get hold of are types of Python's that hold data, and objects of ours that
+    cannot be changed.
+
+    Attributes:
+      storages: the dtypes of those seen, by key.
+    """
+
+    def __init__(self, file: Any):
+        super().__init__(file, encoding="utf-8")
+        self.storages: dict[str, np.dtype] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The stand-in for what a pickle names."""
+        if (module, name) in (("torch", "Size"), ("builtins", "tuple")):
+            return tuple
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if module == "torch" and name in _DTYPES:
+            return _Kind(np.dtype(_DTYPES[name]))
+        known = {
+            "torch._utils._rebuild_tensor": _Rebuild(),
+            "torch._utils._rebuild_tensor_v2": _Rebuild(),
+            "torch._utils._rebuild_parameter": _Wrap(),
+            "torch._utils._rebuild_parameter_with_state": _Wrap(),
+            "torch.nn.parameter.Parameter": _Wrap(),
+        }
+        if f"{module}.{name}" in known:
+            return known[f"{module}.{name}"]
+        raise UserError(
+            f"names {module}.{name}, and nothing is executed here: it must hold tensors only, as "
+            "torch.save(model.state_dict(), path) writes them"
+        )
+
+    def persistent_load(self, identity: Any) -> Storage:
+        """A storage, from what stands for it in the pickle."""
+        word, kind, key, _location, count, *view = identity
+        if word != "storage" or not isinstance(kind, _Kind):
+            raise pickle.UnpicklingError(f"a {word!r} that is no storage")
+        self.storages[key] = kind.dtype
+        # In older files a storage may be a piece of another.
+        _, start, count = (view and view[0]) or (key, 0, count)
+        return Storage(kind.dtype, str(key), int(start), int(count))
+
+
+class _Kind(NamedTuple):
+    """A type of storages."""
+
+    dtype: np.dtype
+
+
+class _Rebuild:
+    """Makes a tensor; unlike a function it has no attributes that a pickle could set."""
+
+    __slots__ = ()
+
+    def __call__(
+        self, storage: Storage, offset: int, shape: tuple, strides: tuple, *_: Any
+    ) -> Tensor:
+        if not isinstance(storage, Storage):
+            raise pickle.UnpicklingError("a tensor of no storage")
+        return Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+
+
+class _Wrap:
+    """Makes a parameter, which is its tensor here."""
+
+    __slots__ = ()
+
+    def __call__(self, data: Tensor, *_: Any) -> Tensor:
+        return data
+
+
+def _named(found: Any) -> dict[str, Tensor]:
+    """The tensors by name of what was saved."""
+    while isinstance(found, dict):
+        nested = [key for key in _NESTED if isinstance(found.get(key), dict)]
+        if not nested:
+            break
+        found = found[nested[0]]
+    if not isinstance(found, dict) or not found:
+        raise UserError(f"holds no tensors by name, but a {type(found).__name__}")
+    others = [str(key) for key, x in found.items() if not isinstance(x, Tensor)]
+    if others:
+        raise UserError(f"holds things that are no tensors: {', '.join(others)}")
+    return {str(key): x for key, x in found.items()}

@@ -1,0 +1,228 @@
+"""How far models look: by arithmetic on their layers, and by which pixels change a place."""
+
+import math
+import subprocess
+import sys
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from jaxdl import anatomy, layers, models, ops
+from jaxdl.ops.convolution import explicit_padding, out_size, receptive_field
+
+# Small members of every family of convolutions: (name, fields, height of images).
+_BLOCK = (2, 2, 2, 2, 2, 2)
+CASES = {
+    "deep_cnn": ("deep_cnn", dict(channels=(2, 3), hidden=4), 8),
+    "lenet": ("lenet", dict(channels=(2, 2, 2), hidden=4), 32),
+    "lenet_max": ("lenet", dict(channels=(2, 2, 2), hidden=4, pool="max"), 32),
+    "alexnet": ("alexnet", dict(channels=(2,) * 5, hidden=4), 64),
+    "vgg16": ("vgg16", dict(channels=(2,) * 5, hidden=4), 32),
+    "googlenet": ("googlenet", dict(stem=(2, 2, 2), stages=((_BLOCK,) * 2,) * 2), 32),
+    "googlenet_paper": ("googlenet_paper", dict(stem=(2, 2, 2), stages=((_BLOCK,) * 2,) * 2), 32),
+    "resnet18": ("resnet18", dict(width=2), 32),
+    "resnet50": ("resnet50", dict(width=2, stages=(2, 2, 2, 2)), 32),
+    "efficientnet_b0": ("efficientnet_b0", dict(width=0.01, depth=0.1, last=4), 32),
+    "convnext_t": ("convnext_t", dict(widths=(2, 2, 4, 4), depths=(1, 1, 2, 1)), 32),
+    "coatnet": ("coatnet", dict(blocks="CC", widths=(4, 4), depths=(2, 2), stem_width=2), 8),
+}  # fmt: skip
+CHAINS = ("deep_cnn", "lenet", "lenet_max", "alexnet", "vgg16")
+SPIKE = 1e9
+
+
+class Call(NamedTuple):
+    """A layer as it ran: what it was, its windows, what went in and what came out."""
+
+    window: int
+    stride: int
+    padding: int
+    inputs: tuple[int, ...]
+    output: jax.Array
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Runs a model so that pixels only add up, and gives its layers' calls."""
+
+    def run(f):
+        met = []
+
+        def layer(call, args, kwargs, context):
+            module, plain = context.module, context.method_name == "__call__"
+            # Neither makes or hides a place: gates see all, and norms are blind to a factor.
+            if plain and isinstance(module, layers.SqueezeExcite | layers.LayerNorm):
+                return args[0]
+            y = call(*args, **kwargs)
+            if plain and isinstance(module, layers.Conv | layers.PatchEmbed):
+                k = getattr(module, "kernel_size", None) or module.patch_size
+                padding = getattr(module, "padding", 0)
+                pad = explicit_padding(padding, (k, k))[0][0]
+                met.append(Call(k, getattr(module, "stride", k), pad, args[0].shape, y))
+            return y
+
+        def pool(original):
+            def run(x, window=2, stride=None, padding=0, **more):
+                y = original(x, window, stride, padding, **more)
+                met.append(Call(window, stride or window, padding, x.shape, y))
+                return y
+
+            return run
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ops, "max_pool", pool(ops.max_pool))
+            patch.setattr(ops, "avg_pool", pool(ops.avg_pool))
+            patch.setattr(ops, "local_response_norm", lambda x, *a, **k: x)
+            with nn.intercept_methods(layer):
+                f()
+        return met
+
+    return run
+
+
+def made(case, **fields):
+    name, own, height = CASES[case]
+    return models.create(name, **own, **fields), height
+
+
+def width_for(case):
+    """So wide that the middle pixel of the last map sees no edge."""
+    module, height = made(case)
+    deepest = max(x.seen[1].field for x in anatomy.of(module, (height, 64, 1)).layers)
+    return (deepest // 32 + 4) * 32
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sizes_are_those_of_the_formula(case, calls):
+    module, height = made(case)
+    image = (height, 96, 1)
+    found = anatomy.of(module, image).layers
+    x = jax.ShapeDtypeStruct((1, *image), jnp.float32)
+    met = calls(lambda: jax.eval_shape(module.init, jax.random.key(0), x))
+    assert [x.size for x in found] == [call.output.shape[1:3] for call in met]
+    for layer, call in zip(found, met, strict=True):
+        assert (layer.window, layer.stride) == ((call.window,) * 2, (call.stride,) * 2)
+        places = dict(stride=call.stride, padding=call.padding)
+        expected = tuple(out_size(n, call.window, **places) for n in call.inputs[1:3])
+        if "googlenet" in case and "pool" in layer.kind:  # a remainder has a window of its own
+            assert all(0 <= n - m <= 1 for n, m in zip(layer.size, expected, strict=True))
+        else:
+            assert layer.size == expected
+
+
+@pytest.mark.parametrize("case", CHAINS)
+def test_fields_of_a_chain_are_those_of_the_formula(case):
+    module, height = made(case)
+    met = anatomy.of(module, (height, 96, 1)).layers
+    assert len(met) > 3
+    for n, layer in enumerate(met, start=1):
+        chain = [(x.window[1], x.stride[1]) for x in met[:n]]
+        assert layer.seen[1].field == receptive_field(chain), layer.name
+        assert layer.seen[1].step == math.prod(stride for _, stride in chain)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_fields_are_the_pixels_that_change_a_place(case, calls):
+    width = width_for(case)
+    with jax.enable_x64(True):
+        module, height = made(case, dtype=jnp.float64)
+        found = anatomy.of(module, (height, width, 1)).layers
+        middle = [x.size[1] // 2 for x in found]
+        spans = [
+            (x.seen[1].first + x.seen[1].step * i, x.seen[1].field)
+            for x, i in zip(found, middle, strict=True)
+        ]
+        edges = {c for first, field in spans for c in (first - 1, first, first + field - 1)}
+        edges |= {first + field for first, field in spans}
+        columns = np.array(sorted(edges))
+        assert 0 <= columns.min() < columns.max() < width
+
+        def places(variables, images):
+            met = calls(lambda: module.apply(variables, images))
+            # Pixels of the middle column, all rows and channels of them.
+            return [x.output[:, :, i].sum((1, 2)) for x, i in zip(met, middle, strict=True)]
+
+        image = jax.ShapeDtypeStruct((1, height, width, 1), jnp.float64)
+        shapes = jax.eval_shape(module.init, jax.random.key(0), image)
+        variables = jax.tree.map_with_path(positive, shapes)
+        images = np.ones((len(columns) + 1, height, width, 1))
+        images[np.arange(len(columns)), :, columns] = SPIKE
+        outputs = jax.jit(places)(variables, images)
+    for layer, (first, field), y in zip(found, spans, outputs, strict=True):
+        plain = float(y[-1])
+        changed = np.abs(np.asarray(y[:-1]) - plain) > 1e-9 * plain
+        expected = (columns >= first) & (columns < first + field)
+        np.testing.assert_array_equal(changed, expected, err_msg=f"{layer.name} {layer.kind}")
+
+
+def positive(path, x):
+    """Weights with which nothing cancels, a mean of what goes in."""
+    name = jax.tree_util.keystr(path, simple=True, separator="/").rpartition("/")[2]
+    if name == "kernel":
+        return jnp.full(x.shape, 1 / math.prod(x.shape[:-1]), jnp.float64)
+    return jnp.full(x.shape, 0.0 if name in ("bias", "mean") else 1.0, jnp.float64)
+
+
+# Of the published sizes: Araujo, Norris and Sim, 2019, "Computing Receptive Fields of Convolutional
+# Neural Networks" (AlexNet, VGG-16 and ResNet there).
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("alexnet", 195), ("vgg16", 212), ("resnet50", 483), ("resnet101", 1027)],
+)
+def test_fields_of_published_models(name, field):
+    assert anatomy.of(models.create(name)).last.field == field
+
+
+def test_attention_and_gates_see_the_whole_image():
+    for name in ("vit_ti16", "coatnet_0", "efficientnet_b0", "mobilevit_xxs", "cvt_13"):
+        assert math.isinf(anatomy.of(models.create(name)).last.field), name
+    gated = anatomy.of(models.create("efficientnet_b0"))
+    assert [gated.layers[i].whole for i in (0, -1)] == [False, True]
+    # Without its gates, as Araujo et al. have it.
+    assert max(x.seen[0].field for x in gated.layers) == 851
+
+
+# (multiply-adds, share of them by which ours may differ): of torchvision's weights ("_ops", in
+# 10⁹), which count padding as ours do, but neither pooling nor, in ViT, all of attention.
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("resnet18", 1.814), ("resnet50", 4.089), ("vgg11", 7.609), ("alexnet", 0.714)],
+)
+def test_multiply_adds_are_the_published_ones(name, published):
+    found = anatomy.of(models.create(name))
+    assert found.multiply_adds / 1e9 == pytest.approx(published, abs=6e-4)
+    assert sum(x.multiply_adds for x in found.layers) <= found.multiply_adds
+
+
+def test_parameters_are_all_trainable_ones():
+    assert anatomy.of(models.create("resnet18")).parameters == 11_689_512
+
+
+def test_a_model_written_without_layers_is_followed():
+    class Plain(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            cut = x.reshape(x.shape[0], x.shape[1] // 4, 4, x.shape[2] // 4, 4, -1)
+            x = cut.transpose(0, 1, 3, 2, 4, 5).reshape(x.shape[0], -1, 16 * x.shape[-1])
+            tokens = nn.Dense(5)(x)
+            x = tokens.reshape(x.shape[0], 8, 6, 5)
+            x = jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))
+            x = x[:, :-1:2, :-1:2] + x[:, 1::2, 1::2]
+            return x.max(axis=(1, 2))
+
+    found = anatomy.of(Plain(), (32, 24, 3))
+    assert [(x.kind, x.size, x.window) for x in found.layers] == [("patches", (8, 6), (4, 4))]
+    # Of two neighbours from padding on: patches 2i - 1 and 2i.
+    assert found.last.size == (4, 3)
+    assert found.last.seen == (anatomy.Seen(8, -4, 8),) * 2
+    assert found.multiply_adds == 48 * 48 * 5
+
+
+def test_the_command_prints_a_table():
+    command = [sys.executable, "-m", "jaxdl.anatomy", "deep_cnn", "--size=28", "--channels=1"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert " ".join(lines[1].split()) == "conv_0 convolution 3x3 1x1 28x28 1x1 3x3 225,792"
+    assert lines[-1].startswith("421,834 parameters, 4,241,152 multiply-adds, last map 7x7")

@@ -1,0 +1,223 @@
+"""PyTorch's files: the numbers that PyTorch wrote, from both kinds; and nothing is executed.
+
+The files in golden/torch are made by golden/make_torch_files.py.
+"""
+
+import collections
+import io
+import os
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from jaxdl.errors import UserError
+from jaxdl.pretrained import torch_file
+
+GOLDEN = Path(__file__).parent / "golden" / "torch"
+KINDS = ["", "_legacy"]
+GRID = np.arange(24, dtype=np.float32).reshape(4, 6) / 8
+TENSORS = {
+    "float32": GRID,
+    "float64": GRID.astype(np.float64) / 3,
+    "float16": (GRID / 3).astype(np.float16),
+    "bfloat16": (GRID / 3).astype(ml_dtypes.bfloat16),
+    "int64": np.array([-(2**40), 0, 7]),
+    "uint8": np.array([[0, 255]], np.uint8),
+    "bool": np.array([True, False]),
+    "scalar": np.float32(2.5),
+    "empty": np.zeros((0, 3), np.float32),
+    "parameter": np.array([1, -1], np.float32),
+    "strided": GRID.T[1::2, 2:],
+    "row": GRID[3],
+    "expanded": np.broadcast_to(GRID[1, :1], (3, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_kinds_of_tensors_are_read(kind):
+    file = torch_file.read(GOLDEN / f"tensors{kind}.pth")
+    assert list(file.names) == list(TENSORS)
+    for name, expected in TENSORS.items():
+        found = file.read(name)
+        assert found.dtype == expected.dtype, name
+        assert file.shape(name) == found.shape == expected.shape, name
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+        assert file.is_floating(name) == (name not in ("int64", "uint8", "bool")), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_dict_beside_an_optimizer_is_found(kind):
+    file = torch_file.read(GOLDEN / f"nested{kind}.pth")
+    names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    assert list(file.names) == names
+    np.testing.assert_array_equal(file.read("running_mean"), np.float32([3, 4]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_whole_module_is_refused_by_name(kind):
+    with pytest.raises(UserError, match=r"torch\.nn\.modules\.batchnorm\.BatchNorm1d, and nothing"):
+        torch_file.read(GOLDEN / f"module{kind}.pth")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_of_other_things_is_refused(kind):
+    with pytest.raises(UserError, match="holds no tensors by name, but a list"):
+        torch_file.read(GOLDEN / f"list{kind}.pth")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_cut_anywhere_is_called_damaged(tmp_path, kind):
+    data = (GOLDEN / f"tensors{kind}.pth").read_bytes()
+    path = tmp_path / "cut.pth"
+    for left in range(0, len(data), 97):
+        path.write_bytes(data[:left])
+        with pytest.raises(UserError, match=r"cut\.pth is damaged, or no file of PyTorch's"):
+            torch_file.read(path)
+
+
+# What a pickle could do.
+
+
+class Calls:
+    """Pickled as a call."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+def archive(path, content: bytes, **parts: bytes):
+    """A zip archive as PyTorch's, with this pickle."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", content)
+        for key, data in parts.items():
+            file.writestr(f"archive/data/{key}", data)
+    return path
+
+
+def row(path, content: bytes):
+    """A file of the older kind, with this pickle and no numbers."""
+    start = [0x1950A86A20F9469CFC6C, 1001, dict(little_endian=True)]
+    path.write_bytes(b"".join(pickle.dumps(x, 2) for x in start) + content + pickle.dumps([], 2))
+    return path
+
+
+@pytest.mark.parametrize("write", [archive, row])
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    "function, arguments",
+    [
+        (os.system, ("touch {mark}",)),
+        (eval, ("open({mark!r}, 'w')",)),
+        (getattr, ("text", "upper")),
+        (io.FileIO, ("{mark}", "w")),
+    ],
+)
+def test_a_pickle_that_calls_functions_is_refused(tmp_path, write, protocol, function, arguments):
+    mark = tmp_path / "mark"
+    call = Calls(function, *(x.format(mark=str(mark)) for x in arguments))
+    path = write(tmp_path / "evil.pth", pickle.dumps({"weight": call}, protocol))
+    with pytest.raises(UserError, match=rf"evil\.pth names [\w.]*{function.__name__}, and nothing"):
+        torch_file.read(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"cjaxdl.pretrained.torch_file\nos\n.",
+        b"ctorch\n__builtins__\n.",
+        b"ccollections\nOrderedDict.__init__.__globals__\n.",
+        b"\x80\x04\x8c\x0bcollections\x8c\x1eOrderedDict.__init__.__class__\x93.",
+    ],
+)
+def test_names_behind_allowed_names_are_refused(tmp_path, code):
+    with pytest.raises(UserError, match=r"nothing is executed here|is damaged"):
+        torch_file.read(archive(tmp_path / "evil.pth", code))
+
+
+def test_what_a_pickle_gets_hold_of_cannot_be_changed(tmp_path):
+    """The opcode b sets attributes of what was made."""
+    names = (b"ctorch\nSize\n", b"ctorch\nFloatStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n")
+    for name in names:
+        for state in (b"}S'dtype'\nI1\ns", b"N}S'dtype'\nI1\ns\x86"):
+            with pytest.raises(UserError, match="is damaged"):
+                torch_file.read(archive(tmp_path / "evil.pth", name + state + b"b."))
+
+
+def pickled(offset, shape, strides, count=8) -> bytes:
+    """A state dict of one float32 tensor, made without PyTorch."""
+    tensor = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        b"(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\n"
+        + f"I{count}\ntQI{offset}\n".encode()
+        + b"".join(b"(" + b"".join(b"I%d\n" % n for n in x) + b"t" for x in (shape, strides))
+        + b"I00\nNtR"
+    )
+    return b"}S'weight'\n" + tensor + b"s."
+
+
+@pytest.mark.parametrize(
+    "offset, shape, strides",
+    [
+        (0, (9,), (1,)),
+        (7, (2,), (1,)),
+        (-1, (2,), (1,)),
+        (0, (2,), (-1,)),
+        (0, (-2,), (1,)),
+        (0, (2, 2), (7, 1)),
+        (0, (2, 2), (1,)),
+        (0, (2**62, 2), (2**62, 1)),
+        (2**70, (), ()),
+    ],
+)
+def test_no_tensor_reaches_outside_its_storage(tmp_path, offset, shape, strides):
+    numbers = np.arange(8, dtype=np.float32).tobytes()
+    path = archive(tmp_path / "x.pth", pickled(offset, shape, strides), **{"0": numbers})
+    with pytest.raises(UserError, match="is damaged"):
+        torch_file.read(path)
+
+
+def test_a_tensor_is_a_view_of_the_file(tmp_path):
+    numbers = np.arange(8, dtype=np.float32)
+    path = archive(tmp_path / "x.pth", pickled(1, (3, 2), (2, 1)), **{"0": numbers.tobytes()})
+    found = torch_file.read(path).read("weight")
+    np.testing.assert_array_equal(found, numbers[1:7].reshape(3, 2))
+    assert not found.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        found[0, 0] = 1
+
+
+def test_compressed_and_missing_and_foreign_numbers_are_refused(tmp_path):
+    content = pickled(0, (8,), (1,))
+    with pytest.raises(UserError, match="is damaged"):
+        torch_file.read(archive(tmp_path / "missing.pth", content))
+    with zipfile.ZipFile(tmp_path / "x.pth", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/data.pkl", content)
+        file.writestr("archive/data/0", bytes(32))
+    with pytest.raises(UserError, match="archive/data/0 is compressed"):
+        torch_file.read(tmp_path / "x.pth")
+    with zipfile.ZipFile(archive(tmp_path / "big.pth", content), "a") as file:
+        file.writestr("archive/byteorder", "big")
+    with pytest.raises(UserError, match="big-endian order: save it anew"):
+        torch_file.read(tmp_path / "big.pth")
+
+
+def test_things_beside_tensors_are_named(tmp_path):
+    content = pickle.dumps(collections.OrderedDict(epoch=3, lr=0.1), 2)
+    with pytest.raises(UserError, match=r"holds things that are no tensors: epoch, lr"):
+        torch_file.read(archive(tmp_path / "x.pth", content))
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"\x80\x02.", struct.pack("<q", 7), b"hello\n"])
+def test_what_is_no_file_of_pytorchs_is_refused(tmp_path, data):
+    (tmp_path / "x.pth").write_bytes(data)
+    with pytest.raises(UserError, match=r"x\.pth is damaged, or no file of PyTorch's"):
+        torch_file.read(tmp_path / "x.pth")
