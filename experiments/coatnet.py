@@ -2,8 +2,13 @@
 
     python -m jaxdl.launch --config=experiments/coatnet.py --workdir=runs/coatnet
 
-Cost: TODO
-Result: TODO
+Cost: 70 CPU seconds on one core of a busy machine, compile included (100, 65, 70).
+Result: test accuracy .997 (median of seeds 0, 1, 2: .997, .997, .992).
+Variants: digits (the default), and the published sizes 0, 1, 2 and 3 for 224x224.
+
+The settings were tried once, for 40 epochs, on a validation part of the training part: .993. The
+figures are of the last step, on the test part. The published sizes have not been trained here: they
+are for an accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults
@@ -52,10 +57,11 @@ def _published(variant: str):
     """The paper's recipe on ImageNet-1K (section 4.1 and appendix) without RandAugment.
 
     Random images stand in for ImageNet: --config.data.name=folder --config.data.path=… brings it.
+    The paper's batch has 4096 images, and its learning rate is 16 times this one.
     """
     config = defaults.default()
     config.epochs = 300.0
-    config.batch_size = 4096
+    config.batch_size = 256
     config.data.name = "synthetic_imagenet"
     config.data.image_size = 224
     config.augment.crop = 0.08
@@ -63,7 +69,7 @@ def _published(variant: str):
     config.augment.mixup = 0.8
     config.model = dict(name=f"coatnet_{variant}", dropout=0.0, drop_path=DROP_PATH[variant])
     config.task.label_smoothing = 0.1
-    config.optimizer.learning_rate = 1e-3
+    config.optimizer.learning_rate = 1e-3 * config.batch_size / 4096
     config.optimizer.warmup = 32.0
     config.optimizer.end_factor = 0.01
     config.optimizer.weight_decay = 0.05

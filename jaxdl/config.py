@@ -100,6 +100,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "classes": Key((), "classes to keep, by name or number: (5, 6, 7); () is all"),
         "labels_per_class": _at_least(0, 0, "training examples of each class to keep; 0 is all"),
         "label_seed": _at_least(0, 0, "draws which those are"),
+        "repeat": _at_least(1, 1, "times that a pass goes over each training example"),
     },
     "augment": {
         "shift": _at_least(0, 0, "pixels that images move, either way"),

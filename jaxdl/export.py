@@ -124,7 +124,6 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
         },
         "output": {"logits": ["batch", exported.out_avals[0].shape[1]], "shares": "their softmax"},
         "class_names": list(predictor.class_names),
-        "preprocess": prepared._asdict(),
         "platforms": exported.platforms,
         "jax": jax.__version__,
     }

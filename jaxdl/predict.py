@@ -77,19 +77,17 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
     Raises:
       UserError: a population, a task that classifies no images, or no checkpoint.
     """
-    config, data = made.config, made.run.data
     if made.members:
         raise UserError("one member is asked, not a population: add --config.member=0, or another")
     if made.task.predict is None:
-        raise UserError(f"task {config.task.name!r} has no classes to predict")
-    height, width, channels = data.train.take(np.arange(1))["image"].shape[1:]
+        raise UserError(f"task {made.config.task.name!r} has no classes to predict")
+    height, width, channels = made.run.data.train.take(np.arange(1))["image"].shape[1:]
     if height != width:
         raise UserError(f"pictures are cut to squares, and this run's have {height}x{width} pixels")
-    prepared = Preprocess(height, height, mean=_numbers(data.mean), std=_numbers(data.std))
     _, state = evaluate.best_state(made, workdir)
-    return Predictor(
-        made.task.predict, state, prepared, channels, list(data.class_names), made.layout
-    )
+    prepared = Preprocess(size=height, resize=height)  # the task standardises by itself
+    found = Predictor(made.task.predict, state, prepared, channels, (), made.layout)
+    return _named(found, dict(enumerate(made.run.data.class_names)))
 
 
 def of_checkpoint(config: ConfigDict) -> Predictor:
@@ -98,43 +96,54 @@ def of_checkpoint(config: ConfigDict) -> Predictor:
     Raises:
       UserError: it cannot be read, or is no image classifier.
     """
-    source, model = config.pretrained.source, config.pretrained.model or None
-    prepared, size = _published_preprocess(source, model), config.data.image_size
+    given, size = config.pretrained, config.data.image_size
+    path = pretrained.tensors.locate(given.source)
+    if (path / "checkpoints").is_dir():
+        raise UserError(f"{path} is a run: name it by --workdir, not as a published checkpoint")
+    model = given.model or config.model.name
+    prepared = _published(given.source, path, model)
     if size:
         prepared = prepared._replace(size=size, resize=prepared.resize * size // prepared.size)
+    if given.mean and given.std:
+        prepared = prepared._replace(mean=tuple(given.mean), std=tuple(given.std))
     dtype = precision.compute_dtype(config.precision)
-    module, variables = pretrained.load(source, model, image_size=size or None, dtype=dtype)
+    module, variables = pretrained.load(path, model or None, image_size=size or None, dtype=dtype)
     layout = parallel.create(config.parallel, jax.device_count())
 
     def logits(variables: Any, images: jax.Array) -> jax.Array:
         return module.apply(variables, standardised(images, prepared), train=False)
 
-    found = Predictor(logits, variables, prepared, 3, (), layout)
+    variables = jax.device_put(variables, layout.replicated)
+    names = _settings(path, "config.json").get("id2label", {})
     try:
-        one = jax.ShapeDtypeStruct((1, *found.shape), jnp.uint8)
-        count = jax.eval_shape(logits, variables, one).shape[-1]
+        found = Predictor(logits, variables, prepared, len(prepared.mean), (), layout)
+        return _named(found, {int(i): name for i, name in names.items()})
     except (TypeError, ValueError) as error:
-        raise UserError(f"{source} is no image classifier: {error}") from error
-    names = _settings(source, "config.json").get("id2label", {})
-    return found._replace(
-        class_names=[str(names.get(str(i), i)) for i in range(count)],
-        variables=jax.device_put(variables, layout.replicated),
-    )
+        raise UserError(f"{given.source} does not classify {prepared.size} px: {error}") from error
 
 
-def _published_preprocess(source: str, model: str | None) -> Preprocess:
+def _named(predictor: Predictor, names: Mapping[int, str]) -> Predictor:
+    """With a name for every class: its number, where it has no other."""
+    one = jax.ShapeDtypeStruct((1, *predictor.shape), jnp.uint8)
+    count = jax.eval_shape(predictor.logits, predictor.variables, one).shape[-1]
+    return predictor._replace(class_names=[str(names.get(i, i)) for i in range(count)])
+
+
+def _published(source: str, path: Path, model: str) -> Preprocess:
     """By the model's name, or by what stands beside the checkpoint."""
-    if model is not None:
-        return pretrained.preprocess(model)
-    if name := _settings(source, "config.json").get("architecture"):  # timm's
-        return pretrained.preprocess(name)
-    settings = _settings(source, "preprocessor_config.json")
-    if not settings:
+    timm = _settings(path, "config.json").get("architecture", "")
+    processor = _settings(path, "preprocessor_config.json")
+    if processor and not model:
+        return _processor(processor)
+    try:
+        return pretrained.preprocess(model or timm or source)
+    except UserError:
+        if model:
+            raise
         raise UserError(
             f"{source} does not say how its images are prepared: name the model by "
             "--config.pretrained.model"
-        )
-    return _processor(settings)
+        ) from None
 
 
 def _processor(settings: Mapping[str, Any]) -> Preprocess:
@@ -161,14 +170,10 @@ def _side(size: Any) -> int:
     return size["height"] if isinstance(size, Mapping) else size
 
 
-def _settings(source: str, name: str) -> dict[str, Any]:
+def _settings(path: Path, name: str) -> dict[str, Any]:
     """A JSON file in the checkpoint's folder; {} if there is none."""
-    file = Path(source) / name
+    file = path / name
     return json.loads(file.read_text()) if file.is_file() else {}
-
-
-def _numbers(array: np.ndarray) -> tuple[float, ...]:
-    return tuple(float(x) for x in array)
 
 
 def pictures(where: str, predictor: Predictor) -> list[Picture]:
@@ -287,8 +292,7 @@ def _joined(
 
 
 def _top(shares: np.ndarray, class_names: Sequence[str]) -> list[tuple[str, float]]:
-    name = lambda i: class_names[i] if i < len(class_names) else str(i)
-    return [(name(i), float(shares[i])) for i in np.argsort(-shares, kind="stable")[:TOP]]
+    return [(class_names[i], float(shares[i])) for i in np.argsort(-shares, kind="stable")[:TOP]]
 
 
 def write(predictions: Iterator[Prediction], folder: epath.Path) -> None:

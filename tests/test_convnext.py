@@ -1,6 +1,9 @@
 """ConvNeXt: published sizes, pyramid, images of any size, stochastic depth, settings files."""
 
 import json
+import re
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +11,13 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxdl import host, layers, models, pretrained
+from jaxdl import host, layers, models, optim, pretrained
 from jaxdl.errors import UserError
 from jaxdl.pretrained.convnext import CONVNEXT
+
+sys.path.insert(0, str(Path(__file__).parent / "golden"))
+
+import seeded
 
 # torchvision's and timm's (xl) tables.
 PARAMETERS = {
@@ -29,10 +36,12 @@ def jitted(f):
 
 
 def made(shape=SHAPE, **fields):
-    """A small model and images; blocks count, because their scales begin at 1."""
-    module = models.create("convnext", **{**SMALL, "layer_scale": 1.0, **fields})
-    images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    return module, jitted(module.init)(jax.random.key(0), images), images
+    """A small model, weights of which all count, and images."""
+    module = models.create("convnext", **{**SMALL, **fields})
+    images = seeded.images(shape)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), images)
+    draw = lambda path, x: jnp.asarray(0.3 * seeded.normal(str(path), x.shape), x.dtype)
+    return module, jax.tree_util.tree_map_with_path(draw, shapes), images
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -47,11 +56,11 @@ def test_every_size_is_counted():
 
 
 def test_initial_weights_are_the_published_ones():
-    module, variables, _ = made(widths=(64, 128), layer_scale=1e-6)
-    for name, x in [
-        ("/".join(str(key.key) for key in path), np.asarray(x))
-        for path, x in jax.tree_util.tree_leaves_with_path(variables["params"])
-    ]:
+    module, _, images = made(widths=(64, 128))
+    params = jitted(module.init)(jax.random.key(0), images)["params"]
+    for name, x in zip(
+        optim.leaf_names(params), map(np.asarray, jax.tree.leaves(params)), strict=True
+    ):
         if name.endswith("kernel"):
             assert x.std() == pytest.approx(0.02, rel=0.15), name
         elif name.endswith("bias"):
@@ -124,8 +133,9 @@ def test_stochastic_depth_rises_over_all_blocks_and_drops_whole_branches():
 
 
 def test_settings_of_transformers_are_read_and_written(tmp_path):
-    module, variables, _ = made((1, 32, 32, 3), depths=(1, 1, 1), widths=(8, 12, 16))
-    module = module.copy(head_epsilon=1e-12, stem=4)
+    module, variables, _ = made(
+        (1, 32, 32, 3), depths=(1, 1, 1), widths=(8, 12, 16), head_epsilon=1e-12, layer_scale=0.1
+    )
     pretrained.save(module, variables, tmp_path, naming="transformers")
     again, there = pretrained.load(tmp_path)
     assert again == module
@@ -147,7 +157,7 @@ def test_every_naming_is_read_back_for_any_number_of_stages(naming, tmp_path):
     module, variables, _ = made((1, 32, 32, 3), depths=(1, 2, 1), widths=(4, 8, 12))
     path = tmp_path / "convnext.safetensors"
     pretrained.save(module, variables, path, naming=naming)
-    fields = {name: getattr(module, name) for name in ("depths", "widths", "layer_scale")}
+    fields = {name: getattr(module, name) for name in ("depths", "widths")}
     again, there = pretrained.load(path, "convnext", **fields)
     assert again == module
     jax.tree.map(np.testing.assert_array_equal, there, variables)
@@ -156,7 +166,7 @@ def test_every_naming_is_read_back_for_any_number_of_stages(naming, tmp_path):
 def test_names_of_libraries_mean_the_size_that_they_say():
     for naming in CONVNEXT.namings.values():
         for name, published in naming.models.items():
-            size = name.replace("-", "_").split("_")[1]
+            size = re.split("[-_.]", name)[1]
             letters = "xl" if size == "xlarge" else size[0]
             assert published.model == f"convnext_{letters}", name
             assert published.preprocess.size == (384 if "384" in name else 224), name

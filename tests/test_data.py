@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxdl import config, data
-from jaxdl.data import Arrays, folder, padded_batches, training_batches
+from jaxdl.data import Arrays, folder, padded_batches, subsets, training_batches
 from jaxdl.data.idx import read_idx
 from jaxdl.errors import UserError
 
@@ -194,7 +194,86 @@ def test_an_unknown_data_set_or_setting_is_named():
     refused("unknown data set 'digit'", "did you mean 'digits'", name="digit")
     refused("'synthetic'", "'exampels'", "did you mean 'examples'", name="synthetic", exampels=3)
     refused("data.path='somewhere'", "'digits'", name="digits", path="somewhere")
-    refused("data.image_size=12", "'digits'", name="digits", image_size=12)
+    refused("data.image_size=12", "'karate'", name="karate", image_size=12)
+
+
+# Some of the classes, a few examples of each
+
+
+def everything(split):
+    return split.take(np.arange(len(split)))
+
+
+def test_classes_are_kept_renumbered_in_the_order_given_and_in_their_own_part():
+    whole, some = load(), load(classes=("7", 2))
+    assert some.class_names == ("7", "2")
+    for part in ("train", "test"):
+        old, new = everything(getattr(whole, part)), everything(getattr(some, part))
+        kept = np.isin(old["label"], (7, 2))
+        np.testing.assert_array_equal(new["image"], old["image"][kept])
+        np.testing.assert_array_equal(new["label"], np.where(old["label"][kept] == 7, 0, 1))
+        assert new["label"].dtype == old["label"].dtype
+    pixels = everything(some.train)["image"].astype(np.float64)
+    np.testing.assert_allclose(some.mean, [pixels.mean()], rtol=1e-5)
+
+
+@pytest.mark.parametrize("eval_on", ["test", "validation"])
+@pytest.mark.parametrize("count", [1, 10])
+def test_a_few_examples_of_each_class_follow_from_label_seed_alone(count, eval_on):
+    own = dict(classes=(5, 6, 7, 8, 9), eval_on=eval_on)
+    whole, one, same, other = (
+        load(**own, labels_per_class=k, label_seed=seed)
+        for k, seed in ((0, 0), (count, 0), (count, 0), (count, 1))
+    )
+    assert np.bincount(one.train.labels).tolist() == [count] * 5
+    for name, array in everything(one.train).items():
+        np.testing.assert_array_equal(array, everything(same.train)[name])
+    assert (everything(one.train)["image"] != everything(other.train)["image"]).any()
+    np.testing.assert_array_equal(everything(one.test)["image"], everything(whole.test)["image"])
+    of = lambda data: {x.tobytes() for x in everything(data.train)["image"]}
+    assert of(one) < of(whole)
+    assert of(one) < of(load(**own, labels_per_class=count + 3))
+
+
+def test_every_example_of_a_class_is_as_likely():
+    split = Arrays({"label": np.repeat([0, 1], (4, 40)), "index": np.arange(44)})
+    counts = np.zeros(44)
+    for seed in range(400):
+        counts[subsets.few(split, 2, ("a", "b"), seed).take(np.arange(4))["index"]] += 1
+    wanted = np.repeat([200.0, 20.0], (4, 40))
+    assert (np.abs(counts - wanted) < 4.5 * np.sqrt(wanted)).all()
+
+
+def test_few_examples_are_repeated_in_a_pass():
+    found = load(labels_per_class=2, repeat=3)
+    assert len(found.train) == 60
+    assert len({x.tobytes() for x in everything(found.train)["image"]}) == 20
+    assert np.bincount(found.train.labels).tolist() == [6] * 10
+
+
+@pytest.mark.parametrize(
+    "words, changed",
+    [
+        (("unknown class in data.classes 'x'", "one of: 0, 1"), dict(classes=("x",))),
+        (("data.classes=(3, '3') has a class twice",), dict(classes=(3, "3"))),
+        (("data.labels_per_class=9000", "class '0'", "training examples"),
+         dict(labels_per_class=9000)),
+        (("data.classes=(1,) is for labelled images", "'karate'"),
+         dict(name="karate", classes=(1,))),
+        (("data.labels_per_class=1 is for", "'none'"), dict(name="none", labels_per_class=1)),
+        (("data.repeat=2 is for", "'none'"), dict(name="none", repeat=2)),
+    ],
+)  # fmt: skip
+def test_parts_that_cannot_be_are_refused(words, changed):
+    refused(*words, **changed)
+
+
+def test_a_class_without_examples_is_refused(tmp_path):
+    images, labels = images_and_labels(20)
+    held = dict(x_train=images, y_train=labels, x_test=images, y_test=np.zeros(20, int))
+    np.savez(tmp_path / "d.npz", **held)
+    own = dict(name="npz", path=str(tmp_path / "d.npz"))
+    refused("the evaluation part has no example of class 1", **own, classes=(0, 1))
 
 
 # npz

@@ -22,6 +22,7 @@ from launching import (
 )
 
 from jaxdl import checkpoint, flags, launch, pace
+from jaxdl import experiment as experiments
 
 TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.heads=2")
 TINY_GPT = (*TINY_VIT, "--config.data.context=16", "--config.data.stride=16",
@@ -41,8 +42,31 @@ TINY_UNET = (
 )
 SMALL_SWEEP = ("--config.sweep=optimizer.learning_rate=.01,.1", "--config.population=2", *SELDOM)
 TINY_CODE = ("--config.model.hidden=(16,)", *SELDOM)
+TINY_STAGES = ("--config.model.depths=(1,1)", "--config.model.widths=(8,16)")
+TINY_MOBILEVIT = ("--config.model.widths=(8,8,8)", "--config.model.depths=(1,1,1)",
+                  "--config.model.tokens=(16,16)", "--config.model.last_width=16")  # fmt: skip
+TINY_CVT = (*TINY_STAGES, "--config.model.heads=(1,2)")
+TINY_ALEXNET = ("--config.model.channels=(8,8,8,8,8)", "--config.model.hidden=16")
+TINY_VGG = ("--config.model.channels=(8,8,8)", "--config.model.hidden=16")
+TINY_EFFICIENTNET = ("--config.model.stages=((1,3,1,8,1),(4,3,2,16,1))", "--config.model.last=16")
+TINY_RESNET = ("--config.model.width=8",)
+SMALL_RESNET = ("--config.model.stages=(1,1,1,1)", *TINY_RESNET)
 EXPERIMENTS = {
     "mlp": (),
+    "lenet": (),
+    "alexnet": (*TINY_ALEXNET, "--config.data.image_size=64"),
+    "vgg": TINY_VGG,
+    "googlenet": (),
+    "resnet": TINY_RESNET,
+    "resnet:50": (*SMALL_RESNET, *SMALL_IMAGES),
+    "efficientnet": TINY_EFFICIENTNET,
+    "efficientnet:b0": (*TINY_EFFICIENTNET, *SMALL_IMAGES),
+    "convnext": (*TINY_STAGES, "--config.data.image_size=0"),
+    "mobilevit": TINY_MOBILEVIT,
+    "cvt": TINY_CVT,
+    "coatnet": (*TINY_STAGES, "--config.data.image_size=8", "--config.model.head_dim=8"),
+    "transfer": ("--config.model.channels=(8,16)",),
+    "transfer:pretrain": ("--config.model.channels=(8,16)",),
     "autoencoder": TINY_CODE,
     "autoencoder:linear": SELDOM,
     "autoencoder:denoising": TINY_CODE,
@@ -56,9 +80,6 @@ EXPERIMENTS = {
     "gcn:digits": SELDOM,
     "gpt": (*SELDOM, *TINY_GPT),
     "gpt:S": (*SELDOM, *TINY_GPT),
-    "gpt:M": (*SELDOM, *TINY_GPT),
-    "gpt:L": (*SELDOM, *TINY_GPT),
-    "gpt:XL": (*SELDOM, *TINY_GPT),
     "gru:digits": (*SELDOM, *TINY_RECURRENT),
     "lstm": (*SELDOM, *TINY_TEXT),
     "optimizers": SMALL_SWEEP,
@@ -74,12 +95,23 @@ EXPERIMENTS = {
     "vae:2": TINY_CODE,
     "vae:16": TINY_CODE,
     "vit": TINY_VIT,
-    "vit:Ti/16": (*TINY_VIT, *SMALL_IMAGES),
-    "vit:S/16": (*TINY_VIT, *SMALL_IMAGES),
     "vit:B/16": (*TINY_VIT, *SMALL_IMAGES),
-    "vit:L/16": (*TINY_VIT, *SMALL_IMAGES),
     "wgan": (*SELDOM, "--config.batch_size=20"),
     "wgan:clip": (*SELDOM, "--config.batch_size=20"),
+}
+# Published sizes, which differ in the model's name and in numbers: what they ask for must be there.
+PUBLISHED = {
+    "alexnet": ("imagenet",),
+    "coatnet": ("0", "1", "2", "3"),
+    "convnext": ("T", "S", "B", "L"),
+    "cvt": ("13", "21", "w24"),
+    "efficientnet": tuple(f"b{i}" for i in range(8)),
+    "googlenet": ("imagenet",),
+    "gpt": ("S", "M", "L", "XL"),
+    "mobilevit": ("xxs", "xs", "s"),
+    "resnet": ("18", "34", "50", "101", "152"),
+    "vgg": ("16", "19", "16_bn", "19_bn"),
+    "vit": ("Ti/16", "S/16", "B/16", "L/16", "B/32", "L/14"),
 }
 # What a report shows beside what every report shows.
 PICTURES = {
@@ -108,6 +140,14 @@ WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population
 def test_every_experiment_file_is_tested_here():
     files = {p.stem for p in (ROOT / "experiments").glob("*.py")}
     assert files == {name.partition(":")[0] for name in EXPERIMENTS}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_sizes_ask_for_what_there_is(name):
+    for variant in PUBLISHED[name]:
+        config = flags.parse([f"--config={ROOT / 'experiments' / name}.py:{variant}"]).config
+        experiments.check(config)
+        assert config.model.name.startswith(name)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

@@ -66,8 +66,9 @@ def test_without_classes_come_the_pooled_features():
 
 def test_settings_are_read_as_they_are_written(tmp_path):
     module = models.create("mobilevit", **TINY, heads=2, mlp_ratio=1.5, norm_epsilon=1e-6)
-    x = jax.random.normal(jax.random.key(1), (2, 32, 32, 3))
-    variables = jax.jit(module.init)(jax.random.key(0), x)
+    _, variables = shapes(module, 32, 32, 3)
+    draw = np.random.default_rng(0)
+    variables = jax.tree.map(lambda x: draw.normal(size=x.shape).astype(np.float32), variables)
     pretrained.save(module, variables, tmp_path, naming="transformers")
     again, loaded = pretrained.load(tmp_path)
     assert again == module
@@ -97,7 +98,7 @@ def test_settings_that_it_does_not_compute_are_named(settings, message, tmp_path
 
 def test_what_transformers_has_built_in_otherwise_is_not_written(tmp_path):
     module = models.create("mobilevit", **TINY, depths=(1, 1, 1, 1, 1))
-    variables = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    _, variables = shapes(module, 32, 32, 3)
     variables = jax.tree.map(lambda x: np.zeros(x.shape, np.float32), variables)
     with pytest.raises(UserError, match=r"no MobileViT with depths=\(1, 1, 1, 1, 1\)"):
         pretrained.save(module, variables, tmp_path, naming="transformers")

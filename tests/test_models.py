@@ -1,5 +1,7 @@
 """Models by name: published sizes, and gradients that compilation does not change."""
 
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,13 +10,8 @@ import pytest
 from jaxdl import config, data, losses, models
 from jaxdl.errors import UserError
 
-# Trainable parameters; ViT's are those of the published checkpoints (timm's table), the others
-# follow from their layers' shapes by hand (see the files' docstrings).
+# Trainable parameters, as they follow from the layers' shapes by hand (see the files' docstrings).
 PARAMETERS = {
-    "vit_ti16": ((224, 224, 3), 5_717_416),
-    "vit_s16": ((224, 224, 3), 22_050_664),
-    "vit_b16": ((224, 224, 3), 86_567_656),
-    "vit_l16": ((224, 224, 3), 304_326_632),
     "deep_cnn": ((28, 28, 1), 421_834),
     "mlp": ((28, 28, 1), 269_322),
     "autoencoder": ((28, 28, 1), 476_720),
@@ -23,7 +20,7 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_parameter_count_is_the_published_one(name):
+def test_parameter_count_is_that_of_the_layers(name):
     shape, count = PARAMETERS[name]
     variables = jax.eval_shape(models.create(name).init, jax.random.key(0), jnp.zeros((1, *shape)))
     assert sum(x.size for x in jax.tree.leaves(variables["params"])) == count
@@ -31,6 +28,11 @@ def test_parameter_count_is_the_published_one(name):
 
 # Those that take more than an image are counted in tests of their own: test_ppo.py,
 # test_adversarial.py, test_diffusion.py, test_gpt.py, test_graphs.py, test_recurrent_models.py.
+# Published image classifiers have a test file each.
+CLASSIFIERS = (
+    *("lenet", "alexnet", "vgg", "googlenet", "resnet", "efficientnet"),
+    *("vit", "convnext", "mobilevit", "cvt", "coatnet"),
+)
 COUNTED_ELSEWHERE = {
     "actor_critic",
     *("dcgan", "dcgan_8", "dcgan_28", "dcgan_32", "dcgan_64"),
@@ -44,8 +46,16 @@ COUNTED_ELSEWHERE = {
 
 
 def test_every_model_is_counted():
-    found = set(models.names()) - SEEN_ELSEWHERE
-    assert found == {*PARAMETERS, "vit"} | COUNTED_ELSEWHERE
+    found = {name for name in models.names() if not name.startswith(CLASSIFIERS)}
+    assert found - SEEN_ELSEWHERE == {*PARAMETERS} | COUNTED_ELSEWHERE
+
+
+@pytest.mark.parametrize("family", CLASSIFIERS)
+def test_every_classifier_is_counted_in_its_own_file(family):
+    module = importlib.import_module(f"test_{family}")
+    names = {name for name in models.names() if name.startswith(family)}
+    # The name of the architecture itself has fields to be chosen, and no published size.
+    assert names - {family} == set(module.PARAMETERS) - {family}
 
 
 # Registered by the README's snippets, if their test ran in this process before.

@@ -233,6 +233,173 @@ def test_a_slowed_group_moves_by_the_factor(weight_decay):
     assert_trees_close(slowed["block_0"], normal["block_0"], rtol=0, atol=0)
 
 
+# What is frozen at first, and rates by layer
+
+
+def numpy_adam(at, gradient, steps, rate, start=0, factor=1.0, decay=0.0):
+    """Adam with decoupled decay from update ``start`` on, as published, in float64.
+
+    ``gradient`` is of (step, parameters); ``rate`` of the step.
+    """
+    x, m, v = np.asarray(at, np.float64), 0.0, 0.0
+    for t in range(start, steps):
+        g = gradient(t, x)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        own = t - start + 1
+        step = m / (1 - 0.9**own) / (np.sqrt(v / (1 - 0.999**own)) + 1e-8)
+        x = x - factor * rate(t) * (step + decay * x)
+    return x
+
+
+RATE_OF = lambda t: 0.1 / (1 + t)
+
+
+def unfreezing(frozen, layers=None, **changed):
+    return optim.create(settings_of(**changed), RATE_OF, frozen=frozen, layers=layers)
+
+
+@pytest.mark.parametrize("groups, factor", [((), 1.0), (("block_0=.25",), 0.25)])
+def test_all_but_the_head_begins_as_new_when_it_is_unfrozen(groups, factor):
+    # Adam's memory begins there too; the schedule goes on.
+    at, frozen, steps = params(), 3, 7
+    gradient = lambda p: jax.tree.map(lambda x: 0.3 * x + 0.1, p)
+    optimizer = unfreezing(frozen, name="adam", weight_decay=0.1, groups=groups)
+    after = train(optimizer, steps, gradient, at)
+    for t in range(frozen):
+        assert_trees_close(after[t]["block_0"], at["block_0"], rtol=0)
+    by_hand = lambda x, **more: numpy_adam(x, lambda t, x: 0.3 * x + 0.1, steps, RATE_OF, **more)
+    found = after[-1]
+    tolerance = dict(rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        found["head"]["kernel"], by_hand(at["head"]["kernel"], decay=0.1), **tolerance
+    )
+    rest = dict(start=frozen, factor=factor)
+    np.testing.assert_allclose(
+        found["block_0"]["kernel"], by_hand(at["block_0"]["kernel"], decay=0.1, **rest), **tolerance
+    )
+    np.testing.assert_allclose(
+        found["block_0"]["bias"], by_hand(at["block_0"]["bias"], **rest), **tolerance
+    )
+
+
+def test_what_is_not_yet_unfrozen_does_not_count_in_the_clipped_norm():
+    optimizer = optim.create(
+        settings_of(name="sgd", clip=2.0), optax.constant_schedule(RATE), frozen=1
+    )
+    first, second = train(optimizer, 2, lambda p: gradients(), params())
+    moved = lambda new, old: jax.tree.map(lambda a, b: np.asarray(a - b), new, old)
+    head = moved(first, params())
+    np.testing.assert_allclose(head["head"]["kernel"][0, 0], -RATE * 2, rtol=1e-6)
+    assert not any(x.any() for x in jax.tree.leaves(head["block_0"]))
+    norm = np.sqrt(9 + 16 + 0.25 + 0.0625 + 144)
+    expected = jax.tree.map(lambda g: -RATE * np.asarray(g) * 2 / norm, gradients())
+    assert_trees_close(moved(second, first), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", optim.names())
+def test_every_optimizer_keeps_the_bits_of_what_is_frozen_and_then_moves_it(name):
+    optimizer = unfreezing(2, name=name, weight_decay=0.1, l2=0.1)
+    gradient = lambda p: jax.tree.map(lambda x: 0.3 * x + 0.01, p)
+    after = train(optimizer, 6, gradient, params())
+    assert_trees_close(after[1]["block_0"], params()["block_0"], rtol=0)
+    moved = after[-1]["block_0"]["kernel"] - params()["block_0"]["kernel"]
+    assert bool(jnp.isfinite(moved).all())
+    assert bool(moved.any())
+
+
+def test_unfreezing_is_one_program():
+    traced = []
+    optimizer = unfreezing(1, name="adam")
+
+    @jax.jit
+    def update(grads, state, at):
+        traced.append(1)
+        return optimizer.update(grads, state, at)
+
+    state = optimizer.init(params())
+    sizes = []
+    for _ in range(3):
+        updates, state = update(gradients(), state, params())
+        sizes.append(float(jnp.abs(updates["block_0"]["kernel"]).max()))
+    assert len(traced) == 1
+    assert sizes[0] == 0 < sizes[1]
+
+
+def layered():
+    """Top-level names are in the order of the alphabet, layers in that of the pass."""
+    matrix, vector = jnp.ones((2, 2)), jnp.ones(2)
+    return {
+        "block_0": {"dense": {"kernel": matrix, "bias": vector}},
+        "block_1": {"kernel": matrix},
+        "class_token": vector,
+        "embed": {"kernel": matrix},
+        "head": {"kernel": matrix, "bias": vector},
+        "norm": {"scale": vector},
+    }
+
+
+ORDER = ("embed", "block_0", "block_1", "norm", "head")
+
+
+def test_a_layers_factor_falls_from_the_head_down():
+    # The norm is of the block in front of it; what stands by itself of the lowest layer.
+    assert optim.layer_factors(layered(), 0.5, ORDER) == {
+        "block_0": {"dense": {"kernel": 0.25, "bias": 0.25}},
+        "block_1": {"kernel": 0.5},
+        "class_token": 0.125,
+        "embed": {"kernel": 0.125},
+        "head": {"kernel": 1.0, "bias": 1.0},
+        "norm": {"scale": 0.5},
+    }
+
+
+def test_layer_decay_scales_rate_and_weight_decay_and_composes_with_groups():
+    at = layered()
+    gradient = lambda p: jax.tree.map(lambda x: 0.3 * x + 0.1, p)
+    own = dict(name="adam", weight_decay=0.2, layer_decay=0.5, groups=("block_1=10",))
+    found = train(unfreezing(0, lambda: ORDER, **own), 4, gradient, at)[-1]
+    by_hand = lambda factor, decay: numpy_adam(
+        np.ones(()), lambda t, x: 0.3 * x + 0.1, 4, RATE_OF, factor=factor, decay=decay
+    )
+    for leaf, factor, decay in (
+        (found["head"]["kernel"], 1, 0.2),
+        (found["head"]["bias"], 1, 0.0),
+        (found["norm"]["scale"], 0.5, 0.0),
+        (found["block_1"]["kernel"], 5, 0.2),
+        (found["block_0"]["dense"]["kernel"], 0.25, 0.2),
+        (found["class_token"], 0.125, 0.0),
+    ):
+        np.testing.assert_allclose(leaf, by_hand(factor, decay), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changed, words",
+    [
+        (dict(unfreeze=1.0), ("optimizer.unfreeze", "no head")),
+        (dict(layer_decay=0.5), ("optimizer.layer_decay", "order")),
+    ],
+)
+def test_a_task_that_cannot_have_them_says_so_where_a_run_begins(changed, words):
+    made = make(**changed)
+    with pytest.raises(UserError) as caught:
+        made.init(params())
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    "head, words",
+    [((), ("names nothing",)), (("^heads/",), ("matches no parameter", "'head/kernel'")),
+     (("(",), ("'('", "no regular expression"))],
+)  # fmt: skip
+def test_a_head_that_is_none_is_refused(head, words):
+    with pytest.raises(UserError) as caught:
+        unfreezing(1, head=head).init(params())
+    message = str(caught.value)
+    assert "optimizer.head" in message
+    assert "\n" not in message
+    assert all(word in message for word in words)
+
+
 def test_the_first_matching_group_counts():
     factors = optim.group_factors(params(), ("block_0/kernel=3", "kernel=2"))
     assert factors == {"block_0": {"kernel": 3.0, "bias": 1.0}, "head": {"kernel": 2.0}}

@@ -13,7 +13,7 @@ from launching import ROOT, run
 from PIL import Image
 
 from jaxdl import config as settings
-from jaxdl import evaluate, experiment, flags, launch, members, workdir
+from jaxdl import evaluate, experiment, flags, launch, members, models, predict, pretrained, workdir
 from jaxdl.errors import UserError
 from jaxdl.preprocess import Preprocess, fitted, image, standardised
 
@@ -210,14 +210,16 @@ def test_broken_pictures_are_named_when_the_others_are_done(colours, tmp_path, c
         saved(GOLDEN["picture_0"], tmp_path / f"{name}.png")
     for name in ("b", "d"):
         (tmp_path / f"{name}.jpg").write_bytes(b"no image")
-    assert use(colours / "run", f"--input={tmp_path}", "--config.eval.batch_size=2") == 2
+    (tmp_path / "e.npy").write_bytes(b"no array")
+    assert use(colours / "run", f"--input={tmp_path}/*", "--config.eval.batch_size=2") == 2
     told = capsys.readouterr()
     assert [Path(line["file"]).name for line in written(colours / "run")] == ["a.png", "c.png"]
     assert "c.png  " in told.out
-    assert told.err.startswith("error: 2 of 4 pictures could not be read: ")
+    assert told.err.startswith("error: 3 of 5 pictures could not be read: ")
     assert told.err.count("\n") == 1
     assert "b.jpg" in told.err
     assert "d.jpg" in told.err
+    assert "e.npy is broken" in told.err
 
 
 def test_arrays_are_taken_as_the_model_sees_them(colours, tmp_path, capsys):
@@ -300,3 +302,108 @@ def test_what_classifies_nothing_refuses(tmp_path, capsys):
     workdir.claim(epath.Path(tmp_path), config)
     assert use(tmp_path, "--input=x") == 2
     assert "task 'variational' has no classes to predict" in capsys.readouterr().err
+
+
+# Published checkpoints
+
+
+def drawn(module, size):
+    """Variables of a module that make every weight count."""
+    shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, size, size, 3)))
+    draws = np.random.default_rng(0)
+    return jax.tree.map(lambda x: draws.uniform(0.02, 0.08, x.shape).astype(np.float32), shapes)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A folder as transformers writes it, its module and variables, and how images are prepared."""
+    folder = tmp_path_factory.mktemp("published")
+    module = models.create("vit", num_classes=3, patch_size=4, depth=1, width=16, heads=2)
+    variables = drawn(module, 16)
+    pretrained.save(module, variables, folder, "transformers")
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {"0": "ant", "1": "bee", "2": "wasp"}
+    (folder / "config.json").write_text(json.dumps(config))
+    processor = {
+        "size": {"height": 16, "width": 16},
+        "image_mean": [0.5] * 3,
+        "image_std": [0.25] * 3,
+        "resample": 3,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    prepared = Preprocess(16, 16, "bicubic", (0.5,) * 3, (0.25,) * 3, squash=True)
+    return folder, module, variables, prepared
+
+
+def of_source(source, *given):
+    """--mode=predict of a published checkpoint."""
+    return launch.main(["--mode=predict", f"--config.pretrained.source={source}", *given])
+
+
+def test_a_published_folder_says_what_a_picture_is(published, tmp_path):
+    folder, module, variables, prepared = published
+    file = saved(GOLDEN["picture_0"], tmp_path / "picture.png")
+    assert of_source(folder, f"--input={file}", f"--workdir={tmp_path / 'out'}") == 0
+    seen = standardised(jnp.asarray(image(file, prepared)), prepared)
+    shares = np.asarray(jax.nn.softmax(module.apply(variables, seen[None])))[0]
+    (found,) = written(tmp_path / "out")
+    names = ("ant", "bee", "wasp")
+    assert [c["class"] for c in found["classes"]] == [names[i] for i in np.argsort(-shares)]
+    tops = [c["share"] for c in found["classes"]]
+    np.testing.assert_allclose(tops, -np.sort(-shares), atol=1e-6)
+    source = f"--config.pretrained.source={folder}"
+    assert launch.main(["--mode=export", source, f"--workdir={tmp_path / 'out'}"]) == 0
+    about = json.loads((tmp_path / "out" / "export" / "model.json").read_text())
+    assert about["class_names"] == list(names)
+    taken = {"resize": 16, "size": 16, "squash": True, "interpolation": "bicubic", "mode": "RGB"}
+    assert about["input"] == {"shape": ["batch", 16, 16, 3], "dtype": "uint8", **taken}
+
+
+def test_a_published_file_is_named_with_its_model(tmp_path, monkeypatch, capsys):
+    module = models.create("resnet18")
+    file = tmp_path / "resnet18.safetensors"
+    pretrained.save(module, drawn(module, 32), file)
+    picture = saved(GOLDEN["picture_1"], tmp_path / "picture.png")
+    monkeypatch.chdir(tmp_path)
+    given = (f"--input={picture}", "--config.data.image_size=32")
+    assert of_source(file, *given) == 2
+    assert "--config.pretrained.model" in capsys.readouterr().err
+    assert of_source(file, *given, "--config.pretrained.model=resnet18") == 0
+    (folder,) = (tmp_path / "runs").iterdir()  # dated, as a run's
+    assert folder.name.startswith("resnet18-20")
+    (found,) = written(folder)
+    assert len(found["classes"]) == 5
+    assert all(0 <= int(c["class"]) < 1000 for c in found["classes"])
+
+
+def test_a_run_is_no_published_checkpoint(colours, capsys):
+    assert of_source(colours / "run", "--input=x") == 2
+    assert "name it by --workdir" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "settings, expected",
+    [
+        (
+            {"size": 224, "resample": 2, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+            Preprocess(224, 224, "bilinear", (0.5,) * 3, (0.5,) * 3, squash=True),
+        ),
+        (
+            {"size": {"shortest_edge": 224}, "crop_pct": 0.875, "resample": 3}
+            | {"image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+            Preprocess(224, 256, "bicubic", (0.5,) * 3, (0.5,) * 3),
+        ),
+        (
+            {"size": {"shortest_edge": 384}, "crop_pct": 0.875, "do_normalize": False},
+            Preprocess(384, 384, "bilinear", (0.0,) * 3, (1.0,) * 3, squash=True),
+        ),
+        (
+            {"size": {"shortest_edge": 288}, "crop_size": {"height": 256, "width": 256}}
+            | {"do_center_crop": True, "do_flip_channel_order": True},
+            Preprocess(256, 288, "bilinear", (0.0,) * 3, (1.0,) * 3, channels="bgr"),
+        ),
+    ],
+    ids=["vit", "convnext", "convnext 384", "mobilevit"],
+)
+def test_transformers_notes_are_read(settings, expected):
+    assert predict._processor(settings) == expected

@@ -297,6 +297,11 @@ def test_a_folder_may_hold_a_file_of_pytorchs(tmp_path, kind):
     _, variables = pretrained.load(tmp_path)
     assert_same(variables, pretrained.load(GOLDEN / "classifier.pth", "deepcnn")[1])
     assert_same(variables, pretrained.load(tmp_path, "deepcnn")[1])
+    # In shards, of which there is one.
+    (tmp_path / "pytorch_model.bin").rename(tmp_path / "shard.bin")
+    index = dict(weight_map={"module.classifier.1.bias": "shard.bin"})
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert_same(variables, pretrained.load(tmp_path)[1])
 
 
 def test_folders_are_as_the_libraries_write_them(tmp_path):
@@ -308,6 +313,10 @@ def test_folders_are_as_the_libraries_write_them(tmp_path):
         assert_same(same, variables)
         settings = json.loads((tmp_path / naming / "config.json").read_text())
         assert settings.get("architecture") == architecture
+        # transformers complains if these are missing.
+        counters = dict(timm="bn0", transformers="toy.stages.0.norm")
+        counter = load_file(tmp_path / naming / WHOLE)[f"{counters[naming]}.num_batches_tracked"]
+        assert (counter.shape, counter.dtype) == ((), np.int64)
     pretrained.save(*made(size=12), tmp_path / "other")
     settings = json.loads((tmp_path / "other" / "config.json").read_text())
     assert settings["pretrained_cfg"]["input_size"] == [3, 12, 12]

@@ -88,8 +88,11 @@ class Data(NamedTuple):
 # What `load` splits by; a loader that splits by itself takes of these what it needs.
 _COMMON = (
     *("name", "split", "test_fraction", "split_seed", "eval_on", "anomaly", "label_noise"),
-    *("classes", "labels_per_class", "label_seed"),
+    *("classes", "labels_per_class", "label_seed", "repeat"),
 )
+
+# What only labelled images can have, and how it is when it is not set.
+_OF_IMAGES = dict(anomaly="", label_noise=0, classes=(), labels_per_class=0, repeat=1)
 
 
 def load(settings: Mapping[str, Any]) -> Data:
@@ -108,8 +111,8 @@ def load(settings: Mapping[str, Any]) -> Data:
             del own[key]
     check_names(f"data set {name!r}", own, takes)
     source = loader(**own)
-    for key in ("anomaly", "label_noise", "classes", "labels_per_class"):
-        if settings[key] and not isinstance(source, Source):
+    for key, unset in _OF_IMAGES.items():
+        if settings[key] != unset and not isinstance(source, Source):
             raise UserError(
                 f"data.{key}={settings[key]!r} is for labelled images: data set {name!r} has none"
             )
@@ -138,6 +141,8 @@ def load(settings: Mapping[str, Any]) -> Data:
         )
     if settings["label_noise"]:
         train = _with_wrong_labels(train, settings, class_names, anomaly)
+    if settings["repeat"] > 1:
+        train = train.subset(np.tile(np.arange(len(train)), settings["repeat"]))
     mean, std = _channel_statistics(train)
     return Data(train, test, class_names, mean, std, anomaly=anomaly)
 

@@ -23,6 +23,7 @@ from flax import linen as nn
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.layers.attention import Projection
+from jaxdl.layers.inverted_residual import DEPTHWISE, FAN_OUT
 from jaxdl.models import register
 from jaxdl.registry import choose
 
@@ -36,10 +37,8 @@ VARIANTS = {
     "coatnet_5": dict(widths=(256, 512, 1280, 2048), depths=(2, 12, 28, 2), stem_width=192),
 }
 
-# timm's: convolutions by what goes out of them, of which a depthwise one has one channel; matrices
-# of the transformer blocks by both sides; the head as PyTorch's dense layers by default.
-_CONV = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-_DEPTHWISE = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+# timm's: FAN_OUT and DEPTHWISE for convolutions; matrices of the transformer blocks by both sides;
+# the head as PyTorch's dense layers by default.
 _XAVIER = nn.initializers.xavier_uniform()
 _HEAD = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
@@ -93,7 +92,7 @@ class CoAtNet(nn.Module):
                 f"images of {x.shape[1]}x{x.shape[2]} pixels: sides must be multiples of {last}"
             )
         dtype = self.dtype
-        conv = dict(kernel_init=_CONV, dtype=dtype)
+        conv = dict(kernel_init=FAN_OUT, dtype=dtype)
         stem = layers.ConvNorm(self.stem_width, stride=2, activation="gelu", name="stem_0", **conv)
         x = stem(x, train=train)
         x = layers.Conv(self.stem_width, use_bias=False, name="stem_1", **conv)(x)
@@ -158,16 +157,16 @@ class MBConv(nn.Module):
         hidden, dtype = int(self.features * self.expansion), self.dtype
         conv = functools.partial(layers.ConvNorm, hidden, activation="gelu", dtype=dtype)
         norm = layers.BatchNorm(use_running_average=not train, dtype=dtype, name="norm")
-        y = conv(kernel_size=1, kernel_init=_CONV, name="expand")(norm(x), train=train)
+        y = conv(kernel_size=1, kernel_init=FAN_OUT, name="expand")(norm(x), train=train)
         y = conv(
-            stride=2 if self.halve else 1, groups=hidden, kernel_init=_DEPTHWISE, name="depthwise"
+            stride=2 if self.halve else 1, groups=hidden, kernel_init=DEPTHWISE, name="depthwise"
         )(y, train=train)
         y = layers.SqueezeExcite(
             self.features // 4, activation="silu", dtype=dtype, name="squeeze_excite"
         )(y)
-        y = layers.Dense(self.features, kernel_init=_CONV, dtype=dtype, name="project")(y)
+        y = layers.Dense(self.features, kernel_init=FAN_OUT, dtype=dtype, name="project")(y)
         y = layers.DropPath(self.drop_path)(y, train=train)
-        return _shortcut(x, self.features, self.halve, _CONV, dtype) + y
+        return _shortcut(x, self.features, self.halve, FAN_OUT, dtype) + y
 
 
 class Transformer(nn.Module):

@@ -12,7 +12,6 @@ channels and 1000 classes: efficientnet_b0 5,288,548; b1 7,794,184; b2 9,109,994
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,6 +19,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl import layers
+from jaxdl.layers.inverted_residual import FAN_OUT, InvertedResidual, divisible
 from jaxdl.models import register
 from jaxdl.registry import choose
 
@@ -49,18 +49,8 @@ VARIANTS = {
     "efficientnet_b7": dict(width=2.0, depth=3.1, dropout=0.5, **_AUTHORS),
 }
 
-# The authors' variance: 2 over the places and channels that an input reaches. Each channel of a
-# depthwise kernel reaches one.
-_CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-_DEPTHWISE_INIT = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+# As torchvision draws it: within one over the root of num_classes.
 _HEAD_INIT = nn.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
-
-
-def scaled(features: int, width: float) -> int:
-    """``features · width`` as the nearest multiple of 8, or the next if that loses over a tenth."""
-    exact = features * width
-    rounded = max(8, int(exact + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
 def repeated(blocks: int, depth: float) -> int:
@@ -72,54 +62,6 @@ def same(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """TensorFlow's padding (before, after): ⌈size / stride⌉ pixels come out, the odd one behind."""
     total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
-
-
-class MBConv(nn.Module):
-    """``x + project(squeeze_excite(depthwise(expand(x))))``, the sum where the shape stays.
-
-    Submodules: ``expand``, unless there is nothing to, ``depthwise``, ``squeeze_excite`` and
-    ``project``.
-
-    Attributes:
-      conv: makes a `jaxdl.layers.ConvNorm`; it knows what all of a network have in common.
-      features: of the result.
-      expansion: features in between over those that come in.
-      kernel_size: of the depthwise convolution; so are stride and padding, "half" or "same".
-      drop_path: stochastic depth, where there is a sum.
-      dtype: of the computation.
-    """
-
-    conv: Callable[..., nn.Module]
-    features: int
-    expansion: int
-    kernel_size: int
-    stride: int
-    padding: str
-    drop_path: float
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(batch, h, w, c) -> (batch, h / stride, w / stride, features)."""
-        y, C = x, x.shape[-1]
-        if self.expansion != 1:
-            y = self.conv(C * self.expansion, 1, name="expand")(y, train=train)
-        y = self.conv(
-            y.shape[-1],
-            self.kernel_size,
-            stride=self.stride,
-            padding=_pads(self.padding, x, self.kernel_size, self.stride),
-            groups=y.shape[-1],
-            kernel_init=_DEPTHWISE_INIT,
-            name="depthwise",
-        )(y, train=train)
-        y = layers.SqueezeExcite(
-            max(1, C // 4), activation="silu", dtype=self.dtype, name="squeeze_excite"
-        )(y)
-        y = self.conv(self.features, 1, activation="identity", name="project")(y, train=train)
-        if self.stride != 1 or self.features != C:
-            return y
-        return x + layers.DropPath(self.drop_path)(y, train=train)
 
 
 @register("efficientnet", VARIANTS)
@@ -169,18 +111,13 @@ class EfficientNet(nn.Module):
             map of each, by default of strides 2, 4, 8, 16, 32, without the convolution ``last``,
             which belongs to the classifier.
         """
-        conv = functools.partial(
-            layers.ConvNorm,
-            activation="silu",
-            order=self.order,
-            epsilon=self.epsilon,
-            momentum=self.momentum,
-            kernel_init=_CONV_INIT,
-            dtype=self.dtype,
-        )
         stride = choose("stem", self.stem, {"published": 2, "small": 1})
+        shared = dict(
+            order=self.order, epsilon=self.epsilon, momentum=self.momentum, dtype=self.dtype
+        )
+        conv = functools.partial(layers.ConvNorm, activation="silu", kernel_init=FAN_OUT, **shared)
         x = conv(
-            scaled(32, self.width),
+            divisible(32 * self.width),
             3,
             stride=stride,
             padding=_pads(self.padding, x, 3, stride),
@@ -191,23 +128,23 @@ class EfficientNet(nn.Module):
         seen = 0
         for i, (expansion, kernel, step, wide, _) in enumerate(self.stages):
             for j in range(counts[i]):
-                block = MBConv(
-                    conv,
-                    scaled(wide, self.width),
-                    expansion,
+                block = InvertedResidual(
+                    divisible(wide * self.width),
                     kernel,
                     1 if j else step,
-                    self.padding,
-                    self.drop_path * seen / sum(counts),
-                    self.dtype,
+                    padding=_pads(self.padding, x, kernel, 1 if j else step),
+                    expand_ratio=expansion,
+                    squeeze_ratio=0.25,
+                    drop_path=self.drop_path * seen / sum(counts),
                     name=f"block_{i}_{j}",
+                    **shared,
                 )
                 x, seen = block(x, train=train), seen + 1
             stride *= step
             pyramid[stride] = x
         if features:
             return pyramid
-        x = conv(scaled(self.last, self.width), 1, name="last")(x, train=train)
+        x = conv(divisible(self.last * self.width), 1, name="last")(x, train=train)
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32)).mean(axis=(1, 2))
         if not self.num_classes:
             return x

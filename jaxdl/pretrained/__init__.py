@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flax import linen as nn
 
 from jaxdl.errors import UserError
@@ -68,7 +69,7 @@ def save(module: nn.Module, variables: Any, path: str | Path, naming: str | None
       module: of an architecture that is known here.
       variables: as ``module.init`` gives them.
       path: a file that ends in .safetensors, or a folder for ``config.json`` and
-        ``model.safetensors``, made if it is not there; files of these names are replaced.
+        ``model.safetensors``. Folders are made, files replaced.
       naming: the library that is to read it: torchvision, timm or transformers. By default the
         first that the architecture has; for a folder, the first that has a config.json.
 
@@ -96,6 +97,8 @@ def save(module: nn.Module, variables: Any, path: str | Path, naming: str | None
     if architecture.image_size is not None:
         size = architecture.image_size({name: x.shape for name, x in theirs.items()})
     settings = config.write(architecture, naming, module, size)
-    path.mkdir(parents=True, exist_ok=True)
+    norms = [name.removesuffix("running_mean") for name in theirs if name.endswith("running_mean")]
+    # PyTorch's own reader adds these counters; transformers would call them missing.
+    theirs |= {f"{name}num_batches_tracked": np.array(0) for name in norms}
     tensors.write(path / tensors.WHOLE, theirs)
     (path / config.NAME).write_text(json.dumps(settings, indent=2) + "\n")

@@ -108,7 +108,7 @@ _SIZES = dict(tiny="t", small="s", base="b", large="l", xlarge="xl")
 # torchvision's resizing before the crop, by size.
 _RESIZE = dict(tiny=236, small=230, base=232, large=232)
 _BICUBIC = Preprocess(interpolation="bicubic")
-_LARGE = Preprocess(size=384, resize=384, interpolation="bicubic")
+_LARGE = Preprocess(size=384, resize=384, interpolation="bicubic", squash=True)
 
 
 def _timm_published() -> dict[str, Published]:
@@ -116,8 +116,12 @@ def _timm_published() -> dict[str, Published]:
     found = {}
     for theirs, ours in _SIZES.items():
         name, ours = f"convnext_{theirs}", f"convnext_{ours}"
-        # Its first xlarge weights were tuned on ImageNet, too.
-        found[name] = Published(ours, preprocess=_BICUBIC)
+        # Without that part tiny and small are weights that see more of the image.
+        resize = 235 if theirs in ("tiny", "small") else 256
+        found[name] = Published(ours, preprocess=_BICUBIC._replace(resize=resize))
+        if theirs != "xlarge":
+            found[f"{name}.fb_in1k"] = Published(ours, preprocess=_BICUBIC)
+        found[f"{name}.fb_in22k_ft_in1k"] = Published(ours, preprocess=_BICUBIC)
         found[f"{name}.fb_in22k_ft_in1k_384"] = Published(ours, preprocess=_LARGE)
         found[f"{name}.fb_in22k"] = Published(ours, dict(num_classes=21841), _BICUBIC)
     return found

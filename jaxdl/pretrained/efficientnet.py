@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxdl.errors import UserError
-from jaxdl.models.efficientnet import STAGES, VARIANTS, EfficientNet, repeated, scaled
+from jaxdl.layers.inverted_residual import divisible
+from jaxdl.models.efficientnet import STAGES, VARIANTS, EfficientNet, repeated
 from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
@@ -154,13 +155,13 @@ def _write(module: EfficientNet) -> dict[str, Any]:
 
 def _computed(module: EfficientNet, size: int) -> dict[str, tuple]:
     """Settings that follow from others: {key: the only value}."""
-    last = scaled(module.last, module.width)
+    last = divisible(module.last * module.width)
     return dict(hidden_dim=(last,), depthwise_padding=(_symmetric(module, size),))
 
 
 def _adds_early(module: EfficientNet) -> bool:
     """Whether a stage's first block adds what goes in, which transformers' never does."""
-    widths = [scaled(n, module.width) for n in (32, *(stage[3] for stage in module.stages))]
+    widths = [divisible(n * module.width) for n in (32, *(stage[3] for stage in module.stages))]
     strides = [stage[2] for stage in module.stages]
     return any(s == 1 and a == b for s, a, b in zip(strides, widths, widths[1:], strict=False))
 

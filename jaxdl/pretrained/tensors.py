@@ -149,11 +149,12 @@ def _indexed(index: Path) -> dict[Path, set[str]]:
 
 def write(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     """Writes all into one file; it replaces an older one once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.touch()
     mode = part.stat().st_mode
     # The library writes memory as it lies. Its kin read a file only if it names a format.
-    ordered = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     save_file(ordered, part, metadata={"format": "pt", _OWN: "pretrained"})
     part.chmod(mode)  # The library's own lets nobody else read it.
     part.replace(path)

@@ -302,7 +302,9 @@ VIT = register("vit")(
             "transformers": Naming(
                 _transformers("vit.", **_FILES),
                 models={
-                    f"google/{name}": _published(name, fields=dict(norm_epsilon=1e-12), **HALVES)
+                    f"google/{name}": _published(
+                        name, fields=dict(norm_epsilon=1e-12), squash=True, **HALVES
+                    )
                     for name in (
                         "vit-base-patch16-224",
                         "vit-base-patch16-384",
@@ -319,7 +321,7 @@ VIT = register("vit")(
                 _transformers("", **_FILES),
                 models={
                     f"google/{name}-in21k": _published(
-                        name, fields=dict(norm_epsilon=1e-12, num_classes=0), **HALVES
+                        name, fields=dict(norm_epsilon=1e-12, num_classes=0), squash=True, **HALVES
                     )
                     for name in (
                         "vit-base-patch16-224",

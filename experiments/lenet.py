@@ -1,0 +1,26 @@
+"""LeNet-5 learns handwritten digits.
+
+    python -m jaxdl.launch --config=experiments/lenet.py --workdir=runs/lenet
+
+Cost: not measured.
+Result: not measured.
+"""
+
+from jaxdl import config as defaults
+
+
+def get_config():
+    """One size, the paper's, on images brought to the 32x32 pixels that it reads."""
+    config = defaults.default()
+    config.epochs = 60.0
+    config.batch_size = 64
+    config.data.image_size = 32
+    config.augment.shift = 4
+    config.augment.rotate = 10.0
+    config.augment.zoom = 0.1
+    config.model = dict(name="lenet", padding=0, pool="avg", activation="tanh")
+    config.task.label_smoothing = 0.1
+    config.optimizer.learning_rate = 3e-3
+    config.optimizer.warmup = 2.0
+    config.optimizer.weight_decay = 0.05
+    return config

@@ -1,0 +1,57 @@
+"""A ResNet learns handwritten digits.
+
+    python -m jaxdl.launch --config=experiments/resnet.py --workdir=runs/resnet
+
+Cost: TODO
+Result: TODO
+Variants: digits (the default), and the published sizes 18, 34, 50, 101 and 152 for 224x224.
+
+TODO The published sizes have not been trained here: they are for an accelerator and ImageNet.
+"""
+
+from jaxdl import config as defaults
+from jaxdl.registry import choose
+
+PUBLISHED = ("18", "34", "50", "101", "152")
+
+
+def get_config(variant: str = "digits"):
+    """``digits``, small enough for a laptop, or a published size: 18, 34, 50, 101, 152."""
+    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(PUBLISHED, _published)})(
+        variant
+    )
+
+
+def _digits(_: str):
+    config = defaults.default()
+    config.epochs = 40.0
+    config.batch_size = 64
+    config.augment.shift = 1
+    config.model = dict(name="resnet", stages=(1, 1, 1), width=32, bottleneck=False, stem="small")
+    config.task.label_smoothing = 0.1
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.warmup = 2.0
+    config.optimizer.weight_decay = 0.05
+    return config
+
+
+def _published(variant: str):
+    """torchvision's recipe for its first weights: the paper's (section 3.4) in 90 epochs.
+
+    Random images stand in for ImageNet: --config.data.name=folder --config.data.path=… brings it.
+    """
+    config = defaults.default()
+    config.epochs = 90.0
+    config.batch_size = 256
+    config.data.name = "synthetic_imagenet"
+    config.data.image_size = 224
+    config.augment.crop = 0.08
+    config.augment.flip = True
+    config.model = dict(name=f"resnet{variant}", stem="published")
+    config.optimizer.name = "sgd"
+    config.optimizer.learning_rate = 0.1 * config.batch_size / 256
+    config.optimizer.momentum = 0.9
+    config.optimizer.l2 = 1e-4
+    config.optimizer.schedule = "step"
+    config.optimizer.boundaries = (30.0, 60.0)
+    return config
