@@ -139,17 +139,17 @@ def line(name: str, family: Family) -> tuple[int, str]:
     last, field = found.last, f"{found.last.field:.0f}"
     if math.isinf(last.field):
         field = f"all ({last.seen[0].field})" if last.seen else "all"
-    published = PUBLISHED.get(name)
+    adds, published = found.multiply_adds / 1e9, PUBLISHED.get(name)
     told = "" if published is None else f"{published.parameters:,}"
     if published is not None:
-        adds = published.multiply_adds
-        told += "" if adds is None else f", {adds:.3f}"
+        theirs = published.multiply_adds
+        told += "" if theirs is None else f", {theirs:.3f}"
         told += f" ({published.source})"
     cells = (
         f"`{name}`",
         f"{size}x{size}x{family.channels}",
         f"{found.parameters:,}",
-        f"{found.multiply_adds / 1e9:.3f}",
+        f"{adds:.{3 if adds >= 0.01 else 4}f}",
         "x".join(map(str, last.size)),
         field,
         told,

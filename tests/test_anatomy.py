@@ -190,8 +190,7 @@ def test_attention_and_gates_see_the_whole_image(name, fields):
     assert math.isinf(found.last.field)
 
 
-# The smallest of each family, and those with published multiply-adds: of all, the counts of
-# parameters are compared in the families' own tests.
+# The smallest of each family: to trace all takes minutes.
 @pytest.mark.parametrize("family", models_page.FAMILIES, ids=lambda family: family.start)
 def test_the_page_says_what_the_code_says(family):
     text = models_page.PAGE.read_text().splitlines()

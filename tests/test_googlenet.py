@@ -29,7 +29,7 @@ def shapes(model, side, channels=3, **how):
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("aux", [False, True])
 def test_parameter_count_is_the_published_one_for_any_image(name, aux):
-    for side in (15, 224):
+    for side in (31 if "paper" in name else 15, 224):
         variables, logits = shapes(models.create(name, aux=aux), side)
         count = sum(x.size for x in jax.tree.leaves(variables["params"]))
         assert (count, logits.shape) == (PARAMETERS[name][aux], (2, 1000))
@@ -78,6 +78,8 @@ def test_maps_and_features(form):
 def test_what_cannot_work_is_one_line_that_says_what_would():
     with pytest.raises(UserError, match=r"too small .* it takes 15x15 pixels and more"):
         shapes(models.create("googlenet"), 14)
+    with pytest.raises(UserError, match=r"it takes 31x31 pixels and more"):
+        shapes(models.create("googlenet_paper"), 30)
     with pytest.raises(UserError, match="transform_input is for images of 3 channels, not 1"):
         shapes(models.create("googlenet", transform_input=True), 32, channels=1)
 

@@ -5,9 +5,9 @@ torchvision publishes: batch norm (ε 1e-3) behind every convolution, 3x3 in pla
 pool of 2x2. ``googlenet_paper`` is the paper's: 5x5, biases, and local response normalisation in
 the stem (figure 3), with Caffe's constants.
 
-Images (batch, h, w, c) in, at least 15 pixels a side, logits (batch, num_classes) float32 out.
-Parameters for 3 channels and 1000 classes: googlenet 6,624,904, with auxiliary heads 13,004,888;
-googlenet_paper 6,998,552, with auxiliary heads 13,378,280.
+Images (batch, h, w, c) in, at least 15 pixels a side (31 in the paper's form), logits (batch,
+num_classes) float32 out. Parameters for 3 channels and 1000 classes: googlenet 6,624,904, with
+auxiliary heads 13,004,888; googlenet_paper 6,998,552, with auxiliary heads 13,378,280.
 """
 
 import functools
@@ -222,9 +222,10 @@ class GoogLeNet(nn.Module):
         if stride == 1:
             return x
         if min(x.shape[1:3]) < window - 1:
+            least = 31 if self.form == "paper" else 15
             raise UserError(
                 f"images are too small for GoogLeNet with stem_strides={self.stem_strides}: nothing"
-                " is left to pool; with (2, 2, 2) it takes 15x15 pixels and more"
+                f" is left to pool; with (2, 2, 2) it takes {least}x{least} pixels and more"
             )
         return ops.max_pool(x, window, stride, ceil=True)
 
