@@ -13,8 +13,8 @@ SHORT_SNIPPETS = [code for code in SNIPPETS if "def get_config" not in code]
 (CUSTOM,) = (code for code in SNIPPETS if "def get_config" in code)
 
 
-def test_readme_has_six_snippets():
-    assert len(SNIPPETS) == 6
+def test_readme_has_seven_snippets():
+    assert len(SNIPPETS) == 7
 
 
 @pytest.mark.parametrize("code", SHORT_SNIPPETS, ids=lambda code: code.splitlines()[-1][:40])

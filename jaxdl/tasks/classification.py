@@ -12,6 +12,7 @@ from jaxdl import draw, keys, losses, models, precision, transfer
 from jaxdl.data import augment, padded_batches
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.preprocess import unit_range
 from jaxdl.registry import choose
 from jaxdl.tasks import Run, Task, learner, need_batches, register
 
@@ -158,12 +159,6 @@ def classification(
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=predict,
     )
-
-
-def unit_range(images: jax.Array) -> jax.Array:
-    """uint8 or floats to float32 in [0, 1]."""
-    scale = 1 / 255 if images.dtype == jnp.uint8 else 1.0
-    return images.astype(jnp.float32) * scale
 
 
 def _standardise(images: jax.Array, mean: np.ndarray, std: np.ndarray) -> jax.Array:

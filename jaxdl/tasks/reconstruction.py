@@ -10,8 +10,8 @@ import numpy as np
 from jaxdl import keys, losses, replicas
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.preprocess import unit_range
 from jaxdl.tasks import Run, Task, check_counts, latents, learner, register
-from jaxdl.tasks.classification import unit_range
 
 
 @register("reconstruction")

@@ -12,8 +12,8 @@ import numpy as np
 from jaxdl import draw, keys, losses
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.preprocess import unit_range
 from jaxdl.tasks import Run, Task, latents, learner, register
-from jaxdl.tasks.classification import unit_range
 
 # Images that a sample is of.
 _SAMPLES = 40
