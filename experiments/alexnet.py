@@ -2,8 +2,8 @@
 
     python -m jaxdl.launch --config=experiments/alexnet.py --workdir=runs/alexnet
 
-Cost: not measured.
-Result: not measured.
+Cost: 70 s of CPU time on one core, compile included.
+Result: not measured on the test part.
 Variants: digits (the default), and imagenet, the published size.
 """
 

@@ -2,8 +2,9 @@
 
     python -m jaxdl.launch --config=experiments/cvt.py --workdir=runs/cvt
 
-Cost: TODO
-Result: TODO
+Cost: 136 s of CPU time on one core of a busy machine, compile included.
+Result: accuracy .979 on the validation part (--config.data.eval_on=validation, seed 0, last step),
+by which the settings were chosen; the test part has not been looked at.
 Variants: digits (the default), and the published sizes 13, 21 and w24.
 
 The published sizes have not been trained here: they are for an accelerator and ImageNet.
@@ -24,19 +25,20 @@ def get_config(variant: str = "digits"):
 
 def _digits(_: str):
     config = defaults.default()
-    config.epochs = 30.0
-    config.batch_size = 32
+    config.epochs = 40.0
+    config.batch_size = 64
     config.augment.shift = 1
     config.augment.rotate = 10.0
     config.augment.zoom = 0.1
     config.model = dict(
         name="cvt",
         depths=(1, 2),
-        widths=(32, 64),
-        heads=(1, 2),
-        patch_sizes=(3, 3),
+        widths=(48, 96),
+        heads=(3, 6),
+        patch_sizes=(5, 3),
         strides=(1, 2),
-        paddings=(1, 1),
+        paddings=(2, 1),
+        pool="mean",
         mlp_ratio=2.0,
         drop_path=0.0,
     )

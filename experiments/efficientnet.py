@@ -2,11 +2,13 @@
 
     python -m jaxdl.launch --config=experiments/efficientnet.py --workdir=runs/efficientnet
 
-Cost: TODO
-Result: TODO
+Cost: 72 s of processor time, compile included.
+Result: accuracy .990 and .993 on a validation part of the training part
+(--config.data.eval_on=validation, seeds 0 and 1, last step); the test part has not been looked at.
 Variants: digits (the default), and the published sizes b0 to b7 for 224x224 to 600x600.
 
-TODO The published sizes have not been trained here: they are for an accelerator and ImageNet.
+Learning rate and augmentation were chosen on that validation part. The published sizes have not
+been trained here: they are for an accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults
@@ -28,6 +30,8 @@ def _digits(_: str):
     config.epochs = 40.0
     config.batch_size = 64
     config.augment.shift = 1
+    config.augment.rotate = 10.0
+    config.augment.zoom = 0.1
     config.model = dict(
         name="efficientnet",
         stages=((1, 3, 1, 16, 1), (4, 3, 2, 32, 2), (4, 3, 2, 64, 2)),
@@ -37,7 +41,7 @@ def _digits(_: str):
         drop_path=0.0,
     )
     config.task.label_smoothing = 0.1
-    config.optimizer.learning_rate = 2e-3
+    config.optimizer.learning_rate = 4e-3
     config.optimizer.warmup = 2.0
     config.optimizer.weight_decay = 0.05
     return config

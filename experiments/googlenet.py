@@ -3,7 +3,7 @@
     python -m jaxdl.launch --config=experiments/googlenet.py --workdir=runs/googlenet
 
 Cost: not measured.
-Result: not measured.
+Result: not measured on the test part.
 Variants: digits (the default), and imagenet, the published size.
 """
 

@@ -2,8 +2,8 @@
 
     python -m jaxdl.launch --config=experiments/lenet.py --workdir=runs/lenet
 
-Cost: not measured.
-Result: not measured.
+Cost: 49 s of CPU time on one core, compile included.
+Result: not measured on the test part.
 """
 
 from jaxdl import config as defaults

@@ -2,11 +2,13 @@
 
     python -m jaxdl.launch --config=experiments/mobilevit.py --workdir=runs/mobilevit
 
-Cost: TODO
-Result: TODO
+Cost: 94 s of CPU time on one core of a busy machine, compile included.
+Result: test accuracy .992 (median of seeds 0, 1, 2: .989, .992, .992).
 Variants: digits (the default), and the published sizes xxs, xs and s for 256x256.
 
-The published sizes have not been trained here: they are for an accelerator and ImageNet.
+The settings were chosen on the validation part (--config.data.eval_on=validation); figures are of
+the last step, on the test part. The published sizes have not been trained here: they are for an
+accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults

@@ -2,11 +2,13 @@
 
     python -m jaxdl.launch --config=experiments/resnet.py --workdir=runs/resnet
 
-Cost: TODO
-Result: TODO
+Cost: 53 s of processor time, compile included.
+Result: test accuracy 1.000 (median of seeds 0, 1, 2: .997, 1.000, 1.000).
 Variants: digits (the default), and the published sizes 18, 34, 50, 101 and 152 for 224x224.
 
-TODO The published sizes have not been trained here: they are for an accelerator and ImageNet.
+The settings are those of deep_cnn.py, and the first that were tried (once, on a validation part of
+the training part, --config.data.eval_on=validation: .993); figures are of the last step, on the
+test part. The published sizes have not been trained here: they are for an accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults

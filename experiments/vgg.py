@@ -2,8 +2,8 @@
 
     python -m jaxdl.launch --config=experiments/vgg.py --workdir=runs/vgg
 
-Cost: not measured.
-Result: not measured.
+Cost: 28 s of CPU time on one core, compile included.
+Result: not measured on the test part.
 Variants: digits (the default), and the published sizes 11, 13, 16, 19, 11_bn, 13_bn, 16_bn, 19_bn.
 """
 

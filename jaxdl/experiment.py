@@ -90,7 +90,12 @@ class Experiment(NamedTuple):
         return self.layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), self.rows, leading=1)
 
     def init_state(self) -> Any:
-        """The state at step 0, made on the devices where it stays."""
+        """The state at step 0, made on the devices where it stays.
+
+        Raises:
+          UserError: the run cannot begin.
+        """
+        self.task.check()
         shardings = jax.tree.map(lambda x: x.sharding, self.abstract_state)
         options = host.options_to_run_once()
         init = jax.jit(self.task.init, out_shardings=shardings, compiler_options=options)

@@ -153,6 +153,7 @@ def create(run: tasks.Run, members: list[sweep.Member]) -> tasks.Task:
         eval_step=eval_step,
         **({"score": score} if has_score else {}),
         parameters=lambda state: reference.parameters(take(state.own, 0)),
+        check=reference.check,
         partition=lambda state: jax.tree.map(lambda leaf: True, state),
         examples=reference.examples and reference.examples * len(members),
     )

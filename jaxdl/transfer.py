@@ -40,11 +40,13 @@ class Start(NamedTuple):
       module: its model.
       variables: what ``module.init`` returned -> the same with the weights in it, free to jit.
       standardise: images (batch, h, w, c) in [0, 1] -> what the model takes.
+      check: raises UserError if the weights are not there; a run that has begun needs none.
     """
 
     module: nn.Module
     variables: Callable[[Any], Any]
     standardise: Callable[[jax.Array], jax.Array]
+    check: Callable[[], None]
 
 
 class Weights(NamedTuple):
@@ -108,7 +110,7 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
         module = models.create(name, **{**own, **dict(fixed)}, num_classes=num_classes)
         found, gone = Weights(module, {}), error
     if not config.model.name:
-        _write_model(config, found.module)
+        _write_model(config, found.module, _chosen(given.model)[0] if given.model else "")
     module = found.module.clone(**swept, dtype=precision.compute_dtype(config.precision))
     standardise = _standardise(config, data, image.shape[-1], is_run or gone is not None)
     fresh = jax.eval_shape(
@@ -118,9 +120,12 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
     if gone is None:
         _check_fit(given.source, fresh, found.arrays, head)
 
-    def arrays() -> dict[str, np.ndarray]:
+    def check() -> None:
         if gone is not None:
             raise gone
+
+    def arrays() -> dict[str, np.ndarray]:
+        check()
         return dict(found.arrays)
 
     def variables(fresh: Any) -> Any:
@@ -131,7 +136,7 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
         given = jax.pure_callback(arrays, shapes)
         return jax.tree.map_with_path(lambda path, x: given.get(name_of(path), x), fresh)
 
-    return Start(module, variables, standardise)
+    return Start(module, variables, standardise, check)
 
 
 # The two kinds of sources. What was read last is kept: a population's task is made several times.
@@ -225,9 +230,9 @@ def _without(arrays: Mapping[str, Any], head: tuple[str, ...]) -> dict[str, Any]
     return {name: x for name, x in arrays.items() if not in_head(name)}
 
 
-def _write_model(config: ConfigDict, module: nn.Module) -> None:
-    """So that a run's config.json holds its model, and who goes on needs no source."""
-    name = next(n for n in models.names() if type(models.create(n)) is type(module))
+def _write_model(config: ConfigDict, module: nn.Module, name: str) -> None:
+    """So that a run's config.json holds its model, and who evaluates it needs no source."""
+    name = name or next(n for n in models.names() if type(models.create(n)) is type(module))
     fields = {k: getattr(module, k) for k in models.settings(name) if k not in _OURS}
     with config.unlocked():
         config.model = ConfigDict(

@@ -245,7 +245,7 @@ def test_batch_statistics_flow_from_microbatch_to_microbatch_and_are_averaged():
     for i in range(2):
         part = convolved[i::2]
         mean = 0.9 * mean + 0.1 * part.mean((0, 1, 2))
-        var = 0.9 * var + 0.1 * part.var((0, 1, 2))
+        var = 0.9 * var + 0.1 * part.var((0, 1, 2), ddof=1)  # as PyTorch's
     found = after.model_state["batch_stats"]["norm_0"]
     np.testing.assert_allclose(found["mean"], mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found["var"], var, rtol=1e-5, atol=1e-6)

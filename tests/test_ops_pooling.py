@@ -1,5 +1,8 @@
 """Both forms of pooling against plain loops, ties above all."""
 
+import itertools
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -202,3 +205,50 @@ def test_a_cpu_keeps_places_and_not_images_through_a_scan():
     image, places = 4 * 64 * 64 * 16, 32 * 32 * 16
     # The places of all steps, and a few images of the one at work; not 16 of them.
     assert 16 * places <= compiled.memory_analysis().temp_size_in_bytes <= 16 * places + 4 * image
+
+
+@few_shapes
+@given(
+    image=st.tuples(sizes(1, 9), sizes(1, 9)),
+    window=sizes(1, 4),
+    stride=sizes(1, 3),
+    padding=sizes(0, 2),
+    reference=st.booleans(),
+)
+def test_a_remainder_has_a_window_of_its_own(image, window, stride, padding, reference):
+    # By loops over the windows that begin inside the image or the padding in front of it.
+    padding = min(padding, window // 2)
+    starts = [
+        [i for i in range(-padding, n, stride) if i < n + padding - window + stride] for n in image
+    ]
+    assume(all(starts))
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 0, size=(1, *image, 2)).astype(np.float32)
+    g = rng.integers(-9, 9, size=(1, *map(len, starts), 2)).astype(np.float32)
+    y, dx = np.zeros(g.shape), np.zeros(x.shape)
+    for (i, row), (j, column), c in itertools.product(*map(enumerate, starts), range(2)):
+        rows = range(max(row, 0), min(row + window, image[0]))
+        columns = range(max(column, 0), min(column + window, image[1]))
+        pixels = list(itertools.product(rows, columns))
+        first = pixels[int(np.argmax([x[0, a, b, c] for a, b in pixels]))]
+        y[0, i, j, c] = x[0, *first, c]
+        dx[0, *first, c] += g[0, i, j, c]
+    with pytest.MonkeyPatch.context() as patch:
+        if reference:
+            patch.setenv("JAXDL_OPS", "reference")
+        pool = lambda x: ops.max_pool(x, window, stride, padding, ceil=True)
+        found = value_and_gradient(pool, x, g)
+    for a, b in zip(found, (y, dx), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("image, size", [((9, 9), 3), ((7, 4), 6), ((5, 13), 4), ((3, 2), 1)])
+def test_windows_that_fit_the_image(image, size):
+    x = np.random.default_rng(0).normal(size=(2, *image, 3))
+    expected = np.empty((2, size, size, 3))
+    for i, j in np.ndindex(size, size):
+        ends = lambda k, n: slice(math.floor(k * n / size), math.ceil((k + 1) * n / size))
+        expected[:, i, j] = x[:, ends(i, image[0]), ends(j, image[1])].mean((1, 2))
+    with jax.enable_x64(True):
+        found = jax.jit(lambda x: ops.adaptive_avg_pool(x, size))(jnp.asarray(x))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)

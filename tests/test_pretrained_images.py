@@ -18,7 +18,7 @@ from jaxdl.pretrained import catalog
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images
 from jaxdl.pretrained.mapping import Table, batch_norm, conv, dense
 
-GOLDEN = Path(__file__).parent / "golden" / "torch"
+GOLDEN = Path(__file__).parent / "golden" / "torch_files"
 WHOLE = "model.safetensors"
 SMALL = dict(channels=(2, 3), hidden=4)
 

@@ -18,7 +18,7 @@ import pytest
 from jaxdl.errors import UserError
 from jaxdl.pretrained import torch_file
 
-GOLDEN = Path(__file__).parent / "golden" / "torch"
+GOLDEN = Path(__file__).parent / "golden" / "torch_files"
 KINDS = ["", "_legacy"]
 GRID = np.arange(24, dtype=np.float32).reshape(4, 6) / 8
 TENSORS = {

@@ -55,8 +55,8 @@ class LeNet(nn.Module):
         Args:
           x: images.
           train: changes nothing here.
-          features: return {1: …, 2: …, 4: …} instead, the three convolutions' maps by stride. They
-            have the places that a whole kernel reaches: of 32x32 pixels 28x28, 10x10 and 1x1.
+          features: return {1: …, 2: …} instead, the first two convolutions' maps by stride. They
+            have the places that a whole kernel reaches: of 32x32 pixels 28x28 and 10x10.
         """
         del train
         least = 32 - 2 * self.padding
@@ -80,7 +80,7 @@ class LeNet(nn.Module):
             )(x)
             pyramid[2**i] = x
         if features:
-            return pyramid
+            return {stride: pyramid[stride] for stride in (1, 2)}  # the third is mostly one pixel
         x = layers.Dense(self.hidden, dtype=self.dtype, name="dense")(x.mean(axis=(1, 2)))
         x = ops.activation(self.activation)(x)
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))

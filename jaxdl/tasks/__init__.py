@@ -36,6 +36,10 @@ def _nothing_to_batch(state: State, batch: Batch, key: jax.Array) -> Metrics:
     return {}
 
 
+def _nothing_to_check() -> None:
+    return
+
+
 def _nothing_split(state: State) -> Any:
     return jax.tree.map(lambda leaf: False, state)
 
@@ -64,6 +68,8 @@ class Task(NamedTuple):
         classes), for `--mode=predict` and `--mode=export`. None if no images are classified.
       examples: what an update learns from, in examples, environment steps or the like; None is the
         batch size.
+      check: raises UserError for what keeps a run from beginning, and not from going on: weights to
+        start from that are gone.
     """
 
     init: Callable[[jax.Array, Batch], State]
@@ -76,6 +82,7 @@ class Task(NamedTuple):
     sample: Callable[[State, jax.Array], dict[str, Any]] | None = None
     predict: Callable[[State, jax.Array], jax.Array] | None = None
     examples: int | None = None
+    check: Callable[[], None] = _nothing_to_check
 
 
 class Run(NamedTuple):

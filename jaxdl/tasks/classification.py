@@ -82,13 +82,14 @@ def classification(
             "classes"
         )
     if config.pretrained.source:
-        module, weights, standardise = transfer.create(config, data, fields["num_classes"])
+        start_from = transfer.create(config, data, fields["num_classes"])
+        module, weights, standardise, check = start_from
     else:
         module = models.create(
             config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
         )
         standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
-        weights = lambda variables: variables
+        weights, check = lambda variables: variables, lambda: None
     augmented = augment.create(config.augment, fields["num_classes"])
 
     def loss_fn(
@@ -158,6 +159,7 @@ def classification(
         artifacts=artifacts,
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=predict,
+        check=check,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-FOLDER = Path(__file__).parent / "torch"
+FOLDER = Path(__file__).parent / "torch_files"
 
 
 def tensors() -> dict[str, torch.Tensor]:

@@ -1,6 +1,6 @@
 """GoogLeNet, as torchvision has it and in the paper's form, with an eighth of its channels.
 
-Three of its nine blocks are left out: with all of them, behind 22 batch norms in training, the
+Most of its nine blocks are left out: with all of them, behind 22 batch norms in training, the
 original's own float32 is 4e-5 from its float64, and gradients are a percent and more.
 """
 
@@ -9,11 +9,12 @@ from torch import nn
 from torchvision.models.googlenet import BasicConv2d, GoogLeNet, Inception, InceptionAux
 
 NARROW = 8
-STAGES = (
-    ((16, 16, 24, 4, 12, 8),),
-    ((24, 12, 26, 2, 6, 8), (20, 14, 28, 3, 8, 8), (16, 16, 32, 3, 8, 8), (14, 18, 36, 4, 8, 8)),
-    ((48, 24, 48, 6, 16, 16),),
-)
+FOUR = ((24, 12, 26, 2, 6, 8), (20, 14, 28, 3, 8, 8), (16, 16, 32, 3, 8, 8), (14, 18, 36, 4, 8, 8))
+# Without and with auxiliary heads, which lie behind the first and the fourth block of a stage.
+STAGES = {
+    False: (((16, 16, 24, 4, 12, 8),), FOUR[:1], ((48, 24, 48, 6, 16, 16),)),
+    True: ((), FOUR, ()),
+}
 HIDDEN = 32
 
 
@@ -47,10 +48,16 @@ def make(conv, aux: bool, transform_input: bool = False) -> GoogLeNet:
         lambda *how, **more: InceptionAux(*how, conv_block=conv, **more),
     ]
     model = GoogLeNet(10, aux, transform_input, False, blocks, dropout=0.0, dropout_aux=0.0)
-    model.inception3a = Inception(192, 128, 128, 192, 32, 96, 64, conv_block=conv)
-    model.inception5a = Inception(528, 384, 192, 384, 48, 128, 128, conv_block=conv)
     model.inception3b = model.inception4e = model.inception5b = nn.Identity()
-    model.fc = nn.Linear(1024 // NARROW, 10)
+    if aux:
+        model.inception3a = model.inception5a = nn.Identity()
+        model.inception4a = Inception(192, 192, 96, 208, 16, 48, 64, conv_block=conv)
+        model.fc = nn.Linear(528 // NARROW, 10)
+    else:
+        model.inception3a = Inception(192, 128, 128, 192, 32, 96, 64, conv_block=conv)
+        model.inception4b = model.inception4c = model.inception4d = nn.Identity()
+        model.inception5a = Inception(512, 384, 192, 384, 48, 128, 128, conv_block=conv)
+        model.fc = nn.Linear(1024 // NARROW, 10)
     for head in filter(None, (model.aux1, model.aux2)):
         head.fc1, head.fc2 = nn.Linear(2048 // NARROW, HIDDEN), nn.Linear(HIDDEN, 10)
     return model
@@ -73,15 +80,17 @@ def paper(aux: bool) -> GoogLeNet:
     return model
 
 
-def case(model, image, ours: str, **fields) -> Case:
+def case(model, image, ours: str, aux: bool = False, **fields) -> Case:
     """A narrow one of the model named."""
+    stages = STAGES[aux]
     names = {
         f"block_{i}_{j}": f"inception{i + 3}{'abcd'[j]}"
-        for i, stage in enumerate(STAGES)
+        for i, stage in enumerate(stages)
         for j in range(len(stage))
     }
+    last = ("maxpool2", "inception4d", "maxpool4") if aux else [*names.values()]
     stem = (64 // NARROW, 64 // NARROW, 192 // NARROW)
-    small = dict(stem=stem, stages=STAGES, aux_features=128 // NARROW, aux_hidden=HIDDEN)
+    small = dict(stem=stem, stages=stages, aux=aux, aux_features=128 // NARROW, aux_hidden=HIDDEN)
     return Case(
         model,
         image,
@@ -89,17 +98,17 @@ def case(model, image, ours: str, **fields) -> Case:
         dict(**small, dropout=0.0, aux_dropout=0.0, num_classes=10, **fields),
         "torchvision",
         blocks=names | {f"stem_{i}": f"conv{i + 1}" for i in range(3)},
-        pyramid={2: "conv1", 4: "conv3", 8: "inception3a", 16: "inception4d", 32: "inception5a"},
-        auxiliary=(0.3, 0.3) if fields.get("aux") else (),
+        pyramid={2: "conv1", 4: "conv3"} | {2 ** (3 + i): theirs for i, theirs in enumerate(last)},
+        auxiliary=(0.3, 0.3) if aux else (),
     )
 
 
 CASES = {
-    # 12 pixels become 6, 3 become 2: ceil-mode pools reach over the edge.
+    # 20 pixels become 10, 5 become 3: ceil-mode pools reach over the edge.
     "googlenet": case(
-        lambda: make(normed, False, True), (4, 48, 48, 3), "googlenet", transform_input=True
+        lambda: make(normed, False, True), (4, 80, 80, 3), "googlenet", transform_input=True
     ),
-    "googlenet_aux": case(lambda: make(normed, True), (4, 48, 48, 3), "googlenet", aux=True),
+    "googlenet_aux": case(lambda: make(normed, True), (4, 80, 80, 3), "googlenet", aux=True),
     "googlenet_paper": case(lambda: paper(False), (4, 80, 80, 3), "googlenet_paper"),
     "googlenet_paper_aux": case(lambda: paper(True), (2, 224, 224, 3), "googlenet_paper", aux=True),
 }
