@@ -2,9 +2,12 @@
 
     python -m jaxdl.launch --config=experiments/alexnet.py --workdir=runs/alexnet
 
-Cost: 70 s of CPU time on one core, compile included.
-Result: not measured on the test part.
+Cost: 75 s of CPU time on one core, compile included.
+Result: test accuracy .997 (median of seeds 0, 1, 2: 1.000, .994, .997).
 Variants: digits (the default), and imagenet, the published size.
+
+The settings were not tuned; figures are of the last step, on the test part. The published
+size has not been trained here: it is for an accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults

@@ -2,9 +2,13 @@
 
     python -m jaxdl.launch --config=experiments/vgg.py --workdir=runs/vgg
 
-Cost: 28 s of CPU time on one core, compile included.
-Result: not measured on the test part.
+Cost: 29 s of CPU time on one core, compile included.
+Result: test accuracy .994 (median of seeds 0, 1, 2: .997, .994, .994).
 Variants: digits (the default), and the published sizes 11, 13, 16, 19, 11_bn, 13_bn, 16_bn, 19_bn.
+
+Epochs and augmentation were chosen on a validation part of the training part
+(--config.data.eval_on=validation); figures are of the last step, on the test part. The published
+sizes have not been trained here: they are for an accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults
@@ -24,9 +28,11 @@ def get_config(variant: str = "digits"):
 
 def _digits(_: str):
     config = defaults.default()
-    config.epochs = 40.0
+    config.epochs = 60.0
     config.batch_size = 64
     config.augment.shift = 1
+    config.augment.rotate = 10.0
+    config.augment.zoom = 0.1
     config.model = dict(
         name="vgg",
         stages=(1, 1, 2),

@@ -43,8 +43,7 @@ TINY_UNET = (
 SMALL_SWEEP = ("--config.sweep=optimizer.learning_rate=.01,.1", "--config.population=2", *SELDOM)
 TINY_CODE = ("--config.model.hidden=(16,)", *SELDOM)
 TINY_STAGES = ("--config.model.depths=(1,1)", "--config.model.widths=(8,16)")
-TINY_MOBILEVIT = ("--config.model.widths=(8,8,8)", "--config.model.depths=(1,1,1)",
-                  "--config.model.tokens=(16,16)", "--config.model.last_width=16")  # fmt: skip
+TINY_MOBILEVIT = (*TINY_STAGES, "--config.model.tokens=(16,)", "--config.model.last_width=16")
 TINY_CVT = (*TINY_STAGES, "--config.model.heads=(1,2)")
 TINY_ALEXNET = ("--config.model.channels=(8,8,8,8,8)", "--config.model.hidden=16")
 TINY_VGG = ("--config.model.channels=(8,8,8)", "--config.model.hidden=16")

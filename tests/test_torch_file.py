@@ -1,6 +1,6 @@
 """PyTorch's files: the numbers that PyTorch wrote, from both kinds; and nothing is executed.
 
-The files in golden/torch are made by golden/make_torch_files.py.
+The files in golden/torch_files are made by golden/make_torch_files.py.
 """
 
 import collections

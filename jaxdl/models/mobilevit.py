@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl import layers
+from jaxdl.errors import UserError
 from jaxdl.layers.inverted_residual import FAN_OUT, InvertedResidual
 from jaxdl.models import register
 
@@ -163,6 +164,11 @@ class MobileViT(nn.Module):
 
         With ``features``: {stride: the last map at it (batch, h / stride, w / stride, c)}.
         """
+        if not len(self.widths) == len(self.depths) == len(self.strides) - 1:
+            raise UserError(
+                f"{len(self.widths)} widths need as many depths and one stride more, the stem's; "
+                f"there are {len(self.depths)} and {len(self.strides)}"
+            )
         shared = dict(activation=self.activation, kernel_init=FAN_OUT, dtype=self.dtype)
         conv = functools.partial(layers.ConvNorm, **shared)
         residual = functools.partial(InvertedResidual, expand_ratio=self.expand_ratio, **shared)
