@@ -4,15 +4,17 @@
     python -m jaxdl.launch --config=experiments/transfer.py --workdir=runs/digits_5_9 \\
         --config.pretrained.source=runs/digits_0_4 --config.data.labels_per_class=5
 
-Cost: 80 s of CPU time on one core for the pre-training and 20 draws, compile included.
-Result: accuracy .694 ± .046 from 1 label a class, .901 ± .014 from 5 (10 draws on the validation
-part): not better than logistic regression on pixels, .729 and .899, nor the nearest neighbour, .747
-and .892.
+Cost: 10 min of CPU time for the pre-training and three times 20 draws, compile included (7 min on 2
+cores).
+Result: accuracy .816 ± .039 from 1 label a class, .972 ± .008 from 5, .989 ± .003 from 10 (20 draws
+of the examples, test part), where logistic regression on pixels has .698, .901, .937 and the nearest
+neighbour .700, .897, .933: `python -m benchmarks.transfer`.
 Variants: transfer (the default; from scratch where no source is given), pretrain, published.
 
-The new head learns first, with all else frozen; then all does, the layers below the head by smaller
-and smaller steps. `python -m benchmarks.transfer` has 20 draws of 1, 5 and 10 examples a class, and
-what looks at pixels beside them.
+What is learned first are the digits 0 to 4 and all that they become turned and mirrored, forty
+classes (`data.symmetries`): of five alone a network learns features that tell apart these five and
+little else. Then new dense layers and a new head learn, with all else frozen; then all does, the
+layers below by smaller and smaller steps.
 
 A published checkpoint learns a folder of images, a folder a class, in the same way:
 
@@ -37,7 +39,16 @@ def _common():
     config.augment.rotate = 15.0
     config.augment.zoom = 0.15
     config.augment.shear = 0.15
-    config.model = dict(name="deep_cnn", channels=(32, 64), hidden=128, dropout=0.3)
+    config.model = dict(
+        name="vgg",
+        stages=(3,),
+        channels=(64,),
+        hidden=128,
+        pooled=4,
+        batch_norm=True,
+        order="conv_norm_act",
+        dropout=0.3,
+    )
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.05
     config.optimizer.weight_decay = 0.05
@@ -47,20 +58,26 @@ def _common():
 def _pretrain():
     config = _common()
     config.data.classes = (0, 1, 2, 3, 4)
-    config.epochs = 40.0
+    # Of five classes alone a network learns little that tells others apart: these make forty.
+    config.data.symmetries = 8
+    config.epochs = 60.0
     config.batch_size = 64
     config.optimizer.learning_rate = 2e-3
     return config
 
 
 def _transfer():
-    """The new head first, then all, the layers below it by smaller and smaller steps."""
+    """New dense layers first, then all, the layers below by smaller and smaller steps."""
     config = _common()
     config.data.classes = (5, 6, 7, 8, 9)
     config.data.labels_per_class = 1
     config.data.repeat = 10
-    config.steps = 300
+    config.steps = 150
     config.batch_size = 40
+    config.model.dropout = 0.5
+    # Dense layers know the old classes; what the convolutions find is of use to any.
+    config.pretrained.fresh = ("^dense",)
+    config.optimizer.head = ("^head/", "^dense")
     # Of the digits 0 to 4, which the weights have seen.
     config.pretrained.mean, config.pretrained.std = (0.305,), (0.377,)
     config.task.label_smoothing = 0.1

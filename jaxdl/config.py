@@ -101,6 +101,12 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "labels_per_class": _at_least(0, 0, "training examples of each class to keep; 0 is all"),
         "label_seed": _at_least(0, 0, "draws which those are"),
         "repeat": _at_least(1, 1, "times that a pass goes over each training example"),
+        "symmetries": Key(
+            1,
+            "4: the quarter turns of a class are classes too; 8: of its mirror image as well",
+            lambda v: v in (1, 4, 8),
+            "1, 4 or 8",
+        ),
     },
     "augment": {
         "shift": _at_least(0, 0, "pixels that images move, either way"),
@@ -126,6 +132,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
             "", "weights to start from: a checkpoint's file, folder or hub id, or a run's workdir"
         ),
         "model": Key("", "whose they are, by the library's name or ours, where no file says it"),
+        "fresh": Key((), "regexes of names of what begins anew, besides a head of other classes"),
         "mean": Key((), "subtracted from each channel, images in [0, 1]; (): the model's own"),
         "std": Key((), "divides each channel then; (): the model's own"),
     },

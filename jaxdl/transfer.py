@@ -5,7 +5,8 @@ from then on: what goes on with it, or evaluates it, reads its own checkpoints a
 """
 
 import functools
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ from etils import epath
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxdl import checkpoint, models, precision, pretrained, workdir
+from jaxdl import checkpoint, models, optim, precision, pretrained, workdir
 from jaxdl import config as settings
 from jaxdl.errors import UserError
 from jaxdl.preprocess import Preprocess, standardised
@@ -117,8 +118,11 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
         lambda: module.init(jax.random.key(0), standardise(np.zeros(image.shape, np.float32)))
     )
     head = _head(module)
+    optim.matching(fresh["params"], given.fresh, "pretrained.fresh")
+    begun = lambda arrays: _not_named(arrays, given.fresh)
+    found = found._replace(arrays=begun(found.arrays))
     if gone is None:
-        _check_fit(given.source, fresh, found.arrays, head)
+        _check_fit(given.source, begun(by_name(fresh)), found.arrays, head)
 
     def check() -> None:
         if gone is not None:
@@ -130,7 +134,7 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
 
     def variables(fresh: Any) -> Any:
         leaves = by_name(fresh)
-        names = found.arrays if gone is None else leaves
+        names = found.arrays if gone is None else begun(leaves)
         # As constants of the program they would be compiled with it, a second for each 10 MB.
         shapes = {k: jax.ShapeDtypeStruct(leaves[k].shape, leaves[k].dtype) for k in names}
         given = jax.pure_callback(arrays, shapes)
@@ -230,6 +234,12 @@ def _without(arrays: Mapping[str, Any], head: tuple[str, ...]) -> dict[str, Any]
     return {name: x for name, x in arrays.items() if not in_head(name)}
 
 
+def _not_named(arrays: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
+    """Those in whose names none of the regular expressions is found."""
+    named = lambda name: any(re.search(p, name.removeprefix("batch_stats/")) for p in patterns)
+    return {name: x for name, x in arrays.items() if not named(name)}
+
+
 def _write_model(config: ConfigDict, module: nn.Module, name: str) -> None:
     """So that a run's config.json holds its model, and who evaluates it needs no source."""
     name = name or next(n for n in models.names() if type(models.create(n)) is type(module))
@@ -241,9 +251,12 @@ def _write_model(config: ConfigDict, module: nn.Module, name: str) -> None:
 
 
 def _check_fit(
-    source: str, fresh: Any, arrays: Mapping[str, np.ndarray], head: tuple[str, ...]
+    source: str,
+    leaves: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    head: tuple[str, ...],
 ) -> None:
-    wanted = {name: x.shape for name, x in by_name(fresh).items()}
+    wanted = {name: x.shape for name, x in leaves.items()}
     found = {name: x.shape for name, x in arrays.items()}
     if not set(_without(wanted, head)) < set(wanted):
         raise UserError(f"pretrained.source={source}: the model has no head called {head}")

@@ -251,6 +251,42 @@ def test_few_examples_are_repeated_in_a_pass():
     assert np.bincount(found.train.labels).tolist() == [6] * 10
 
 
+@pytest.mark.parametrize("count", [4, 8])
+def test_symmetries_make_classes_of_what_is_turned_and_mirrored(count):
+    plain, found = (load(classes=(3, 5), symmetries=n) for n in (1, count))
+    assert found.class_names[:4] == ("3", "5", "3 turned 90°", "5 turned 90°")
+    assert len(found.class_names) == len(set(found.class_names)) == 2 * count
+    for part in ("train", "test"):
+        before, after = everything(getattr(plain, part)), everything(getattr(found, part))
+        assert getattr(found, part).labels.tolist() == after["label"].tolist()
+        size = len(before["label"])
+        assert len(after["label"]) == count * size
+        for s in range(count):
+            image, label = (after[k][s * size : (s + 1) * size] for k in ("image", "label"))
+            np.testing.assert_array_equal(label, before["label"] + 2 * s)
+            for x, y in zip(before["image"], image, strict=True):
+                # A turn to the left brings the last column to the top.
+                x = x[:, ::-1] if s >= 4 else x
+                for _ in range(s % 4):
+                    x = np.stack([x[:, j] for j in reversed(range(x.shape[1]))])
+                np.testing.assert_array_equal(x, y)
+
+
+def test_a_part_of_turned_examples_is_these():
+    found = load(classes=(3, 5), symmetries=8).train
+    chosen = np.random.default_rng(0).permutation(len(found))[:50]
+    part = found.subset(chosen).subset(np.arange(10, 30))
+    for name, array in found.take(chosen[10:30]).items():
+        np.testing.assert_array_equal(part.take(np.arange(20))[name], array)
+    np.testing.assert_array_equal(part.labels, found.labels[chosen[10:30]])
+
+
+def test_symmetries_take_squares(tmp_path):
+    file = str(tmp_path / "d.npz")
+    np.savez(file, x=np.zeros((20, 4, 6, 1), np.uint8), y=np.arange(20) % 2)
+    refused("data.symmetries=4", "4x6", name="npz", path=file, symmetries=4)
+
+
 @pytest.mark.parametrize(
     "words, changed",
     [
@@ -262,6 +298,7 @@ def test_few_examples_are_repeated_in_a_pass():
          dict(name="karate", classes=(1,))),
         (("data.labels_per_class=1 is for", "'none'"), dict(name="none", labels_per_class=1)),
         (("data.repeat=2 is for", "'none'"), dict(name="none", repeat=2)),
+        (("data.symmetries and data.anomaly",), dict(symmetries=4, anomaly="3")),
     ],
 )  # fmt: skip
 def test_parts_that_cannot_be_are_refused(words, changed):

@@ -14,7 +14,9 @@ from PIL import Image
 from jaxdl import checkpoint, config, experiment, keys, layers, models, pretrained
 from jaxdl.errors import UserError
 
-SMALL = ("--config.model.channels=(4,8)", "--config.model.hidden=8")
+FIELDS = dict(stages=(2,), channels=(8,), hidden=8, pooled=1)
+MODEL = dict(name="vgg", batch_norm=True, order="conv_norm_act", dropout=0.3, **FIELDS)
+SMALL = tuple(f"--config.model.{name}={value}" for name, value in FIELDS.items())
 FEW = ("--config.data.repeat=4",)
 RESNET = dict(stages=(1, 1), width=4, stem="small")
 
@@ -38,13 +40,13 @@ def same(a, b):
 def source(tmp_path_factory):
     """A run that has learned the digits 0 to 4."""
     folder = tmp_path_factory.mktemp("transfer") / "source"
-    assert run("transfer:pretrain", folder, *SMALL) == 0
+    assert run("transfer:pretrain", folder, *SMALL, "--config.data.symmetries=1") == 0
     return folder
 
 
 def settings(source="", **changed):
     made = config.default()
-    made.model = dict(name="deep_cnn", channels=(4, 8), hidden=8, dropout=0.3)
+    made.model = dict(MODEL)
     made.steps, made.batch_size = 4, 16
     made.data.classes = (5, 6, 7)
     made.parallel.data = 1
@@ -73,6 +75,21 @@ def test_a_run_begins_with_the_best_of_an_earlier_one_and_a_new_head(source):
     assert not same(found["params"]["head"], other["params"]["head"])  # drawn by the seed
 
 
+def test_what_is_to_be_fresh_is_drawn_anew_and_the_rest_is_the_earlier_runs(source):
+    best = state_of(source, checkpoint_of_best(source))["params"]
+    own = dict(data__classes=(0, 1, 2, 3, 4), pretrained__fresh=("^dense_1/", "norm"))
+    found, other = (start(experiment.create(settings(source, seed=seed, **own))) for seed in (0, 1))
+    for name in ("dense_0", "head"):
+        assert same(found["params"][name], best[name])
+    for i in (0, 1):
+        block = found["params"][f"block_0_{i}"]
+        assert same(block["conv"], best[f"block_0_{i}"]["conv"])
+        assert (block["norm"]["scale"] == 1).all()
+        assert (found["batch_stats"][f"block_0_{i}"]["norm"]["mean"] == 0).all()
+    assert not same(found["params"]["dense_1"], best["dense_1"])
+    assert not same(found["params"]["dense_1"], other["params"]["dense_1"])
+
+
 def checkpoint_of_best(workdir):
     return summary(workdir)["best"]["step"]
 
@@ -86,8 +103,8 @@ def test_the_head_stays_where_the_classes_are_the_same(source, classes, kept):
 
 def test_the_model_need_not_be_named_and_is_written_down(source):
     made = experiment.create(settings(source, model=dict(name="")))
-    assert made.config.model.name == "deep_cnn"
-    assert made.config.model.channels == (4, 8)
+    assert made.config.model.name == "vgg"
+    assert made.config.model.channels == (8,)
     assert found_shapes(start(made)) == found_shapes(start(experiment.create(settings(source))))
 
 
@@ -99,8 +116,8 @@ def test_a_moving_average_is_what_is_taken(source, tmp_path):
     assert run("transfer:pretrain", tmp_path / "ema", *SMALL, "--config.ema=.9") == 0
     state = checkpoint.restore(tmp_path / "ema", checkpoint_of_best(tmp_path / "ema"))
     found = start(experiment.create(settings(tmp_path / "ema")))
-    assert same(found["params"]["conv_0"], state["average"][0]["conv_0"])
-    assert not same(found["params"]["conv_0"], state["params"]["conv_0"])
+    assert same(found["params"]["block_0_0"], state["average"][0]["block_0_0"])
+    assert not same(found["params"]["block_0_0"], state["params"]["block_0_0"])
 
 
 def test_members_of_a_population_begin_with_the_same_weights_and_heads_of_their_own(source):
@@ -109,10 +126,10 @@ def test_members_of_a_population_begin_with_the_same_weights_and_heads_of_their_
     )
     found = start_of_members(made)
     best = state_of(source, checkpoint_of_best(source))
-    kernel = found["params"]["conv_0"]["kernel"]
+    kernel = found["params"]["block_0_0"]["conv"]["kernel"]
     assert kernel.shape[0] == 8
     for member in kernel:
-        np.testing.assert_array_equal(member, best["params"]["conv_0"]["kernel"])
+        np.testing.assert_array_equal(member, best["params"]["block_0_0"]["conv"]["kernel"])
     heads = found["params"]["head"]["kernel"]
     assert not np.array_equal(heads[0], heads[1])
     np.testing.assert_array_equal(heads[0], heads[2])  # the same seed
@@ -140,12 +157,13 @@ def test_evaluating_and_going_on_need_no_source(source, tmp_path):
 @pytest.mark.parametrize(
     "changed, words",
     [
-        (dict(model=dict(name="mlp")), ("config.model.name='mlp'", "'deep_cnn'")),
+        (dict(model=dict(name="mlp")), ("config.model.name='mlp'", "'vgg'")),
         (dict(pretrained__model="resnet50"), ("pretrained.model='resnet50'", "by itself")),
         (
-            dict(model=dict(name="deep_cnn", channels=(4, 9), hidden=8)),
-            ("does not fit the model", "conv_1/kernel is (3, 3, 4, 8), should be (3, 3, 4, 9)"),
+            dict(model={**MODEL, "channels": (9,)}),
+            ("does not fit the model", "conv/kernel is (3, 3, 8, 8), should be (3, 3, 9, 9)"),
         ),
+        (dict(pretrained__fresh=("dens_",)), ("pretrained.fresh: 'dens_' matches no", "dense_0")),
         (dict(pretrained__mean=(0.5,)), ("pretrained.mean and pretrained.std",)),
     ],
 )
@@ -240,7 +258,7 @@ def test_until_it_is_unfrozen_all_but_the_head_stays_to_the_bit(source, tmp_path
     assert run("transfer", tmp_path / "run", *flags, *often) == 0
     best = state_of(source, checkpoint_of_best(source))
     found = {step: state_of(tmp_path / "run", step) for step in (6, 9)}
-    for name in ("conv_0", "conv_1", "norm_0", "dense"):
+    for name in ("block_0_0", "block_0_1"):
         assert same(found[6]["params"][name], best["params"][name])
         assert not same(found[9]["params"][name], best["params"][name])
     assert same(found[6]["batch_stats"], best["batch_stats"])
@@ -258,7 +276,7 @@ def test_a_frozen_phase_learns_the_head_of_the_network_as_it_is_evaluated(source
     )  # fmt: skip
     state, batch = made.init_state(), made.batch(0)
     after, _ = jax.jit(made.task.train_step)(state, batch, made.key)
-    module = models.create("deep_cnn", num_classes=3, channels=(4, 8), hidden=8)
+    module = models.create(**MODEL, num_classes=3)
     seen = (batch["image"] - made.run.data.mean) / made.run.data.std
 
     def loss(head):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdl.data import label_noise, subsets
+from jaxdl.data import label_noise, subsets, symmetries
 from jaxdl.data.split import Arrays, Batch, Split, member_batches, padded_batches, training_batches
 from jaxdl.errors import UserError
 from jaxdl.registry import Registry, check_names, choose
@@ -88,11 +88,11 @@ class Data(NamedTuple):
 # What `load` splits by; a loader that splits by itself takes of these what it needs.
 _COMMON = (
     *("name", "split", "test_fraction", "split_seed", "eval_on", "anomaly", "label_noise"),
-    *("classes", "labels_per_class", "label_seed", "repeat"),
+    *("classes", "labels_per_class", "label_seed", "repeat", "symmetries"),
 )
 
 # What only labelled images can have, and how it is when it is not set.
-_OF_IMAGES = dict(anomaly="", label_noise=0, classes=(), labels_per_class=0, repeat=1)
+_OF_IMAGES = dict(anomaly="", label_noise=0, classes=(), labels_per_class=0, repeat=1, symmetries=1)
 
 
 def load(settings: Mapping[str, Any]) -> Data:
@@ -143,6 +143,14 @@ def load(settings: Mapping[str, Any]) -> Data:
         train = _with_wrong_labels(train, settings, class_names, anomaly)
     if settings["repeat"] > 1:
         train = train.subset(np.tile(np.arange(len(train)), settings["repeat"]))
+    if settings["symmetries"] > 1:
+        if anomaly is not None:
+            raise UserError("data.symmetries and data.anomaly exclude each other: set one")
+        train, test = (
+            symmetries.Symmetries(part, settings["symmetries"], len(class_names))
+            for part in (train, test)
+        )
+        class_names = symmetries.names(class_names, settings["symmetries"])
     mean, std = _channel_statistics(train)
     return Data(train, test, class_names, mean, std, anomaly=anomaly)
 
