@@ -11,6 +11,7 @@ size has not been trained here: it is for an accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults
+from jaxdl import recipes
 from jaxdl.registry import choose
 
 
@@ -43,17 +44,10 @@ def _published():
     Random images stand in for ImageNet: --config.data.name=folder --config.data.path=… brings it.
     """
     config = defaults.default()
-    config.epochs = 90.0
+    recipes.imagenet(config, image_size=224)
+    recipes.sgd_90_epochs(config)
     config.batch_size = 128
-    config.data.name = "synthetic_imagenet"
-    config.data.image_size = 224
-    config.augment.crop = 0.08
-    config.augment.flip = True
     config.model = dict(name="alexnet", dropout=0.5)
-    config.optimizer.name = "sgd"
     config.optimizer.learning_rate = 0.01
-    config.optimizer.momentum = 0.9
-    config.optimizer.schedule = "step"
-    config.optimizer.boundaries = (30.0, 60.0)
     config.optimizer.l2 = 5e-4
     return config

@@ -11,7 +11,10 @@ figures are of the last step, on the test part. The published sizes have not bee
 are for an accelerator and ImageNet.
 """
 
+from functools import partial
+
 from jaxdl import config as defaults
+from jaxdl import recipes
 from jaxdl.registry import choose
 
 # Stochastic depth of each size trained on ImageNet-1K alone (the paper's appendix).
@@ -20,12 +23,11 @@ DROP_PATH = {"0": 0.2, "1": 0.3, "2": 0.5, "3": 0.7}
 
 def get_config(variant: str = "digits"):
     """``digits``, small enough for a laptop, or a published size: 0, 1, 2, 3."""
-    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(DROP_PATH, _published)})(
-        variant
-    )
+    sizes = {size: partial(_published, size) for size in DROP_PATH}
+    return choose("variant", variant, {"digits": _digits, **sizes})()
 
 
-def _digits(_: str):
+def _digits():
     config = defaults.default()
     config.epochs = 30.0
     config.batch_size = 32
@@ -60,12 +62,9 @@ def _published(variant: str):
     The paper's batch has 4096 images, and its learning rate is 16 times this one.
     """
     config = defaults.default()
+    recipes.imagenet(config, image_size=224)
     config.epochs = 300.0
     config.batch_size = 256
-    config.data.name = "synthetic_imagenet"
-    config.data.image_size = 224
-    config.augment.crop = 0.08
-    config.augment.flip = True
     config.augment.mixup = 0.8
     config.model = dict(name=f"coatnet_{variant}", dropout=0.0, drop_path=DROP_PATH[variant])
     config.task.label_smoothing = 0.1

@@ -2,8 +2,8 @@
 
     python -m jaxdl.launch --config=experiments/convnext.py --workdir=runs/convnext
 
-Cost: 78 s of CPU time on one core, compile included.
-Result: test accuracy .994 (seed 0).
+Cost: 78 s on 2 CPU cores, compile included.
+Result: test accuracy .994 (median of seeds 0, 1, 2: .994, 1.000, .994).
 Variants: digits (the default), and the published sizes T, S, B and L for 224x224.
 
 Images are enlarged to 16x16, so that the stem's patches are 2x2. Size, augmentation and length were
@@ -12,7 +12,10 @@ of the last step, on the test part. The published sizes have not been trained he
 accelerator and ImageNet.
 """
 
+from functools import partial
+
 from jaxdl import config as defaults
+from jaxdl import recipes
 from jaxdl.registry import choose
 
 # Names in `jaxdl.models` and stochastic depth (Liu et al., 2022, table 5).
@@ -26,12 +29,11 @@ PUBLISHED = {
 
 def get_config(variant: str = "digits"):
     """``digits``, small enough for a laptop, or a published size: T, S, B, L."""
-    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(PUBLISHED, _published)})(
-        variant
-    )
+    sizes = {size: partial(_published, size) for size in PUBLISHED}
+    return choose("variant", variant, {"digits": _digits, **sizes})()
 
 
-def _digits(_: str):
+def _digits():
     config = defaults.default()
     config.epochs = 60.0
     config.batch_size = 64
@@ -63,15 +65,10 @@ def _published(variant: str):
     """
     name, drop_path = PUBLISHED[variant]
     config = defaults.default()
+    recipes.imagenet(config, image_size=224)
+    recipes.deit_augmentation(config)
     config.epochs = 300.0
     config.batch_size = 256
-    config.data.name = "synthetic_imagenet"
-    config.data.image_size = 224
-    config.augment.crop = 0.08
-    config.augment.flip = True
-    config.augment.brightness = config.augment.contrast = config.augment.saturation = 0.3
-    config.augment.mixup = 0.8
-    config.augment.cutmix = 1.0
     config.model = dict(name=name, drop_path=drop_path)
     config.task.label_smoothing = 0.1
     config.optimizer.learning_rate = 4e-3 * config.batch_size / 4096

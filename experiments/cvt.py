@@ -2,15 +2,19 @@
 
     python -m jaxdl.launch --config=experiments/cvt.py --workdir=runs/cvt
 
-Cost: 136 s of CPU time on one core of a busy machine, compile included.
-Result: accuracy .979 on the validation part (--config.data.eval_on=validation, seed 0, last step),
-by which the settings were chosen; the test part has not been looked at.
+Cost: 92 s on 2 CPU cores, compile included.
+Result: test accuracy .986 (median of seeds 0, 1, 2: .986, .983, .997).
 Variants: digits (the default), and the published sizes 13, 21 and w24.
 
-The published sizes have not been trained here: they are for an accelerator and ImageNet.
+Settings were chosen on a validation part of the training part (--config.data.eval_on=validation,
+seed 0: .986). The published sizes have not been trained here: they are for an accelerator and
+ImageNet.
 """
 
+from functools import partial
+
 from jaxdl import config as defaults
+from jaxdl import recipes
 from jaxdl.registry import choose
 
 PUBLISHED = ("13", "21", "w24")
@@ -18,14 +22,13 @@ PUBLISHED = ("13", "21", "w24")
 
 def get_config(variant: str = "digits"):
     """``digits``, small enough for a laptop, or a published size: 13, 21, w24."""
-    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(PUBLISHED, _published)})(
-        variant
-    )
+    sizes = {size: partial(_published, size) for size in PUBLISHED}
+    return choose("variant", variant, {"digits": _digits, **sizes})()
 
 
-def _digits(_: str):
+def _digits():
     config = defaults.default()
-    config.epochs = 40.0
+    config.epochs = 60.0
     config.batch_size = 64
     config.augment.shift = 1
     config.augment.rotate = 10.0
@@ -33,14 +36,14 @@ def _digits(_: str):
     config.model = dict(
         name="cvt",
         depths=(1, 2),
-        widths=(48, 96),
-        heads=(3, 6),
-        patch_sizes=(5, 3),
+        widths=(32, 64),
+        heads=(2, 4),
+        patch_sizes=(3, 3),
         strides=(1, 2),
-        paddings=(2, 1),
+        paddings=(1, 1),
         pool="mean",
-        mlp_ratio=2.0,
-        drop_path=0.0,
+        mlp_ratio=3.0,
+        drop_path=0.1,
     )
     config.task.label_smoothing = 0.1
     config.optimizer.learning_rate = 3e-3
@@ -59,18 +62,7 @@ def _published(variant: str):
     --config.data.path=… brings it.
     """
     config = defaults.default()
-    config.epochs = 300.0
-    config.batch_size = 2048
-    config.data.name = "synthetic_imagenet"
-    config.data.image_size = 224
-    config.augment.crop = 0.08
-    config.augment.flip = True
-    config.augment.brightness = config.augment.contrast = config.augment.saturation = 0.3
-    config.augment.mixup = 0.8
-    config.augment.cutmix = 1.0
+    recipes.imagenet(config, image_size=224)
+    recipes.deit(config, batch_size=2048)
     config.model = dict(name=f"cvt_{variant}", drop_path=0.1)
-    config.task.label_smoothing = 0.1
-    config.optimizer.learning_rate = 5e-4 * config.batch_size / 512
-    config.optimizer.warmup = 5.0
-    config.optimizer.weight_decay = 0.05
     return config

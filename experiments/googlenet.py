@@ -11,6 +11,7 @@ size has not been trained here: it is for an accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults
+from jaxdl import recipes
 from jaxdl.registry import choose
 
 
@@ -45,12 +46,9 @@ def _published():
     The rate falls by 4% every 8 epochs in the paper, here to the same end without steps.
     """
     config = defaults.default()
+    recipes.imagenet(config, image_size=224)
     config.epochs = 90.0
     config.batch_size = 256
-    config.data.name = "synthetic_imagenet"
-    config.data.image_size = 224
-    config.augment.crop = 0.08
-    config.augment.flip = True
     config.model = dict(name="googlenet", dropout=0.2)
     config.optimizer.name = "sgd"
     config.optimizer.learning_rate = 0.05

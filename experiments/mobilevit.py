@@ -11,7 +11,10 @@ the last step, on the test part. The published sizes have not been trained here:
 accelerator and ImageNet.
 """
 
+from functools import partial
+
 from jaxdl import config as defaults
+from jaxdl import recipes
 from jaxdl.registry import choose
 
 PUBLISHED = ("xxs", "xs", "s")
@@ -19,12 +22,11 @@ PUBLISHED = ("xxs", "xs", "s")
 
 def get_config(variant: str = "digits"):
     """``digits``, small enough for a laptop, or a published size: xxs, xs, s."""
-    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(PUBLISHED, _published)})(
-        variant
-    )
+    sizes = {size: partial(_published, size) for size in PUBLISHED}
+    return choose("variant", variant, {"digits": _digits, **sizes})()
 
 
-def _digits(_: str):
+def _digits():
     config = defaults.default()
     config.epochs = 30.0
     config.batch_size = 32
@@ -58,13 +60,10 @@ def _published(variant: str):
     Random images stand in for ImageNet: --config.data.name=folder --config.data.path=… brings it.
     """
     config = defaults.default()
+    recipes.imagenet(config, image_size=256)
     config.epochs = 300.0
     config.batch_size = 1024
     config.ema = 0.9995
-    config.data.name = "synthetic_imagenet"
-    config.data.image_size = 256
-    config.augment.crop = 0.08
-    config.augment.flip = True
     config.model = dict(name=f"mobilevit_{variant}")
     config.task.label_smoothing = 0.1
     config.optimizer.learning_rate = 2e-3

@@ -11,7 +11,10 @@ the training part, --config.data.eval_on=validation: .993); figures are of the l
 test part. The published sizes have not been trained here: they are for an accelerator and ImageNet.
 """
 
+from functools import partial
+
 from jaxdl import config as defaults
+from jaxdl import recipes
 from jaxdl.registry import choose
 
 PUBLISHED = ("18", "34", "50", "101", "152")
@@ -19,12 +22,11 @@ PUBLISHED = ("18", "34", "50", "101", "152")
 
 def get_config(variant: str = "digits"):
     """``digits``, small enough for a laptop, or a published size: 18, 34, 50, 101, 152."""
-    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(PUBLISHED, _published)})(
-        variant
-    )
+    sizes = {size: partial(_published, size) for size in PUBLISHED}
+    return choose("variant", variant, {"digits": _digits, **sizes})()
 
 
-def _digits(_: str):
+def _digits():
     config = defaults.default()
     config.epochs = 40.0
     config.batch_size = 64
@@ -43,17 +45,10 @@ def _published(variant: str):
     Random images stand in for ImageNet: --config.data.name=folder --config.data.path=… brings it.
     """
     config = defaults.default()
-    config.epochs = 90.0
+    recipes.imagenet(config, image_size=224)
+    recipes.sgd_90_epochs(config)
     config.batch_size = 256
-    config.data.name = "synthetic_imagenet"
-    config.data.image_size = 224
-    config.augment.crop = 0.08
-    config.augment.flip = True
     config.model = dict(name=f"resnet{variant}", stem="published")
-    config.optimizer.name = "sgd"
     config.optimizer.learning_rate = 0.1 * config.batch_size / 256
-    config.optimizer.momentum = 0.9
     config.optimizer.l2 = 1e-4
-    config.optimizer.schedule = "step"
-    config.optimizer.boundaries = (30.0, 60.0)
     return config

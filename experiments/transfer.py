@@ -7,8 +7,8 @@
 Cost: 10 min of CPU time for the pre-training and three times 20 draws, compile included (7 min on 2
 cores).
 Result: accuracy .816 ± .039 from 1 label a class, .972 ± .008 from 5, .989 ± .003 from 10 (20 draws
-of the examples, test part), where logistic regression on pixels has .698, .901, .937 and the nearest
-neighbour .700, .897, .933: `python -m benchmarks.transfer`.
+of the examples, test part), where logistic regression on pixels has .698, .901, .937 and the
+nearest neighbour .700, .897, .933: `python -m benchmarks.transfer`.
 Variants: transfer (the default; from scratch where no source is given), pretrain, published.
 
 What is learned first are the digits 0 to 4 and all that they become turned and mirrored, forty

@@ -11,7 +11,10 @@ Epochs and augmentation were chosen on a validation part of the training part
 sizes have not been trained here: they are for an accelerator and ImageNet.
 """
 
+from functools import partial
+
 from jaxdl import config as defaults
+from jaxdl import recipes
 from jaxdl.registry import choose
 
 PUBLISHED = {
@@ -21,12 +24,11 @@ PUBLISHED = {
 
 def get_config(variant: str = "digits"):
     """``digits``, small enough for a laptop, or a published size: 11 … 19, 11_bn … 19_bn."""
-    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(PUBLISHED, _published)})(
-        variant
-    )
+    sizes = {size: partial(_published, size) for size in PUBLISHED}
+    return choose("variant", variant, {"digits": _digits, **sizes})()
 
 
-def _digits(_: str):
+def _digits():
     config = defaults.default()
     config.epochs = 60.0
     config.batch_size = 64
@@ -56,17 +58,10 @@ def _published(variant: str):
     Random images stand in for ImageNet: --config.data.name=folder --config.data.path=… brings it.
     """
     config = defaults.default()
-    config.epochs = 90.0
+    recipes.imagenet(config, image_size=224)
+    recipes.sgd_90_epochs(config)
     config.batch_size = 256
-    config.data.name = "synthetic_imagenet"
-    config.data.image_size = 224
-    config.augment.crop = 0.08
-    config.augment.flip = True
     config.model = dict(name=PUBLISHED[variant], dropout=0.5)
-    config.optimizer.name = "sgd"
     config.optimizer.learning_rate = 0.01
-    config.optimizer.momentum = 0.9
-    config.optimizer.schedule = "step"
-    config.optimizer.boundaries = (30.0, 60.0)
     config.optimizer.l2 = 5e-4
     return config

@@ -13,7 +13,10 @@ the training part (--config.data.eval_on=validation); figures are of the last st
 part. The published sizes have not been trained here: they are for an accelerator and ImageNet.
 """
 
+from functools import partial
+
 from jaxdl import config as defaults
+from jaxdl import recipes
 from jaxdl.models.vit import PATCHES
 from jaxdl.registry import choose
 
@@ -26,12 +29,11 @@ PUBLISHED = {
 
 def get_config(variant: str = "digits"):
     """``digits``, small enough for a laptop, or a published size: Ti/16, S/16, B/16, L/16 …"""
-    return choose("variant", variant, {"digits": _digits, **dict.fromkeys(PUBLISHED, _published)})(
-        variant
-    )
+    sizes = {size: partial(_published, size) for size in PUBLISHED}
+    return choose("variant", variant, {"digits": _digits, **sizes})()
 
 
-def _digits(_: str):
+def _digits():
     config = defaults.default()
     config.epochs = 180.0
     config.batch_size = 32
@@ -60,26 +62,15 @@ def _digits(_: str):
 
 
 def _published(variant: str):
-    """The recipe of DeiT (Touvron et al., 2020, table 9) without repeated augmentation.
+    """The recipe of DeiT (Touvron et al., 2020, table 9), as much as `recipes.deit` has of it.
 
     Random images stand in for ImageNet: --config.data.name=folder --config.data.path=… brings it.
     A batch of 256 (the paper's has 1024, and four times the learning rate) fits four chips of 16
     GB; docs/scale.md shows what each size takes.
     """
     config = defaults.default()
-    config.epochs = 300.0
-    config.batch_size = 256
-    config.data.name = "synthetic_imagenet"
-    config.data.image_size = 224
-    config.augment.crop = 0.08
-    config.augment.flip = True
-    config.augment.brightness = config.augment.contrast = config.augment.saturation = 0.3
-    config.augment.mixup = 0.8
-    config.augment.cutmix = 1.0
+    recipes.imagenet(config, image_size=224)
+    recipes.deit(config, batch_size=256)
     patch_size = int(variant.split("/")[1])
     config.model = dict(name=PUBLISHED[variant], patch_size=patch_size, dropout=0.0, drop_path=0.1)
-    config.task.label_smoothing = 0.1
-    config.optimizer.learning_rate = 5e-4 * config.batch_size / 512
-    config.optimizer.warmup = 5.0
-    config.optimizer.weight_decay = 0.05
     return config

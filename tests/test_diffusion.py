@@ -299,12 +299,12 @@ def test_unet_is_the_published_one_layer_by_layer():
     x, t, label = (
         np.random.default_rng(0).normal(size=(2, 4, 4, 1)), np.array([0, 700]), np.array([1, 3]),
     )  # fmt: skip
-    variables = jax.jit(module.init)(KEY, x, t, label)
-    assert (module.apply(variables, x, t, label) == 0).all()  # it starts by saying nothing
+    variables, apply = jax.jit(module.init)(KEY, x, t, label), jax.jit(module.apply)
+    assert (apply(variables, x, t, label) == 0).all()  # it starts by saying nothing
     # Layers that start at 0 would hide what is in front of them.
     flat, rebuild = jax.flatten_util.ravel_pytree(variables["params"])
     params = rebuild(0.4 * jax.random.normal(KEY, flat.shape))
-    found = jax.jit(module.apply)({"params": params}, x, t, label)
+    found = apply({"params": params}, x, t, label)
     wanted = Reference(params, 4, 2)(x, t, label)
     np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
 

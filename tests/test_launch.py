@@ -47,17 +47,17 @@ TINY_MOBILEVIT = (*TINY_STAGES, "--config.model.tokens=(16,)", "--config.model.l
 TINY_CVT = (*TINY_STAGES, "--config.model.heads=(1,2)")
 TINY_ALEXNET = ("--config.model.channels=(8,8,8,8,8)", "--config.model.hidden=16")
 TINY_VGG = ("--config.model.channels=(8,8,8)", "--config.model.hidden=16")
+TINY_GOOGLENET = ("--config.model.stem=(4,4,8)", "--config.model.stages=(((4,4,8,2,4,4),),)")
 TINY_EFFICIENTNET = ("--config.model.stages=((1,3,1,8,1),(4,3,2,16,1))", "--config.model.last=16")
-TINY_RESNET = ("--config.model.width=8",)
-SMALL_RESNET = ("--config.model.stages=(1,1,1,1)", *TINY_RESNET)
+TINY_RESNET = ("--config.model.stages=(1,1)", "--config.model.width=8")
 EXPERIMENTS = {
     "mlp": (),
     "lenet": (),
     "alexnet": (*TINY_ALEXNET, "--config.data.image_size=64"),
     "vgg": TINY_VGG,
-    "googlenet": (),
+    "googlenet": TINY_GOOGLENET,
     "resnet": TINY_RESNET,
-    "resnet:50": (*SMALL_RESNET, *SMALL_IMAGES),
+    "resnet:50": (*TINY_RESNET, *SMALL_IMAGES),
     "efficientnet": TINY_EFFICIENTNET,
     "efficientnet:b0": (*TINY_EFFICIENTNET, *SMALL_IMAGES),
     "convnext": (*TINY_STAGES, "--config.data.image_size=0"),
