@@ -9,6 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxdl import ops
+
 
 class Game(NamedTuple):
     """What each of the two minimises.
@@ -23,7 +25,7 @@ class Game(NamedTuple):
 
 
 def _wide(x: jax.Array) -> jax.Array:
-    return jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
+    return jnp.asarray(x, ops.wide_dtype(jnp.result_type(x)))
 
 
 def _softplus(x: jax.Array) -> jax.Array:

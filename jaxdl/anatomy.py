@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from jaxdl import models
+from jaxdl import keys, models
 
 
 class Seen(NamedTuple):
@@ -107,7 +107,7 @@ def of(module: nn.Module, image: tuple[int, int, int] = (224, 224, 3)) -> Anatom
     Nothing is computed, and no parameter is made: a model of any size takes seconds.
     """
     x = jax.ShapeDtypeStruct((2, *image), jnp.float32)  # two, as axes of length 1 are ambiguous
-    variables = jax.eval_shape(module.init, jax.eval_shape(lambda: jax.random.key(0)), x)
+    variables = jax.eval_shape(module.init, keys.abstract(), x)
     tracer = _trace(module.apply, variables, x)
     last = tracer.lost
     if "features" in inspect.signature(module.__call__).parameters:

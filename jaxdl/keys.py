@@ -12,6 +12,11 @@ def root(seed: int | Sequence[int]) -> jax.Array:
     return jax.random.key(seed) if isinstance(seed, int) else jnp.stack([*map(root, seed)])
 
 
+def abstract() -> jax.ShapeDtypeStruct:
+    """A key's shape and dtype, for `jax.eval_shape` of what draws; nothing is computed."""
+    return jax.eval_shape(lambda: root(0))
+
+
 def named(key: jax.Array, name: str) -> jax.Array:
     """An independent stream: the same for the same name, in any order of asking."""
     return _folded(key, zlib.crc32(name.encode()))

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdl.ops.wide import wide_dtype
+
 
 class Mean(NamedTuple):
     """A weighted sum and its weight.
@@ -27,7 +29,7 @@ class Mean(NamedTuple):
     @classmethod
     def of(cls, values: jax.Array, weights: jax.Array | None = None) -> "Mean":
         """Of one value an example: ``values`` (batch,), ``weights`` (batch,) or None for ones."""
-        values = jnp.asarray(values, jnp.promote_types(values.dtype, jnp.float32))
+        values = jnp.asarray(values, wide_dtype(values.dtype))
         if weights is None:
             return cls(values.sum(), jnp.asarray(values.size, values.dtype))
         weights = weights.astype(values.dtype)

@@ -20,7 +20,7 @@ from jaxdl import config as settings
 from jaxdl.errors import UserError
 from jaxdl.preprocess import Preprocess, standardised
 from jaxdl.pretrained import catalog
-from jaxdl.pretrained.architecture import by_name, name_of
+from jaxdl.pretrained.architecture import by_name, is_under, name_of
 from jaxdl.pretrained.mapping import compare, complain
 from jaxdl.swept import Swept
 
@@ -228,10 +228,7 @@ def _head(module: nn.Module) -> tuple[str, ...]:
 
 
 def _without(arrays: Mapping[str, Any], head: tuple[str, ...]) -> dict[str, Any]:
-    in_head = lambda name: name.removeprefix("batch_stats/").startswith(
-        tuple(f"{part}/" for part in head)
-    )
-    return {name: x for name, x in arrays.items() if not in_head(name)}
+    return {name: x for name, x in arrays.items() if not is_under(name, head)}
 
 
 def _not_named(arrays: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:

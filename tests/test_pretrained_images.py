@@ -1,5 +1,6 @@
 """Checkpoints of image models: whose names, which head, what size, from where; by a toy of two."""
 
+import fnmatch
 import json
 import sys
 import types
@@ -16,6 +17,7 @@ from jaxdl.errors import UserError
 from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained import catalog
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images
+from jaxdl.pretrained.hub import fetch
 from jaxdl.pretrained.mapping import Table, batch_norm, conv, dense
 
 GOLDEN = Path(__file__).parent / "golden" / "torch_files"
@@ -398,6 +400,18 @@ def test_a_model_comes_from_the_hub(tmp_path, hub):
     message = "no/toy is no path here, and the hub does not give it: 404: no/toy not found"
     with pytest.raises(UserError, match=message):
         pretrained.load("no/toy")
+
+
+def test_how_images_are_prepared_comes_from_the_hub_too(tmp_path, hub):
+    settings, pickled = {"config.json", "preprocessor_config.json"}, "pytorch_model.bin"
+    published = {*settings, WHOLE, pickled, "README.md"}
+    asked_for = lambda patterns: {
+        name for name in published if any(fnmatch.fnmatch(name, each) for each in patterns)
+    }
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / pickled).write_bytes(b"")
+    assert fetch("owner/toy") == tmp_path / "toy"
+    assert list(map(asked_for, hub)) == [{*settings, WHOLE}, {*settings, pickled}]
 
 
 def test_the_hubs_client_is_named_where_it_is_missing(monkeypatch):

@@ -18,6 +18,16 @@ INITIALIZERS: dict[str, Callable] = {
     "zeros": nn.initializers.zeros_init(),
 }
 
+# He et al., 2015, equation 14: Var[w] = 2 / fan_out keeps the gradient's variance. Not truncated,
+# as torchvision and timm draw convolutions.
+FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+# The same of a depthwise kernel: each of its channels reaches one, so that its fan out is what
+# counts as its fan in.
+DEPTHWISE = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+# Var[w] = 1 / (3 fan_in), uniform: what PyTorch's layers draw unless told otherwise (LeCun et al.,
+# 1998, equation 16, with the bound where that has the deviation).
+PYTORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
 
 def initializer(name: str) -> Callable:
     """A function (key, shape, dtype) -> array of initial weights.

@@ -8,12 +8,9 @@ from flax import linen as nn
 
 from jaxdl.layers.conv_norm import ConvNorm
 from jaxdl.layers.drop_path import DropPath
+from jaxdl.layers.initializers import DEPTHWISE, FAN_OUT
 from jaxdl.layers.squeeze_excite import SqueezeExcite
 from jaxdl.ops.convolution import Padding
-
-FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-# Each of a depthwise kernel's channels reaches one: its fan out is what counts as its fan in.
-DEPTHWISE = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 def divisible(features: float, by: int = 8) -> int:

@@ -41,7 +41,7 @@ class BatchNorm(nn.Module):
         running_mean, running_var = kept("mean", jnp.zeros), kept("var", jnp.ones)
         scale = self.param("scale", self.scale_init, channels, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros_init(), channels, jnp.float32)
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = ops.widen(x)
         if self.use_running_average:
             mean, var = running_mean.value, running_var.value
         else:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxdl import keys
 from jaxdl.layers.dropout import Dropout
 from jaxdl.layers.recurrent import GRU, LSTM, RNN, Bidirectional
 from jaxdl.ops.recurrent import Carry
@@ -71,6 +72,5 @@ class Stacked(nn.Module):
     def zero_carries(self, batch: int) -> Carries:
         """The carries in front of ``batch`` sequences: what `__call__` starts from by itself."""
         inputs = jax.ShapeDtypeStruct((batch, 1, 1), jnp.float32)
-        key = jax.eval_shape(lambda: jax.random.key(0))
-        (_, carries), _ = jax.eval_shape(self.init_with_output, key, inputs)
+        (_, carries), _ = jax.eval_shape(self.init_with_output, keys.abstract(), inputs)
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), carries)

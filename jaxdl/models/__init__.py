@@ -10,6 +10,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
+from jaxdl import keys
 from jaxdl.errors import UserError
 from jaxdl.registry import Registry, check_names
 
@@ -84,5 +85,5 @@ def call_order(module: nn.Module, *inputs: Any) -> dict[str, int]:
         return call(*args, **kwargs)
 
     with nn.intercept_methods(record):
-        jax.eval_shape(module.init, jax.eval_shape(lambda: jax.random.key(0)), *inputs)
+        jax.eval_shape(module.init, keys.abstract(), *inputs)
     return order

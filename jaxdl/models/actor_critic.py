@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import layers
+from jaxdl import layers, ops
 from jaxdl.models import register
 
 
@@ -57,4 +57,4 @@ class ActorCritic(nn.Module):
             x = layers.Dense(width, kernel_init=init, dtype=self.dtype, name=f"{name}_{i}")(x)
             x = jnp.tanh(x)
         head = layers.Dense(features, kernel_init=orthogonal(gain), name=f"{name}_head")
-        return head(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+        return head(ops.widen(x))

@@ -16,14 +16,14 @@ from flax import linen as nn
 
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
+from jaxdl.layers.initializers import PYTORCH
 from jaxdl.models import register
 
 # (kernel, stride, padding) of each convolution, and those that a pool follows.
 CONVS = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))
 POOLED = (0, 1, 4)
 
-# PyTorch's own variance, 1 / (3 fan_in), which torchvision leaves as it is; biases are zeros here.
-_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+# Kernels are drawn by PYTORCH, which torchvision leaves as it is; biases are zeros here.
 
 
 @register("alexnet")
@@ -71,7 +71,7 @@ class AlexNet(nn.Module):
                 kernel,
                 stride=step,
                 padding=padding,
-                kernel_init=_INIT,
+                kernel_init=PYTORCH,
                 dtype=self.dtype,
                 name=f"block_{i}",
             )(x)
@@ -83,11 +83,11 @@ class AlexNet(nn.Module):
             return pyramid
         x = ops.adaptive_avg_pool(x, self.pooled)
         x = layers.Dropout(self.dropout)(x, train=train)
-        dense = dict(kernel_init=_INIT, dtype=self.dtype)
+        dense = dict(kernel_init=PYTORCH, dtype=self.dtype)
         x = ops.relu(layers.MapDense(self.hidden, **dense, name="dense_0")(x))
         x = layers.Dropout(self.dropout)(x, train=train)
         x = ops.relu(layers.Dense(self.hidden, **dense, name="dense_1")(x))
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = ops.widen(x)
         if not self.num_classes:
             return x
-        return layers.Dense(self.num_classes, kernel_init=_INIT, name="head")(x)
+        return layers.Dense(self.num_classes, kernel_init=PYTORCH, name="head")(x)

@@ -23,7 +23,7 @@ from flax import linen as nn
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.layers.attention import Projection
-from jaxdl.layers.inverted_residual import DEPTHWISE, FAN_OUT
+from jaxdl.layers.initializers import DEPTHWISE, FAN_OUT, PYTORCH
 from jaxdl.models import register
 from jaxdl.registry import choose
 
@@ -38,9 +38,8 @@ VARIANTS = {
 }
 
 # timm's: FAN_OUT and DEPTHWISE for convolutions; matrices of the transformer blocks by both sides;
-# the head as PyTorch's dense layers by default.
+# PYTORCH for the head.
 _XAVIER = nn.initializers.xavier_uniform()
-_HEAD = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 @register("coatnet", VARIANTS)
@@ -115,13 +114,13 @@ class CoAtNet(nn.Module):
             pyramid[2 ** (i + 2)] = x
         if features:
             return pyramid
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32)).mean(axis=(1, 2))
+        x = ops.widen(x).mean(axis=(1, 2))
         x = layers.LayerNorm(epsilon=1e-6, name="norm")(x)
-        x = ops.tanh(layers.Dense(x.shape[-1], kernel_init=_HEAD, name="hidden")(x))
+        x = ops.tanh(layers.Dense(x.shape[-1], kernel_init=PYTORCH, name="hidden")(x))
         if not self.num_classes:
             return x
         x = layers.Dropout(self.dropout)(x, train=train)
-        return layers.Dense(self.num_classes, kernel_init=_HEAD, name="head")(x)
+        return layers.Dense(self.num_classes, kernel_init=PYTORCH, name="head")(x)
 
 
 def _shortcut(x: jax.Array, features: int, halve: bool, init: Callable, dtype: Any) -> jax.Array:

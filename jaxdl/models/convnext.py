@@ -120,7 +120,7 @@ class ConvNeXt(nn.Module):
         if features:
             return pyramid
         x = norm("norm", self.head_epsilon)(x.mean(axis=(1, 2)))
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = ops.widen(x)
         if not self.num_classes:
             return x
         return layers.Dense(self.num_classes, kernel_init=INIT, name="head")(x)

@@ -244,7 +244,7 @@ class CvT(nn.Module):
         if features:
             return pyramid
         x = norm(name="norm")(tokens[:, :1] if with_token else tokens).mean(axis=1)
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = ops.widen(x)
         if not self.num_classes:
             return x
         return layers.Dense(self.num_classes, kernel_init=INIT, name="head")(x)

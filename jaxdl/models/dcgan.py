@@ -58,7 +58,7 @@ class Generator(nn.Module):
             x = layers.ConvTranspose(
                 features, use_bias=False, kernel_init=init, dtype=self.dtype, name=f"double_{i}"
             )(x)
-        return ops.tanh(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+        return ops.tanh(ops.widen(x))
 
 
 class Discriminator(nn.Module):
@@ -81,7 +81,7 @@ class Discriminator(nn.Module):
         fields = dict(
             use_bias=self.normalization in ("spectral", "none"), kernel_init=init, dtype=self.dtype
         )
-        wide = jnp.promote_types(self.dtype, jnp.float32)
+        wide = ops.wide_dtype(self.dtype)
         for i, features in enumerate(reversed(self.widths)):
             shape = dict(kernel_size=4, stride=2, padding=1, name=f"halve_{i}")
             if spectral:

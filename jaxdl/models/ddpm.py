@@ -152,7 +152,7 @@ class DDPM(nn.Module):
 
         x = ops.silu(layers.GroupNorm(self.groups, 1e-6, dtype=self.dtype, name="norm")(x))
         x = conv(self.channels, "out", init=_zeros)(x)
-        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return ops.widen(x)
 
     def _check(self, shape: tuple[int, ...]) -> None:
         numbers = (*self.multipliers, self.width, self.blocks, self.heads, self.groups)

@@ -47,6 +47,4 @@ class DeepCNN(nn.Module):
         he = layers.initializer("he_normal")
         x = ops.relu(layers.Dense(self.hidden, kernel_init=he, dtype=self.dtype, name="dense")(x))
         x = layers.Dropout(self.dropout)(x, train=train)
-        return layers.Dense(self.num_classes, name="head")(
-            x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        )
+        return layers.Dense(self.num_classes, name="head")(ops.widen(x))

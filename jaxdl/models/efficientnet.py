@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import layers
-from jaxdl.layers.inverted_residual import FAN_OUT, InvertedResidual, divisible
+from jaxdl import layers, ops
+from jaxdl.layers.initializers import FAN_OUT
+from jaxdl.layers.inverted_residual import InvertedResidual, divisible
 from jaxdl.models import register
 from jaxdl.registry import choose
 
@@ -145,7 +146,7 @@ class EfficientNet(nn.Module):
         if features:
             return pyramid
         x = conv(divisible(self.last * self.width), 1, name="last")(x, train=train)
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32)).mean(axis=(1, 2))
+        x = ops.widen(x).mean(axis=(1, 2))
         if not self.num_classes:
             return x
         x = layers.Dropout(self.dropout)(x, train=train)

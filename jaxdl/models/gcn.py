@@ -44,4 +44,4 @@ class GCN(nn.Module):
             name = "head" if last else f"conv_{i}"
             x = layers.GraphConv(features, self.hops, dtype=self.dtype, name=name)(x, adjacency)
             x = x if last else ops.relu(x)
-        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return ops.widen(x)

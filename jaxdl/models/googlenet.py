@@ -112,7 +112,7 @@ class Auxiliary(nn.Module):
         )
         x = ops.relu(dense(x))
         x = layers.Dropout(self.dropout)(x, train=train)
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = ops.widen(x)
         return layers.Dense(self.num_classes, kernel_init=_INIT, name="head")(x)
 
 
@@ -207,7 +207,7 @@ class GoogLeNet(nn.Module):
             pyramid[stride] = x
         if features:
             return pyramid
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32)).mean(axis=(1, 2))
+        x = ops.widen(x).mean(axis=(1, 2))
         if not self.num_classes:
             return x
         x = layers.Dropout(self.dropout)(x, train=train)

@@ -83,5 +83,5 @@ class LeNet(nn.Module):
             return {stride: pyramid[stride] for stride in (1, 2)}  # the third is mostly one pixel
         x = layers.Dense(self.hidden, dtype=self.dtype, name="dense")(x.mean(axis=(1, 2)))
         x = ops.activation(self.activation)(x)
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = ops.widen(x)
         return layers.Dense(self.num_classes, name="head")(x) if self.num_classes else x

@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import layers
+from jaxdl import layers, ops
 from jaxdl.errors import UserError
-from jaxdl.layers.inverted_residual import FAN_OUT, InvertedResidual
+from jaxdl.layers.initializers import FAN_OUT
+from jaxdl.layers.inverted_residual import InvertedResidual
 from jaxdl.models import register
 
 VARIANTS = {
@@ -212,7 +213,7 @@ class MobileViT(nn.Module):
         if features:
             return pyramid
         x = conv(self.last_width, 1, name="last")(x, train=train).mean(axis=(1, 2))
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = ops.widen(x)
         if not self.num_classes:
             return x
         x = layers.Dropout(self.head_dropout)(x, train=train)

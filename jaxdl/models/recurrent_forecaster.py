@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import layers
+from jaxdl import layers, ops
 from jaxdl.models import register
 
 VARIANTS = {"gru_forecaster": dict(cell="gru"), "rnn_forecaster": dict(cell="rnn")}
@@ -50,5 +50,5 @@ class RecurrentForecaster(nn.Module):
             dtype=self.dtype,
             name="recurrent",
         )(x, train=train)
-        y = y.astype(jnp.promote_types(y.dtype, jnp.float32))
+        y = ops.widen(y)
         return x + layers.Dense(x.shape[-1], name="head")(y)

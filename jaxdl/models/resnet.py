@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl import layers, ops
+from jaxdl.layers.initializers import FAN_OUT, PYTORCH
 from jaxdl.models import register
 from jaxdl.registry import choose
 
@@ -27,10 +28,7 @@ VARIANTS = {
     "resnet152": dict(stages=(3, 8, 36, 3), bottleneck=True),
 }
 
-# As torchvision and transformers draw them: He's variance over what goes out, and PyTorch's own
-# for the head.
-_CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-_HEAD_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+# As torchvision and transformers draw them: FAN_OUT for convolutions, PYTORCH for the head.
 
 
 class Residual(nn.Module):
@@ -63,7 +61,7 @@ class Residual(nn.Module):
                 stride=stride,
                 activation=activation,
                 order=self.order,
-                kernel_init=_CONV_INIT,
+                kernel_init=FAN_OUT,
                 dtype=self.dtype,
                 name=name,
             )(x, train=train)
@@ -124,7 +122,7 @@ class ResNet(nn.Module):
             7 if published else 3,
             stride=stride,
             order=self.order,
-            kernel_init=_CONV_INIT,
+            kernel_init=FAN_OUT,
             dtype=self.dtype,
             name="stem",
         )(x, train=train)
@@ -147,7 +145,7 @@ class ResNet(nn.Module):
             pyramid[stride] = x
         if features:
             return pyramid
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32)).mean(axis=(1, 2))
+        x = ops.widen(x).mean(axis=(1, 2))
         if not self.num_classes:
             return x
-        return layers.Dense(self.num_classes, kernel_init=_HEAD_INIT, name="head")(x)
+        return layers.Dense(self.num_classes, kernel_init=PYTORCH, name="head")(x)

@@ -18,6 +18,7 @@ from flax import linen as nn
 
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
+from jaxdl.layers.initializers import FAN_OUT
 from jaxdl.models import register
 
 STAGES = {
@@ -32,8 +33,7 @@ VARIANTS = {
     for suffix in ("", "_bn")
 }
 
-# torchvision's: He's variance over what goes out, and a fixed one for the dense layers.
-_CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+# torchvision's: FAN_OUT for convolutions, and a fixed variance for the dense layers.
 _DENSE_INIT = nn.initializers.normal(0.01)
 
 
@@ -84,7 +84,7 @@ class VGG(nn.Module):
             )
         normed = functools.partial(layers.ConvNorm, use_bias=True, order=self.order)
         conv = functools.partial(
-            normed if self.batch_norm else layers.ConvAct, kernel_init=_CONV_INIT, dtype=self.dtype
+            normed if self.batch_norm else layers.ConvAct, kernel_init=FAN_OUT, dtype=self.dtype
         )
         pyramid = {}
         for i, (count, channels) in enumerate(zip(self.stages, self.channels, strict=True)):
@@ -100,7 +100,7 @@ class VGG(nn.Module):
         x = layers.Dropout(self.dropout)(x, train=train)
         x = ops.relu(layers.Dense(self.hidden, **dense, name="dense_1")(x))
         x = layers.Dropout(self.dropout)(x, train=train)
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = ops.widen(x)
         if not self.num_classes:
             return x
         return layers.Dense(self.num_classes, kernel_init=_DENSE_INIT, name="head")(x)

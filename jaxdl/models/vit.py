@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import layers
+from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.models import register
 from jaxdl.registry import choose
@@ -103,7 +103,7 @@ class ViT(nn.Module):
             return {self.patch_size: x[:, int(with_token) :].reshape(B, rows, columns, D)}
         x = layers.LayerNorm(epsilon=self.norm_epsilon, dtype=self.dtype, name="norm")(x)
         x = x[:, 0] if with_token else x.mean(axis=1)
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = ops.widen(x)
         if not self.num_classes:
             return x
         return layers.Dense(

@@ -23,6 +23,7 @@ from jaxdl.ops.normalization import group_norm, layer_norm
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
 from jaxdl.ops.transposed import conv_transpose
+from jaxdl.ops.wide import wide_dtype, widen
 
 __all__ = [
     "Edges",
@@ -56,4 +57,6 @@ __all__ = [
     "silu",
     "softmax",
     "tanh",
+    "wide_dtype",
+    "widen",
 ]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxdl.ops.wide import widen
 from jaxdl.registry import choose
 
 
@@ -54,7 +55,7 @@ def softmax(x: jax.Array, axis: int = -1) -> jax.Array:
 
     The maximum is subtracted first, so that logits of any finite size give finite results.
     """
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     return jax.nn.softmax(wide, axis=axis).astype(x.dtype)
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl.ops import attention_cpu, attention_tpu, forms
+from jaxdl.ops.wide import wide_dtype
 
 
 def attention(
@@ -131,7 +132,7 @@ def _reference(
 
 def _weights(query: jax.Array, key: jax.Array, mask: jax.Array | None, causal: bool) -> jax.Array:
     T, S = query.shape[1], key.shape[1]
-    wide = jnp.promote_types(query.dtype, jnp.float32)
+    wide = wide_dtype(query.dtype)
     scores_BxHxTxS = jnp.einsum("bthd,bshd->bhts", query, key, preferred_element_type=wide)
     seen = jnp.arange(T)[:, None] + (S - T) >= jnp.arange(S) if causal else True
     if mask is not None and mask.dtype != bool:

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxdl.ops.wide import wide_dtype
+
 # More blocks skip more of the masked half, but each is a smaller product.
 MOST_BLOCKS = 4
 SHORTEST_BLOCK = 64
@@ -63,7 +65,7 @@ def _heads_first(x: jax.Array) -> jax.Array:
 
 
 def _forward(query, key, value, mask, causal):
-    wide = jnp.promote_types(query.dtype, jnp.float32)
+    wide = wide_dtype(query.dtype)
     q, k, v = (_heads_first(x.astype(wide)) for x in (query, key, value))
     T, S = q.shape[2], k.shape[2]
     out, kept = [], []

@@ -15,6 +15,7 @@ from jax import lax
 
 from jaxdl.ops import depthwise, direct, winograd
 from jaxdl.ops.geometry import Geometry, spread
+from jaxdl.ops.wide import wide_dtype
 
 # Channels on both sides from which Winograd's transforms cost less than its products save.
 WINOGRAD_CHANNELS = 64
@@ -28,7 +29,7 @@ def _in_float32(f: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
     @functools.wraps(f)
     def wide(a, b, geometry):
-        dtype = jnp.promote_types(a.dtype, jnp.float32)
+        dtype = wide_dtype(a.dtype)
         return f(a.astype(dtype), b.astype(dtype), geometry).astype(a.dtype)
 
     return wide

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jaxdl.ops.wide import widen
 from jaxdl.swept import any_on
 
 
@@ -23,7 +24,7 @@ def cross_entropy(
     Returns:
       (…), in at least float32. A label out of range gives NaN rather than a wrong number.
     """
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    logits = widen(logits)
     top = jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True))
     shifted = logits - top
     log_sum = jnp.log(jnp.exp(shifted).sum(axis=-1))

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxdl.ops.wide import widen
+
 
 def local_response_norm(
     x: jax.Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
@@ -23,7 +25,7 @@ def local_response_norm(
     Returns:
       x's shape and dtype.
     """
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     around = [(0, 0)] * (x.ndim - 1) + [(size // 2, size // 2)]
     squares = jnp.pad(jnp.square(wide), around)
     near = [lax.slice_in_dim(squares, i, i + x.shape[-1], axis=-1) for i in range(size)]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxdl.ops import forms
+from jaxdl.ops.wide import widen
 
 
 def layer_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) -> jax.Array:
@@ -24,7 +25,7 @@ def layer_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) 
     Returns:
       (…, features) in x's dtype, computed in at least float32.
     """
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     return (
         _layer_norm(wide.reshape(-1, x.shape[-1]), scale, bias, epsilon)
         .reshape(x.shape)
@@ -86,7 +87,7 @@ def group_norm(
     Returns:
       (batch, …, channels) in x's dtype, computed in at least float32.
     """
-    wide_BxSxC = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide_BxSxC = widen(x)
     wide_BxSxC = wide_BxSxC.reshape(x.shape[0], -1, x.shape[-1])
 
     def mean(x_BxSxC: jax.Array) -> jax.Array:

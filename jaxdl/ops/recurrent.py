@@ -16,6 +16,7 @@ from jax import lax
 
 from jaxdl.ops import forms
 from jaxdl.ops.linear import dense
+from jaxdl.ops.wide import wide_dtype
 from jaxdl.registry import choose
 
 Carry = tuple[jax.Array, ...]
@@ -163,7 +164,7 @@ def rnn(
 
 def _layer(cell, carries, x, w_in, w_hidden, bias, bias_hidden, initial, lengths, reverse):
     B, T, _ = x.shape
-    wide = jnp.promote_types(x.dtype, jnp.float32)
+    wide = wide_dtype(x.dtype)
     if initial is None:
         initial = (jnp.zeros((B, w_hidden.shape[0]), wide),) * carries
     initial = tuple(jnp.asarray(carry, wide) for carry in initial)
@@ -181,7 +182,7 @@ def _layer(cell, carries, x, w_in, w_hidden, bias, bias_hidden, initial, lengths
 
 def _times(x: jax.Array, w: jax.Array) -> jax.Array:
     """``x @ w`` in w's dtype, its sums in at least float32."""
-    wide = jnp.promote_types(w.dtype, jnp.float32)
+    wide = wide_dtype(w.dtype)
     return jnp.matmul(x.astype(w.dtype), w, preferred_element_type=wide)
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from jaxdl import keys
 from jaxdl.optim import path_name
 from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained.mapping import Shape, Table, compare, complain, number_places
@@ -75,8 +76,7 @@ class Architecture(NamedTuple):
 
     def abstract(self, module: nn.Module, image_size: int | None = None) -> Any:
         """The module's variables without their values."""
-        key = jax.eval_shape(lambda: jax.random.key(0))
-        return jax.eval_shape(module.init, key, *self.inputs(module, image_size))
+        return jax.eval_shape(module.init, keys.abstract(), *self.inputs(module, image_size))
 
     def shapes(self, module: nn.Module, image_size: int | None = None) -> dict[str, Shape]:
         """The shapes of the module's variables by name."""
@@ -98,8 +98,7 @@ class Architecture(NamedTuple):
 
     def in_head(self, name: str) -> bool:
         """Whether a variable of this name depends on num_classes."""
-        name = name.removeprefix("batch_stats/")
-        return any(name.startswith(f"{part}/") for part in self.head)
+        return is_under(name, self.head)
 
     def resizer(self, name: str) -> Callable[[np.ndarray, Shape], np.ndarray] | None:
         """What brings the parameter of this name to another image size, if anything does."""
@@ -122,6 +121,12 @@ def images(size: int = 224, channels: int = 3) -> Callable[[nn.Module, int | Non
 def by_name(variables: Any) -> dict[str, Any]:
     """The leaves of a module's variables by name; those of "params" without the collection's."""
     return {name_of(path): x for path, x in jax.tree.leaves_with_path(variables)}
+
+
+def is_under(name: str, parts: tuple[str, ...]) -> bool:
+    """Whether a variable of this name, of parameters or batch_stats, is of these submodules."""
+    name = name.removeprefix("batch_stats/")
+    return any(name.startswith(f"{part}/") for part in parts)
 
 
 def name_of(path: Any) -> str:

@@ -12,9 +12,11 @@ from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images
 from jaxdl.pretrained.mapping import (
+    QKV,
     Rule,
     Shape,
     Table,
+    attention_out,
     batch_norm,
     concatenate,
     conv,
@@ -33,7 +35,7 @@ _POINT = (expand_dims(2), expand_dims(3))  # a matrix that is a 1x1 convolution 
 
 def _attention(theirs: str, ours: str) -> tuple[Rule, ...]:
     """Queries, keys and values lie by heads in one convolution: those of the first come first."""
-    maps = [f"{ours}/{name}" for name in ("query", "key", "value")]
+    maps = [f"{ours}/{name}" for name in QKV]
     return (
         rule(
             f"{theirs}.qkv.weight",
@@ -45,12 +47,7 @@ def _attention(theirs: str, ours: str) -> tuple[Rule, ...]:
             *(f"{name}/bias" for name in maps),
             steps=[expand_dims(1), concatenate(1), merge(0, 2)],
         ),
-        rule(
-            f"{theirs}.proj.weight",
-            f"{ours}/out/kernel",
-            steps=[merge(0, 1), transpose(1, 0), *_POINT],
-        ),
-        rule(f"{theirs}.proj.bias", f"{ours}/out/bias"),
+        *attention_out(f"{theirs}.proj", ours, layout=(transpose(1, 0), *_POINT)),
         rule(
             f"{theirs}.rel_pos.relative_position_bias_table",
             f"{ours}/positions/table",

@@ -11,17 +11,16 @@ from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images
 from jaxdl.pretrained.mapping import (
+    QKV,
     Table,
+    attention_out,
     batch_norm,
     conv,
     dense,
-    merge,
     norm,
+    qkv_apart,
     rule,
-    transpose,
 )
-
-_QKV = ("query", "key", "value")
 
 
 def _table(names: Mapping[str, str], last_stage: int) -> Table:
@@ -32,38 +31,25 @@ def _table(names: Mapping[str, str], last_stage: int) -> Table:
         *conv(names["embed"], "embed_{i}"),
         *norm(names["embed_norm"], "embed_norm_{i}"),
         *norm(f"{block}.{names['norm_attention']}", f"{ours}/norm_attention"),
-        rule(
-            f"{block}.{names['out']}.weight",
-            f"{ours}/attention/out/kernel",
-            steps=[merge(0, 1), transpose(1, 0)],
-        ),
-        rule(f"{block}.{names['out']}.bias", f"{ours}/attention/out/bias"),
+        *attention_out(f"{block}.{names['out']}", f"{ours}/attention"),
         *norm(f"{block}.{names['norm_feed_forward']}", f"{ours}/norm_feed_forward"),
         *dense(f"{block}.{names['up']}", f"{ours}/feed_forward/up"),
         *dense(f"{block}.{names['down']}", f"{ours}/feed_forward/down"),
         *norm(names["norm"], "norm"),
         *dense(names["head"], "head"),
     ]
-    for name in _QKV:
-        there = {key: f"{block}.{names[key]}" for key in ("matrix", "conv", "batch_norm")}
-        there = {key: value.replace("qkv", names[name]) for key, value in there.items()}
-        here = f"{ours}/attention/{name}"
-        rules += [
-            *conv(there["conv"], f"{here}_conv/conv"),
-            *batch_norm(there["batch_norm"], f"{here}_conv/norm"),
-            rule(
-                f"{there['matrix']}.weight",
-                f"{here}/kernel",
-                steps=[merge(1, 2), transpose(1, 0)],
-            ),
-            rule(f"{there['matrix']}.bias", f"{here}/bias", steps=[merge(0, 1)]),
-        ]
+    of = lambda key, name: f"{block}.{names[key]}".replace("qkv", names[name])
+    for name in QKV:
+        here = f"{ours}/attention/{name}_conv"
+        rules += conv(of("conv", name), f"{here}/conv")
+        rules += batch_norm(of("batch_norm", name), f"{here}/norm")
+    rules += qkv_apart({name: of("matrix", name) for name in QKV}, f"{ours}/attention")
     return Table(tuple(rules))
 
 
 _stage, _map = "cvt.encoder.stages.{i}", "attention.attention.convolution_projection_qkv"
 _TRANSFORMERS = dict(
-    {name: name for name in _QKV},
+    {name: name for name in QKV},
     class_token=f"{_stage}.cls_token",
     embed=f"{_stage}.embedding.convolution_embeddings.projection",
     embed_norm=f"{_stage}.embedding.convolution_embeddings.normalization",
@@ -80,7 +66,7 @@ _TRANSFORMERS = dict(
     head="classifier",
 )
 _AUTHORS = dict(
-    {name: name[0] for name in _QKV},
+    {name: name[0] for name in QKV},
     class_token="stage{i}.cls_token",
     embed="stage{i}.patch_embed.proj",
     embed_norm="stage{i}.patch_embed.norm",

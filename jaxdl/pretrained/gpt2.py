@@ -10,9 +10,7 @@ from flax import linen as nn
 
 from jaxdl.pretrained import config, register
 from jaxdl.pretrained.architecture import Architecture, Naming
-from jaxdl.pretrained.mapping import Rule, Table, concatenate, merge, norm, rule
-
-_QKV = ("query", "key", "value")
+from jaxdl.pretrained.mapping import Rule, Table, attention_out, merge, norm, qkv_packed, rule
 
 
 def _dense(theirs: str, ours: str) -> tuple[Rule, Rule]:
@@ -27,18 +25,8 @@ TABLE = Table(
         rule("wte.weight", "token/embedding"),
         rule("wpe.weight", "position", steps=[merge(0, 1)]),
         *norm("h.{i}.ln_1", "block_{i}/norm_attention"),
-        rule(
-            "h.{i}.attn.c_attn.weight",
-            *(f"{_attention}/{name}/kernel" for name in _QKV),
-            steps=[merge(1, 2), concatenate(1)],
-        ),
-        rule(
-            "h.{i}.attn.c_attn.bias",
-            *(f"{_attention}/{name}/bias" for name in _QKV),
-            steps=[merge(0, 1), concatenate(0)],
-        ),
-        rule("h.{i}.attn.c_proj.weight", f"{_attention}/out/kernel", steps=[merge(0, 1)]),
-        rule("h.{i}.attn.c_proj.bias", f"{_attention}/out/bias"),
+        *qkv_packed("h.{i}.attn.c_attn.", _attention, layout=()),
+        *attention_out("h.{i}.attn.c_proj", _attention, layout=()),
         *norm("h.{i}.ln_2", "block_{i}/norm_feed_forward"),
         *_dense("h.{i}.mlp.c_fc", "block_{i}/feed_forward/up"),
         *_dense("h.{i}.mlp.c_proj", "block_{i}/feed_forward/down"),

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from jaxdl.errors import UserError
 
-_SETTINGS = ["config.json"]
+# The second says how images are prepared; few but transformers' models have one.
+_SETTINGS = ["config.json", "preprocessor_config.json"]
 _SAFE = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
 _PICKLED = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin"]
 

@@ -126,6 +126,58 @@ def conv(theirs: str, ours: str) -> tuple[Rule, Rule]:
     )
 
 
+QKV = ("query", "key", "value")
+
+# From (in, out), which is ours, to the layout of PyTorch's dense layers.
+_OUT_IN = (transpose(1, 0),)
+
+
+def qkv_packed(theirs: str, ours: str, layout: Sequence[Step] = _OUT_IN) -> tuple[Rule, Rule]:
+    """The two rules of query, key and value that are one matrix there.
+
+    Args:
+      theirs: what stands in front of "weight" and "bias", separator and all.
+      ours: the attention module, whose kernels are (width, heads, head_dim).
+      layout: from (in, out) to theirs; none where theirs is the same.
+    """
+    return (
+        rule(
+            f"{theirs}weight",
+            *(f"{ours}/{name}/kernel" for name in QKV),
+            steps=[merge(1, 2), concatenate(1), *layout],
+        ),
+        rule(
+            f"{theirs}bias",
+            *(f"{ours}/{name}/bias" for name in QKV),
+            steps=[merge(0, 1), concatenate(0)],
+        ),
+    )
+
+
+def qkv_apart(theirs: Mapping[str, str], ours: str) -> tuple[Rule, ...]:
+    """The six rules of query, key and value that are a matrix each there, from {ours: theirs}."""
+    return tuple(
+        made
+        for name in QKV
+        for made in (
+            rule(
+                f"{theirs[name]}.weight",
+                f"{ours}/{name}/kernel",
+                steps=[merge(1, 2), transpose(1, 0)],
+            ),
+            rule(f"{theirs[name]}.bias", f"{ours}/{name}/bias", steps=[merge(0, 1)]),
+        )
+    )
+
+
+def attention_out(theirs: str, ours: str, layout: Sequence[Step] = _OUT_IN) -> tuple[Rule, Rule]:
+    """The two rules of what brings the heads together; ``layout`` as of `qkv_packed`."""
+    return (
+        rule(f"{theirs}.weight", f"{ours}/out/kernel", steps=[merge(0, 1), *layout]),
+        rule(f"{theirs}.bias", f"{ours}/out/bias"),
+    )
+
+
 def pointwise(theirs: str, ours: str) -> tuple[Rule, Rule]:
     """The two rules of a dense layer that is a 1x1 convolution there."""
     return (

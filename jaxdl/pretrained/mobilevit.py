@@ -11,20 +11,18 @@ from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images
 from jaxdl.pretrained.mapping import (
+    QKV,
     Rule,
     Table,
+    attention_out,
     batch_norm,
-    concatenate,
     conv,
     dense,
-    merge,
     norm,
     pointwise,
-    rule,
-    transpose,
+    qkv_apart,
+    qkv_packed,
 )
-
-_QKV = ("query", "key", "value")
 
 
 def _units(convolution: str, batch: str) -> Callable[..., tuple[Rule, ...]]:
@@ -47,12 +45,7 @@ def _block(theirs: str, ours: str, names: Mapping[str, str]) -> tuple[Rule, ...]
     """A transformer block's rules but those of query, key and value, from {ours: theirs}."""
     return (
         *norm(f"{theirs}.{names['norm_attention']}", f"{ours}/norm_attention"),
-        rule(
-            f"{theirs}.{names['out']}.weight",
-            f"{ours}/attention/out/kernel",
-            steps=[merge(0, 1), transpose(1, 0)],
-        ),
-        rule(f"{theirs}.{names['out']}.bias", f"{ours}/attention/out/bias"),
+        *attention_out(f"{theirs}.{names['out']}", f"{ours}/attention"),
         *norm(f"{theirs}.{names['norm_feed_forward']}", f"{ours}/norm_feed_forward"),
         *dense(f"{theirs}.{names['up']}", f"{ours}/feed_forward/up"),
         *dense(f"{theirs}.{names['down']}", f"{ours}/feed_forward/down"),
@@ -62,7 +55,6 @@ def _block(theirs: str, ours: str, names: Mapping[str, str]) -> tuple[Rule, ...]
 def _timm() -> Table:
     units = _units("conv", "bn")
     top, block = "stages.{i}.1", "block_{i}_1/block_{k}"
-    qkv = [f"{block}/attention/{name}" for name in _QKV]
     names = dict(
         norm_attention="norm1",
         out="attn.proj",
@@ -86,16 +78,7 @@ def _timm() -> Table:
             *pointwise(f"{top}.conv_1x1", "block_{i}_1/embed"),
             *norm(f"{top}.norm", "block_{i}_1/norm"),
             *_block(f"{top}.transformer.{{k}}", block, names),
-            rule(
-                f"{top}.transformer.{{k}}.attn.qkv.weight",
-                *(f"{name}/kernel" for name in qkv),
-                steps=[merge(1, 2), concatenate(1), transpose(1, 0)],
-            ),
-            rule(
-                f"{top}.transformer.{{k}}.attn.qkv.bias",
-                *(f"{name}/bias" for name in qkv),
-                steps=[merge(0, 1), concatenate(0)],
-            ),
+            *qkv_packed(f"{top}.transformer.{{k}}.attn.qkv.", f"{block}/attention"),
             *dense("head.fc", "head"),
         )
     )
@@ -128,12 +111,8 @@ def _transformers(module: MobileViT) -> Table:
         rules += norm(f"{theirs}.layernorm", f"{ours}_1/norm")
         theirs, ours = f"{theirs}.transformer.layer.{{k}}", f"{ours}_1/block_{{k}}"
         rules += _block(theirs, ours, names)
-        for name in _QKV:
-            there, here = f"{theirs}.attention.attention.{name}", f"{ours}/attention/{name}"
-            rules += [
-                rule(f"{there}.weight", f"{here}/kernel", steps=[merge(1, 2), transpose(1, 0)]),
-                rule(f"{there}.bias", f"{here}/bias", steps=[merge(0, 1)]),
-            ]
+        apart = {name: f"{theirs}.attention.attention.{name}" for name in QKV}
+        rules += qkv_apart(apart, f"{ours}/attention")
     return Table(tuple(rules))
 
 

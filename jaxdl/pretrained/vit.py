@@ -16,58 +16,19 @@ from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images
 from jaxdl.pretrained.mapping import (
-    Rule,
+    QKV,
     Shape,
     Table,
-    concatenate,
+    attention_out,
     conv,
     dense,
-    merge,
     norm,
+    qkv_apart,
+    qkv_packed,
     rule,
-    transpose,
 )
 
-_QKV = ("query", "key", "value")
 _attention, _feed_forward = "block_{i}/attention", "block_{i}/feed_forward"
-
-
-def _packed(weight: str, bias: str) -> tuple[Rule, Rule]:
-    """Query, key and value are one matrix there."""
-    kernels, biases = (
-        [f"{_attention}/{name}/{part}" for name in _QKV] for part in ("kernel", "bias")
-    )
-    return (
-        rule(weight, *kernels, steps=[merge(1, 2), concatenate(1), transpose(1, 0)]),
-        rule(bias, *biases, steps=[merge(0, 1), concatenate(0)]),
-    )
-
-
-def _apart(theirs: Mapping[str, str]) -> tuple[Rule, ...]:
-    """Query, key and value, {ours: theirs}, are a matrix each."""
-    return tuple(
-        made
-        for ours, name in theirs.items()
-        for made in (
-            rule(
-                f"{name}.weight",
-                f"{_attention}/{ours}/kernel",
-                steps=[merge(1, 2), transpose(1, 0)],
-            ),
-            rule(f"{name}.bias", f"{_attention}/{ours}/bias", steps=[merge(0, 1)]),
-        )
-    )
-
-
-def _out(theirs: str) -> tuple[Rule, Rule]:
-    """What brings the heads together."""
-    steps = [merge(0, 1), transpose(1, 0)]
-    return (
-        rule(f"{theirs}.weight", f"{_attention}/out/kernel", steps=steps),
-        rule(f"{theirs}.bias", f"{_attention}/out/bias"),
-    )
-
-
 _block = "encoder.layers.encoder_layer_{i}"
 
 
@@ -79,10 +40,8 @@ def _torchvision(first: str, second: str) -> Table:
             rule("encoder.pos_embedding", "position"),
             *conv("conv_proj", "patch_embed"),
             *norm(f"{_block}.ln_1", "block_{i}/norm_attention"),
-            *_packed(
-                f"{_block}.self_attention.in_proj_weight", f"{_block}.self_attention.in_proj_bias"
-            ),
-            *_out(f"{_block}.self_attention.out_proj"),
+            *qkv_packed(f"{_block}.self_attention.in_proj_", _attention),
+            *attention_out(f"{_block}.self_attention.out_proj", _attention),
             *norm(f"{_block}.ln_2", "block_{i}/norm_feed_forward"),
             *dense(f"{_block}.mlp.{first}", f"{_feed_forward}/up"),
             *dense(f"{_block}.mlp.{second}", f"{_feed_forward}/down"),
@@ -98,8 +57,8 @@ _TIMM = Table(
         rule("pos_embed", "position"),
         *conv("patch_embed.proj", "patch_embed"),
         *norm("blocks.{i}.norm1", "block_{i}/norm_attention"),
-        *_packed("blocks.{i}.attn.qkv.weight", "blocks.{i}.attn.qkv.bias"),
-        *_out("blocks.{i}.attn.proj"),
+        *qkv_packed("blocks.{i}.attn.qkv.", _attention),
+        *attention_out("blocks.{i}.attn.proj", _attention),
         *norm("blocks.{i}.norm2", "block_{i}/norm_feed_forward"),
         *dense("blocks.{i}.mlp.fc1", f"{_feed_forward}/up"),
         *dense("blocks.{i}.mlp.fc2", f"{_feed_forward}/down"),
@@ -120,8 +79,8 @@ def _transformers(
             rule(f"{base}embeddings.position_embeddings", "position"),
             *conv(f"{base}embeddings.patch_embeddings.projection", "patch_embed"),
             *norm(f"{block}.layernorm_before", "block_{i}/norm_attention"),
-            *_apart({name: f"{block}.{attention[name]}" for name in _QKV}),
-            *_out(f"{block}.{attention['out']}"),
+            *qkv_apart({name: f"{block}.{attention[name]}" for name in QKV}, _attention),
+            *attention_out(f"{block}.{attention['out']}", _attention),
             *norm(f"{block}.layernorm_after", "block_{i}/norm_feed_forward"),
             *dense(f"{block}.{first}", f"{_feed_forward}/up"),
             *dense(f"{block}.{second}", f"{_feed_forward}/down"),
@@ -137,7 +96,7 @@ def _transformers(
 _FILES = dict(
     block="encoder.layer.{i}",
     attention={
-        **{name: f"attention.attention.{name}" for name in _QKV},
+        **{name: f"attention.attention.{name}" for name in QKV},
         "out": "attention.output.dense",
     },
     first="intermediate.dense",
@@ -146,7 +105,7 @@ _FILES = dict(
 _MEMORY = dict(
     block="layers.{i}",
     attention={
-        **{name: f"attention.{name[0]}_proj" for name in _QKV},
+        **{name: f"attention.{name[0]}_proj" for name in QKV},
         "out": "attention.o_proj",
     },
     first="mlp.fc1",
