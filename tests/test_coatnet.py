@@ -61,7 +61,7 @@ def test_another_image_size_is_one_line_that_says_which_fits():
         jax.eval_shape(model.apply, variables, jnp.zeros((1, 40, 48, 3)))
     with pytest.raises(UserError, match="images of 30x32 pixels: sides must be multiples of 8"):
         jax.eval_shape(model.apply, variables, jnp.zeros((1, 30, 32, 3)))
-    with pytest.raises(UserError, match="as many: one a stage"):
+    with pytest.raises(UserError, match="takes as many of each, one a stage; there are"):
         shapes(models.create("coatnet", **{**SMALL, "depths": (1, 1, 1)}), 32)
 
 

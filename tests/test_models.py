@@ -118,3 +118,22 @@ def test_compiled_gradient_is_that_of_float64_one_operation_at_a_time(name):
         np.testing.assert_allclose(
             a, b, atol=2e-5 * max(np.abs(b).max(), 1e-2), err_msg=jax.tree_util.keystr(path)
         )
+
+
+@pytest.mark.parametrize(
+    "name, fields, words",
+    [
+        ("cvt", dict(depths=(1, 1)), "CvT takes as many of each, one a stage; there are 2 depths, "
+         "3 widths, 3 heads, 3 patch_sizes, 3 strides, 3 paddings"),
+        ("convnext", dict(depths=(1, 1)), "ConvNeXt takes as many of each, .* 2 depths, 4 widths"),
+        ("vgg", dict(channels=(8, 8)), "VGG takes as many of each, .* 5 stages, 2 channels"),
+        ("coatnet", dict(widths=(8, 8)), "CoAtNet takes as many of each, .* 2 widths, 4 depths"),
+        ("alexnet", dict(channels=(8, 8)), "AlexNet takes 5; there are 2 channels"),
+        ("googlenet", dict(stem=(8, 8)), "GoogLeNet takes 3; there are 2 stem, 3 stem_strides"),
+        ("lenet", dict(channels=(6, 16)), "LeNet takes 3; there are 2 channels"),
+    ],
+)  # fmt: skip
+def test_lengths_that_do_not_fit_are_named(name, fields, words):
+    module = models.create(name, **fields)
+    with pytest.raises(UserError, match=words):
+        jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))

@@ -18,6 +18,7 @@ from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.layers.initializers import PYTORCH
 from jaxdl.models import register
+from jaxdl.models.lengths import check_lengths
 
 # (kernel, stride, padding) of each convolution, and those that a pool follows.
 CONVS = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))
@@ -59,6 +60,7 @@ class AlexNet(nn.Module):
             in front of their pools, and the last pool's of stride 32. Pools have no padding: a map
             is up to a pixel smaller than image / stride (of 224 pixels 55, 27, 13 and 6).
         """
+        check_lengths(self, "channels", count=len(CONVS))
         if min(x.shape[1:3]) < 63:
             raise UserError(
                 f"images of {x.shape[1]}x{x.shape[2]} pixels are too small for AlexNet: it takes "

@@ -25,6 +25,7 @@ from jaxdl.errors import UserError
 from jaxdl.layers.attention import Projection
 from jaxdl.layers.initializers import DEPTHWISE, FAN_OUT, PYTORCH
 from jaxdl.models import register
+from jaxdl.models.lengths import check_lengths
 from jaxdl.registry import choose
 
 _SMALL, _LARGE = (96, 192, 384, 768), (192, 384, 768, 1536)
@@ -83,8 +84,7 @@ class CoAtNet(nn.Module):
           UserError: h or w is not a multiple of the last stride, or is one that the parameters were
             not made for; or there are not as many widths, depths and blocks.
         """
-        if not len(self.widths) == len(self.depths) == len(self.blocks):
-            raise UserError("widths, depths and blocks must be as many: one a stage")
+        check_lengths(self, "widths", "depths", "blocks")
         last = 2 ** (len(self.depths) + 1)
         if x.shape[1] % last or x.shape[2] % last:
             raise UserError(

@@ -14,6 +14,7 @@ from flax import linen as nn
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.models import register
+from jaxdl.models.lengths import check_lengths
 
 VARIANTS = {
     "convnext_t": dict(depths=(3, 3, 9, 3), widths=(96, 192, 384, 768)),
@@ -87,8 +88,10 @@ class ConvNeXt(nn.Module):
         With ``features``: {stride: the last map of each stage (batch, h / stride, w / stride, c)}.
 
         Raises:
-          UserError: the image is smaller than the last stride.
+          UserError: the image is smaller than the last stride, or there are not as many widths as
+            depths.
         """
+        check_lengths(self, "depths", "widths")
         smallest = self.stem << (len(self.depths) - 1)
         if min(x.shape[1:3]) < smallest:
             size = "{}x{}".format(*x.shape[1:3])

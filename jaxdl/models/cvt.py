@@ -16,6 +16,7 @@ from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.layers.attention import Projection
 from jaxdl.models import register
+from jaxdl.models.lengths import check_lengths
 from jaxdl.registry import choose
 
 VARIANTS = {
@@ -197,9 +198,11 @@ class CvT(nn.Module):
         With ``features``: {stride: the last map of each stage (batch, h / stride, w / stride, c)}.
 
         Raises:
-          UserError: the image is smaller than what the first convolution sees at once.
+          UserError: the image is smaller than what the first convolution sees at once, or fields
+            have not an entry a stage each.
         """
         with_token = choose("pool", self.pool, {"token": True, "mean": False})
+        check_lengths(self, "depths", "widths", "heads", "patch_sizes", "strides", "paddings")
         smallest = self.patch_sizes[0] - 2 * self.paddings[0]
         if min(x.shape[1:3]) < smallest:
             size = "{}x{}".format(*x.shape[1:3])

@@ -22,6 +22,7 @@ from flax import linen as nn
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.models import register
+from jaxdl.models.lengths import check_lengths
 from jaxdl.registry import choose
 
 VARIANTS = {"googlenet_paper": dict(form="paper", dropout=0.4)}
@@ -165,6 +166,7 @@ class GoogLeNet(nn.Module):
           features: return {stride: (batch, ⌈h / stride⌉, ⌈w / stride⌉, c)} instead, the last map of
             each: the stem's (strides 2 and 4) and each stage's (8, 16 and 32).
         """
+        check_lengths(self, "stem", "stem_strides", count=3)
         paper = choose("form", self.form, {"batch_norm": False, "paper": True})
         normed = functools.partial(layers.ConvNorm, order=self.order, epsilon=1e-3)
         init = _PAPER_INIT if paper else _INIT

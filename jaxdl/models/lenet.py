@@ -19,6 +19,7 @@ from flax import linen as nn
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.models import register
+from jaxdl.models.lengths import check_lengths
 from jaxdl.registry import choose
 
 
@@ -59,6 +60,7 @@ class LeNet(nn.Module):
             have the places that a whole kernel reaches: of 32x32 pixels 28x28 and 10x10.
         """
         del train
+        check_lengths(self, "channels", count=3)
         least = 32 - 2 * self.padding
         if min(x.shape[1:3]) < least:
             raise UserError(

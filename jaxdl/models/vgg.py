@@ -20,6 +20,7 @@ from jaxdl import layers, ops
 from jaxdl.errors import UserError
 from jaxdl.layers.initializers import FAN_OUT
 from jaxdl.models import register
+from jaxdl.models.lengths import check_lengths
 
 STAGES = {
     "vgg11": (1, 1, 2, 2, 2),
@@ -76,6 +77,7 @@ class VGG(nn.Module):
           features: return {stride: (batch, h / stride, w / stride, c)} instead: each stage's map in
             front of its pool, and the last pool's; of strides 1, 2, 4, 8, 16 and 32.
         """
+        check_lengths(self, "stages", "channels")
         least = 2 ** len(self.stages)
         if min(x.shape[1:3]) < least:
             raise UserError(
