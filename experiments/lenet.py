@@ -2,7 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/lenet.py --workdir=runs/lenet
 
-Cost: 49 s of CPU time on one core, compile included.
+Cost: 40 s on 2 CPU cores, compile included.
 Result: test accuracy .997 (median of seeds 0, 1, 2: 1.000, .994, .997).
 
 The settings were not tuned; figures are of the last step, on the test part.

@@ -2,7 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/mobilevit.py --workdir=runs/mobilevit
 
-Cost: 94 s of CPU time on one core of a busy machine, compile included.
+Cost: 88 s on 2 CPU cores, compile included.
 Result: test accuracy .992 (median of seeds 0, 1, 2: .989, .992, .992).
 Variants: digits (the default), and the published sizes xxs, xs and s for 256x256.
 

@@ -2,7 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/resnet.py --workdir=runs/resnet
 
-Cost: 53 s of processor time, compile included.
+Cost: 47 s on 2 CPU cores, compile included.
 Result: test accuracy 1.000 (median of seeds 0, 1, 2: .997, 1.000, 1.000).
 Variants: digits (the default), and the published sizes 18, 34, 50, 101 and 152 for 224x224.
 
