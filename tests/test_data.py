@@ -281,6 +281,14 @@ def test_a_part_of_turned_examples_is_these():
     np.testing.assert_array_equal(part.labels, found.labels[chosen[10:30]])
 
 
+def test_more_classes_than_the_labels_dtype_holds_are_told_apart(tmp_path):
+    file = str(tmp_path / "d.npz")
+    labels = (np.arange(1000) % 200).astype(np.uint8)
+    np.savez(file, x=np.zeros((1000, 2, 2, 1), np.uint8), y=labels)
+    found = load(name="npz", path=file, symmetries=8).train
+    assert set(everything(found)["label"].tolist()) == set(range(1600))
+
+
 def test_symmetries_take_squares(tmp_path):
     file = str(tmp_path / "d.npz")
     np.savez(file, x=np.zeros((20, 4, 6, 1), np.uint8), y=np.arange(20) % 2)

@@ -53,7 +53,8 @@ class Symmetries:
         for s in np.unique(symmetry):
             chosen = symmetry == s
             image[chosen] = transformed(image[chosen], s)
-        label = batch["label"] + (self.classes * symmetry).astype(batch["label"].dtype)
+        # A dtype that just held the classes may be too small for eight times as many.
+        label = (batch["label"] + self.classes * symmetry).astype(np.int32)
         return {**batch, "image": image, "label": label}
 
     def subset(self, indices: np.ndarray) -> "Symmetries":
