@@ -15,7 +15,7 @@ from etils import epath
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxdl import checkpoint, models, optim, precision, pretrained, workdir
+from jaxdl import checkpoint, keys, models, optim, precision, pretrained, workdir
 from jaxdl import config as settings
 from jaxdl.errors import UserError
 from jaxdl.preprocess import Preprocess, standardised
@@ -115,12 +115,15 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
     module = found.module.clone(**swept, dtype=precision.compute_dtype(config.precision))
     standardise = _standardise(config, data, image.shape[-1], is_run or gone is not None)
     fresh = jax.eval_shape(
-        lambda: module.init(jax.random.key(0), standardise(np.zeros(image.shape, np.float32)))
+        lambda key: module.init(key, standardise(np.zeros(image.shape, np.float32))),
+        keys.abstract(),
     )
     head = _head(module)
     optim.matching(fresh["params"], given.fresh, "pretrained.fresh")
     begun = lambda arrays: _not_named(arrays, given.fresh)
     found = found._replace(arrays=begun(found.arrays))
+    if not any(is_under(name, head) for name in by_name(fresh)):
+        raise UserError(f"pretrained.source={given.source}: the model has no head called {head}")
     if gone is None:
         _check_fit(given.source, begun(by_name(fresh)), found.arrays, head)
 
@@ -255,8 +258,6 @@ def _check_fit(
 ) -> None:
     wanted = {name: x.shape for name, x in leaves.items()}
     found = {name: x.shape for name, x in arrays.items()}
-    if not set(_without(wanted, head)) < set(wanted):
-        raise UserError(f"pretrained.source={source}: the model has no head called {head}")
     if not set(found) - set(_without(found, head)):  # it is a new one
         wanted = _without(wanted, head)
     complain(f"pretrained.source={source} does not fit the model", *compare(wanted, found))

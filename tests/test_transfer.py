@@ -90,6 +90,14 @@ def test_what_is_to_be_fresh_is_drawn_anew_and_the_rest_is_the_earlier_runs(sour
     assert not same(found["params"]["dense_1"], other["params"]["dense_1"])
 
 
+def test_a_head_of_the_same_classes_can_be_fresh_too(source):
+    best = state_of(source, checkpoint_of_best(source))["params"]
+    own = dict(data__classes=(0, 1, 2, 3, 4), pretrained__fresh=("^head/",))
+    found = start(experiment.create(settings(source, **own)))["params"]
+    assert not same(found["head"], best["head"])
+    assert all(same(found[name], best[name]) for name in best if name != "head")
+
+
 def checkpoint_of_best(workdir):
     return summary(workdir)["best"]["step"]
 
