@@ -52,7 +52,7 @@ def policy(name: str, environment: Any) -> Policy:
     import jax
     import jax.numpy as jnp
 
-    from jaxdl import models
+    from jaxdl import keys, models
     from jaxdl.control import policies
 
     if name == "evenly random":
@@ -65,7 +65,7 @@ def policy(name: str, environment: Any) -> Policy:
         actions=environment.actions or 0,
         action_size=environment.action_size or 0,
     )
-    variables = module.init(jax.random.key(0), jnp.zeros((1, environment.observation_size)))
+    variables = module.init(keys.root(0), jnp.zeros((1, environment.observation_size)))
 
     def act(variables: Any, observations: jax.Array, keys: jax.Array | None) -> jax.Array:
         output, _ = module.apply(variables, observations)
@@ -112,7 +112,7 @@ def measure(name: str, chosen: str, options: argparse.Namespace) -> dict[str, An
     import gymnasium
     import jax
 
-    from jaxdl import envs
+    from jaxdl import envs, keys
     from jaxdl.envs import speed
 
     environment = envs.create(name)
@@ -133,7 +133,7 @@ def measure(name: str, chosen: str, options: argparse.Namespace) -> dict[str, An
         space.seed(0)
         turns["numpy"] = speed.in_gymnasium(environment, lambda observation: space.sample())
     else:
-        key = jax.random.key(0) if found.drawn else None
+        key = keys.root(0) if found.drawn else None
         one = speed.one_by_one(found.act, found.variables, key)
         turns["jax"] = speed.in_gymnasium(environment, one)
         turns["numpy"] = speed.in_gymnasium(environment, found.numpy)

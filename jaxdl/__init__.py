@@ -9,7 +9,7 @@ import importlib
 __version__ = "0.1.0"
 
 _PARTS = (
-    "checkpoint", "config", "data", "layers", "losses", "metrics", "models", "ops", "optim",
+    "checkpoint", "config", "data", "keys", "layers", "losses", "metrics", "models", "ops", "optim",
     "parallel", "plan", "precision", "report", "schedules", "tasks", "train",
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
-from jaxdl import parallel
+from jaxdl import keys, parallel
 from jaxdl.checksum import checksums, checksums_on_host, damaged
 from jaxdl.errors import DamagedError, UserError, WriteError
 from jaxdl.optim import path_name
@@ -151,7 +151,7 @@ class Checkpoints:
         content["leaves"] = _manifest(tree, sums(tree))
         args = ocp.args.Composite(
             manifest=ocp.args.JsonSave({"crc": _crc(content), "content": content}),
-            **{name: ocp.args.StandardSave(part) for name, part in tree.items()},
+            **{name: ocp.args.StandardSave(_storable(part)) for name, part in tree.items()},
         )
         self._manager.save(step, args=args)
 
@@ -226,10 +226,11 @@ class Checkpoints:
         _check_fits(step, leaves, abstract)
         for name in abstract:  # not needed here, but `restore` has nothing else to go by
             _saved_tree(self._folder / str(step) / name)
-        parts = {name: ocp.args.StandardRestore(part) for name, part in abstract.items()}
+        parts = {n: ocp.args.StandardRestore(_storable(part)) for n, part in abstract.items()}
         try:
             restored = self._manager.restore(step, args=ocp.args.Composite(**parts))
-            tree = {name: restored[name] for name in abstract}
+            is_key = jax.tree.map(keys.is_own, dict(abstract))
+            tree = _with_keys({name: restored[name] for name in abstract}, is_key)
         except Exception as error:
             raise DamagedError(_first_line(error)) from error
         sums = {name: leaf["sum"] for name, leaf in leaves.items()}
@@ -272,6 +273,15 @@ class Checkpoints:
                 target.rmtree()
             path.rename(target)
         parallel.wait_for_all("set aside")
+
+
+def _storable(tree: Any) -> Any:
+    """Orbax reads only keys of generators that JAX knows by name: of ours the words are stored."""
+    return jax.tree.map(keys.words, tree)
+
+
+def _with_keys(tree: Any, is_key: Any) -> Any:
+    return jax.tree.map(lambda x, it_is: keys.of_words(x) if it_is else x, tree, is_key)
 
 
 @contextlib.contextmanager
@@ -366,7 +376,7 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
     if step not in steps:
         raise UserError(f"{workdir} has no checkpoint {step}: it has {sorted(steps)}")
     _quieten_orbax()
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    here, own = jax.sharding.SingleDeviceSharding(jax.devices()[0]), str(keys.abstract().dtype)
     try:
         with ocp.StandardCheckpointer() as reader:
             path = folder / str(step) / "state"
@@ -375,6 +385,8 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
             state = reader.restore(path, jax.tree.map(shape, saved))
         with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
             leaves = reader.restore(folder / str(step) / "manifest")["content"]["leaves"]
+            is_key = lambda path, _: leaves[f"state/{path_name(path)}"]["dtype"] == own
+            state = _with_keys(state, jax.tree_util.tree_map_with_path(is_key, state))
     except Exception as error:
         raise DamagedError(f"checkpoint {step} is damaged: {_first_line(error)}") from error
     sums = {n: leaf["sum"] for n, leaf in leaves.items() if n.startswith("state/")}

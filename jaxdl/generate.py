@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from jaxdl import keys
 from jaxdl.errors import UserError
 
 
@@ -97,7 +98,7 @@ def greedy(
     module: nn.Module, variables: Any, prompt: Any, *, tokens: int, stop: int | None = None
 ) -> jax.Array:
     """`sample` at temperature 0: the likeliest token each time, (batch, tokens) int32."""
-    key = jax.random.key(0)  # draws nothing
+    key = keys.root(0)  # draws nothing
     return sample(module, variables, prompt, key, tokens=tokens, temperature=0.0, stop=stop)
 
 

@@ -12,7 +12,7 @@ from launching import REPORT, assert_same_bits, figures, leaves, run, summary
 from jaxdl import adversarial, config, experiment, generative, keys, layers, models, tasks
 from jaxdl.errors import UserError
 
-KEY = jax.random.key(0)
+KEY = keys.root(0)
 SMALL = ("--config.model.widths=8,4", "--config.task.latent=8", "--config.log.every=3",
          "--config.eval.every=6", "--config.optimizer.schedule=constant")  # fmt: skip
 SGD = ("--config.optimizer.name=sgd", "--config.optimizer.b1=none", "--config.optimizer.b2=none")

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxdl import models
+from jaxdl import keys, models
 from jaxdl.errors import UserError
 
 PARAMETERS = {"alexnet": 61_100_840}
@@ -13,7 +13,7 @@ SMALL = dict(channels=(4, 4, 8, 4, 4), hidden=8)
 
 def shapes(model, h, w, **how):
     image = jax.ShapeDtypeStruct((2, h, w, 3), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image)
+    variables = jax.eval_shape(model.init, keys.root(0), image)
     apply = lambda variables, x: model.apply(variables, x, **how)
     return variables, jax.eval_shape(apply, variables, image)
 

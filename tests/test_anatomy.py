@@ -13,7 +13,7 @@ import pytest
 from flax import linen as nn
 
 from benchmarks import models_page
-from jaxdl import anatomy, layers, models, ops
+from jaxdl import anatomy, keys, layers, models, ops
 from jaxdl.ops.convolution import explicit_padding, out_size, receptive_field
 
 # Small members of every family of convolutions: (name, fields, height of images).
@@ -103,7 +103,7 @@ def test_sizes_are_those_of_the_formula(case, calls):
     image = (height, 96, 1)
     found = anatomy.of(module, image).layers
     x = jax.ShapeDtypeStruct((1, *image), jnp.float32)
-    met = calls(lambda: jax.eval_shape(module.init, jax.random.key(0), x))
+    met = calls(lambda: jax.eval_shape(module.init, keys.root(0), x))
     assert [x.size for x in found] == [call.output.shape[1:3] for call in met]
     for layer, call in zip(found, met, strict=True):
         assert (layer.window, layer.stride) == ((call.window,) * 2, (call.stride,) * 2)
@@ -148,7 +148,7 @@ def test_fields_are_the_pixels_that_change_a_place(case, calls):
             return [x.output[:, :, i].sum((1, 2)) for x, i in zip(met, middle, strict=True)]
 
         image = jax.ShapeDtypeStruct((1, height, width, 1), jnp.float64)
-        shapes = jax.eval_shape(module.init, jax.random.key(0), image)
+        shapes = jax.eval_shape(module.init, keys.root(0), image)
         variables = jax.tree.map_with_path(positive, shapes)
         images = np.ones((len(columns) + 1, height, width, 1))
         images[np.arange(len(columns)), :, columns] = SPIKE

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxdl.config
+from jaxdl import keys
 from jaxdl.data import augment
 
 B = 64
@@ -42,7 +43,7 @@ def compiled(name):
 
 
 def run(name, seed, *arrays, **fields):
-    return jax.tree.map(np.asarray, compiled(name)(jax.random.key(seed), *arrays, **fields))
+    return jax.tree.map(np.asarray, compiled(name)(keys.root(seed), *arrays, **fields))
 
 
 AFFINE = dict(rotate=20.0, zoom=0.2, shear=0.2, shift=1.5)
@@ -378,11 +379,11 @@ def test_mixing_pairs_distributions_too():
 
 
 def created(num_classes=B, **changes):
-    keys = jaxdl.config.default().augment
+    settings = jaxdl.config.default().augment
     for name, value in changes.items():
-        keys[name] = value
-    f = jax.jit(augment.create(keys, num_classes))
-    return lambda seed, x, labels: jax.tree.map(np.asarray, f(jax.random.key(seed), x, labels))
+        settings[name] = value
+    f = jax.jit(augment.create(settings, num_classes))
+    return lambda seed, x, labels: jax.tree.map(np.asarray, f(keys.root(seed), x, labels))
 
 
 LABELS = np.arange(B, dtype=np.int32)

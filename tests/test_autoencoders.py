@@ -17,7 +17,7 @@ from jaxdl.errors import UserError
 from jaxdl.evaluate import Evaluator
 from jaxdl.tasks import latents
 
-KEY = jax.random.key(0)
+KEY = keys.root(0)
 TINY = ("--config.model.hidden=(16,)", "--config.model.latent=3", "--config.eval.every=12",
         "--config.checkpoint.every=6", "--config.log.every=3")  # fmt: skip
 

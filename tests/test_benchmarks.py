@@ -21,7 +21,7 @@ from benchmarks import (
     statistics,
     workloads,
 )
-from jaxdl import envs
+from jaxdl import envs, keys
 from jaxdl.plan import chips
 
 ALL = workloads.CPU + workloads.ACCELERATOR
@@ -230,8 +230,8 @@ def test_both_sides_act_by_the_same_policy(name, chosen):
     environment = envs.create(name)
     policy = environments.policy(chosen, environment)
     x = np.random.default_rng(0).normal(size=(200, environment.observation_size)).astype(np.float32)
-    keys = jax.random.split(jax.random.key(1), 200) if policy.drawn else None
-    ours = np.asarray(jax.jit(policy.act)(policy.variables, x, keys), np.float64)
+    own = jax.random.split(keys.root(1), 200) if policy.drawn else None
+    ours = np.asarray(jax.jit(policy.act)(policy.variables, x, own), np.float64)
     theirs = np.array([policy.numpy(row) for row in x])
     assert ours.shape == theirs.shape
     if policy.drawn:  # of the same distribution: within five deviations of 200 draws' mean

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import erf, expit
 
-from jaxdl import losses, models
+from jaxdl import keys, losses, models
 
 # Each activation and its derivative.
 ACTIVATIONS = {
@@ -53,7 +53,7 @@ def test_the_mlps_gradient_is_the_chain_rule_by_hand(activation):
         model = models.create(
             "mlp", hidden=hidden, num_classes=4, activation=activation, dtype=jnp.float64
         )
-        params = jax.jit(model.init)(jax.random.key(0), jnp.asarray(x))["params"]
+        params = jax.jit(model.init)(keys.root(0), jnp.asarray(x))["params"]
         # Biases start at 0, where a mistake in them would not show.
         params = {
             layer: {
@@ -98,7 +98,7 @@ def test_logits_are_as_wide_as_the_computation_and_at_least_float32(
     with jax.enable_x64(True):
         model = models.create(name, num_classes=3, dtype=jnp.dtype(dtype), **fields)
         x = jax.ShapeDtypeStruct(shape, jnp.float32)
-        key = jax.eval_shape(lambda: jax.random.key(0))
+        key = jax.eval_shape(lambda: keys.root(0))
         out, _ = jax.eval_shape(model.init_with_output, key, x)
     assert out.dtype == jnp.dtype(logits)
     assert out.shape == (1, 3)

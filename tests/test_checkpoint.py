@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
+from ml_collections import ConfigDict
 
-from jaxdl import checkpoint, checksum
+from jaxdl import checkpoint, checksum, keys
 from jaxdl.errors import DamagedError
 
 FLAGS = ("--config.eval.every=4", "--config.log.every=1", "--config.model.hidden=16")
@@ -153,6 +154,22 @@ def rewrite_manifest(folder, step, change):
     change(stored["content"])
     stored["crc"] = checkpoint._crc(stored["content"])
     file.write_text(json.dumps(stored))
+
+
+@pytest.mark.parametrize("root", [keys.root, jax.random.key], ids=["jaxdl", "jax"])
+def test_keys_in_a_state_come_back(root, tmp_path):
+    key = jnp.stack([root(3), root(4)])
+    tree = {"state": {"key": key, "more": [jnp.ones(2), root(5)]}}
+    config = ConfigDict({"checkpoint": {"keep": 1}})
+    like = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)
+    with checkpoint.Checkpoints(tmp_path, config) as checkpoints:
+        checkpoints.save(7, tree, {}, None)
+        checkpoints.wait()
+        found = checkpoints.restore(jax.tree.map(like, tree)).tree
+    for state in (found["state"], checkpoint.restore(tmp_path)):
+        assert state["key"].dtype == key.dtype
+        assert (state["key"] == key).all()
+        assert state["more"][1] == root(5)
 
 
 def test_newer_format_and_wrong_dtype_are_told(finished, tmp_path, capsys):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from jaxdl import host, losses, pretrained
+from jaxdl import host, keys, losses, pretrained
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -142,7 +142,7 @@ def test_a_training_step_is_that_of_the_original(case, loaded, tmp_path):
             images,
             train=True,
             mutable=[*state, "auxiliary"],
-            rngs={"dropout": jax.random.key(0)},
+            rngs={"dropout": keys.root(0)},
         )
         more = [x[0] for _, x in sorted(new.pop("auxiliary", {}).items())]
         loss = losses.cross_entropy(logits, labels).mean()

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import layers, models, pretrained
+from jaxdl import keys, layers, models, pretrained
 from jaxdl.errors import UserError
 from jaxdl.pretrained.coatnet import resize_table
 
@@ -26,7 +26,7 @@ SMALL = dict(widths=(8, 16), depths=(1, 1), blocks="CT", stem_width=8, head_dim=
 
 def shapes(model, size):
     image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    return jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)), image)
+    return jax.eval_shape(model.init, jax.eval_shape(lambda: keys.root(0)), image)
 
 
 def drawn(tree):
@@ -42,7 +42,7 @@ def test_parameter_count_is_the_published_one(name):
 
 def test_bias_is_the_tables_number_for_the_way_between_two_places():
     layer, (h, w) = layers.RelativeBias(heads=2), (3, 2)
-    variables = layer.init(jax.random.key(0), h, w)
+    variables = layer.init(keys.root(0), h, w)
     table = np.asarray(variables["params"]["table"])
     assert table.shape == (5, 3, 2)
     found = np.asarray(layer.apply(variables, h, w))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxdl import host, layers, models, optim, pretrained
+from jaxdl import host, keys, layers, models, optim, pretrained
 from jaxdl.errors import UserError
 from jaxdl.pretrained.convnext import CONVNEXT
 
@@ -39,7 +39,7 @@ def made(shape=SHAPE, **fields):
     """A small model, weights of which all count, and images."""
     module = models.create("convnext", **{**SMALL, **fields})
     images = seeded.images(shape)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), images)
+    shapes = jax.eval_shape(module.init, keys.root(0), images)
     draw = lambda path, x: jnp.asarray(0.3 * seeded.normal(str(path), x.shape), x.dtype)
     return module, jax.tree_util.tree_map_with_path(draw, shapes), images
 
@@ -47,7 +47,7 @@ def made(shape=SHAPE, **fields):
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameter_count_is_the_published_one(name):
     images = jnp.zeros((1, 224, 224, 3))
-    variables = jax.eval_shape(models.create(name).init, jax.random.key(0), images)
+    variables = jax.eval_shape(models.create(name).init, keys.root(0), images)
     assert sum(x.size for x in jax.tree.leaves(variables)) == PARAMETERS[name]
 
 
@@ -57,7 +57,7 @@ def test_every_size_is_counted():
 
 def test_initial_weights_are_the_published_ones():
     module, _, images = made(widths=(64, 128))
-    params = jitted(module.init)(jax.random.key(0), images)["params"]
+    params = jitted(module.init)(keys.root(0), images)["params"]
     for name, x in zip(
         optim.leaf_names(params), map(np.asarray, jax.tree.leaves(params)), strict=True
     ):
@@ -121,7 +121,7 @@ def test_stochastic_depth_rises_over_all_blocks_and_drops_whole_branches():
 
     def run(variables, images):
         with nn.intercept_methods(record):
-            rngs = dict(dropout=jax.random.key(0))
+            rngs = dict(dropout=keys.root(0))
             return module.apply(variables, images, train=True, rngs=rngs)
 
     jax.eval_shape(run, variables, images)

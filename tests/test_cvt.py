@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 from safetensors.numpy import load_file
 
-from jaxdl import attention_maps, layers, models, pretrained
+from jaxdl import attention_maps, keys, layers, models, pretrained
 from jaxdl.errors import UserError
 
 # Trainable parameters of the published models at 1000 classes.
@@ -25,7 +25,7 @@ TINY = dict(num_classes=10, depths=(1, 1, 3), widths=(8, 16, 24), heads=(1, 2, 3
 def shapes(module, *image, **how):
     """The results' shapes and the variables', without computing any."""
     x = jax.ShapeDtypeStruct((2, *image), jnp.float32)
-    return jax.eval_shape(lambda x: module.init_with_output(jax.random.key(0), x, **how), x)
+    return jax.eval_shape(lambda x: module.init_with_output(keys.root(0), x, **how), x)
 
 
 def drawn(module):

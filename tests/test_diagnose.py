@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxdl import diagnose, losses, models
+from jaxdl import diagnose, keys, losses, models
 
 THIS_FILE = Path(__file__).name
 
@@ -97,13 +97,13 @@ def test_a_batch_in_half_precision_is_looked_at_too():
 
 def test_nothing_is_named_when_all_is_finite():
     fn = lambda params, key: jnp.log(params["w"]).sum() + jax.random.normal(key)
-    inputs = {"params": {"w": jnp.ones(3)}, "key": jax.random.key(0)}
+    inputs = {"params": {"w": jnp.ones(3)}, "key": keys.root(0)}
     assert diagnose.first_non_finite(fn, inputs) is None
 
 
 def network_inputs():
     x = jnp.ones((2, 4))
-    return {"variables": Network().init(jax.random.key(0), x), "x": x}
+    return {"variables": Network().init(keys.root(0), x), "x": x}
 
 
 # Each makes another program around the same logarithm of 0.
@@ -134,7 +134,7 @@ def test_a_division_by_a_parameter_that_is_0_is_named(wrap):
             return Quotient(name="quotient")(x).sum()
 
     x = jnp.ones((2, 3))
-    inputs = {"variables": Outer().init(jax.random.key(0), x), "x": x}
+    inputs = {"variables": Outer().init(keys.root(0), x), "x": x}
     found = diagnose.first_non_finite(wrap(Outer().apply), inputs)
     assert found.startswith("the result of div float32[2,3] in ")
     assert "quotient" in found
@@ -177,7 +177,7 @@ def test_a_loop_that_fails_is_named(length):
 def test_a_training_step_of_a_network_with_max_pools_is_all_finite():
     module = models.create("deep_cnn", num_classes=3, channels=(2,), hidden=4, dropout=0.5)
     batch = {"image": jnp.ones((2, 4, 4, 1)), "label": jnp.array([0, 2])}
-    variables = module.init(jax.random.key(0), batch["image"])
+    variables = module.init(keys.root(0), batch["image"])
 
     def loss(variables, batch, key):
         logits, _ = module.apply(
@@ -185,7 +185,7 @@ def test_a_training_step_of_a_network_with_max_pools_is_all_finite():
         )
         return losses.cross_entropy(logits, batch["label"]).mean()
 
-    inputs = {"variables": variables, "batch": batch, "key": jax.random.key(1)}
+    inputs = {"variables": variables, "batch": batch, "key": keys.root(1)}
     assert diagnose.first_non_finite(jax.jit(jax.grad(loss)), inputs) is None
     broken = {**inputs, "variables": jax.tree.map(lambda x: x * 1e38 * 10, variables)}
     assert "variables/" in diagnose.first_non_finite(jax.jit(jax.grad(loss)), broken)

@@ -12,7 +12,7 @@ from launching import REPORT, assert_resumes_to_the_bit, figures, leaves, run, s
 from jaxdl import config, diffusion, experiment, generative, keys, layers, models, ops
 from jaxdl.errors import UserError
 
-KEY = jax.random.key(0)
+KEY = keys.root(0)
 TINY = (
     *("--config.model.width=8", "--config.model.groups=2", "--config.model.multipliers=(1,)"),
     *("--config.task.timesteps=20", "--config.task.sampling_steps=4"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from launching import assert_resumes_to_the_bit, figures, leaves, run, summary
 
+from jaxdl import keys
 from jaxdl.control import replay
 
 TINY = ("--config.steps=6", "--config.batch_size=8", "--config.task.rollout=4",
@@ -34,7 +35,7 @@ def test_draws_are_even_and_of_each_environments_own():
     made = replay.create(jax.ShapeDtypeStruct((), jnp.int32), environments, capacity)
     # Six of eight places are filled, by 0 … 5 and 100 … 105.
     made = replay.add(made, jnp.arange(6)[:, None] + jnp.array([0, 100]))
-    drawn = replay.sample(made, jax.random.split(jax.random.key(0), environments), 6000)
+    drawn = replay.sample(made, jax.random.split(keys.root(0), environments), 6000)
     own = np.asarray(drawn).reshape(environments, 6000)
     for i in range(environments):
         values, counts = np.unique(own[i] - 100 * i, return_counts=True)
@@ -60,10 +61,10 @@ def test_the_goal_is_the_published_one(double):
         chosen.data.name = "none"
     chosen.optimizer.update(name="sgd", schedule="constant", learning_rate=0.1)
     task = tasks.create(tasks.Run(chosen, Data(), 5, None))
-    before = task.init(jax.random.key(3), {})
+    before = task.init(keys.root(3), {})
     # A target of its own, so that it matters which network chooses.
     before = before._replace(target=jax.tree.map(lambda x: x + 0.3, before.target))
-    after, found = jax.jit(task.train_step)(before, {}, jax.random.key(4))
+    after, found = jax.jit(task.train_step)(before, {}, keys.root(4))
 
     def q(params, x):
         p = jax.tree.map(np.float64, params)

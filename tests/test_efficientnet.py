@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import models, pretrained
+from jaxdl import keys, models, pretrained
 from jaxdl.errors import UserError
 from jaxdl.models import efficientnet
 from jaxdl.pretrained.efficientnet import EFFICIENTNET
@@ -32,7 +32,7 @@ TRANSFORMERS = EFFICIENTNET.namings["transformers"]
 def abstract(module, shape=(1, 64, 64, 3), **how):
     """(what comes out, variables) without their values."""
     run = lambda key, x: module.init_with_output(key, x, **how)
-    return jax.eval_shape(run, jax.random.key(0), jnp.zeros(shape))
+    return jax.eval_shape(run, keys.root(0), jnp.zeros(shape))
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

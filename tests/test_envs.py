@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxdl import envs
+from jaxdl import envs, keys
 from jaxdl.control.policies import Categorical, Gaussian, evenly
 from jaxdl.control.returns import gae
 from jaxdl.draw import figure
@@ -93,7 +93,7 @@ def test_whole_episodes_are_gymnasiums_in_float32(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_pages_numbers_are_the_functions(name):
     env = envs.create(name)
-    state, observation = env.reset(jax.random.key(0))
+    state, observation = env.reset(keys.root(0))
     action = jnp.int32(0) if env.actions else jnp.zeros(env.action_size)
     after = env.step(state, action)
     assert observation.shape == after[1].shape == (env.observation_size,)
@@ -125,7 +125,7 @@ def counter(ends_at, max_steps):
 
 def test_ends_are_told_apart_and_the_last_observation_is_kept():
     env = counter(ends_at=1, max_steps=3)
-    many = vectorised.create(env, jax.random.key(0), 2)
+    many = vectorised.create(env, keys.root(0), 2)
     first = np.asarray(many.observation[:, 0])
     assert first[0] != first[1]
     fresh = (jnp.full((2, 1), 7.0), jnp.full((2, 1), 8.0))
@@ -148,7 +148,7 @@ def test_ends_are_told_apart_and_the_last_observation_is_kept():
 
 def test_an_end_at_the_time_limit_is_a_termination():
     env = counter(ends_at=1, max_steps=1)
-    many = vectorised.create(env, jax.random.key(0), 2)
+    many = vectorised.create(env, keys.root(0), 2)
     _, move = vectorised.advance(env, many, jnp.int32([0, 1]), (many.state, many.observation))
     np.testing.assert_array_equal(move.terminated, [False, True])
     np.testing.assert_array_equal(move.truncated, [True, False])
@@ -157,15 +157,15 @@ def test_an_end_at_the_time_limit_is_a_termination():
 def test_returns_are_of_one_episode_each():
     env = envs.create("cartpole")
     always_left = lambda x: jnp.zeros(x.shape[0], jnp.int32)
-    found = vectorised.returns(env, always_left, jax.random.key(0), 20)
-    state = jax.vmap(env.reset)(vectorised.own_keys(jax.random.key(0), jnp.arange(20)))[0]
+    found = vectorised.returns(env, always_left, keys.root(0), 20)
+    state = jax.vmap(env.reset)(vectorised.own_keys(keys.root(0), jnp.arange(20)))[0]
     for i in range(3):
         x, length, ended = state[i], 0, False
         while not ended:
             x, _, _, ended = env.step(x, jnp.int32(0))
             length += 1
         assert found[i] == length
-    states, length, total = vectorised.episode(env, always_left, jax.random.key(0))
+    states, length, total = vectorised.episode(env, always_left, keys.root(0))
     assert length == total == found[0]
     assert states.shape == (501, 4)
     assert_close(states[0], state[0])
@@ -179,9 +179,9 @@ def at_random(env):
 @pytest.mark.parametrize("name", ("cartpole", "pendulum"))
 def test_a_rollout_is_single_steps_with_new_starts_at_ends(name):
     env, n, steps = envs.create(name)._replace(max_steps=30), 5, 100
-    start = vectorised.create(env, jax.random.key(0), n)
+    start = vectorised.create(env, keys.root(0), n)
     end, moves = jax.jit(lambda e, k: vectorised.roll_out(env, at_random(env), e, k, steps))(
-        start, jax.random.key(1)
+        start, keys.root(1)
     )
     assert moves.observation.shape == (steps, n, env.observation_size)
     assert end.state.shape == start.state.shape
@@ -216,8 +216,8 @@ def test_an_environment_does_the_same_among_others():
 
     @functools.partial(jax.jit, static_argnums=0)
     def roll(n):
-        start = vectorised.create(env, jax.random.key(0), n)
-        return vectorised.roll_out(env, at_random(env), start, jax.random.key(1), 40)[1]
+        start = vectorised.create(env, keys.root(0), n)
+        return vectorised.roll_out(env, at_random(env), start, keys.root(1), 40)[1]
 
     few, many = roll(2), roll(7)
     np.testing.assert_array_equal(few.action, many.action[:, :2])
@@ -238,8 +238,8 @@ def test_columns_come_together_again():
 
 def drawn_bits():
     """(streams, steps, environments, draws) of the cheap generator."""
-    own = draws.words(vectorised.own_keys(jax.random.key(5), jnp.arange(256, dtype=jnp.uint32)), 2)
-    now = jax.random.bits(jax.random.key(6), (256, 2), jnp.uint32)
+    own = draws.words(vectorised.own_keys(keys.root(5), jnp.arange(256, dtype=jnp.uint32)), 2)
+    now = jax.random.bits(keys.root(6), (256, 2), jnp.uint32)
     of_step = lambda own, w: jax.vmap(lambda k: jax.random.bits(k, (4,), jnp.uint32))(
         draws.keys(own, w)
     )
@@ -289,7 +289,7 @@ def test_cheap_keys_are_keys_like_any_other():
 @pytest.mark.parametrize("name", NAMES)
 def test_even_actions_are_all_there_are(name):
     env = envs.create(name)
-    x = np.asarray(evenly(env, jax.random.split(jax.random.key(0), 3000)))
+    x = np.asarray(evenly(env, jax.random.split(keys.root(0), 3000)))
     if env.actions:
         # Five standard deviations of a binomial count.
         np.testing.assert_allclose(np.bincount(x) / 3000, np.full(env.actions, 1 / env.actions),
@@ -375,7 +375,7 @@ def test_gymnasium_is_stepped_one_by_one(monkeypatch):
 
 def test_one_by_one_draws_anew_each_time():
     draw = lambda weights, x, keys: jax.vmap(lambda k: jax.random.uniform(k, (1,)))(keys)
-    choose = speed.one_by_one(draw, {}, jax.random.key(0))
+    choose = speed.one_by_one(draw, {}, keys.root(0))
     drawn = [choose(np.zeros(1, np.float32)) for _ in range(5)]
     assert drawn[0].shape == (1,)
     assert len({float(x[0]) for x in drawn}) == 5
@@ -455,7 +455,7 @@ def test_policies_against_their_densities():
     policy = Categorical(logits)
     p = np.exp(logits) / np.exp(logits).sum()
     drawn = Categorical(jnp.tile(logits, (20000, 1))).sample(
-        Categorical.noise(jax.random.key(0), (20000, 3))
+        Categorical.noise(keys.root(0), (20000, 3))
     )
     # Five standard deviations of a share of 20000 draws.
     np.testing.assert_allclose(np.bincount(drawn, minlength=3) / 20000, p, atol=0.018)
@@ -464,7 +464,7 @@ def test_policies_against_their_densities():
     assert policy.mode() == 1
 
     policy = Gaussian(jnp.array([1.0, -2.0]), jnp.log(jnp.array([0.5, 2.0])))
-    drawn = policy.sample(Gaussian.noise(jax.random.key(1), (20000, 2)))
+    drawn = policy.sample(Gaussian.noise(keys.root(1), (20000, 2)))
     np.testing.assert_allclose(drawn.mean(0), policy.mean, atol=0.08)
     np.testing.assert_allclose(drawn.std(0), [0.5, 2.0], rtol=0.03)
     normal = lambda x, m, s: -(((x - m) / s) ** 2) / 2 - np.log(s * np.sqrt(2 * np.pi))

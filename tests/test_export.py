@@ -15,7 +15,7 @@ from launching import run
 from PIL import Image
 
 from jaxdl import config as settings
-from jaxdl import evaluate, experiment, export, launch, models, parallel, workdir
+from jaxdl import evaluate, experiment, export, keys, launch, models, parallel, workdir
 from jaxdl.predict import Predictor
 from jaxdl.preprocess import Preprocess, fitted, standardised
 
@@ -99,10 +99,10 @@ def test_its_example_says_what_predict_says(finished, tmp_path):
 def predictor(name, size, dtype=jnp.float32, prepared=PREPARED, **fields):
     """A model that was not trained, of which every weight counts."""
     module = models.create(name, num_classes=7, dtype=dtype, **fields)
-    variables = jax.jit(module.init)(jax.random.key(0), jnp.zeros((1, size, size, 3)))
+    variables = jax.jit(module.init)(keys.root(0), jnp.zeros((1, size, size, 3)))
     leaves, tree = jax.tree.flatten(variables)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    leaves = [x + 0.1 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
+    own = jax.random.split(keys.root(1), len(leaves))
+    leaves = [x + 0.1 * jax.random.normal(k, x.shape) for x, k in zip(leaves, own, strict=True)]
     prepared = prepared._replace(size=size)
     apply = lambda v, x: module.apply(v, standardised(x, prepared), train=False)
     layout = parallel.create(settings.default().parallel, jax.device_count())

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from launching import REPORT, ROOT, assert_resumes_to_the_bit, run, summary
 from scipy.integrate import solve_ivp
 
-from jaxdl import autoregression, config, data, experiment, flags, models
+from jaxdl import autoregression, config, data, experiment, flags, keys, models
 from jaxdl.data import mackey_glass
 from jaxdl.data.series import Ends, Excerpts
 from jaxdl.errors import UserError
 from jaxdl.evaluate import Evaluator
 from jaxdl.tasks import forecasting
 
-KEY = jax.random.key(0)
+KEY = keys.root(0)
 
 
 # The Mackey-Glass series

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxdl import generate, models
+from jaxdl import generate, keys, models
 from jaxdl.errors import UserError
 
-KEY = jax.random.key(0)
+KEY = keys.root(0)
 
 
 class Last(NamedTuple):
@@ -54,7 +54,7 @@ class Chain(Uncached):
 def chain(vocab_size, kind=Chain, seed=0, **fields):
     """(module, variables, table (V, V, V) of log probabilities in float64)."""
     module = kind(vocab_size, **fields)
-    variables = module.init(jax.random.key(seed), jnp.zeros((1, 1), jnp.int32))
+    variables = module.init(keys.root(seed), jnp.zeros((1, 1), jnp.int32))
     table = np.log(numeric.softmax(np.asarray(variables["params"]["table"], np.float64)))
     return module, variables, table
 
@@ -135,7 +135,7 @@ def test_samples_follow_from_the_key():
     module, variables, _ = chain(5)
     draw = lambda key: generate.sample(module, variables, [[0], [0]], key, tokens=20)
     np.testing.assert_array_equal(draw(KEY), draw(KEY))
-    assert (draw(KEY) != draw(jax.random.key(1))).any()
+    assert (draw(KEY) != draw(keys.root(1))).any()
     assert (draw(KEY)[0] != draw(KEY)[1]).any()  # texts of one prompt differ
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import models, ops
+from jaxdl import keys, models, ops
 from jaxdl.errors import UserError
 
 # Without and with auxiliary heads.
@@ -21,7 +21,7 @@ SMALL = dict(
 
 def shapes(model, side, channels=3, **how):
     image = jax.ShapeDtypeStruct((2, side, side, channels), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image)
+    variables = jax.eval_shape(model.init, keys.root(0), image)
     apply = lambda variables, x: model.apply(variables, x, **how)
     return variables, jax.eval_shape(apply, variables, image)
 
@@ -39,7 +39,7 @@ def test_parameter_count_is_the_published_one_for_any_image(name, aux):
 def test_auxiliary_heads_speak_in_training_and_only_where_they_are_heard(form):
     model = models.create("googlenet", **SMALL, form=form, aux=True, num_classes=5)
     image = jnp.ones((2, 64, 64, 3))
-    key = jax.random.key(0)
+    key = keys.root(0)
     variables = jax.eval_shape(model.init, key, image)
     assert "auxiliary" not in variables
 
@@ -88,7 +88,7 @@ def test_transformed_images_are_those_of_the_other_preparation():
     # An image in [0, 1], prepared both ways.
     image = np.random.default_rng(0).uniform(size=(1, 15, 15, 3)).astype(np.float32)
     model = models.create("googlenet", **SMALL)
-    variables = model.init(jax.random.key(0), image)
+    variables = model.init(keys.root(0), image)
     plain = model.apply(variables, (image - 0.5) / 0.5)
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     prepared = ((image - mean) / std).astype(np.float32)

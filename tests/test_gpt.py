@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import attention_maps, models, parallel
+from jaxdl import attention_maps, keys, models, parallel
 from jaxdl.errors import UserError
 
 # As of the published weights.
@@ -29,7 +29,7 @@ def create(**fields):
 def variables():
     """Far from where training starts, so that all parts have a say."""
     tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-    shapes = jax.eval_shape(create().init, jax.random.key(0), tokens)
+    shapes = jax.eval_shape(create().init, keys.root(0), tokens)
     rng = np.random.default_rng(0)
     return jax.tree.map(lambda x: (0.4 * rng.normal(size=x.shape)).astype(np.float32), shapes)
 
@@ -40,7 +40,7 @@ TOKENS = np.random.default_rng(1).integers(0, V, (2, C)).astype(np.int32)
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameter_count_is_the_published_one(name):
     init = models.create(name).init
-    shapes = jax.eval_shape(init, jax.random.key(0), jax.ShapeDtypeStruct((1, 1), jnp.int32))
+    shapes = jax.eval_shape(init, keys.root(0), jax.ShapeDtypeStruct((1, 1), jnp.int32))
     assert sum(x.size for x in jax.tree.leaves(shapes["params"])) == PARAMETERS[name]
 
 
@@ -141,7 +141,7 @@ def test_tensor_parallel_logits_are_those_of_one_device(vocabulary, split):
 
 def test_weights_start_as_published():
     module = create(width=64, vocab_size=500, context=100)
-    params = jax.jit(lambda: module.init(jax.random.key(0), TOKENS))()["params"]
+    params = jax.jit(lambda: module.init(keys.root(0), TOKENS))()["params"]
     block = params["block_1"]
     residual = 0.02 / np.sqrt(2 * 2)
     for part, deviation in (
@@ -181,4 +181,4 @@ def test_attention_maps_are_collected_and_drawn():
 
 def test_a_model_that_attends_to_nothing_has_no_attention_maps():
     module, image = models.create("mlp", hidden=(3,)), np.zeros((1, 2, 2, 1), np.float32)
-    assert attention_maps.collect(module, module.init(jax.random.key(0), image), image) == {}
+    assert attention_maps.collect(module, module.init(keys.root(0), image), image) == {}

@@ -14,7 +14,7 @@ from jaxdl import config, keys, metrics, parallel
 from jaxdl.metrics import Mean
 from jaxdl.tasks import Run, learner
 
-KEY = jax.random.key(0)
+KEY = keys.root(0)
 RATE, NOISE, SIDE = 0.5, 0.3, 300
 BATCH = {"x": np.ones((4, 1), np.float32)}
 

@@ -18,7 +18,7 @@ from launching import (
 )
 from scipy.sparse import csr_matrix
 
-from jaxdl import checkpoint, launch, models, ops
+from jaxdl import checkpoint, keys, launch, models, ops
 from jaxdl.data import graph, karate
 from jaxdl.errors import UserError
 
@@ -58,7 +58,7 @@ def test_gcn_is_what_its_formula_says(hops):
     adjacency = np.asarray(ops.dense_adjacency(ops.normalised(edges, n), n), np.float64)
     x = np.random.default_rng(0).standard_normal((n, 9)).astype(np.float32)
     module = models.create("gcn", num_classes=3, hidden=(5,), hops=hops)
-    variables = module.init(jax.random.key(0), x, ops.normalised(edges, n))
+    variables = module.init(keys.root(0), x, ops.normalised(edges, n))
     p = jax.tree.map(lambda a: np.asarray(a, np.float64), variables["params"])
     power = np.linalg.matrix_power(adjacency, hops)
     hidden = np.maximum(power @ x @ p["conv_0"]["kernel"] + p["conv_0"]["bias"], 0)
@@ -70,7 +70,7 @@ def test_gcn_is_what_its_formula_says(hops):
 def test_gcn_has_the_published_number_of_parameters_for_cora():
     edges = ops.normalised(np.array([[0, 1]]), 2)
     module = models.create("gcn")
-    shapes = jax.eval_shape(module.init, jax.random.key(0), np.zeros((2, 1433), np.float32), edges)
+    shapes = jax.eval_shape(module.init, keys.root(0), np.zeros((2, 1433), np.float32), edges)
     assert sum(x.size for x in jax.tree.leaves(shapes)) == 23_063
 
 

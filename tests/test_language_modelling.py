@@ -12,11 +12,11 @@ from flax import linen as nn
 from launching import REPORT, ROOT, assert_resumes_to_the_bit, figures, run, summary
 from test_text import trained
 
-from jaxdl import config, experiment, models
+from jaxdl import config, experiment, keys, models
 from jaxdl.evaluate import Evaluator
 from jaxdl.tasks import language_modelling
 
-KEY = jax.random.key(0)
+KEY = keys.root(0)
 DATA = ("--config.data.context=16", "--config.data.test_fraction=.01")
 TINY = (*DATA, "--config.model.depth=1", "--config.model.width=16", "--config.model.heads=2",
         "--config.data.stride=16", "--config.task.prompt=def", "--config.eval.every=6",

@@ -7,7 +7,7 @@ import pytest
 from flax import linen as nn
 from numeric import softmax
 
-from jaxdl import layers
+from jaxdl import keys, layers
 from jaxdl.errors import UserError
 from jaxdl.layers.attention import Projection
 
@@ -21,7 +21,7 @@ def normal(*shape, seed=0):
 
 def init(module, *inputs, **fields):
     """Parameters in float64, biases too drawn at random: at 0 they would hide mistakes."""
-    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), *inputs, **fields))
+    shapes = jax.eval_shape(lambda: module.init(keys.root(0), *inputs, **fields))
     rng = np.random.default_rng(99)
     return jax.tree.map(lambda x: 0.6 * rng.normal(size=x.shape), shapes["params"])
 
@@ -41,7 +41,7 @@ def test_drop_path_drops_whole_examples_and_keeps_the_mean(shape):
     x = 1 + np.arange(np.prod(shape[1:]), dtype=np.float32).reshape(shape[1:])
     x = np.broadcast_to(x, shape)
     module = layers.DropPath(rate)
-    y = jax.jit(lambda k: module.apply({}, x, train=True, rngs={"dropout": k}))(jax.random.key(1))
+    y = jax.jit(lambda k: module.apply({}, x, train=True, rngs={"dropout": k}))(keys.root(1))
     rows, inputs = np.asarray(y).reshape(4000, -1), x.reshape(4000, -1)
     kept = rows[:, 0] != 0
     np.testing.assert_array_equal(rows[~kept], 0)
@@ -55,7 +55,7 @@ def test_drop_path_draws_anew_for_another_key_and_the_same_for_the_same():
     x = jnp.ones((64, 1))
     draw = jax.jit(
         lambda seed: layers.DropPath(0.5).apply(
-            {}, x, train=True, rngs={"dropout": jax.random.key(seed)}
+            {}, x, train=True, rngs={"dropout": keys.root(seed)}
         )
     )
     np.testing.assert_array_equal(draw(0), draw(0))
@@ -71,7 +71,7 @@ def test_drop_path_is_the_identity_without_training_or_rate(rate, train):
 
 def test_drop_path_keeps_bf16():
     x = jnp.ones((4, 2), jnp.bfloat16)
-    y = layers.DropPath(0.5).apply({}, x, train=True, rngs={"dropout": jax.random.key(0)})
+    y = layers.DropPath(0.5).apply({}, x, train=True, rngs={"dropout": keys.root(0)})
     assert y.dtype == jnp.bfloat16
 
 
@@ -106,7 +106,7 @@ def test_every_dropout_of_every_block_draws_its_own_mask():
 
     def run(params):
         with nn.intercept_methods(note):
-            Tower().apply({"params": params}, x, True, rngs={"dropout": jax.random.key(3)})
+            Tower().apply({"params": params}, x, True, rngs={"dropout": keys.root(3)})
         return {f"{where} {kind}": mask for (where, kind), mask in masks.items()}
 
     params = jax.tree.map(np.float32, init(Tower(), x, False))
@@ -178,7 +178,7 @@ def test_causal_attention_has_no_gradient_from_later_tokens(causal):
 
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(UserError, match="width of 6 does not divide into 4 heads"):
-        layers.MultiHeadAttention(4).init(jax.random.key(0), jnp.ones((1, 2, 6)))
+        layers.MultiHeadAttention(4).init(keys.root(0), jnp.ones((1, 2, 6)))
 
 
 # Patches and positions.
@@ -205,7 +205,7 @@ def test_patch_embed_is_the_convolution_whose_stride_is_its_kernel():
 
 def test_images_that_do_not_divide_into_patches_are_refused():
     with pytest.raises(UserError, match="5x4 pixels do not divide into patches of 2x2"):
-        layers.PatchEmbed(2, 3).init(jax.random.key(0), jnp.ones((1, 5, 4, 1)))
+        layers.PatchEmbed(2, 3).init(keys.root(0), jnp.ones((1, 5, 4, 1)))
 
 
 def test_sincos_positions_are_distinct_and_rows_come_first():
@@ -255,7 +255,7 @@ def check_variance(weights, expected, kurtosis):
 )
 def test_initial_variance_is_the_stated_formula(name, variance, shape, fan_in, fan_out):
     draw = jax.jit(lambda key: layers.initializer(name)(key, shape, jnp.float32))
-    weights = draw(jax.random.key(0))
+    weights = draw(keys.root(0))
     expected = variance(fan_in, fan_out)
     check_variance(weights, expected, 3)
     largest = float(jnp.abs(weights).max()) / np.sqrt(expected)
@@ -266,7 +266,7 @@ def test_initial_variance_is_the_stated_formula(name, variance, shape, fan_in, f
 
 
 def test_zeros_are_zeros_and_an_unknown_initializer_is_told_the_nearest():
-    assert not layers.initializer("zeros")(jax.random.key(0), (3, 2), jnp.float32).any()
+    assert not layers.initializer("zeros")(keys.root(0), (3, 2), jnp.float32).any()
     with pytest.raises(UserError, match="did you mean 'he_normal'"):
         layers.initializer("he_norml")
 
@@ -274,7 +274,7 @@ def test_zeros_are_zeros_and_an_unknown_initializer_is_told_the_nearest():
 def test_projections_count_heads_as_features_in_their_variance():
     # (width, heads, head_dim): a fan-out of heads · head_dim, not of head_dim.
     def kernel(out):
-        return Projection(60, 4, 50, out=out).init(jax.random.key(0))["params"]["kernel"]
+        return Projection(60, 4, 50, out=out).init(keys.root(0))["params"]["kernel"]
 
     for out, shape in ((False, (60, 4, 50)), (True, (4, 50, 60))):
         weights = jax.jit(kernel, static_argnums=0)(out)
@@ -284,7 +284,7 @@ def test_projections_count_heads_as_features_in_their_variance():
 
 def test_dense_conv_and_patch_embed_start_with_the_published_variances():
     def kernel(module, x):
-        return jax.jit(lambda: module.init(jax.random.key(0), x))()["params"]["kernel"]
+        return jax.jit(lambda: module.init(keys.root(0), x))()["params"]["kernel"]
 
     check_variance(kernel(layers.Dense(200), jnp.ones((1, 100))), 1 / 100, 3)
     check_variance(kernel(layers.Conv(128), jnp.ones((1, 4, 4, 20))), 2 / (9 * 20), 3)
@@ -297,7 +297,7 @@ def test_learned_positions_have_a_deviation_of_2_percent():
         def __call__(self):
             return layers.learned_positions(self, 100, 64)
 
-    params = jax.jit(lambda: Positions().init(jax.random.key(0)))()["params"]
+    params = jax.jit(lambda: Positions().init(keys.root(0)))()["params"]
     assert params["position"].shape == (1, 100, 64)
     check_variance(params["position"], 0.02**2, 3)
 

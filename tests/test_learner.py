@@ -6,11 +6,11 @@ import numpy as np
 import optax
 import pytest
 
-from jaxdl import config, losses, metrics, models, optim
+from jaxdl import config, keys, losses, metrics, models, optim
 from jaxdl.metrics import Mean
 from jaxdl.tasks import learner
 
-KEY = jax.random.key(0)
+KEY = keys.root(0)
 SIZE = 8
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import models
+from jaxdl import keys, models
 from jaxdl.errors import UserError
 
 PARAMETERS = {"lenet": 61_706, "lenet5": 61_706}
@@ -16,14 +16,14 @@ PARAMETERS = {"lenet": 61_706, "lenet5": 61_706}
 def test_parameter_count_is_the_published_one_for_any_image(name, side, padding):
     image = jax.ShapeDtypeStruct((1, side, side, 1), jnp.float32)
     model = models.create(name, padding=padding)
-    found = jax.eval_shape(model.init, jax.random.key(0), image)
+    found = jax.eval_shape(model.init, keys.root(0), image)
     assert sum(x.size for x in jax.tree.leaves(found["params"])) == PARAMETERS[name]
 
 
 def test_of_a_larger_image_the_third_convolutions_mean_goes_on():
     model = models.create("lenet", num_classes=0)
     image = np.random.default_rng(0).normal(size=(2, 36, 40, 1)).astype(np.float32)
-    variables = model.init(jax.random.key(0), image)
+    variables = model.init(keys.root(0), image)
     maps = model.apply(variables, image, features=True)
     assert {s: x.shape[1:] for s, x in maps.items()} == {1: (32, 36, 6), 2: (12, 14, 16)}
     _, kept = model.apply(variables, image, capture_intermediates=True)
@@ -37,4 +37,4 @@ def test_of_a_larger_image_the_third_convolutions_mean_goes_on():
 def test_an_image_that_is_too_small_is_one_line_that_says_what_would_do():
     model = models.create("lenet")
     with pytest.raises(UserError, match=r"28x28 pixels are too small .*: it takes 32x32 and more"):
-        jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
+        jax.eval_shape(model.init, keys.root(0), jnp.zeros((1, 28, 28, 1)))

@@ -208,7 +208,7 @@ def test_nothing_is_applied_from_a_non_finite_loss_on(count, breaks_at, applied)
     window = metrics.zeros({"loss": metrics.Mean.once(jnp.ones(()))})
     carry = train.Carry(jnp.float32(0), jnp.int32(0), window, jnp.bool_(True))
     curve = jax.jit(lr_find.make_curve(toy(breaks_at), "loss", 6))
-    carry, losses = curve(carry, jax.random.key(0), {}, jnp.int32(count))
+    carry, losses = curve(carry, keys.root(0), {}, jnp.int32(count))
     assert (float(carry.state), int(carry.step)) == (applied, applied)
     np.testing.assert_array_equal(losses, [*range(10, 10 - applied, -1), *[np.nan] * (6 - applied)])
 

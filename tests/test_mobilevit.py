@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import models, pretrained
+from jaxdl import keys, models, pretrained
 from jaxdl.errors import UserError
 from jaxdl.models.mobilevit import fold, unfold
 
@@ -31,7 +31,7 @@ TINY = dict(
 def shapes(module, *image, **how):
     """The results' shapes and the variables', without computing any."""
     x = jax.ShapeDtypeStruct((2, *image), jnp.float32)
-    return jax.eval_shape(lambda x: module.init_with_output(jax.random.key(0), x, **how), x)
+    return jax.eval_shape(lambda x: module.init_with_output(keys.root(0), x, **how), x)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import config, data, losses, models
+from jaxdl import config, data, keys, losses, models
 from jaxdl.errors import UserError
 
 # Trainable parameters, as they follow from the layers' shapes by hand (see the files' docstrings).
@@ -22,7 +22,7 @@ PARAMETERS = {
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameter_count_is_that_of_the_layers(name):
     shape, count = PARAMETERS[name]
-    variables = jax.eval_shape(models.create(name).init, jax.random.key(0), jnp.zeros((1, *shape)))
+    variables = jax.eval_shape(models.create(name).init, keys.root(0), jnp.zeros((1, *shape)))
     assert sum(x.size for x in jax.tree.leaves(variables["params"])) == count
 
 
@@ -90,10 +90,10 @@ def test_compiled_gradient_is_that_of_float64_one_operation_at_a_time(name):
     digits = data.load(config.default().data)
     batch = digits.train.take(np.arange(48))
     images, labels = (batch["image"] - digits.mean) / digits.std, batch["label"]
-    variables = models.create(name, num_classes=10, **fields).init(jax.random.key(0), images)
+    variables = models.create(name, num_classes=10, **fields).init(keys.root(0), images)
     # A head of zeros would pass no gradient on.
     head = variables["params"]["head"]
-    head["kernel"] = 0.3 * jax.random.normal(jax.random.key(1), head["kernel"].shape)
+    head["kernel"] = 0.3 * jax.random.normal(keys.root(1), head["kernel"].shape)
 
     def gradient(dtype, compiled):
         model = models.create(name, num_classes=10, **fields, dtype=dtype)
@@ -136,4 +136,4 @@ def test_compiled_gradient_is_that_of_float64_one_operation_at_a_time(name):
 def test_lengths_that_do_not_fit_are_named(name, fields, words):
     module = models.create(name, **fields)
     with pytest.raises(UserError, match=words):
-        jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+        jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 64, 64, 3)))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxdl import keys
 from jaxdl.errors import UserError
 from jaxdl.layers.recurrent import GRU, LSTM, RNN, Bidirectional
 from jaxdl.ops import recurrent
@@ -246,7 +247,7 @@ def test_an_unknown_activation_is_said():
 @pytest.mark.parametrize("layer, gates, carries", [(LSTM, 4, 2), (GRU, 3, 1), (RNN, 1, 1)])
 def test_layers_give_their_shapes_and_parameters(layer, gates, carries):
     x = jnp.asarray(normal(2, 5, 3), jnp.float32)
-    (y, carry), variables = layer(4).init_with_output(jax.random.key(0), x)
+    (y, carry), variables = layer(4).init_with_output(keys.root(0), x)
     assert y.shape == (2, 5, 4)
     assert [c.shape for c in carry] == [(2, 4)] * carries
     shapes = jax.tree.map(jnp.shape, variables["params"])
@@ -263,7 +264,7 @@ def test_layers_give_their_shapes_and_parameters(layer, gates, carries):
 
 def test_the_lstm_layer_keeps_at_first():
     x = jnp.asarray(normal(2, 5, 3), jnp.float32)
-    variables = LSTM(4).init(jax.random.key(0), x)
+    variables = LSTM(4).init(keys.root(0), x)
     p = variables["params"]
     bias = p["bias"].at[4:8].add(1.0)
     expected, _ = recurrent.lstm(x, p["kernel_in"], p["kernel_hidden"], bias)
@@ -273,7 +274,7 @@ def test_the_lstm_layer_keeps_at_first():
 def test_bidirectional_reads_each_example_from_its_own_end():
     x, lengths = jnp.asarray(normal(2, 5, 3), jnp.float32), np.array([5, 3])
     both = Bidirectional(functools.partial(LSTM, 4))
-    variables = both.init(jax.random.key(0), x)
+    variables = both.init(keys.root(0), x)
     y, _ = both.apply(variables, x, lengths=lengths)
     assert y.shape == (2, 5, 8)
     short, _ = both.apply(variables, x[1:, :3])

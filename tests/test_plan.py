@@ -12,7 +12,7 @@ import pytest
 from jax import ad_checkpoint, lax
 from launching import ROOT, run
 
-from jaxdl import experiment, flags, flops, host, launch, models, parallel, plan, train
+from jaxdl import experiment, flags, flops, host, keys, launch, models, parallel, plan, train
 from jaxdl.errors import UserError
 from jaxdl.ops import forms
 from jaxdl.plan import chips, module, remedies, step
@@ -423,22 +423,22 @@ def test_topologies_that_it_does_not_know(topology):
 
 
 def test_remat_changes_neither_parameters_nor_results():
-    x = jax.random.normal(jax.random.key(0), (4, 16, 16, 3))
+    x = jax.random.normal(keys.root(0), (4, 16, 16, 3))
     fields = dict(num_classes=5, patch_size=4, width=32, depth=2, heads=4, dropout=0.1)
     plain, again = (
         models.create("vit", **fields, drop_path=0.2, remat=remat) for remat in (False, True)
     )
-    variables = plain.init(jax.random.key(1), x)
+    variables = plain.init(keys.root(1), x)
     # The head begins at zero, which would hide all that is before it.
     variables = jax.tree.map(
         lambda a: a + 0.02 * jnp.cos(jnp.arange(a.size)).reshape(a.shape), variables
     )
-    ours = again.init(jax.random.key(1), x)
+    ours = again.init(keys.root(1), x)
     assert jax.tree.structure(ours) == jax.tree.structure(variables)
     assert models.call_order(plain, x) == models.call_order(again, x)
 
     def loss(module, variables):
-        rngs = {"dropout": jax.random.key(2)}
+        rngs = {"dropout": keys.root(2)}
         return (module.apply(variables, x, train=True, rngs=rngs) ** 2).sum()
 
     results = [
@@ -455,7 +455,7 @@ def test_remat_keeps_less_and_model_flops_leave_recomputation_out(capsys):
         made = experiment.create(config("vit", f"--config.model.remat={on}"), jax.devices()[:1])
         work.append((step.products_of(made).full, step.products_of(step.without_remat(made)).full))
         vit = models.create("vit", patch_size=4, width=32, depth=2, heads=4, remat=on == "true")
-        variables = vit.init(jax.random.key(0), x)
+        variables = vit.init(keys.root(0), x)
         ad_checkpoint.print_saved_residuals(lambda v, m=vit: m.apply(v, x).sum(), variables)
         found = re.findall(r"f32\[([\d,]*)\](?! from the argument)", capsys.readouterr().out)
         kept.append(sum(np.prod([int(n) for n in shape.split(",") if n]) for shape in found))

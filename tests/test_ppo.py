@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from launching import REPORT, assert_resumes_to_the_bit, figures, leaves, run, summary
 
-from jaxdl import draw, envs, models
+from jaxdl import draw, envs, keys, models
 from jaxdl.tasks import episodes, ppo
 
 TINY = (
@@ -34,8 +34,8 @@ def assert_close(ours, theirs):
 
 def test_the_model_is_what_its_page_says():
     module = models.create("actor_critic", actions=2)
-    x = jax.random.normal(jax.random.key(0), (5, 3, 4))
-    variables = module.init(jax.random.key(1), x)
+    x = jax.random.normal(keys.root(0), (5, 3, 4))
+    variables = module.init(keys.root(1), x)
     assert sum(p.size for p in jax.tree.leaves(variables)) == 9155
     logits, value = module.apply(variables, x)
     assert logits.shape == (5, 3, 2)
@@ -53,7 +53,7 @@ def test_the_model_is_what_its_page_says():
 
 def test_a_continuous_policy_has_one_deviation_in_all_states():
     module = models.create("actor_critic", action_size=2, log_std=-0.5)
-    variables = module.init(jax.random.key(1), jnp.zeros((1, 3)))
+    variables = module.init(keys.root(1), jnp.zeros((1, 3)))
     (mean, log_std), value = module.apply(variables, jnp.ones((7, 3)))
     assert (mean.shape, log_std.shape, value.shape) == ((7, 2), (2,), (7,))
     np.testing.assert_array_equal(log_std, [-0.5, -0.5])
@@ -71,7 +71,7 @@ def test_the_values_loss_is_the_larger_of_two():
 
 
 def test_advantages_are_normalised_over_all_environments():
-    x = 3 + 5 * jax.random.normal(jax.random.key(0), (8, 6))
+    x = 3 + 5 * jax.random.normal(keys.root(0), (8, 6))
     found = ppo._normalise(x)
     np.testing.assert_allclose(found, (x - np.mean(x)) / np.std(x), rtol=1e-4, atol=1e-5)
 

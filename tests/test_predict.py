@@ -13,7 +13,18 @@ from launching import ROOT, run
 from PIL import Image
 
 from jaxdl import config as settings
-from jaxdl import evaluate, experiment, flags, launch, members, models, predict, pretrained, workdir
+from jaxdl import (
+    evaluate,
+    experiment,
+    flags,
+    keys,
+    launch,
+    members,
+    models,
+    predict,
+    pretrained,
+    workdir,
+)
 from jaxdl.errors import UserError
 from jaxdl.preprocess import Preprocess, fitted, image, standardised
 
@@ -309,7 +320,7 @@ def test_what_classifies_nothing_refuses(tmp_path, capsys):
 
 def drawn(module, size):
     """Variables of a module that make every weight count."""
-    shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, size, size, 3)))
+    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, size, size, 3)))
     draws = np.random.default_rng(0)
     return jax.tree.map(lambda x: draws.uniform(0.02, 0.08, x.shape).astype(np.float32), shapes)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from jaxdl import models, pretrained
+from jaxdl import keys, models, pretrained
 from jaxdl.errors import UserError
 from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained import catalog
@@ -93,7 +93,7 @@ def toy(monkeypatch):
 def made(size=8, **fields):
     """A module and variables drawn for it."""
     module = models.create("deep_cnn", **{**SMALL, **fields})
-    shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, size, size, 3)))
+    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, size, size, 3)))
     leaves, tree = jax.tree.flatten(shapes)
     rng = np.random.default_rng(1)
     drawn = [jnp.asarray(rng.normal(size=x.shape), jnp.float32) for x in leaves]
@@ -218,7 +218,7 @@ def test_another_number_of_classes_has_a_new_head(tmp_path):
     module, variables = pretrained.load(path, "deepcnn", 5)
     assert module == made(num_classes=5)[0]
     head = variables["params"].pop("head")
-    initial = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))["params"]["head"]
+    initial = module.init(keys.root(0), jnp.zeros((1, 8, 8, 3)))["params"]["head"]
     assert_same(head, initial)
     expected = made(num_classes=21)[1]
     del expected["params"]["head"]

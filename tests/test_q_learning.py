@@ -16,7 +16,7 @@ from launching import (
     summary,
 )
 
-from jaxdl import config, tasks
+from jaxdl import config, keys, tasks
 from jaxdl.control import tabular as exact
 from jaxdl.data import Data
 from jaxdl.envs import tabular
@@ -98,7 +98,7 @@ def made(**settings):
 def test_update_is_watkins():
     """Along the way that each learner took, in float64."""
     task = made(env="cliff_walking", transitions=1, discount=0.9, epsilon=1.0, last_epsilon=1.0)
-    world, key = tabular.create("cliff_walking"), jax.random.key(0)
+    world, key = tabular.create("cliff_walking"), keys.root(0)
     state = task.init(key, {})
     mine, step = np.zeros((3, 48, 4)), jax.jit(task.train_step)
     for i in range(60):
@@ -120,7 +120,7 @@ def test_update_is_watkins():
 
 def test_episodes_end_at_the_time_limit_and_count_once():
     task = made(env="taxi", transitions=1, epsilon=1.0, last_epsilon=1.0)
-    key = jax.random.key(1)
+    key = keys.root(1)
     state, step = task.init(key, {}), jax.jit(task.train_step)
     lengths, counted = [], 0.0
     for i in range(410):

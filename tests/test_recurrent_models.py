@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from launching import REPORT, ROOT, assert_resumes_to_the_bit, run
 
-from jaxdl import experiment, flags, generate, layers, models
+from jaxdl import experiment, flags, generate, keys, layers, models
 from jaxdl.errors import UserError
 
 CELLS = ("rnn", "lstm", "gru")
@@ -39,7 +39,7 @@ def normal(*shape, seed=0):
 
 def spread(module, *inputs):
     """Parameters far from where training starts, biases too, so that all parts have a say."""
-    shapes = jax.eval_shape(module.init, jax.random.key(0), *inputs)
+    shapes = jax.eval_shape(module.init, keys.root(0), *inputs)
     rng = np.random.default_rng(0)
     return jax.tree.map(lambda x: (0.5 * rng.normal(size=x.shape)).astype(np.float32), shapes)
 
@@ -47,7 +47,7 @@ def spread(module, *inputs):
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameter_count_is_the_documented_one(name):
     example = INPUTS[name.partition("_")[2]]
-    shapes = jax.eval_shape(models.create(name).init, jax.random.key(0), example)
+    shapes = jax.eval_shape(models.create(name).init, keys.root(0), example)
     assert sum(x.size for x in jax.tree.leaves(shapes["params"])) == PARAMETERS[name]
 
 
@@ -117,7 +117,7 @@ def test_both_directions_start_from_the_carries_that_they_are_given():
 
 def test_dropout_lies_between_the_layers_only():
     x = normal(2, 4, 3)
-    rngs = {"dropout": jax.random.key(1)}
+    rngs = {"dropout": keys.root(1)}
     for depth in (1, 2):
         module = layers.Stacked(5, depth=depth, dropout=0.5)
         variables = spread(module, x)
@@ -130,7 +130,7 @@ def test_dropout_lies_between_the_layers_only():
 
 def test_an_unknown_cell_is_one_clear_line():
     with pytest.raises(UserError, match="unknown cell 'lsmt': did you mean 'lstm'"):
-        layers.Stacked(4, cell="lsmt").init(jax.random.key(0), normal(1, 2, 3))
+        layers.Stacked(4, cell="lsmt").init(keys.root(0), normal(1, 2, 3))
 
 
 # Language models
@@ -239,7 +239,7 @@ def test_an_images_rows_are_a_sequence_that_may_end_early(cell, bidirectional):
 
 def test_what_is_neither_image_nor_sequence_is_one_clear_line():
     with pytest.raises(UserError, match=r"sequences \(batch, T, features\), not of shape \(2, 3\)"):
-        models.create("lstm_rows").init(jax.random.key(0), normal(2, 3))
+        models.create("lstm_rows").init(keys.root(0), normal(2, 3))
 
 
 # Runs

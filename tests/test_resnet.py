@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import models, pretrained
+from jaxdl import keys, models, pretrained
 from jaxdl.errors import UserError
 from jaxdl.models.resnet import VARIANTS
 from jaxdl.pretrained.resnet import RESNET
@@ -27,7 +27,7 @@ TRANSFORMERS = RESNET.namings["transformers"]
 def abstract(module, shape=(1, 224, 224, 3), **how):
     """(what comes out, variables) without their values."""
     run = lambda key, x: module.init_with_output(key, x, **how)
-    return jax.eval_shape(run, jax.random.key(0), jnp.zeros(shape))
+    return jax.eval_shape(run, keys.root(0), jnp.zeros(shape))
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -56,7 +56,7 @@ def test_small_stem_keeps_the_size():
 def test_without_classes_it_gives_the_pooled_features():
     x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
     module = models.create("resnet", **{**TINY, "num_classes": 0})
-    variables = module.init(jax.random.key(0), x)
+    variables = module.init(keys.root(0), x)
     assert "head" not in variables["params"]
     pooled, pyramid = module.apply(variables, x), module.apply(variables, x, features=True)
     np.testing.assert_allclose(pooled, pyramid[8].mean((1, 2)), rtol=1e-6)
@@ -65,7 +65,7 @@ def test_without_classes_it_gives_the_pooled_features():
 def test_order_of_norm_and_activation():
     x = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype(np.float32)
     module = models.create("resnet", **TINY, stem="small", order="conv_act_norm")
-    variables = module.init(jax.random.key(0), x)
+    variables = module.init(keys.root(0), x)
     stem = module.apply(variables, x, train=True, features=True, mutable="batch_stats")
     assert stem[0][1].min() >= 0  # a block's sum ends with its activation
     _, kept = module.apply(

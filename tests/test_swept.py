@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxdl import keys
 from jaxdl.swept import Setting, StructureError, Swept, any_on, is_finite
 
 VALUES = (0.1, 0.25, 0.9)
@@ -47,7 +48,7 @@ def test_it_passes_through_jit_scan_and_what_asks_for_a_dtype():
     def each(i):
         number = swept(index=i)
         total = jax.jit(lambda a, x: jnp.where(x > 0, a, x))(number, jnp.ones(()))
-        kept = jax.random.bernoulli(jax.random.key(0), number, (1000,)).mean()
+        kept = jax.random.bernoulli(keys.root(0), number, (1000,)).mean()
         return total + jax.lax.scan(lambda c, _: (c + number, None), 0.0, None, 2)[0], kept
 
     totals, kept = jax.vmap(each)(jnp.arange(3))

@@ -191,7 +191,7 @@ def test_what_does_not_fit_is_one_line(source, changed, words):
 def file(tmp_path_factory):
     """(a checkpoint of a small ResNet of five classes, its variables)."""
     module = models.create("resnet18", num_classes=5, **RESNET)
-    variables = module.init(jax.random.key(1), jnp.zeros((1, 16, 16, 3)))
+    variables = module.init(keys.root(1), jnp.zeros((1, 16, 16, 3)))
     variables = jax.tree.map(lambda x: x + 0.01, variables)
     path = tmp_path_factory.mktemp("published") / "small.safetensors"
     pretrained.save(module, variables, path)

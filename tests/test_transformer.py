@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 from numeric import softmax
 
-from jaxdl import layers, ops
+from jaxdl import keys, layers, ops
 
 EPSILON = 1e-6
 
@@ -21,7 +21,7 @@ def normal(*shape, seed=0):
 def drawn(module, *inputs, **fields):
     """Parameters in float64, biases too drawn at random: at 0 they would hide mistakes."""
     with jax.enable_x64(True):
-        shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), *inputs, **fields))
+        shapes = jax.eval_shape(lambda: module.init(keys.root(0), *inputs, **fields))
     rng = np.random.default_rng(9)
     return jax.tree.map(lambda x: 0.6 * rng.normal(size=x.shape), shapes["params"])
 
@@ -132,7 +132,7 @@ def test_rematerialised_block_has_the_same_gradient_and_dropout():
     params = drawn(blocks[0], x, train=False)
 
     def loss(module, params):
-        rngs = {"dropout": jax.random.key(1)}
+        rngs = {"dropout": keys.root(1)}
         y = module.apply({"params": params}, x, train=True, causal=True, rngs=rngs)
         return (y * weights).sum()
 
@@ -162,7 +162,7 @@ def test_dropout_falls_where_it_is_asked_for():
             with nn.intercept_methods(note):
                 return module.apply(variables, x, x, train=True, rngs={"dropout": key})
 
-        jax.eval_shape(go, jax.random.key(0))
+        jax.eval_shape(go, keys.root(0))
         return found
 
     branches = {"Dropout_0": 0.1, "Dropout_1": 0.1, "feed_forward/Dropout_1": 0.1}
@@ -260,7 +260,7 @@ def test_buckets_are_t5s(buckets, longest, bidirectional):
 def test_relative_positions_depend_on_the_distance_only():
     module = layers.RelativePositions(3, bidirectional=False)
     at = lambda *p: module.apply(variables, *map(jnp.asarray, p))
-    variables = module.init(jax.random.key(0), jnp.arange(4), jnp.arange(4))
+    variables = module.init(keys.root(0), jnp.arange(4), jnp.arange(4))
     bias = at(np.arange(4), np.arange(4))
     assert bias.shape == (1, 3, 4, 4)
     # A cached query, the third of four, sees what it would see among the others.

@@ -14,7 +14,7 @@ from jaxdl import config, experiment, keys, models
 from jaxdl.errors import UserError
 from jaxdl.evaluate import Evaluator
 
-KEY = jax.random.key(0)
+KEY = keys.root(0)
 TINY = ("--config.model.hidden=(16,)", "--config.model.latent=3", "--config.task.samples=2",
         "--config.checkpoint.every=6", "--config.eval.every=12",
         "--config.log.every=3")  # fmt: skip

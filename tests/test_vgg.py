@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxdl import models
+from jaxdl import keys, models
 from jaxdl.errors import UserError
 
 PARAMETERS = {
@@ -23,7 +23,7 @@ SMALL = dict(stages=(1, 2, 1), channels=(4, 6, 8), hidden=10)
 
 def shapes(model, h, w, **how):
     image = jax.ShapeDtypeStruct((2, h, w, 3), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image)
+    variables = jax.eval_shape(model.init, keys.root(0), image)
     apply = lambda variables, x: model.apply(variables, x, **how)
     return variables, jax.eval_shape(apply, variables, image)
 

@@ -11,7 +11,7 @@ import pytest
 from flax import linen as nn
 from safetensors.numpy import load_file, save_file
 
-from jaxdl import host, layers, models, pretrained
+from jaxdl import host, keys, layers, models, pretrained
 from jaxdl.errors import UserError
 from jaxdl.pretrained.vit import VIT
 
@@ -54,7 +54,7 @@ def made(side=16, **fields):
     """A small model, its variables moved away from zeros, and images."""
     module = models.create("vit", **{**SMALL, **fields})
     images = seeded.images((2, side, side, 3))
-    shapes = jax.eval_shape(module.init, jax.random.key(0), images)
+    shapes = jax.eval_shape(module.init, keys.root(0), images)
     draw = lambda path, x: jnp.asarray(0.3 * seeded.normal(str(path), x.shape), x.dtype)
     return module, jax.tree_util.tree_map_with_path(draw, shapes), images
 
@@ -62,7 +62,7 @@ def made(side=16, **fields):
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameter_count_is_the_published_one(name):
     images = jnp.zeros((1, 224, 224, 3))
-    variables = jax.eval_shape(models.create(name).init, jax.random.key(0), images)
+    variables = jax.eval_shape(models.create(name).init, keys.root(0), images)
     assert sum(x.size for x in jax.tree.leaves(variables)) == PARAMETERS[name]
 
 

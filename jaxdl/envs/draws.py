@@ -1,6 +1,6 @@
 """Draws inside of a loop over steps: keys whose bits cost a few operations a word.
 
-`jax.random` draws from them as from any others. Threefry, which a CPU runs as passes over memory,
+`jax.random` draws from them as from any others. JAX's own Threefry, passes over memory on a CPU,
 takes several times as long as the step of an environment that it draws for.
 """
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxdl import keys
 from jaxdl.envs import Environment, vectorised
 from jaxdl.errors import UserError
 
@@ -46,13 +47,11 @@ def on_device(
 
     @jax.jit(out_shardings=split, donate_argnums=1)
     def run(variables: Any, many: vectorised.Vectorised, call: jax.Array):
-        key = jax.random.fold_in(jax.random.key(0), call)
+        key = jax.random.fold_in(keys.root(0), call)
         choose = lambda observations, keys: act(variables, observations, keys)
         return vectorised.roll_out(env, choose, many, key, steps)[0]
 
-    start = jax.jit(
-        lambda: vectorised.create(env, jax.random.key(1), environments), out_shardings=split
-    )
+    start = jax.jit(lambda: vectorised.create(env, keys.root(1), environments), out_shardings=split)
     variables, many = jax.device_put(variables, copied), start()
     calls = 0
 

@@ -2,10 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxdl.errors import UserError
 from jaxdl.swept import any_on
+from jaxdl.threefry import place
 
 
 def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
@@ -52,15 +52,9 @@ def hash_bits(words: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     Returns:
       uint32.
     """
-    # One counter for all axes; built of an iota each, it needs no reshape, which would move data
-    # where an axis is split over devices.
-    place, stride = jnp.uint32(0), 1
-    for axis in reversed(range(len(shape))):
-        place += lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride % 2**32)
-        stride *= shape[axis]
     # A word before each round: with one round, or one word, two keys could share a stretch of
     # their sequences.
-    return _mixed(_mixed(place ^ words[0]) ^ words[1])
+    return _mixed(_mixed(place(shape) ^ words[0]) ^ words[1])
 
 
 def _mixed(x: jax.Array) -> jax.Array:

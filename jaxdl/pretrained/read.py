@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import models
+from jaxdl import keys, models
 from jaxdl.pretrained import fit as fits
 from jaxdl.pretrained.architecture import Architecture, by_name, name_of
 from jaxdl.pretrained.catalog import FREE, Chosen
@@ -93,7 +93,7 @@ def _initial(
 
     def initial() -> dict[str, jax.Array]:
         example = [jnp.zeros(x.shape, x.dtype) for x in inputs]
-        variables = by_name(module.init(jax.random.key(0), *example))
+        variables = by_name(module.init(keys.root(0), *example))
         return {name: x for name, x in variables.items() if is_new(name)}
 
     return jax.jit(initial)()

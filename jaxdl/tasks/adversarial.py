@@ -286,9 +286,7 @@ def _check_model(module: Any, name: str, latent: int, train: Any) -> None:
         )
     wanted = train.take(np.arange(1))["image"].shape[1:]
     made = jax.eval_shape(
-        lambda: module.init_with_output(
-            jax.random.key(0), jnp.zeros((1, latent)), method="generate"
-        )[0]
+        lambda: module.init_with_output(keys.root(0), jnp.zeros((1, latent)), method="generate")[0]
     ).shape[1:]
     if made != wanted:
         text = lambda shape: "x".join(map(str, shape))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import draw, models, precision
+from jaxdl import draw, keys, models, precision
 from jaxdl.data import Data
 from jaxdl.errors import UserError
 from jaxdl.tasks import Run, generation, learner, need_batches
@@ -48,7 +48,7 @@ def create_model(run: Run, parts: int, example: str) -> tuple[nn.Module, tuple[i
 
     def through(images: jax.Array) -> tuple[Any, Any]:
         encode, decode = (
-            functools.partial(module.init_with_output, jax.random.key(0), method=method)
+            functools.partial(module.init_with_output, keys.root(0), method=method)
             for method in ("encode", "decode")
         )
         code, _ = encode(images)
@@ -125,7 +125,7 @@ def pictures(
       at_once: images that are encoded at a time.
     """
     encode, decode = jax.jit(encode), jax.jit(decode)
-    codes = on_split(lambda images, _: encode(images), split, jax.random.key(0), at_once)
+    codes = on_split(lambda images, _: encode(images), split, keys.root(0), at_once)
     return {
         "Most anomalous": most_anomalous(scores, said, split, data),
         "Between two images": interpolations(codes, decode, split, data),
