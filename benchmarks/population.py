@@ -5,7 +5,8 @@
 For each experiment, as it is: a population of seeds in one command, and some of the same seeds as
 commands of their own, whose median counts for all. The program of the population is compiled anew,
 those of the single runs come from the cache after the first: so the comparison favours them. Then
-the update alone: examples a second while training, and the time that the first compilation takes.
+the update alone: examples a second while training, and the time that its program takes to compile
+where nothing was compiled before, both for calls of as many updates.
 """
 
 import argparse
@@ -32,7 +33,7 @@ class Command(NamedTuple):
     Attributes:
       seconds: from its start to its end.
       rate: examples a second while it trained.
-      compiled: seconds that its training program took to compile, or to come from the cache.
+      compiled: seconds that its training programs took to compile, or to come from the cache.
     """
 
     seconds: float
@@ -52,13 +53,27 @@ def launched(name: str, folder: Path, cache: Path, *flags: str) -> Command:
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "jaxdl.launch", f"--config=experiments/{name}.py",
-         f"--workdir={folder}", "--config.log.report=false", "--config.log.layers=false", *flags],
+         f"--workdir={folder}", "--config.log.report=false", *flags],
         check=True, stdout=subprocess.DEVNULL,
         env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache)},
     )  # fmt: skip
     seconds = time.perf_counter() - began
     found = json.loads((folder / "summary.json").read_text())
     return Command(seconds, found["examples_per_second"], found["compile_seconds"])
+
+
+def compile_seconds(name: str, folder: Path, *flags: str) -> float:
+    """Of one training program, nothing compiled before: the median of three processes.
+
+    With the experiment's own settings: a single run's program has its layers' figures too.
+    """
+    short = ("--config.epochs=none", "--config.steps=4", "--config.steps_per_call=4",
+             "--config.optimizer.warmup=0", *flags)  # fmt: skip
+    found = [
+        launched(name, folder / f"run-{i}", folder / f"cache-{i}", *short).compiled
+        for i in range(3)
+    ]
+    return float(np.median(found))
 
 
 def compare(name: str, members: int, singles: int, folder: Path) -> dict[str, Any]:
@@ -75,7 +90,9 @@ def compare(name: str, members: int, singles: int, folder: Path) -> dict[str, An
       while training; ``compile``: its compile time over a single run's; and the seconds.
     """
     steps = SHORTER.get(name)
-    flags = ("--config.epochs=none", f"--config.steps={steps}") if steps else ()
+    flags = ("--config.log.layers=false",)  # a population has none of them
+    if steps:
+        flags += ("--config.epochs=none", f"--config.steps={steps}")
     alone = [
         launched(name, folder / f"one-{i}", folder / "cache-one", f"--config.seed={i}", *flags)
         for i in range(singles)
@@ -86,7 +103,8 @@ def compare(name: str, members: int, singles: int, folder: Path) -> dict[str, An
     return {
         "commands": members * seconds / whole.seconds,
         "training": whole.rate / float(np.median([one.rate for one in alone[1:]])),
-        "compile": whole.compiled / alone[0].compiled,
+        "compile": compile_seconds(name, folder / "many-new", size)
+        / compile_seconds(name, folder / "one-new"),
         "seconds_alone": seconds,
         "seconds_population": whole.seconds,
     }

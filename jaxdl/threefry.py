@@ -30,6 +30,15 @@ def place(shape: tuple[int, ...]) -> jax.Array:
     return total
 
 
+# A function of its own, so that it is traced and lowered twice, not five times, for a shape.
+@functools.partial(jax.jit, static_argnums=2)
+def _rounds(a: jax.Array, b: jax.Array, rotations: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+    for bits in rotations:
+        a = a + b
+        b = a ^ (b << jnp.uint32(bits) | b >> jnp.uint32(32 - bits))
+    return a, b
+
+
 def _threefry(key: jax.Array, high: jax.Array, low: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Threefry-2x32 of 20 rounds (Salmon et al., 2011).
 
@@ -44,9 +53,7 @@ def _threefry(key: jax.Array, high: jax.Array, low: jax.Array) -> tuple[jax.Arra
     words = key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY)
     a, b = high + words[0], low + words[1]
     for four in range(5):
-        for bits in _ROTATIONS[four % 2]:
-            a = a + b
-            b = a ^ (b << jnp.uint32(bits) | b >> jnp.uint32(32 - bits))
+        a, b = _rounds(a, b, _ROTATIONS[four % 2])
         a, b = a + words[(four + 1) % 3], b + words[(four + 2) % 3] + jnp.uint32(four + 1)
     return a, b
 

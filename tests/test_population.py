@@ -215,9 +215,12 @@ def test_a_cpu_takes_as_many_members_at_once_as_its_cache_holds():
     cpu = jax.devices()[:1]
     most = population.CACHED // 4
     assert population.chunks(state(12, 10), cpu) == 1
-    assert population.chunks(state(12, most // 4), cpu) == 3
+    assert population.chunks(state(24, most // 4), cpu) == 6
     assert population.chunks(state(12, most * 2), cpu) == 12
-    assert population.chunks(state(7, most // 2), cpu) == 7
+    assert population.chunks(state(11, most // 2), cpu) == 11
+    assert population.SHARED == 4 * population.CACHED
+    assert population.chunks(state(16, most // 4), cpu) == 1
+    assert population.chunks(state(17, most // 4), cpu) == 17
     assert population.chunks(state(12, most * 2), jax.devices()[:2]) == 1
 
 
