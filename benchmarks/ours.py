@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks import language, models
 from benchmarks.workloads import Workload
+from jaxdl import advance, calls, experiment, metrics, optim, parallel
 from jaxdl import config as defaults
-from jaxdl import experiment, metrics, optim, parallel, train
 from jaxdl.plan import step as planned
 
 # Different batches that the steps go through.
@@ -65,13 +65,13 @@ class Stepper:
         zeros = functools.partial(metrics.zeros, self.made.abstract_window)
         window = jax.jit(zeros, out_shardings=layout.replicated)()
         put = lambda x: jax.device_put(x, layout.replicated)
-        self._carry = train.Carry(
+        self._carry = advance.Carry(
             self.made.init_state(), put(np.int32(0)), window, put(np.bool_(True))
         )
         self._batches = [self._load(i * self.per_call) for i in range(BATCHES)]
         example = (self._carry, self.made.key, self._batches[0], np.int32(1))
         began = time.perf_counter()
-        self._advance = layout.compile(train.make_advance(self.made.task), example)
+        self._advance = layout.compile(advance.create(self.made.task), example)
         self.compile_seconds = time.perf_counter() - began
 
     def _load(self, step: int) -> Any:
@@ -80,9 +80,9 @@ class Stepper:
 
     def run(self, steps: int) -> int:
         """Takes at least ``steps`` updates, waits for the last, and returns how many it took."""
-        calls = -(-steps // self.per_call)
-        in_flight: collections.deque[train.Status] = collections.deque()
-        for i in range(calls):
+        count = -(-steps // self.per_call)
+        in_flight: collections.deque[advance.Status] = collections.deque()
+        for i in range(count):
             self._carry, status = self._advance(
                 self._carry,
                 self.made.key,
@@ -95,7 +95,7 @@ class Stepper:
         while in_flight:
             _check(in_flight.popleft())
         jax.block_until_ready(self._carry)
-        return calls * self.per_call
+        return count * self.per_call
 
     @property
     def loss(self) -> float:
@@ -108,14 +108,14 @@ class Stepper:
         return planned.products_of(self.made).full
 
 
-def _check(status: train.Status) -> None:
+def _check(status: advance.Status) -> None:
     if not bool(status.active):
         raise FloatingPointError(f"step {int(status.step)} gave a non-finite number")
 
 
 def _per_call(made: experiment.Experiment) -> int:
     """What the loop begins with when steps_per_call is 0."""
-    return train.first_per_call(made, train.most_per_call(made, between_events=100))
+    return calls.first_updates(made, calls.most_updates(made, between_events=100))
 
 
 def agreement(workload: Workload, file: str, steps: int = 3) -> list[float]:

@@ -37,8 +37,8 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
+from jaxdl import advance, calls, draw, experiment, metrics, page, tasks, workdir
 from jaxdl import config as settings
-from jaxdl import draw, experiment, metrics, page, tasks, train, workdir
 from jaxdl.errors import UserError
 
 # Updates of a test whose length is left to the data: one pass, within these.
@@ -229,16 +229,18 @@ def make_curve(task: tasks.Task, metric: str, updates: int) -> Any:
 
     Returns:
       A function (carry, root key, batches, count) -> (carry, losses (updates,) float32): as
-      `jaxdl.train.make_advance`, of which it makes one call an update. From a non-finite update on
+      `jaxdl.advance.create`, of which it makes one call an update. From a non-finite update on
       nothing is applied and losses are NaN, as they are after ``count`` of them.
     """
-    advance = train.make_advance(task)
+    step = advance.create(task)
 
     def curve(carry, root, batches, count):
-        def body(carry: train.Carry, now: tuple[jax.Array, Any]) -> tuple[train.Carry, jax.Array]:
+        def body(
+            carry: advance.Carry, now: tuple[jax.Array, Any]
+        ) -> tuple[advance.Carry, jax.Array]:
             i, batch = now
             one = jax.tree.map(lambda x: x[None], batch)
-            carry, _ = advance(carry, root, one, (i < count).astype(jnp.int32))
+            carry, _ = step(carry, root, one, (i < count).astype(jnp.int32))
             total, weight = carry.window[metric]
             return carry._replace(window=metrics.zeros(carry.window)), total / weight
 
@@ -258,11 +260,11 @@ def measure(made: experiment.Experiment) -> tuple[str, np.ndarray]:
     metric = metric_of(found)
     layout, steps = made.layout, made.run.steps
     # Calls of one length, as few as the memory for their batches allows.
-    calls = -(-steps // train.most_per_call(made, steps))
-    updates = -(-steps // calls)
+    stretches = -(-steps // calls.most_updates(made, steps))
+    updates = -(-steps // stretches)
     load = lambda first: made.stacked([min(first + i, steps - 1) for i in range(updates)])
     start = (np.int32(0), metrics.zeros(found), np.bool_(True))
-    carry = train.Carry(made.init_state(), *jax.device_put(start, layout.replicated))
+    carry = advance.Carry(made.init_state(), *jax.device_put(start, layout.replicated))
     arguments = (carry, made.key, load(0), np.int32(updates))
     program = layout.compile(make_curve(made.task, metric, updates), arguments)
     losses: list[np.ndarray] = []

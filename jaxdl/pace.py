@@ -1,6 +1,6 @@
 """How many updates go into one dispatch, so that the host costs next to nothing.
 
-The number changes no bit of the result (see `jaxdl.train.make_advance`), so it may follow from the
+The number changes no bit of the result (see `jaxdl.advance.create`), so it may follow from the
 clock.
 """
 

@@ -7,18 +7,17 @@ import collections
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
 from jaxdl import (
+    advance,
+    calls,
     diagnose,
-    flops,
     host,
     keys,
     metrics,
@@ -39,140 +38,6 @@ from jaxdl.logs import MetricWriter
 from jaxdl.progress import Progress
 from jaxdl.registry import choose
 from jaxdl.watch import Watch
-
-
-class Carry(NamedTuple):
-    """What goes from one call of the compiled step to the next, all of it on the devices.
-
-    Attributes:
-      state: the task's.
-      step: updates done, int32; an array with one a member in a population.
-      window: metrics summed since the last log line.
-      active: False once a step had a non-finite metric, or a member was stopped early; of such a
-        run or member no later step changes anything. Shaped as ``step``.
-    """
-
-    state: Any
-    step: jax.Array
-    window: metrics.Metrics
-    active: jax.Array
-
-
-class Status(NamedTuple):
-    """What the host looks at, one call late."""
-
-    step: jax.Array
-    active: jax.Array
-
-
-def make_advance(task: tasks.Task, chunks: int = 1) -> Callable[..., tuple[Carry, Status]]:
-    """The compiled heart: several updates in one dispatch.
-
-    Args:
-      task: what is learned.
-      chunks: parts that a population is cut into, each of which takes all of a call's updates
-        before the next one begins; divides the number of members.
-
-    Returns:
-      A function (carry, root key, batches, count) -> (carry, status). The arrays of ``batches``
-      have an axis of updates in front, of which ``count``, a traced integer, are used: an update is
-      the body of a loop whose length the program does not know, so that neither how many there are
-      to a call nor where a run is interrupted leaves a trace in its numbers.
-    """
-
-    def one(carry: Carry, root: jax.Array, batch: tasks.Batch) -> Carry:
-        state, found = task.train_step(carry.state, batch, keys.at_step(root, carry.step))
-        active = carry.active
-        for leaf in jax.tree.leaves(found):
-            active &= jnp.isfinite(leaf).reshape(*active.shape, -1).all(-1)
-
-        def keep(new: jax.Array, old: jax.Array) -> jax.Array:
-            own = active.reshape(active.shape + (1,) * (new.ndim - active.ndim))
-            return jnp.where(own, new, old)
-
-        return Carry(
-            jax.tree.map(keep, state, carry.state),
-            carry.step + active.astype(carry.step.dtype),
-            jax.tree.map(keep, metrics.add(carry.window, found), carry.window),
-            active,
-        )
-
-    def several(carry: Carry, root: jax.Array, batches: tasks.Batch, count: jax.Array) -> Carry:
-        def body(loop: tuple[jax.Array, Carry]) -> tuple[jax.Array, Carry]:
-            i, carry = loop
-            return i + 1, one(carry, root, jax.tree.map(lambda x: x[i], batches))
-
-        goes_on = lambda loop: (loop[0] < count) & loop[1].active.any()
-        return jax.lax.while_loop(goes_on, body, (jnp.int32(0), carry))[1]
-
-    def advance(
-        carry: Carry, root: jax.Array, batches: tasks.Batch, count: jax.Array
-    ) -> tuple[Carry, Status]:
-        if chunks == 1:
-            carry = several(carry, root, batches, count)
-        else:
-            cut = lambda x: x.reshape(chunks, -1, *x.shape[1:])
-            cut_behind = lambda x: jnp.moveaxis(x.reshape(len(x), chunks, -1, *x.shape[2:]), 1, 0)
-            parts = (*jax.tree.map(cut, (carry, root)), jax.tree.map(cut_behind, batches))
-            carry = jax.lax.map(lambda part: several(*part, count), parts)
-            carry = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), carry)
-        return carry, Status(carry.step, carry.active)
-
-    return advance
-
-
-class Call(NamedTuple):
-    """One dispatch.
-
-    Attributes:
-      first: the step that it begins with.
-      count: updates.
-      per_call: updates that its program has room for.
-    """
-
-    first: int
-    count: int
-    per_call: int
-
-
-def _calls(
-    start: int, steps: int, per_call: Callable[[], int], events: list[int]
-) -> Iterator[Call]:
-    """The dispatches of a run: none crosses a multiple of any of ``events``."""
-    step = start
-    while step < steps:
-        most = per_call()
-        until = min([steps, step + most, *((step // e + 1) * e for e in events)])
-        yield Call(step, until - step, most)
-        step = until
-
-
-def most_per_call(experiment: Experiment, between_events: int) -> int:
-    """The most updates that a call of this experiment may have."""
-    batch = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(experiment.abstract_batch))
-    return pace.limit(between_events, batch)
-
-
-def first_per_call(experiment: Experiment, most: int) -> int:
-    """The updates a call that a run begins with, where its settings leave that to the clock."""
-    jaxpr, _ = experiment.traced_step
-    return pace.first_guess(flops.count(jaxpr).full, jax.default_backend(), most)
-
-
-def _prefetched(
-    load: Callable[[Call], Any], calls: Iterator[Call], ahead: int = 2
-) -> Iterator[tuple[Call, Any]]:
-    """(call, batches), made on a thread while the devices work."""
-    with ThreadPoolExecutor(1) as thread:
-        queue: collections.deque = collections.deque()
-        for call in calls:
-            queue.append((call, thread.submit(load, call)))
-            if len(queue) > ahead:
-                call, future = queue.popleft()
-                yield call, future.result()
-        while queue:
-            call, future = queue.popleft()
-            yield call, future.result()
 
 
 class Outcome(NamedTuple):
@@ -218,7 +83,7 @@ class _Run:
             lambda: metrics.zeros(found), out_shardings=experiment.layout.replicated
         )
         self.events = [self.eval_every, self.log_every, self.save_every]
-        self.most_per_call = most_per_call(experiment, min(self.events))
+        self.most_per_call = calls.most_updates(experiment, min(self.events))
         self.members = experiment.key.shape
         self.carry, self.per_call, self.step = self._begin()
         self.start = self.step
@@ -229,15 +94,15 @@ class _Run:
         )
         # What was dispatched and not yet looked at: statuses of calls, and at most one window of
         # metrics that waits to be logged.
-        self.in_flight: collections.deque[Status] = collections.deque()
+        self.in_flight: collections.deque[advance.Status] = collections.deque()
         self.unlogged: tuple[int, metrics.Metrics] | None = None
         self.compile_seconds = self.train_seconds = self.save_seconds = 0.0
         self.first_step_seconds: float | None = None
-        self.programs: dict[int, Callable[..., tuple[Carry, Status]]] = {}
+        self.programs: dict[int, Callable[..., tuple[advance.Carry, advance.Status]]] = {}
 
     # The beginning
 
-    def _begin(self) -> tuple[Carry, int, int]:
+    def _begin(self) -> tuple[advance.Carry, int, int]:
         experiment = self.experiment
         wanted = {"state": experiment.abstract_state, "window": experiment.abstract_window}
         restored = self.checkpoints.restore(wanted)
@@ -245,7 +110,9 @@ class _Run:
             state, window = experiment.init_state(), self.empty_window()
             step, steps, sound = 0, 0, True
             watches = [Watch()] * self._number
-            per_call = self.config.steps_per_call or first_per_call(experiment, self.most_per_call)
+            per_call = self.config.steps_per_call or calls.first_updates(
+                experiment, self.most_per_call
+            )
         else:
             state, window, meta = *restored.tree.values(), restored.meta
             step, steps, sound = restored.step, meta["steps"], meta["sound"]
@@ -255,7 +122,9 @@ class _Run:
         # Which gave no non-finite number; all of a plain run's by itself, or it has ended.
         self.sound = np.broadcast_to(np.bool_(sound), self.members)
         self.watches = watches
-        carry = Carry(state, self._put(self.steps_done), window, self._put(self._learning()))
+        carry = advance.Carry(
+            state, self._put(self.steps_done), window, self._put(self._learning())
+        )
         return carry, per_call, step
 
     @property
@@ -268,13 +137,13 @@ class _Run:
     def _compile(self) -> None:
         """Adds the program for calls of ``per_call`` updates."""
         began = time.perf_counter()
-        batches = self._load(Call(0, 1, self.per_call))
+        batches = self._load(calls.Call(0, 1, self.per_call))
         example = (self.carry, self.experiment.key, batches, np.int32(1))
-        advance = make_advance(self.experiment.task, self.experiment.chunks)
-        self.programs[self.per_call] = self.experiment.layout.compile(advance, example)
+        function = advance.create(self.experiment.task, self.experiment.chunks)
+        self.programs[self.per_call] = self.experiment.layout.compile(function, example)
         self.compile_seconds += time.perf_counter() - began
 
-    def _load(self, call: Call) -> Any:
+    def _load(self, call: calls.Call) -> Any:
         """The batches of one call on the devices; the unused end of a short call repeats one."""
         steps = [call.first + min(i, call.count - 1) for i in range(call.per_call)]
         return self.experiment.stacked(steps)
@@ -310,8 +179,8 @@ class _Run:
         # Several hosts must cut the run into the same calls; their clocks would not agree.
         settled = bool(self.start or self.config.steps_per_call) or jax.process_count() > 1
         stopwatch = pace.Stopwatch(self.per_call)
-        calls = _calls(self.start, self.steps, lambda: self.per_call, self.events)
-        with contextlib.closing(_prefetched(self._load, calls)) as stream:
+        stretches = calls.cut(self.start, self.steps, lambda: self.per_call, self.events)
+        with contextlib.closing(calls.prefetched(self._load, stretches)) as stream:
             for call, batches in stream:
                 dispatched = time.perf_counter()
                 self.carry, status = self.programs[call.per_call](

@@ -246,3 +246,15 @@ def test_the_command_prints_a_table():
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert " ".join(lines[1].split()) == "conv_0 convolution 3x3 1x1 28x28 1x1 3x3 225,792"
     assert lines[-1].startswith("421,834 parameters, 4,241,152 multiply-adds, last map 7x7")
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"), [(["lenet", "--size=28"], "28x28"), (["resnet17"], "did you mean 'resnet18'")]
+)
+def test_what_cannot_be_is_told_in_a_line(flags, why):
+    command = [sys.executable, "-m", "jaxdl.anatomy", *flags]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert why in line

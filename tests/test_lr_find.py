@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from launching import ROOT, run
 
-from jaxdl import flags, keys, lr_find, metrics, tasks, train
+from jaxdl import advance, calls, flags, keys, lr_find, metrics, tasks
 from jaxdl.errors import UserError
 
 STEPS = 24
@@ -173,7 +173,7 @@ def single_calls():
 def test_losses_are_those_of_single_calls_however_many_fit_into_memory(
     single_calls, per_call, monkeypatch
 ):
-    monkeypatch.setattr(train, "most_per_call", lambda made, steps: per_call)
+    monkeypatch.setattr(calls, "most_updates", lambda made, steps: per_call)
     found = lr_find.measure(lr_find.create(config_of("mlp")))[1]
     np.testing.assert_allclose(found, single_calls[0], rtol=1e-5)
 
@@ -206,7 +206,7 @@ def toy(breaks_at):
 )
 def test_nothing_is_applied_from_a_non_finite_loss_on(count, breaks_at, applied):
     window = metrics.zeros({"loss": metrics.Mean.once(jnp.ones(()))})
-    carry = train.Carry(jnp.float32(0), jnp.int32(0), window, jnp.bool_(True))
+    carry = advance.Carry(jnp.float32(0), jnp.int32(0), window, jnp.bool_(True))
     curve = jax.jit(lr_find.make_curve(toy(breaks_at), "loss", 6))
     carry, losses = curve(carry, keys.root(0), {}, jnp.int32(count))
     assert (float(carry.state), int(carry.step)) == (applied, applied)

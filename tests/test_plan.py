@@ -12,7 +12,7 @@ import pytest
 from jax import ad_checkpoint, lax
 from launching import ROOT, run
 
-from jaxdl import experiment, flags, flops, host, keys, launch, models, parallel, plan, train
+from jaxdl import advance, experiment, flags, flops, host, keys, launch, models, parallel, plan
 from jaxdl.errors import UserError
 from jaxdl.ops import forms
 from jaxdl.plan import chips, module, remedies, step
@@ -229,7 +229,7 @@ def test_the_plan_is_of_the_very_program_that_the_loop_compiles(flags, tmp_path,
                 "--config.steps_per_call=1", *flags)  # fmt: skip
     assert run("mlp", tmp_path / "run", *settings) == 0
     made = experiment.create(config("mlp", *settings, "--config.precision=float32"), jax.devices())
-    planned = made.layout.lower(train.make_advance(made.task), step.arguments(made))
+    planned = made.layout.lower(advance.create(made.task), step.arguments(made))
     assert programs == [planned.as_text()]
 
 

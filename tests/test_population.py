@@ -16,7 +16,7 @@ from launching import (
     summary,
 )
 
-from jaxdl import experiment, keys, launch, metrics, population, train
+from jaxdl import advance, experiment, keys, launch, metrics, population
 from jaxdl import flags as flags_of
 
 # Adam's first steps divide by the gradient's own size, and so magnify rounding where it is small.
@@ -199,9 +199,9 @@ def test_parts_that_go_one_after_the_other_give_the_same():
     for chunks in (1, 2, 4):
         window = metrics.zeros(whole.abstract_window)
         steps, active = jnp.zeros(4, jnp.int32), jnp.array([True, True, False, True])
-        carry = train.Carry(whole.init_state(), steps, window, active)
-        advance = jax.jit(train.make_advance(whole.task, chunks))
-        found.append(advance(carry, whole.key, batches, np.int32(3)))
+        carry = advance.Carry(whole.init_state(), steps, window, active)
+        compiled = jax.jit(advance.create(whole.task, chunks))
+        found.append(compiled(carry, whole.key, batches, np.int32(3)))
     for other in found[1:]:
         assert_close(found[0], other)
     assert found[0][1].step.tolist() == [3, 3, 0, 3]

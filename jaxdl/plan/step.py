@@ -11,7 +11,7 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from ml_collections import ConfigDict
 
-from jaxdl import experiment, flops, train
+from jaxdl import advance, experiment, flops
 from jaxdl.experiment import Experiment
 from jaxdl.plan import chips, module
 
@@ -35,7 +35,7 @@ def arguments(made: Experiment) -> tuple[Any, ...]:
         lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype, sharding=stacked), batch
     )
     each = lambda dtype: on_all(np.zeros(made.key.shape, dtype))  # of a run, or of each member
-    carry = train.Carry(state, each(np.int32), window, each(np.bool_))
+    carry = advance.Carry(state, each(np.int32), window, each(np.bool_))
     # The loop, too, leaves it to the compiler where the key and the count lie.
     return carry, shape(made.key), batches, shape(np.int32(1))
 
@@ -46,7 +46,7 @@ def weigh(made: Experiment) -> dict[str, Any]:
     kind = mesh.devices.flat[0].device_kind
     chip = chips.CHIPS.get(kind)
     given = arguments(made)
-    lowered = made.layout.lower(train.make_advance(made.task), given)
+    lowered = made.layout.lower(advance.create(made.task), given)
     state, batch = given[0].state, given[2]
     learned = made.task.parameters(state)
     memory = {
