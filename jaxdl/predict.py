@@ -155,12 +155,14 @@ def _processor(settings: Mapping[str, Any]) -> Preprocess:
     # ConvNeXt's name the square, and how much of the image it is, but cut nothing from large ones.
     cuts_share = share and side < 384
     normalises = settings.get("do_normalize", True) and "image_mean" in settings
+    # EfficientNet's, for classification, divide by the deviation twice.
+    power = 2 if settings.get("include_top") else 1
     return Preprocess(
         size=_side(cut) if cuts else side,
         resize=int(side / share) if cuts_share else side,
         interpolation={0: "nearest", 3: "bicubic"}.get(settings.get("resample", 2), "bilinear"),
         mean=tuple(settings["image_mean"]) if normalises else (0.0,) * 3,
-        std=tuple(settings["image_std"]) if normalises else (1.0,) * 3,
+        std=tuple(s**power for s in settings["image_std"]) if normalises else (1.0,) * 3,
         channels="bgr" if settings.get("do_flip_channel_order") else "rgb",
         squash=not short or bool(share and not cuts_share),
     )

@@ -157,8 +157,8 @@ def _write(module: CvT) -> dict[str, Any]:
     )
 
 
-# At 384 pixels the library squeezes the whole image into the square; here its sides are cut off.
-_WIDE = Preprocess(size=384, resize=384, interpolation="bicubic")
+# At 384 pixels the library squeezes the whole image into the square.
+_WIDE = Preprocess(size=384, resize=384, interpolation="bicubic", squash=True)
 _USUAL = Preprocess(interpolation="bicubic")
 
 CVT = register("cvt")(

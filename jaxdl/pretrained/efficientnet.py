@@ -215,9 +215,12 @@ def _of_timm() -> dict[str, Published]:
 
 
 def _of_transformers() -> dict[str, Published]:
-    """They are resized to a square without a crop, here as near to that as a crop comes."""
+    """They are squeezed into a square without a crop, each pixel the nearest one."""
+    seen = Preprocess(interpolation="nearest", squash=True)
     return {
-        f"google/{name.replace('_', '-')}": Published(name, _AUTHORS, _seen(size, size))
+        f"google/{name.replace('_', '-')}": Published(
+            name, _AUTHORS, seen._replace(size=size, resize=size)
+        )
         for name, size in _SIZES.items()
     }
 
