@@ -33,7 +33,7 @@ TINY_TEXT = (*TINY_RECURRENT, "--config.data.context=16", "--config.data.stride=
 TINY_SERIES = (*TINY_RECURRENT, "--config.data.length=1000", "--config.data.window=32",
                "--config.data.stride=8", "--config.task.skip=8")  # fmt: skip
 SMALL_IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
-# Where an evaluation plays whole episodes, or draws a thousand images.
+# An evaluation may play whole episodes, or draw a thousand images.
 SELDOM = ("--config.eval.every=6",)
 TINY_UNET = (
     *("--config.model.width=8", "--config.model.groups=2", "--config.model.multipliers=(1,)"),
@@ -151,8 +151,8 @@ def test_published_sizes_ask_for_what_there_is(name):
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiment_trains_and_leaves_everything_it_promises(experiment, tmp_path, capsys):
-    assert run(experiment, tmp_path / "run", *EXPERIMENTS[experiment], REPORT) == 0
     folder = tmp_path / "run"
+    assert run(experiment, folder, *SELDOM, *EXPERIMENTS[experiment], REPORT) == 0
     found = summary(folder)
     assert found["steps"] == 12
     assert len(found["final"]) > 1
