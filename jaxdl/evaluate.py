@@ -29,11 +29,12 @@ class Evaluator:
         self._batches = padded_batches(self._split, self._batch_size) if size else []
         eval_step = experiment.task.eval_step
 
-        def step(state, batch, key, i, total):
-            found = eval_step(state, batch, keys.at_step(key, i))
-            return found if total is None else metrics.add(total, found)
+        def step(state, batch, key, i):
+            return eval_step(state, batch, keys.at_step(key, i))
 
         self._step = jax.jit(step, out_shardings=layout.replicated)
+        # Apart from the step, which the first batch would compile without a sum, the others with.
+        self._add = jax.jit(metrics.add)
 
     def __call__(self, state: tasks.State) -> dict[str, Any]:
         """{name: figure} of ``state`` on the split, the task's whole-set scores included."""
@@ -42,7 +43,8 @@ class Evaluator:
         for i, load in enumerate(self._batches):
             batch = layout.put(load(layout.rows(size)), size)
             with jax.set_mesh(layout.mesh):  # as when the training step is traced
-                total = self._step(state, batch, self._key, i, total)
+                found = self._step(state, batch, self._key, i)
+                total = found if total is None else self._add(total, found)
         scores = self._experiment.task.score(state, self._split, self._key)
         return {**metrics.divide(jax.device_get(total or {})), **scores}
 

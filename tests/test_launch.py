@@ -23,6 +23,7 @@ from launching import (
 
 from jaxdl import checkpoint, flags, launch, pace
 from jaxdl import experiment as experiments
+from jaxdl.evaluate import Evaluator
 
 TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.heads=2")
 TINY_GPT = (*TINY_VIT, "--config.data.context=16", "--config.data.stride=16",
@@ -283,6 +284,16 @@ def test_evaluate_scores_the_best_checkpoint_not_the_last(tmp_path, capsys):
     assert launch.main([f"--config={file}", "--mode=evaluate", f"--workdir={folder}"]) == 0
     assert f"step {best['step']}  accuracy {best['accuracy']:.4f}" in capsys.readouterr().out
     assert figures(tmp_path / "run", "evaluate")[-1]["loss"] == pytest.approx(best["loss"])
+
+
+def test_all_batches_of_an_evaluation_are_one_program():
+    file = ROOT / "experiments" / "mlp.py"
+    config = flags.parse([f"--config={file}", *SHORT, "--config.eval.batch_size=100"]).config
+    made = experiments.create(config)
+    evaluator = Evaluator(made)
+    assert len(evaluator._batches) > 2
+    evaluator(made.init_state())
+    assert evaluator._step._cache_size() == 1
 
 
 @pytest.mark.parametrize("batch_size", [7, 64, 1000])
