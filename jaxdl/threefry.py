@@ -1,4 +1,4 @@
-"""Random keys whose draws compile and run two to four times as fast on a CPU, bit for bit JAX's own.
+"""Random keys whose draws take a CPU half the time or less, to compile and run: bit for bit JAX's.
 
 JAX's Threefry is, on a CPU alone, a loop of five passes over memory that is compiled anew wherever
 a program draws; here it is one elementwise expression everywhere, as JAX's is on accelerators. It
