@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxdl import data, flags, launch
-from jaxdl.errors import JaxdlError, UserError
+from jaxdl.errors import JaxdlError, UserError, told
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError("--workdir is missing: the folder that the runs are kept in")
         names = data.load(options.config.data).class_names
     except JaxdlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return told(error)
     found = {}
     for i, name in enumerate(names):
         folder = Path(options.workdir) / name

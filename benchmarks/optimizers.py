@@ -20,7 +20,7 @@ from benchmarks import optimizer_page as page
 from benchmarks import optimizer_results as results
 from benchmarks.workloads import ROOT
 from jaxdl import flags, launch, workdir
-from jaxdl.errors import JaxdlError, UserError
+from jaxdl.errors import JaxdlError, UserError, told
 
 EXPERIMENT = ROOT / "experiments" / "optimizers.py"
 VARIANTS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
@@ -52,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if code:
             return code
     except JaxdlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return told(error)
     validation, test = (read_all(Path(own.workdir) / part, variants) for part in PARTS)
     shown = page.figures(
         " ".join(["python -m benchmarks.optimizers", *argv]),

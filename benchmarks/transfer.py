@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 from benchmarks.workloads import ROOT
 from jaxdl import data, experiment, flags, keys, launch, metrics
 from jaxdl.data import Data, training_batches
-from jaxdl.errors import JaxdlError
+from jaxdl.errors import JaxdlError, told
 
 EXPERIMENT = ROOT / "experiments" / "transfer.py"
 
@@ -112,8 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             found = [transferred(config, labels, draws), *on_pixels(draws).values()]
             print(f"| {labels} | {' | '.join(map(interval, found))} |", flush=True)
     except JaxdlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return told(error)
     return 0
 
 

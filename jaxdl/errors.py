@@ -1,6 +1,7 @@
 """Errors that a user can act on: one line each, with the exit code that the launcher gives them."""
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -45,6 +46,12 @@ class StoppedError(JaxdlError):
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def told(error: JaxdlError) -> int:
+    """Prints an error as commands do, a line on stderr; returns the command's exit code."""
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

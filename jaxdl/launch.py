@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     host.tune()
     host.choose_platform(argv)
     from jaxdl import flags, sweep
-    from jaxdl.errors import JaxdlError, UserError
+    from jaxdl.errors import JaxdlError, UserError, told
     from jaxdl.swept import StructureError
 
     try:
@@ -76,8 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except JaxdlError as error:
         if "--debug" in argv:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return told(error)
 
 
 def run(options) -> int:

@@ -5,7 +5,7 @@ import sys
 
 from jaxdl import models
 from jaxdl.anatomy import Anatomy, of
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, told
 
 
 def table(anatomy: Anatomy) -> str:
@@ -36,8 +36,7 @@ def main() -> int:
     try:
         print(table(of(models.create(args.model), image)))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return told(error)
     return 0
 
 
