@@ -139,7 +139,7 @@ write_variables() {
   cat >"$1/jaxdl.env" <<'VARIABLES'
 # Written by tpu_setup.sh at each of its runs.
 
-# Where jaxdl keeps compiled programs (jaxdl/host.py); in a slice a gs:// folder serves all hosts.
+# Where jaxdl keeps compiled programs (jaxdl/process.py); in a slice a gs:// folder serves all hosts.
 jaxdl_cache="${JAXDL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/jaxdl}"
 export JAX_COMPILATION_CACHE_DIR="${JAX_COMPILATION_CACHE_DIR:-$jaxdl_cache/xla}"
 unset jaxdl_cache

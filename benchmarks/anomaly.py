@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdl import data, flags, launch
+from jaxdl import data, launch
 from jaxdl.errors import JaxdlError, UserError, told
+from jaxdl.launch import flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -190,9 +190,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ImportError:
         print("gymnasium is not installed: pip install -e '.[gymnasium]'", file=sys.stderr)
         return 2
-    from jaxdl import host
+    from jaxdl import process
 
-    host.tune()
+    process.tune()
     _share_cores(options.devices or machine.cores())
     import jax
 

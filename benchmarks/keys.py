@@ -31,9 +31,9 @@ def main() -> None:
     parser.add_argument("--model", default="resnet18", help="one of jaxdl.models, of images")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    from jaxdl import host
+    from jaxdl import process
 
-    host.tune()
+    process.tune()
     import jax
     import jax.numpy as jnp
 

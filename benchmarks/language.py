@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdl import experiment, keys, losses, models, optim, parallel, precision, schedules, tasks
+from jaxdl import experiment, keys, losses, models, optim, parallel, precision, tasks
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.optim import schedules
 from jaxdl.tasks import learner
 
 

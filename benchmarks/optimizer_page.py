@@ -18,8 +18,8 @@ from benchmarks.optimizer_results import (
     variants,
 )
 from benchmarks.page import BEGIN, END
-from jaxdl import draw, draw_members
 from jaxdl.errors import UserError
+from jaxdl.report import draw, draw_members
 
 PAGE, CHART = "optimizers.md", "optimizers.svg"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import optimizer_measures as measures
-from jaxdl import logs
+from jaxdl.runs import logs
 
 RATE = "optimizer.learning_rate"
 CLEAN = "clean"

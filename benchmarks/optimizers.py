@@ -19,8 +19,10 @@ from pathlib import Path
 from benchmarks import optimizer_page as page
 from benchmarks import optimizer_results as results
 from benchmarks.workloads import ROOT
-from jaxdl import flags, launch, workdir
+from jaxdl import launch
 from jaxdl.errors import JaxdlError, UserError, told
+from jaxdl.launch import flags
+from jaxdl.runs import workdir
 
 EXPERIMENT = ROOT / "experiments" / "optimizers.py"
 VARIANTS = ("sgd", "momentum", "rmsprop", "adam", "adamw")

@@ -10,9 +10,10 @@ import numpy as np
 
 from benchmarks import language, models
 from benchmarks.workloads import Workload
-from jaxdl import advance, calls, experiment, metrics, optim, parallel
 from jaxdl import config as defaults
+from jaxdl import experiment, metrics, parallel, trees
 from jaxdl.plan import step as planned
+from jaxdl.train import advance, dispatch
 
 # Different batches that the steps go through.
 BATCHES = 4
@@ -115,7 +116,7 @@ def _check(status: advance.Status) -> None:
 
 def _per_call(made: experiment.Experiment) -> int:
     """What the loop begins with when steps_per_call is 0."""
-    return calls.first_updates(made, calls.most_updates(made, between_events=100))
+    return dispatch.first_updates(made, dispatch.most_updates(made, between_events=100))
 
 
 def agreement(workload: Workload, file: str, steps: int = 3) -> list[float]:
@@ -138,7 +139,7 @@ def agreement(workload: Workload, file: str, steps: int = 3) -> list[float]:
     state = state._replace(params=jax.tree.map(noise, state.params))
     arrays = {}
     for collection in state.variables.values():
-        arrays |= dict(zip(optim.leaf_names(collection), jax.tree.leaves(collection), strict=True))
+        arrays |= dict(zip(trees.leaf_names(collection), jax.tree.leaves(collection), strict=True))
     losses, step = [], jax.jit(made.task.train_step)
     for i in range(steps):
         batch = made.batch(i)

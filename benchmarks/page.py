@@ -115,7 +115,7 @@ def _disagreements(results: Mapping[str, Any]) -> str:
 
 def chart(results: Mapping[str, Any]) -> bytes:
     """A PNG of the ratios, with their quartiles."""
-    from jaxdl import draw
+    from jaxdl.report import draw
 
     rows = [(name, found["ratio"]) for name, found in _ordered(results) if "ratio" in found]
     names = [name for name, _ in rows]

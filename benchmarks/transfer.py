@@ -22,9 +22,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from benchmarks.workloads import ROOT
-from jaxdl import data, experiment, flags, keys, launch, metrics
+from jaxdl import data, experiment, keys, launch, metrics
 from jaxdl.data import Data, training_batches
 from jaxdl.errors import JaxdlError, told
+from jaxdl.launch import flags
 
 EXPERIMENT = ROOT / "experiments" / "transfer.py"
 

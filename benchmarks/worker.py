@@ -81,12 +81,12 @@ def _library(options: argparse.Namespace) -> Any:
 
         return theirs
     # As the launcher begins: the allocator first, then jax.
-    from jaxdl import host
+    from jaxdl import process
 
-    host.tune()
+    process.tune()
     if options.device == "cpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
-    host.use_compilation_cache()
+    process.use_compilation_cache()
     from benchmarks import ours
 
     return ours

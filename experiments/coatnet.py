@@ -14,7 +14,7 @@ are for an accelerator and ImageNet.
 from functools import partial
 
 from jaxdl import config as defaults
-from jaxdl import recipes
+from jaxdl.config import recipes
 from jaxdl.registry import choose
 
 # Stochastic depth of each size trained on ImageNet-1K alone (the paper's appendix).

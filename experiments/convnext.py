@@ -15,7 +15,7 @@ accelerator and ImageNet.
 from functools import partial
 
 from jaxdl import config as defaults
-from jaxdl import recipes
+from jaxdl.config import recipes
 from jaxdl.registry import choose
 
 # Names in `jaxdl.models` and stochastic depth (Liu et al., 2022, table 5).

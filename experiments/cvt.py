@@ -14,7 +14,7 @@ ImageNet.
 from functools import partial
 
 from jaxdl import config as defaults
-from jaxdl import recipes
+from jaxdl.config import recipes
 from jaxdl.registry import choose
 
 PUBLISHED = ("13", "21", "w24")

@@ -14,7 +14,7 @@ accelerator and ImageNet.
 from functools import partial
 
 from jaxdl import config as defaults
-from jaxdl import recipes
+from jaxdl.config import recipes
 from jaxdl.registry import choose
 
 PUBLISHED = dict(b0=224, b1=240, b2=260, b3=300, b4=380, b5=456, b6=528, b7=600)

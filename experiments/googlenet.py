@@ -11,7 +11,7 @@ size has not been trained here: it is for an accelerator and ImageNet.
 """
 
 from jaxdl import config as defaults
-from jaxdl import recipes
+from jaxdl.config import recipes
 from jaxdl.registry import choose
 
 

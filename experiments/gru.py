@@ -15,7 +15,7 @@ Settings, data and rivals are those of experiments/lstm.py.
 
 from pathlib import Path
 
-from jaxdl import flags
+from jaxdl.launch import flags
 
 
 def get_config(variant: str = "text"):

@@ -14,7 +14,7 @@ test part. The published sizes have not been trained here: they are for an accel
 from functools import partial
 
 from jaxdl import config as defaults
-from jaxdl import recipes
+from jaxdl.config import recipes
 from jaxdl.registry import choose
 
 PUBLISHED = ("18", "34", "50", "101", "152")

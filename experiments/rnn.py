@@ -16,7 +16,7 @@ which costs less than an LSTM's gates, and the learning rate half as high.
 
 from pathlib import Path
 
-from jaxdl import flags
+from jaxdl.launch import flags
 
 
 def get_config(variant: str = "text"):

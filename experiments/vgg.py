@@ -14,7 +14,7 @@ sizes have not been trained here: they are for an accelerator and ImageNet.
 from functools import partial
 
 from jaxdl import config as defaults
-from jaxdl import recipes
+from jaxdl.config import recipes
 from jaxdl.registry import choose
 
 PUBLISHED = {

@@ -16,7 +16,7 @@ part. The published sizes have not been trained here: they are for an accelerato
 from functools import partial
 
 from jaxdl import config as defaults
-from jaxdl import recipes
+from jaxdl.config import recipes
 from jaxdl.models.vit import PATCHES
 from jaxdl.registry import choose
 

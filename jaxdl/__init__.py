@@ -8,15 +8,26 @@ import importlib
 
 __version__ = "0.1.0"
 
-_PARTS = (
-    "checkpoint", "config", "data", "keys", "layers", "losses", "metrics", "models", "ops", "optim",
-    "parallel", "plan", "precision", "report", "schedules", "tasks", "train",
-)  # fmt: skip
+# Public name: the module behind it, wherever it lies.
+_PARTS = {
+    **{
+        name: name
+        for name in (
+            "anatomy", "config", "control", "data", "envs", "errors", "experiment", "generate",
+            "inference", "keys", "layers", "losses", "metrics", "models", "ops", "optim",
+            "parallel", "plan", "precision", "pretrained", "registry", "report", "runs", "tasks",
+            "train", "trees",
+        )
+    },
+    "checkpoint": "runs.checkpoint",
+    "recipes": "config.recipes",
+    "schedules": "optim.schedules",
+}  # fmt: skip
 
 
 def __getattr__(name: str):
     if name in _PARTS:
-        return importlib.import_module(f"jaxdl.{name}")
+        return importlib.import_module(f"jaxdl.{_PARTS[name]}")
     raise AttributeError(f"module 'jaxdl' has no attribute {name!r}")
 
 

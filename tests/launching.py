@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdl import checkpoint, launch, logs
+from jaxdl import launch
+from jaxdl.runs import checkpoint, logs
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from launching import REPORT, assert_same_bits, figures, leaves, run, summary
 
-from jaxdl import adversarial, config, experiment, generative, keys, layers, models, tasks
+from jaxdl import config, experiment, keys, layers, models, tasks
 from jaxdl.errors import UserError
+from jaxdl.losses import gan
+from jaxdl.metrics import sample_quality
 
 KEY = keys.root(0)
 SMALL = ("--config.model.widths=8,4", "--config.task.latent=8", "--config.log.every=3",
@@ -32,19 +34,19 @@ def by_hand(name, real, fake):
     }[name]
 
 
-@pytest.mark.parametrize("name", adversarial.GAMES)
+@pytest.mark.parametrize("name", gan.GAMES)
 def test_losses_are_those_of_the_papers(name):
     rng = np.random.default_rng(0)
     real, fake = 3 * rng.normal(size=(2, 50))
-    game, (theirs, own) = adversarial.GAMES[name], by_hand(name, real, fake)
+    game, (theirs, own) = gan.GAMES[name], by_hand(name, real, fake)
     single = lambda x: jnp.asarray(x, jnp.float32)
     np.testing.assert_allclose(game.discriminator(single(real), single(fake)), theirs, rtol=1e-5)
     np.testing.assert_allclose(game.generator(single(fake)), own, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", adversarial.GAMES)
+@pytest.mark.parametrize("name", gan.GAMES)
 def test_losses_and_gradients_are_finite_and_float32_for_any_logit(name):
-    game, far = adversarial.GAMES[name], jnp.array([-3e4, -90.0, 0.0, 90.0, 3e4], jnp.bfloat16)
+    game, far = gan.GAMES[name], jnp.array([-3e4, -90.0, 0.0, 90.0, 3e4], jnp.bfloat16)
     for values in (game.discriminator(far, -far), game.generator(far)):
         assert values.dtype == jnp.float32
         assert np.isfinite(values).all()
@@ -56,7 +58,7 @@ def test_gradient_penalty_is_that_of_the_slopes_between():
         rng = np.random.default_rng(0)
         real, fake, w = rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), rng.normal(size=(3, 4))
         critic = lambda x: jnp.tanh(x @ w).sum(-1)
-        found = adversarial.gradient_penalty(critic, jnp.asarray(real), jnp.asarray(fake), KEY)
+        found = gan.gradient_penalty(critic, jnp.asarray(real), jnp.asarray(fake), KEY)
         share = np.asarray(jax.random.uniform(KEY, (5, 1), jnp.float64))
         between = share * real + (1 - share) * fake
         slopes = numeric.gradient(lambda x: float(critic(x).sum()), between)
@@ -78,7 +80,7 @@ def test_gradient_penaltys_own_gradient_is_right_through_the_network():
         def penalty(flat):
             wide = module.clone(dtype=jnp.float64)
             critic = lambda x: wide.apply({"params": rebuild(flat)}, x, method="discriminate")
-            return adversarial.gradient_penalty(critic, real, fake, KEY).mean()
+            return gan.gradient_penalty(critic, real, fake, KEY).mean()
 
         gradient = np.asarray(jax.grad(penalty)(flat))
         for i in range(3):
@@ -91,7 +93,7 @@ def test_gradient_penaltys_own_gradient_is_right_through_the_network():
 
 def test_gradient_penalty_of_a_flat_critic_has_a_finite_gradient():
     x = jnp.ones((2, 3))
-    penalty = lambda w: adversarial.gradient_penalty(lambda x: x @ w, x, x, KEY).sum()
+    penalty = lambda w: gan.gradient_penalty(lambda x: x @ w, x, x, KEY).sum()
     assert penalty(jnp.zeros(3)) == 2
     assert np.isfinite(jax.grad(penalty)(jnp.zeros(3))).all()
 
@@ -194,33 +196,33 @@ def cloud(seed, size=400, offset=0.0):
 
 def test_nearest_is_the_nearest():
     a, b = cloud(0, 7), cloud(1, 2100)
-    distance, index = generative.nearest(b, a)
+    distance, index = sample_quality.nearest(b, a)
     every = np.linalg.norm((b[:, None] - a[None]).reshape(2100, 7, -1), axis=-1)
     np.testing.assert_array_equal(index, every.argmin(1))
     np.testing.assert_allclose(distance, every.min(1))
-    _, index = generative.nearest(b, b, leave_out=True)
+    _, index = sample_quality.nearest(b, b, leave_out=True)
     assert (index != np.arange(2100)).all()
 
 
 def test_two_samples_of_one_distribution_are_told_apart_by_chance():
-    found = [generative.two_sample_accuracy(cloud(2 * i), cloud(2 * i + 1)) for i in range(5)]
+    found = [sample_quality.two_sample_accuracy(cloud(2 * i), cloud(2 * i + 1)) for i in range(5)]
     assert np.mean(found) == pytest.approx(0.5, abs=0.03)
 
 
 def test_two_sample_accuracy_grows_with_the_distance_and_falls_with_copying():
-    accuracy = lambda offset: generative.two_sample_accuracy(cloud(0), cloud(1, offset=offset))
+    accuracy = lambda offset: sample_quality.two_sample_accuracy(cloud(0), cloud(1, offset=offset))
     assert 0.6 < accuracy(1.0) < 0.95
     assert accuracy(20.0) == 1
     noise = 1e-3 * cloud(1)
-    assert generative.two_sample_accuracy(cloud(0) + noise, cloud(0)) < 0.05
+    assert sample_quality.two_sample_accuracy(cloud(0) + noise, cloud(0)) < 0.05
     with pytest.raises(ValueError, match="3 generated examples against 4 real"):
-        generative.two_sample_accuracy(cloud(0, 3), cloud(0, 4))
+        sample_quality.two_sample_accuracy(cloud(0, 3), cloud(0, 4))
 
 
 def test_copies_are_told_from_new_examples():
     learned, held_out = cloud(0), cloud(1)
-    assert generative.copies(cloud(2), held_out, learned) == pytest.approx(1, abs=0.15)
-    assert generative.copies(learned[:50] + 1e-3, held_out, learned) < 0.02
+    assert sample_quality.copies(cloud(2), held_out, learned) == pytest.approx(1, abs=0.15)
+    assert sample_quality.copies(learned[:50] + 1e-3, held_out, learned) < 0.02
 
 
 def test_least_class_share_counts_by_the_nearest_class():
@@ -228,9 +230,9 @@ def test_least_class_share_counts_by_the_nearest_class():
     examples = np.repeat(middles, 4, axis=0) + 0.1 * np.arange(12)[:, None]
     labels = np.repeat(np.arange(3), 4)
     made = middles[[0] * 6 + [1] * 3 + [2]]
-    assert generative.least_class_share(made, examples, labels, 3) == pytest.approx(0.1)
-    assert generative.least_class_share(made[:9], examples, labels, 3) == 0
-    assert generative.least_class_share(made, examples, labels, 4) == 0
+    assert sample_quality.least_class_share(made, examples, labels, 3) == pytest.approx(0.1)
+    assert sample_quality.least_class_share(made[:9], examples, labels, 3) == 0
+    assert sample_quality.least_class_share(made, examples, labels, 4) == 0
 
 
 # The update

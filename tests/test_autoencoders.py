@@ -12,10 +12,13 @@ from scipy.special import expit, rel_entr
 from sklearn.decomposition import PCA
 
 from benchmarks import anomaly
-from jaxdl import config, data, draw, experiment, flags, keys, models, replicas
+from jaxdl import config, data, experiment, keys, models
 from jaxdl.errors import UserError
-from jaxdl.evaluate import Evaluator
+from jaxdl.launch import flags
+from jaxdl.parallel import replicas
+from jaxdl.report import draw
 from jaxdl.tasks import latents
+from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)
 TINY = ("--config.model.hidden=(16,)", "--config.model.latent=3", "--config.eval.every=12",

@@ -16,8 +16,9 @@ import pytest
 from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
 from ml_collections import ConfigDict
 
-from jaxdl import checkpoint, checksum, keys
+from jaxdl import keys
 from jaxdl.errors import DamagedError
+from jaxdl.runs import checkpoint, checksum
 
 FLAGS = ("--config.eval.every=4", "--config.log.every=1", "--config.model.hidden=16")
 

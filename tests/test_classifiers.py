@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from jaxdl import host, keys, losses, pretrained
+from jaxdl import keys, losses, pretrained, process
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -67,7 +67,7 @@ def fields(case: str) -> dict[str, Any]:
 
 
 def jitted(f):
-    return jax.jit(f, compiler_options=host.options_to_run_once())
+    return jax.jit(f, compiler_options=process.options_to_run_once())
 
 
 def assert_near(ours, theirs, tolerance, what):

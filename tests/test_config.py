@@ -5,8 +5,10 @@ import math
 import pytest
 from ml_collections import ConfigDict
 
-from jaxdl import config, flags
+from jaxdl import config
+from jaxdl.config import load as config_files
 from jaxdl.errors import UserError
+from jaxdl.launch import flags
 
 
 def complete():
@@ -419,5 +421,5 @@ def test_the_config_of_the_file_may_be_any_config_dict(tmp_path):
         "from ml_collections import ConfigDict\n\n\ndef get_config():\n"
         "    return ConfigDict({'seed': 1})\n"
     )
-    assert isinstance(flags.load(str(file)), ConfigDict)
-    refused(["missing"], config.validate, flags.load(str(file)))
+    assert isinstance(config_files.load(str(file)), ConfigDict)
+    refused(["missing"], config.validate, config_files.load(str(file)))

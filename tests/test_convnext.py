@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxdl import host, keys, layers, models, optim, pretrained
+from jaxdl import keys, layers, models, pretrained, process, trees
 from jaxdl.errors import UserError
 from jaxdl.pretrained.convnext import CONVNEXT
 
@@ -32,7 +32,7 @@ SHAPE = (4, 12, 17, 2)
 
 
 def jitted(f):
-    return jax.jit(f, compiler_options=host.options_to_run_once())
+    return jax.jit(f, compiler_options=process.options_to_run_once())
 
 
 def made(shape=SHAPE, **fields):
@@ -59,7 +59,7 @@ def test_initial_weights_are_the_published_ones():
     module, _, images = made(widths=(64, 128))
     params = jitted(module.init)(keys.root(0), images)["params"]
     for name, x in zip(
-        optim.leaf_names(params), map(np.asarray, jax.tree.leaves(params)), strict=True
+        trees.leaf_names(params), map(np.asarray, jax.tree.leaves(params)), strict=True
     ):
         if name.endswith("kernel"):
             assert x.std() == pytest.approx(0.02, rel=0.15), name

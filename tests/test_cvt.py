@@ -9,8 +9,9 @@ import pytest
 from flax import linen as nn
 from safetensors.numpy import load_file
 
-from jaxdl import attention_maps, keys, layers, models, pretrained
+from jaxdl import keys, layers, models, pretrained
 from jaxdl.errors import UserError
+from jaxdl.report import attention_maps
 
 # Trainable parameters of the published models at 1000 classes.
 PARAMETERS = {

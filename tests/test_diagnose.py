@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxdl import diagnose, keys, losses, models
+from jaxdl import keys, losses, models
+from jaxdl.train import diagnose
 
 THIS_FILE = Path(__file__).name
 

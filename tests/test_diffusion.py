@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from launching import REPORT, assert_resumes_to_the_bit, figures, leaves, run, summary
 
-from jaxdl import config, diffusion, experiment, generative, keys, layers, models, ops
+from jaxdl import config, experiment, keys, layers, models, ops
 from jaxdl.errors import UserError
+from jaxdl.generate import diffusion
+from jaxdl.metrics import sample_quality
 
 KEY = keys.root(0)
 TINY = (
@@ -153,7 +155,7 @@ def test_guidance_leads_away_from_the_unconditional_answer():
 def test_named_right_counts_by_the_nearest_class():
     examples = np.array([[0.0, 0], [10, 0], [0, 10]])
     made = examples[[0, 1, 2, 1]] + 0.1
-    found = generative.named_right(made, np.array([0, 1, 2, 2]), examples, np.arange(3))
+    found = sample_quality.named_right(made, np.array([0, 1, 2, 2]), examples, np.arange(3))
     assert found == 0.75
 
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from jaxdl import envs, keys
 from jaxdl.control.policies import Categorical, Gaussian, evenly
 from jaxdl.control.returns import gae
-from jaxdl.draw import figure
 from jaxdl.envs import columns, draws, speed, vectorised
 from jaxdl.errors import UserError
+from jaxdl.report.draw import figure
 from jaxdl.tasks import episodes
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "envs.npz")

@@ -15,9 +15,12 @@ from launching import run
 from PIL import Image
 
 from jaxdl import config as settings
-from jaxdl import evaluate, experiment, export, keys, launch, models, parallel, workdir
-from jaxdl.predict import Predictor
-from jaxdl.preprocess import Preprocess, fitted, standardised
+from jaxdl import experiment, keys, launch, models, parallel
+from jaxdl.data.preprocess import Preprocess, fitted, standardised
+from jaxdl.inference import export
+from jaxdl.inference.predict import Predictor
+from jaxdl.runs import workdir
+from jaxdl.train import evaluate
 
 # As in the README: nothing of jaxdl.
 ALONE = """\

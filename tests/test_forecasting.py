@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from launching import REPORT, ROOT, assert_resumes_to_the_bit, run, summary
 from scipy.integrate import solve_ivp
 
-from jaxdl import autoregression, config, data, experiment, flags, keys, models
+from jaxdl import config, data, experiment, keys, models
+from jaxdl.config import load as config_files
 from jaxdl.data import mackey_glass
 from jaxdl.data.series import Ends, Excerpts
 from jaxdl.errors import UserError
-from jaxdl.evaluate import Evaluator
+from jaxdl.metrics import autoregression
 from jaxdl.tasks import forecasting
+from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)
 
@@ -433,7 +435,7 @@ def test_a_run_resumes_to_the_bit_and_leaves_its_figures(tmp_path):
 @functools.cache
 def updated(precision="float32", devices=1):
     """(state, loss) of a small GRU after one update by gradient descent."""
-    made = flags.load(f"{ROOT}/experiments/gru.py:mackey_glass")
+    made = config_files.load(f"{ROOT}/experiments/gru.py:mackey_glass")
     made.steps, made.batch_size, made.precision, made.log.layers = 4, 8, precision, False
     made.data.update(length=600, window=32, stride=8)
     made.task.skip, made.model.hidden = 8, 8

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import attention_maps, keys, models, parallel
+from jaxdl import keys, models, parallel
 from jaxdl.errors import UserError
+from jaxdl.report import attention_maps
 
 # As of the published weights.
 PARAMETERS = {

@@ -18,9 +18,10 @@ from launching import (
 )
 from scipy.sparse import csr_matrix
 
-from jaxdl import checkpoint, keys, launch, models, ops
+from jaxdl import keys, launch, models, ops
 from jaxdl.data import graph, karate
 from jaxdl.errors import UserError
+from jaxdl.runs import checkpoint
 
 SHORT = ("--config.batch_size=8", "--config.steps=6")
 

@@ -13,8 +13,8 @@ from launching import REPORT, ROOT, assert_resumes_to_the_bit, figures, run, sum
 from test_text import trained
 
 from jaxdl import config, experiment, keys, models
-from jaxdl.evaluate import Evaluator
 from jaxdl.tasks import language_modelling
+from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)
 DATA = ("--config.data.context=16", "--config.data.test_fraction=.01")

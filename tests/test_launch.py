@@ -21,9 +21,12 @@ from launching import (
     summary,
 )
 
-from jaxdl import checkpoint, flags, launch, pace
 from jaxdl import experiment as experiments
-from jaxdl.evaluate import Evaluator
+from jaxdl import launch
+from jaxdl.launch import flags
+from jaxdl.runs import checkpoint
+from jaxdl.train import pace
+from jaxdl.train.evaluate import Evaluator
 
 TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.heads=2")
 TINY_GPT = (*TINY_VIT, "--config.data.context=16", "--config.data.stride=16",

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from launching import ROOT, run
 
-from jaxdl import advance, calls, flags, keys, lr_find, metrics, tasks
+from jaxdl import keys, metrics, tasks
 from jaxdl.errors import UserError
+from jaxdl.launch import flags
+from jaxdl.train import advance, dispatch, lr_find
 
 STEPS = 24
 TINY = {
@@ -173,7 +175,7 @@ def single_calls():
 def test_losses_are_those_of_single_calls_however_many_fit_into_memory(
     single_calls, per_call, monkeypatch
 ):
-    monkeypatch.setattr(calls, "most_updates", lambda made, steps: per_call)
+    monkeypatch.setattr(dispatch, "most_updates", lambda made, steps: per_call)
     found = lr_find.measure(lr_find.create(config_of("mlp")))[1]
     np.testing.assert_allclose(found, single_calls[0], rtol=1e-5)
 

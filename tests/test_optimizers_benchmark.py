@@ -11,7 +11,8 @@ from benchmarks import optimizer_measures as measures
 from benchmarks import optimizer_page, optimizers
 from benchmarks import optimizer_results as results
 from benchmarks.page import BEGIN, END
-from jaxdl import flags
+from jaxdl.config import load as config_files
+from jaxdl.launch import flags
 
 
 def test_best_rate_has_the_highest_mean_and_of_equals_the_lowest_rate():
@@ -155,7 +156,7 @@ def test_variants_of_the_experiment_differ_in_the_optimizer_alone():
     own = ("name", "momentum", "weight_decay")
     found = {}
     for variant in optimizers.VARIANTS:
-        config = flags.load(f"{optimizers.EXPERIMENT}:{variant}").to_dict()
+        config = config_files.load(f"{optimizers.EXPERIMENT}:{variant}").to_dict()
         found[variant] = tuple(config["optimizer"].pop(key) for key in own)
         assert config == found.setdefault("all else", config)
     assert len({found[variant] for variant in optimizers.VARIANTS}) == 5

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from jaxdl import host, pace
+from jaxdl import process
+from jaxdl.train import pace
 
 
 def test_a_first_guess_keeps_the_host_under_its_share():
@@ -57,5 +58,5 @@ def test_nothing_is_decided_on_a_few_calls(monkeypatch):
 
 
 def test_time_since_the_command_counts_the_imports():
-    seconds = host.seconds_since_start()
-    assert 0 < time.monotonic() - host._IMPORTED < seconds < 3600
+    seconds = process.seconds_since_start()
+    assert 0 < time.monotonic() - process._IMPORTED < seconds < 3600

@@ -12,11 +12,14 @@ import pytest
 from jax import ad_checkpoint, lax
 from launching import ROOT, run
 
-from jaxdl import advance, experiment, flags, flops, host, keys, launch, models, parallel, plan
+from jaxdl import experiment, keys, launch, models, parallel, plan, process
+from jaxdl.anatomy import flops
 from jaxdl.errors import UserError
+from jaxdl.launch import flags
 from jaxdl.ops import forms
 from jaxdl.plan import chips, module, remedies, step
 from jaxdl.plan import topology as topologies
+from jaxdl.train import advance
 
 needs_libtpu = pytest.mark.skipif(
     not importlib.util.find_spec("libtpu"), reason="libtpu is not installed (extra tpu)"
@@ -379,8 +382,8 @@ def test_the_platform_is_chosen_before_jax_starts(argv, platforms, xla, monkeypa
     monkeypatch.setenv("XLA_FLAGS", "--a=1")
     with monkeypatch.context() as patch:
         patch.delitem(sys.modules, "jax")
-        host.choose_platform(argv)
-    found = host.os.environ
+        process.choose_platform(argv)
+    found = process.os.environ
     assert (found["JAX_PLATFORMS"], found["XLA_FLAGS"]) == (platforms, xla)
 
 

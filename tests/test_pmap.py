@@ -7,7 +7,7 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 from test_precision import built
 
-from jaxdl import replicas
+from jaxdl.parallel import replicas
 
 DEVICES = 4
 SETTINGS = ("--config.optimizer.name=sgd", "--config.optimizer.b1=none",

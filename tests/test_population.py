@@ -16,8 +16,10 @@ from launching import (
     summary,
 )
 
-from jaxdl import advance, experiment, keys, launch, metrics, population
-from jaxdl import flags as flags_of
+from jaxdl import experiment, keys, launch, metrics
+from jaxdl.experiment import population
+from jaxdl.launch import flags as flags_of
+from jaxdl.train import advance
 
 # Adam's first steps divide by the gradient's own size, and so magnify rounding where it is small.
 SMOOTH = "--config.optimizer.eps=1e-3"

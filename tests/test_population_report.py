@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from etils import epath
 
-from jaxdl import draw_members, population_report, report
-from jaxdl.population_report import FAILED
+from jaxdl import report
+from jaxdl.report import draw_members
+from jaxdl.report import population as population_report
+from jaxdl.report.population import FAILED
 
 
 def member(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from launching import REPORT, assert_resumes_to_the_bit, figures, leaves, run, summary
 
-from jaxdl import draw, envs, keys, models
+from jaxdl import envs, keys, models
+from jaxdl.report import draw
 from jaxdl.tasks import episodes, ppo
 
 TINY = (

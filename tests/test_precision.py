@@ -7,7 +7,9 @@ import pytest
 from launching import ROOT, SHORT
 from test_launch import EXPERIMENTS
 
-from jaxdl import experiment, flags, flops
+from jaxdl import experiment
+from jaxdl.anatomy import flops
+from jaxdl.launch import flags
 from jaxdl.metrics import divide
 
 # Tables of numbers multiply no matrices.

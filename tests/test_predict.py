@@ -13,20 +13,13 @@ from launching import ROOT, run
 from PIL import Image
 
 from jaxdl import config as settings
-from jaxdl import (
-    evaluate,
-    experiment,
-    flags,
-    keys,
-    launch,
-    members,
-    models,
-    predict,
-    pretrained,
-    workdir,
-)
+from jaxdl import experiment, keys, launch, models, pretrained
+from jaxdl.data.preprocess import Preprocess, fitted, image, standardised
 from jaxdl.errors import UserError
-from jaxdl.preprocess import Preprocess, fitted, image, standardised
+from jaxdl.inference import predict
+from jaxdl.launch import flags
+from jaxdl.runs import workdir
+from jaxdl.train import evaluate, single_out
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "preprocess.npz")
 CUTS = [name for name in GOLDEN.files if name.startswith("cut")]
@@ -173,7 +166,7 @@ def own_logits(folder, images, member=None):
     workdir.adopt(folder, config)
     if member is not None:
         config.member = member
-        folder, config = members.single_out(folder, config)
+        folder, config = single_out.single_out(folder, config)
     made = experiment.create(config)
     _, state = evaluate.best_state(made, folder)
     return made.run.data, np.asarray(made.task.predict(state, jnp.asarray(images)))

@@ -13,8 +13,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from jaxdl import keys, models, pretrained
+from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
-from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained import catalog
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images
 from jaxdl.pretrained.hub import fetch

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from launching import REPORT, ROOT, assert_resumes_to_the_bit, run
 
-from jaxdl import experiment, flags, generate, keys, layers, models
+from jaxdl import experiment, generate, keys, layers, models
+from jaxdl.config import load as config_files
 from jaxdl.errors import UserError
+from jaxdl.launch import flags
 
 CELLS = ("rnn", "lstm", "gru")
 every_cell = pytest.mark.parametrize("cell", CELLS)
@@ -272,7 +274,7 @@ def test_every_cell_has_every_variant(cell, variant):
 @functools.cache
 def updated(precision="float32", devices=1):
     """(state, loss) of a small LSTM after one update by gradient descent."""
-    made = flags.load(f"{ROOT}/experiments/lstm.py")
+    made = config_files.load(f"{ROOT}/experiments/lstm.py")
     made.steps, made.batch_size, made.precision, made.log.layers = 4, 8, precision, False
     made.model.update(width=8, hidden=8)
     made.data.update(context=16, stride=0)

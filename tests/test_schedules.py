@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import config, schedules
+from jaxdl import config
 from jaxdl.errors import UserError
+from jaxdl.optim import schedules
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "optimizers.json").read_text())
 

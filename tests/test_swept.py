@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxdl import keys
-from jaxdl.swept import Setting, StructureError, Swept, any_on, is_finite
+from jaxdl.per_member import Setting, StructureError, Swept, any_on, is_finite
 
 VALUES = (0.1, 0.25, 0.9)
 

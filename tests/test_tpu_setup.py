@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-import jaxdl.hosts
+import jaxdl.parallel.hosts
 
 ROOT = Path(__file__).parent.parent  # not from launching, whose import takes longer than a test
 SCRIPT = ROOT / "tpu_setup.sh"
@@ -289,7 +289,7 @@ def test_second_run_installs_nothing_and_hands_over(machine):
     shown = (
         "module [jaxdl.launch] [--config=experiments/vit.py:B/16] [--workdir=gs://a b/$c] [] [*]"
     )
-    cache = str(machine.home / ".cache" / "jaxdl" / "xla")  # as jaxdl.host has it
+    cache = str(machine.home / ".cache" / "jaxdl" / "xla")  # as jaxdl.process has it
     assert machine.log()[2:] == [shown, cache, "60"]
 
     machine.fake_jax()  # the rest of the second run need not wait for jax again
@@ -429,6 +429,6 @@ def test_hosts_are_known_from_the_metadata(attributes, hosts, monkeypatch):
         monkeypatch.setenv("GCE_METADATA_IP", f"127.0.0.1:{server.server_port}")
         monkeypatch.setattr("glob.glob", lambda pattern: ["/dev/accel0"])
         try:
-            assert jaxdl.hosts.count() == hosts
+            assert jaxdl.parallel.hosts.count() == hosts
         finally:
             server.shutdown()

@@ -11,8 +11,9 @@ from flax import linen as nn
 from launching import figures, leaves, run, summary
 from PIL import Image
 
-from jaxdl import checkpoint, config, experiment, keys, layers, models, pretrained
+from jaxdl import config, experiment, keys, layers, models, pretrained
 from jaxdl.errors import UserError
+from jaxdl.runs import checkpoint
 
 FIELDS = dict(stages=(2,), channels=(8,), hidden=8, pooled=1)
 MODEL = dict(name="vgg", batch_norm=True, order="conv_norm_act", dropout=0.3, **FIELDS)

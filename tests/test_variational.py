@@ -12,7 +12,7 @@ from test_autoencoders import assert_same, first, relu_layers
 
 from jaxdl import config, experiment, keys, models
 from jaxdl.errors import UserError
-from jaxdl.evaluate import Evaluator
+from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)
 TINY = ("--config.model.hidden=(16,)", "--config.model.latent=3", "--config.task.samples=2",

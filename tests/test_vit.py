@@ -11,7 +11,7 @@ import pytest
 from flax import linen as nn
 from safetensors.numpy import load_file, save_file
 
-from jaxdl import host, keys, layers, models, pretrained
+from jaxdl import keys, layers, models, pretrained, process
 from jaxdl.errors import UserError
 from jaxdl.pretrained.vit import VIT
 
@@ -47,7 +47,7 @@ SMALL = dict(patch_size=4, width=16, depth=2, heads=2, num_classes=5)
 
 
 def jitted(f):
-    return jax.jit(f, compiler_options=host.options_to_run_once())
+    return jax.jit(f, compiler_options=process.options_to_run_once())
 
 
 def made(side=16, **fields):

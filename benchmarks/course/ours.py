@@ -3,9 +3,9 @@
 python -m benchmarks.course.ours
 """
 
-from jaxdl import host
+from jaxdl import process
 
-host.tune()  # before jax is imported, as the launcher does it
+process.tune()  # before jax is imported, as the launcher does it
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
@@ -19,7 +19,7 @@ EPOCHS, EXAMPLES, BATCH = 5, 500, 32
 
 def main() -> None:
     """Trains, and prints each epoch's mean loss."""
-    host.use_compilation_cache()
+    process.use_compilation_cache()
     rng = np.random.default_rng(0)
     images = rng.standard_normal((EXAMPLES, 28, 28, 1), np.float32)
     labels = rng.integers(0, 10, EXAMPLES)

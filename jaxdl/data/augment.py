@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdl.swept import any_on
+from jaxdl.per_member import any_on
 
 Images = jax.Array
 Augment = Callable[[jax.Array, Images, jax.Array], tuple[Images, jax.Array]]

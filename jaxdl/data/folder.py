@@ -7,9 +7,9 @@ import numpy as np
 from etils import epath
 
 from jaxdl.data import Source, register
+from jaxdl.data.preprocess import SUFFIXES, Preprocess, image, opened
 from jaxdl.data.split import Arrays, Batch
 from jaxdl.errors import UserError
-from jaxdl.preprocess import SUFFIXES, Preprocess, image, opened
 
 _TEST_NAMES = ("test", "val", "valid", "validation")
 

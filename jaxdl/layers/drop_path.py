@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl.errors import UserError
-from jaxdl.swept import any_on
+from jaxdl.per_member import any_on
 
 
 class DropPath(nn.Module):

@@ -4,7 +4,7 @@ import jax
 from flax import linen as nn
 
 from jaxdl.ops.dropout import dropout
-from jaxdl.swept import any_on
+from jaxdl.per_member import any_on
 
 
 class Dropout(nn.Module):

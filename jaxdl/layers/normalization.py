@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from jaxdl import ops, replicas
+from jaxdl import ops
 from jaxdl.errors import UserError
+from jaxdl.parallel import replicas
 
 
 class BatchNorm(nn.Module):

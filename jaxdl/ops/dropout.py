@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl.errors import UserError
-from jaxdl.swept import any_on
+from jaxdl.per_member import any_on
 from jaxdl.threefry import place
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxdl import experiment, sweep
+from jaxdl import experiment
+from jaxdl.experiment import sweep
 from jaxdl.plan import remedies, step
 from jaxdl.plan import topology as topologies
 from jaxdl.plan.page import describe

@@ -11,9 +11,11 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from ml_collections import ConfigDict
 
-from jaxdl import advance, experiment, flops
+from jaxdl import experiment
+from jaxdl.anatomy import flops
 from jaxdl.experiment import Experiment
 from jaxdl.plan import chips, module
+from jaxdl.train import advance
 
 
 def for_target(config: ConfigDict, platform: str, **changes: Any) -> ConfigDict:

@@ -11,9 +11,9 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import keys
-from jaxdl.optim import path_name
-from jaxdl.preprocess import Preprocess
+from jaxdl.data.preprocess import Preprocess
 from jaxdl.pretrained.mapping import Shape, Table, compare, complain, number_places
+from jaxdl.trees import path_name
 
 
 class Published(NamedTuple):

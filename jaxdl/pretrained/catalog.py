@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from flax import linen as nn
 
 from jaxdl import models
+from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError, nearest
-from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained.architecture import Architecture, Published
 from jaxdl.registry import Registry
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from jaxdl.data.preprocess import Preprocess
 from jaxdl.models.coatnet import VARIANTS, CoAtNet
-from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images
 from jaxdl.pretrained.mapping import (

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
 from jaxdl.layers.inverted_residual import divisible
 from jaxdl.models.efficientnet import STAGES, VARIANTS, EfficientNet, repeated
-from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images

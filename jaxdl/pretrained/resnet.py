@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
 from jaxdl.models.resnet import VARIANTS, ResNet
-from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from jaxdl import layers
+from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
 from jaxdl.models.vit import ViT
-from jaxdl.preprocess import Preprocess
 from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images

@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxdl.errors import UserError
 from jaxdl.metrics import Metrics
-from jaxdl.optim import leaf_names
 from jaxdl.registry import Registry, check_names
+from jaxdl.trees import leaf_names
 
 State = Any
 Batch = Mapping[str, jax.Array]
@@ -57,13 +57,14 @@ class Task(NamedTuple):
       eval_step: (state, batch, key) -> metrics. ``batch["mask"]`` (batch,) is 0 for padding.
       score: (state, data, key) -> {name: number}: figures that need the whole evaluation split
         (`jaxdl.data.Split`, None without batches) at once, such as a mean return.
-      artifacts: (state, data, key) -> {name: `jaxdl.draw.Picture` or text}, for the report.
+      artifacts: (state, data, key) -> {name: `jaxdl.report.draw.Picture` or text}, for the report.
       parameters: (state) -> {name: array} of what is learned, in the order that reads best.
       partition: (state) -> the same tree with True for leaves whose first axis is one of examples
         (environments, replay buffers, independent learners), which is split over the devices that
         the batch is split over; the others follow the rules for parameters.
-      sample: (state, key) -> {name: `jaxdl.draw.Picture` or text}: what the state generates, for
-        `--mode=sample` and, a few times on the way, for the report. None if it generates nothing.
+      sample: (state, key) -> {name: `jaxdl.report.draw.Picture` or text}: what the state generates,
+        for `--mode=sample` and, a few times on the way, for the report. None if it generates
+        nothing.
       predict: (state, images (batch, h, w, c), uint8 or floats in [0, 1]) -> logits (batch,
         classes), for `--mode=predict` and `--mode=export`. None if no images are classified.
       examples: what an update learns from, in examples, environment steps or the like; None is the

@@ -8,11 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import adversarial as games
-from jaxdl import draw, keys, models, optim, precision, replicas, schedules
+from jaxdl import keys, models, optim, precision
 from jaxdl.errors import UserError
+from jaxdl.losses import gan as games
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.optim import schedules
+from jaxdl.parallel import replicas
 from jaxdl.registry import choose
+from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, generation, learner, need_batches, register
 
 # Images that a score draws, and those at a time.
@@ -46,19 +49,20 @@ def adversarial(
       run: the run's config and data. The model needs the methods ``generate(latent, train=)`` and
         ``discriminate(images, train=)``, whose parameters lie apart, such as "dcgan"; images are
         in [-1, 1].
-      loss: "non_saturating", "wasserstein", "least_squares" or "hinge" (`jaxdl.adversarial`).
+      loss: "non_saturating", "wasserstein", "least_squares" or "hinge" (`jaxdl.losses.gan`).
       latent: size of the noise, standard normal.
       n_critic: steps of the discriminator an update; divides ``batch_size``.
       clip_weights: after each step the discriminator's parameters are clipped to ± this, as by
         Arjovsky, Chintala and Bottou, 2017; 0 is off.
-      gradient_penalty: weight of `jaxdl.adversarial.gradient_penalty`, 10 as published; 0 is off.
+      gradient_penalty: weight of `jaxdl.losses.gan.gradient_penalty`, 10 as published; 0 is off.
       discriminator_rate: factor on its learning rate (Heusel et al., 2017, give the two networks
         rates of their own).
 
     The metrics of training are each network's loss, norms and learning rate as ``generator_…`` and
     ``discriminator_…``, and the mean logits ``real_logit`` and ``fake_logit``. `score` gives both
-    losses, and ``two_sample_accuracy``, ``copies`` and ``least_class_share`` (`jaxdl.generative`)
-    of images of the generator's moving average, if ``config.ema`` keeps one.
+    losses, and ``two_sample_accuracy``, ``copies`` and ``least_class_share``
+    (`jaxdl.metrics.sample_quality`) of images of the generator's moving average, if ``config.ema``
+    keeps one.
     """
     need_batches(run)
     config, data = run.config, run.data

@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import draw, keys, losses, models, precision, transfer
+from jaxdl import keys, losses, models, precision
 from jaxdl.data import augment, padded_batches
+from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.preprocess import unit_range
+from jaxdl.pretrained import transfer
 from jaxdl.registry import choose
+from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, learner, need_batches, register
 
 
@@ -61,7 +63,7 @@ def classification(
     The metrics are ``loss`` (nats an example; at evaluation without smoothing and auxiliary losses)
     and ``accuracy``. Images are scaled to [0, 1], augmented, and standardised a channel by the
     training part's statistics, all on the device; what `config.pretrained` starts from standardises
-    them by its own (`jaxdl.transfer`).
+    them by its own (`jaxdl.pretrained.transfer`).
 
     Until ``optimizer.unfreeze`` the network runs as at evaluation, so that nothing is dropped and
     batch statistics are used as they are.

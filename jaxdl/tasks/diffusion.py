@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import diffusion as process
-from jaxdl import draw, generative, keys, models, precision
+from jaxdl import keys, models, precision
 from jaxdl.errors import UserError
-from jaxdl.metrics import Mean, Metrics
+from jaxdl.generate import diffusion as process
+from jaxdl.metrics import Mean, Metrics, sample_quality
 from jaxdl.registry import choose
+from jaxdl.report import draw
 from jaxdl.tasks import (
     Run,
     Task,
@@ -54,7 +55,7 @@ def diffusion(
     Args:
       run: the run's config and data. The model maps noisy images (batch, h, w, c), timesteps
         (batch,) and labels to the images' shape, such as "ddpm"; images are in [-1, 1].
-      schedule: of the noise, "linear" or "cosine" (`jaxdl.diffusion`).
+      schedule: of the noise, "linear" or "cosine" (`jaxdl.generate.diffusion`).
       timesteps: levels of noise.
       prediction: what the model says: "epsilon", the noise, "x0", the image, or "v".
       sampler: "ancestral" (Ho et al.) or "ddim" (Song, Meng and Ermon, 2021).
@@ -66,8 +67,9 @@ def diffusion(
         shown and of ``named_right``; 0 is off.
 
     The metric of training and evaluation is ``loss``. `score` gives ``two_sample_accuracy``,
-    ``copies`` and ``least_class_share`` (`jaxdl.generative`) of unguided samples, as many as there
-    are evaluation examples, up to 1000; ``ancestral_two_sample_accuracy``, the first of these by
+    ``copies`` and ``least_class_share`` (`jaxdl.metrics.sample_quality`) of unguided samples, as
+    many as there are evaluation examples, up to 1000; ``ancestral_two_sample_accuracy``, the first
+    of these by
     ``ancestral_steps``; and, with ``classes``, ``named_right``, the share of 120 guided samples
     whose nearest training image has the label asked for. All are drawn by the parameters' moving
     average, if ``config.ema`` keeps one.
@@ -169,11 +171,11 @@ def diffusion(
         if ancestral_steps:
             how = dict(steps=ancestral_steps, eta=SAMPLERS["ancestral"])
             made = drawn(state, keys.named(key, "ancestral"), labels, **how)
-            found["ancestral_two_sample_accuracy"] = generative.two_sample_accuracy(made, real)
+            found["ancestral_two_sample_accuracy"] = sample_quality.two_sample_accuracy(made, real)
         if classes:
             wanted = in_turn(NAMED)
             made = drawn(state, keys.named(key, "guided"), wanted, **shown)
-            found["named_right"] = generative.named_right(
+            found["named_right"] = sample_quality.named_right(
                 made, wanted, learned.images, learned.labels
             )
         return found

@@ -6,10 +6,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdl import draw, envs, replicas
+from jaxdl import envs
 from jaxdl.envs import speed, vectorised
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.parallel import replicas
+from jaxdl.report import draw
 
 EPISODES = 100
 FRAMES = 12

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import autoregression, draw, keys, models, precision
+from jaxdl import keys, models, precision
 from jaxdl.data import padded_batches
 from jaxdl.errors import UserError
-from jaxdl.metrics import Mean, Metrics
+from jaxdl.metrics import Mean, Metrics, autoregression
+from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, check_counts, learner, need_batches, register
 
 # Of the report: places that free-running continuations start from, horizons that a linear
@@ -38,8 +39,8 @@ def forecasting(run: Run, horizon: int = 6, skip: int = 32, ahead: int = 300) ->
     The metric of training and evaluation is ``loss``, the mean squared error where each feature has
     deviation 1 over the training part. `score` gives ``rmse``, the root of the mean squared error
     over all held-out steps and features, in the series' own units, and ``rmse_linear_ratio``, that
-    over the best linear autoregression's (`jaxdl.autoregression`, orders 1 to 20), which forecasts
-    the same steps from the same past.
+    over the best linear autoregression's (`jaxdl.metrics.autoregression`, orders 1 to 20), which
+    forecasts the same steps from the same past.
     """
     need_batches(run, "series")
     check_counts(horizon=horizon, ahead=ahead)

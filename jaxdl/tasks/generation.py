@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import draw, generative
+from jaxdl.metrics import sample_quality
+from jaxdl.report import draw
 
 # The most training images that generated ones are held against.
 LEARNED = 10_000
@@ -73,23 +74,23 @@ class Learned:
         return spread(self._data.train, LEARNED, "label")
 
     def measures(self, made: np.ndarray, real: np.ndarray) -> dict[str, float]:
-        """``two_sample_accuracy``, ``copies`` and ``least_class_share`` (`jaxdl.generative`).
+        """``two_sample_accuracy``, ``copies``, ``least_class_share`` (see `sample_quality`).
 
         Args:
           made: (n, h, w, c) in [0, 1], generated.
           real: (k, h, w, c), k at most n, none that was learned from.
         """
         return {
-            "two_sample_accuracy": generative.two_sample_accuracy(made[: len(real)], real),
-            "copies": generative.copies(made, real, self.images),
-            "least_class_share": generative.least_class_share(
+            "two_sample_accuracy": sample_quality.two_sample_accuracy(made[: len(real)], real),
+            "copies": sample_quality.copies(made, real, self.images),
+            "least_class_share": sample_quality.least_class_share(
                 made, self.images, self.labels, len(self._data.class_names)
             ),
         }
 
     def beside_nearest(self, made: np.ndarray) -> dict[str, draw.Picture]:
         """A picture of each generated image (n, h, w, c) and what was learned that is nearest."""
-        distances, index = generative.nearest(made, self.images)
+        distances, index = sample_quality.nearest(made, self.images)
         pairs = np.stack([made, self.images[index]], axis=1).reshape(-1, *made.shape[1:])
         captions = [text for d in distances for text in ("generated", f"nearest, {d:.2f}")]
         return {

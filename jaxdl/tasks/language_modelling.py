@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import attention_maps, draw, generate, keys, models, ops, precision
+from jaxdl import generate, keys, models, ops, precision
 from jaxdl.data import Data, padded_batches
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.report import attention_maps, draw
 from jaxdl.tasks import Run, Task, check_counts, learner, need_batches, register
 
 # Tokens that a sample adds where neither the settings nor the model's context say how many.

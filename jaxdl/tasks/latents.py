@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import draw, keys, models, precision
+from jaxdl import keys, models, precision
 from jaxdl.data import Data
 from jaxdl.errors import UserError
+from jaxdl.report import draw
 from jaxdl.tasks import Run, generation, learner, need_batches
 
 # Pairs of images that strips lead from one to the other of, and the images between.

@@ -12,10 +12,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdl import keys, optim, replicas, schedules
+from jaxdl import keys, optim
 from jaxdl.metrics import Mean, Metrics, add
-from jaxdl.optim import path_name
-from jaxdl.swept import any_on
+from jaxdl.optim import schedules
+from jaxdl.parallel import replicas
+from jaxdl.per_member import any_on
+from jaxdl.trees import path_name
 
 
 class Learner(NamedTuple):

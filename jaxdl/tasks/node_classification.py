@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import draw, keys, losses, models, ops, precision, replicas
+from jaxdl import keys, losses, models, ops, precision
 from jaxdl.data.graph import Graph, known_nodes
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.parallel import replicas
+from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, learner, need_whole, register
 
 # From how many nodes on where they are drawn follows from the graph's spectrum alone.

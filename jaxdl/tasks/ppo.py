@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdl import envs, keys, models, precision, replicas
+from jaxdl import envs, keys, models, precision
 from jaxdl.control.policies import Categorical, Gaussian
 from jaxdl.control.returns import gae
 from jaxdl.envs import vectorised
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.parallel import replicas
 from jaxdl.tasks import (
     Run,
     Task,

@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import draw, replicas, schedules
 from jaxdl.control import tabular as exact
 from jaxdl.envs import tabular
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.optim import schedules
+from jaxdl.parallel import replicas
+from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, check_counts, need_whole, register
 
 

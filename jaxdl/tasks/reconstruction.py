@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdl import keys, losses, replicas
+from jaxdl import keys, losses
+from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.preprocess import unit_range
+from jaxdl.parallel import replicas
 from jaxdl.tasks import Run, Task, check_counts, latents, learner, register
 
 

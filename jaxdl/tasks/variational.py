@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import draw, keys, losses
+from jaxdl import keys, losses
+from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.preprocess import unit_range
+from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, latents, learner, register
 
 # Images that a sample is of.

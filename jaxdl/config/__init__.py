@@ -1,0 +1,29 @@
+"""The keys of a config, what they mean, and the files that set them."""
+
+from jaxdl.config.settings import (
+    HARMLESS,
+    KEYS,
+    PLUGS,
+    TYPES,
+    Key,
+    check_key,
+    default,
+    describe,
+    differences,
+    flatten,
+    validate,
+)
+
+__all__ = [
+    "HARMLESS",
+    "KEYS",
+    "PLUGS",
+    "TYPES",
+    "Key",
+    "check_key",
+    "default",
+    "describe",
+    "differences",
+    "flatten",
+    "validate",
+]

@@ -1,0 +1,246 @@
+"""A config made real: data, task, devices and streams, before anything is written or learned."""
+
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr
+from ml_collections import ConfigDict
+
+from jaxdl import config as settings
+from jaxdl import data as data_sets
+from jaxdl import keys, models, optim, parallel, process, tasks
+from jaxdl.errors import UserError
+from jaxdl.experiment import population, sweep
+from jaxdl.optim import schedules
+from jaxdl.registry import check_names, choose
+
+
+class Experiment(NamedTuple):
+    """All that the loop and the other modes work with.
+
+    Attributes:
+      config: the validated settings.
+      run: what the task was told of the run; has the data and the number of steps.
+      task: the pure functions.
+      layout: the devices.
+      key: the root of every random draw; an array of them, one a member, in a population.
+      batch: (step, rows) -> host batch, or the slice ``rows`` of it; {} where there are none.
+      members: of a population; none for a plain run.
+    """
+
+    config: ConfigDict
+    run: tasks.Run
+    task: tasks.Task
+    layout: parallel.Layout
+    key: jax.Array
+    batch: Callable[..., Any]
+    members: Sequence[sweep.Member] = ()
+
+    @property
+    def rows(self) -> int:
+        """The length of a batch's first axis: examples, or members with a batch each."""
+        return len(self.members) or self.config.batch_size
+
+    @property
+    def abstract_batch(self) -> Any:
+        """Shapes, dtypes and shardings of one batch; only its first example is read."""
+        size, sharding = self.rows, self.layout.batch()
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype, sharding=sharding),
+            self.batch(0, slice(0, 1)),
+        )
+
+    @property
+    def examples(self) -> int:
+        """What an update learns from, in the task's own unit."""
+        return self.task.examples or self.config.batch_size * (len(self.members) or 1)
+
+    @property
+    def abstract_state(self) -> Any:
+        """Shapes, dtypes and shardings of the task's state."""
+        shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), self.abstract_batch)
+        return self.layout.state(shapes, self.task.partition(shapes))
+
+    @property
+    def traced_step(self) -> tuple[ClosedJaxpr, Any]:
+        """The jaxpr of one update, and the shapes of its metrics."""
+        trace = jax.make_jaxpr(self.task.train_step, return_shape=True)
+        jaxpr, (_, metrics) = trace(self.abstract_state, self.abstract_batch, self.key)
+        return jaxpr, metrics
+
+    @property
+    def chunks(self) -> int:
+        """Parts of a population that take their updates one after the other; 1 of a plain run."""
+        if not self.members:
+            return 1
+        return population.chunks(self.abstract_state, [*self.layout.mesh.devices.flat])
+
+    @property
+    def abstract_window(self) -> Any:
+        """Shapes, dtypes and shardings of the metrics that are summed between log lines."""
+        put = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.layout.replicated)
+        return jax.tree.map(put, self.traced_step[1])
+
+    def stacked(self, steps: Sequence[int]) -> Any:
+        """The batches of these steps on the devices, with an axis of steps in front."""
+        rows = self.layout.rows(self.rows)
+        host = [self.batch(step, rows) for step in steps]
+        return self.layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), self.rows, leading=1)
+
+    def init_state(self) -> Any:
+        """The state at step 0, made on the devices where it stays.
+
+        Raises:
+          UserError: the run cannot begin.
+        """
+        self.task.check()
+        shardings = jax.tree.map(lambda x: x.sharding, self.abstract_state)
+        options = process.options_to_run_once()
+        init = jax.jit(self.task.init, out_shardings=shardings, compiler_options=options)
+        return init(keys.named(self.key, "init"), self.batch(0))
+
+
+def complete(config: ConfigDict) -> ConfigDict:
+    """The config with every setting of its data set, model and task, at the plug's own defaults.
+
+    So any of them can be set from the command line, and config.json shows them all. A name that
+    does not exist is left for `check` to tell of.
+    """
+    for group, plug in (
+        ("data", data_sets.own_settings),
+        ("model", models.settings),
+        ("task", tasks.settings),
+    ):
+        chosen = config[group]
+        with contextlib.suppress(UserError), chosen.unlocked():
+            for key, default in plug(chosen.name).items():
+                derived = f"{group}.{key}" in _DERIVED
+                if key not in chosen and not derived and default is not None:
+                    chosen[key] = default
+    return config
+
+
+# Settings that follow from the data and from config.precision.
+_DERIVED = (
+    "model.num_classes",
+    "model.vocab_size",
+    "model.context",
+    "model.shape",
+    "model.dtype",
+)
+
+
+def check(config: ConfigDict) -> None:
+    """Checks what can be checked without data and devices: the quickest way to an answer.
+
+    Raises:
+      UserError: a key, value or name that cannot be.
+    """
+    settings.validate(config)
+    optim.create(config.optimizer, lambda step: 0.0)
+    fields = {k for k in config.model if k != "name"}
+    if config.model.name:
+        check_names(f"model {config.model.name!r}", fields, models.settings(config.model.name))
+    schedules.check(config.optimizer)
+    sweep.members(config)
+
+
+def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> Experiment:
+    """Builds the experiment that ``config`` describes; data are loaded before devices are touched.
+
+    Args:
+      config: the settings.
+      devices: those to plan for, which may be on no machine at hand. Only shapes are wanted of such
+        an experiment, so its data may hold fewer examples than a batch. None is a run's own.
+
+    Raises:
+      UserError: anything in the config, the data or the devices that cannot be.
+    """
+    check(config)
+    data = data_sets.load(config.data)
+    batches = data.train is not None
+    if batches and devices is None and config.batch_size > len(data.train):
+        raise UserError(
+            f"config.batch_size={config.batch_size} is larger than the training data: "
+            f"{len(data.train)} examples"
+        )
+    steps_per_epoch = len(data.train) / config.batch_size if batches else None
+    if config.steps is None and not batches:
+        raise UserError(
+            f"config.epochs={config.epochs:g}: data set {config.data.name!r} has no batches to "
+            "pass over; set config.steps"
+        )
+    steps = config.steps or math.ceil(config.epochs * steps_per_epoch)
+    schedules.create(config.optimizer, steps=steps, steps_per_epoch=steps_per_epoch)
+
+    run = tasks.Run(config, data, steps, steps_per_epoch)
+    plan = _population if sweep.is_population(config) else _plain
+    experiment = plan(run, devices)
+    _check_model(experiment)
+    _check_metrics(experiment)
+    return experiment
+
+
+def _no_batch(step: int, rows: slice | None = None) -> dict:
+    return {}
+
+
+def _plain(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experiment:
+    config, train = run.config, run.data.train
+    batch = _no_batch
+    if train is not None:
+        batch = data_sets.training_batches(train, config.batch_size, config.seed)
+    layout = parallel.create(config.parallel, config.batch_size, config.accumulate, devices)
+    return Experiment(config, run, tasks.create(run), layout, keys.root(config.seed), batch)
+
+
+def _population(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experiment:
+    config, train = run.config, run.data.train
+    members = sweep.members(config)
+    seeds = [member.seed for member in members]
+    batch = _no_batch
+    if train is not None:
+        batch = data_sets.member_batches(train, config.batch_size, seeds)
+    what = "the number of members, config.population times the values of config.sweep,"
+    layout = parallel.create(config.parallel, len(members), 1, devices, what)
+    if layout.strategy == "pmap":
+        raise UserError("a population lies on devices by config.parallel.strategy='jit' only")
+    if members[0].settings:
+        # What is wrong with one run is no matter of the sweep.
+        first = population.alone(run, members[0])
+        first.config.parallel.update(data=1, fsdp=1, tensor=1)
+        _check_model(_plain(first, layout.mesh.devices.flat[:1]))
+    task = population.create(run, members)
+    return Experiment(config, run, task, layout, keys.root(seeds), batch, members)
+
+
+def _check_model(experiment: Experiment) -> None:
+    """Builds the state abstractly, so that a shape that cannot be is found now."""
+    try:
+        _ = experiment.abstract_state
+        if experiment.members:  # what a sweep may change is found by tracing the step
+            _ = experiment.traced_step
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise UserError(
+            f"model {experiment.config.model.name!r} cannot be built with config.model="
+            f"{dict(experiment.config.model)} on this data: {reason}"
+        ) from error
+
+
+def _check_metrics(experiment: Experiment) -> None:
+    """The metrics that the config names must be among those that evaluation gives."""
+    config, task = experiment.config, experiment.task
+    if task.score is not tasks.Task._field_defaults["score"]:
+        return  # its names are known when it has run
+    batch = experiment.abstract_batch
+    if experiment.members:  # all are evaluated on the same
+        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), batch)
+    found = jax.eval_shape(task.eval_step, experiment.abstract_state, batch, experiment.key)
+    choose("metric in config.eval.best", config.eval.best, found)
+    if config.early_stopping.metric:
+        choose("metric in config.early_stopping.metric", config.early_stopping.metric, found)

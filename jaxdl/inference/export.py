@@ -1,0 +1,136 @@
+"""A trained model as one program that jax runs without jaxdl: `--mode=export`.
+
+It is written by `jax.export`, with the weights in it, for any number of images at once. Each
+platform's part has the forms that `jaxdl.ops` means for it, but for two: the fused attention of
+GPUs and TPUs (16-bit numbers, and on TPUs from 512 tokens on) cannot be lowered for several
+platforms and an open batch. Attention is there what XLA makes of its few plain lines, which holds
+the scores in memory.
+"""
+
+import contextlib
+import importlib.util
+
+import jax
+import jax.export
+import jax.numpy as jnp
+from etils import epath
+
+from jaxdl import ops
+from jaxdl.data.preprocess import MODES, fitted
+from jaxdl.errors import UserError
+from jaxdl.inference.predict import Predictor
+from jaxdl.runs import workdir
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+# Written beside the program, as an example of its use.
+SCRIPT = '''\
+"""What the model beside this file says of a picture: python classify.py photo.jpg"""
+
+import json, pathlib, sys
+import jax.export, numpy as np
+from PIL import Image, ImageOps
+
+here = pathlib.Path(__file__).parent
+about = json.loads((here / "model.json").read_text())
+model = jax.export.deserialize(bytearray((here / "model.jaxexport").read_bytes()))
+take = about["input"]
+image = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert(take["mode"])
+w, h = (1, 1) if take["squash"] else image.size
+short, side = min(w, h), take["resize"] or min(w, h)
+how = Image.Resampling[take["interpolation"].upper()]
+image = image.resize((side * w // short, side * h // short), how)
+x, y = (round((n - take["size"]) / 2) for n in image.size)
+image = image.crop((x, y, x + take["size"], y + take["size"]))
+found = model.call(np.asarray(image).reshape(1, *take["shape"][1:]))
+for i in np.argsort(-found["shares"][0])[:5]:
+    print(f"{about['class_names'][i]} {found['shares'][0, i]:.1%}")
+'''
+
+
+def prepare() -> None:
+    """Makes this process one that exports; before any device is touched.
+
+    Exporting computes nothing, so that it stays on the CPU: it must not take the TPU or GPU of a
+    run, and what it writes does not depend on where.
+
+    Raises:
+      UserError: a library is missing.
+    """
+    if importlib.util.find_spec("flatbuffers") is None:
+        raise UserError("--mode=export needs flatbuffers: pip install 'jaxdl[export]'")
+    jax.config.update("jax_platforms", "cpu")
+
+
+def program(predictor: Predictor, input_size: int = 0) -> jax.export.Exported:
+    """uint8 images (batch, size, size, channels) -> {"logits", "shares"}, (batch, classes) each.
+
+    Args:
+      predictor: the model; its variables become part of the program.
+      input_size: pixels a side of what comes in, which is then scaled and cut as a picture is
+        before it is looked at; 0: the model's own, and neither is done.
+    """
+    # Closed over as host arrays, of which those that are used become constants.
+    variables = jax.device_get(predictor.variables)
+    size, _, channels = predictor.shape
+
+    def classify(images: jax.Array) -> dict[str, jax.Array]:
+        if input_size:
+            images = fitted(images, predictor.preprocess)
+        logits = predictor.logits(variables, images)
+        return {"logits": logits, "shares": jax.nn.softmax(logits)}
+
+    side = input_size or size
+    shape = jax.export.symbolic_shape(f"batch, {side}, {side}, {channels}")
+    # Where jax has a TPU or GPU it would choose that one's fused attention.
+    on_cpu = jax.default_backend() == "cpu"
+    with contextlib.nullcontext() if on_cpu else ops.references():
+        export = jax.export.export(jax.jit(classify), platforms=PLATFORMS)
+        return export(jax.ShapeDtypeStruct(shape, jnp.uint8))
+
+
+def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list[epath.Path]:
+    """Writes model.jaxexport, model.json, which says what goes in and comes out, and classify.py.
+
+    Args:
+      predictor: the model.
+      folder: made if it is not there.
+      input_size: as `program`'s.
+
+    Returns:
+      The files.
+
+    Raises:
+      UserError: the program is too large for the format.
+    """
+    from flatbuffers.builder import BuilderSizeError
+
+    exported = program(predictor, input_size)
+    try:
+        content = bytes(exported.serialize())
+    except BuilderSizeError:
+        raise UserError("the model's weights are too large for jax.export: 2 GB at most") from None
+    prepared, size = predictor.preprocess, predictor.preprocess.size
+    before = {"resize": prepared.resize, "size": size, "squash": prepared.squash}
+    if input_size:
+        before = {"resize": input_size, "size": input_size, "squash": False}
+    shape = exported.in_avals[0].shape
+    about = {
+        "input": {
+            "shape": ["batch", *shape[1:]],
+            "dtype": "uint8",
+            "mode": MODES.get(predictor.channels),
+            "interpolation": prepared.interpolation,
+            **before,
+        },
+        "output": {"logits": ["batch", exported.out_avals[0].shape[1]], "shares": "their softmax"},
+        "class_names": list(predictor.class_names),
+        "platforms": exported.platforms,
+        "jax": jax.__version__,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / name for name in ("model.jaxexport", "model.json", "classify.py")]
+    files[0].write_bytes(content)
+    workdir.write_json(files[1], about)
+    files[2].write_text(SCRIPT)
+    return files

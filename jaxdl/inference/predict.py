@@ -1,0 +1,325 @@
+"""What a trained run, or a published checkpoint, says of pictures: `--mode=predict`."""
+
+import functools
+import glob
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict
+
+from jaxdl import parallel, precision, pretrained
+from jaxdl.data.preprocess import MODES, SUFFIXES, Preprocess, image, standardised
+from jaxdl.errors import UserError
+from jaxdl.experiment import Experiment
+from jaxdl.train import evaluate
+
+# Classes that are told of each picture.
+TOP = 5
+
+
+class Predictor(NamedTuple):
+    """A model that is ready for pictures.
+
+    Attributes:
+      logits: (variables, images (batch, size, size, channels), uint8 or floats in [0, 1]) ->
+        (batch, classes); pure, and standardises by itself.
+      variables: any pytree.
+      preprocess: how a picture becomes one of the images.
+      channels: 1 for grey, 3 for colour.
+      class_names: one a class; numbers where no names are known.
+      layout: the devices.
+    """
+
+    logits: Callable[[Any, jax.Array], jax.Array]
+    variables: Any
+    preprocess: Preprocess
+    channels: int
+    class_names: Sequence[str]
+    layout: parallel.Layout
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image."""
+        return (self.preprocess.size, self.preprocess.size, self.channels)
+
+
+class Prediction(NamedTuple):
+    """What was found in one picture.
+
+    Attributes:
+      name: the file, and which of several in it.
+      classes: (name, share) of the likeliest, the first the likeliest.
+      error: why it could not be read, "" if it was.
+    """
+
+    name: str
+    classes: list[tuple[str, float]]
+    error: str = ""
+
+
+class Picture(NamedTuple):
+    """Something to look at: its name, and what reads it."""
+
+    name: str
+    read: Callable[[], np.ndarray]
+
+
+def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
+    """The best checkpoint in ``workdir`` (the newest, if none is), on the run's devices.
+
+    Raises:
+      UserError: a population, a task that classifies no images, or no checkpoint.
+    """
+    if made.members:
+        raise UserError("one member is asked, not a population: add --config.member=0, or another")
+    if made.task.predict is None:
+        raise UserError(f"task {made.config.task.name!r} has no classes to predict")
+    height, width, channels = made.run.data.train.take(np.arange(1))["image"].shape[1:]
+    if height != width:
+        raise UserError(f"pictures are cut to squares, and this run's have {height}x{width} pixels")
+    _, state = evaluate.best_state(made, workdir)
+    prepared = Preprocess(size=height, resize=height)  # the task standardises by itself
+    found = Predictor(made.task.predict, state, prepared, channels, (), made.layout)
+    return _named(found, dict(enumerate(made.run.data.class_names)))
+
+
+def of_checkpoint(config: ConfigDict) -> Predictor:
+    """The published one that `config.pretrained` names, on all devices.
+
+    Raises:
+      UserError: it cannot be read, or is no image classifier.
+    """
+    given, size = config.pretrained, config.data.image_size
+    path = pretrained.tensors.locate(given.source)
+    if (path / "checkpoints").is_dir():
+        raise UserError(f"{path} is a run: name it by --workdir, not as a published checkpoint")
+    model = given.model or config.model.name
+    prepared = _published(given.source, path, model)
+    if size:
+        prepared = prepared._replace(size=size, resize=prepared.resize * size // prepared.size)
+    if given.mean and given.std:
+        prepared = prepared._replace(mean=tuple(given.mean), std=tuple(given.std))
+    dtype = precision.compute_dtype(config.precision)
+    module, variables = pretrained.load(path, model or None, image_size=size or None, dtype=dtype)
+    layout = parallel.create(config.parallel, jax.device_count())
+
+    def logits(variables: Any, images: jax.Array) -> jax.Array:
+        return module.apply(variables, standardised(images, prepared), train=False)
+
+    variables = jax.device_put(variables, layout.replicated)
+    names = _settings(path, "config.json").get("id2label", {})
+    try:
+        found = Predictor(logits, variables, prepared, len(prepared.mean), (), layout)
+        return _named(found, {int(i): name for i, name in names.items()})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{given.source} does not classify {prepared.size} px: {error}") from error
+
+
+def _named(predictor: Predictor, names: Mapping[int, str]) -> Predictor:
+    """With a name for every class: its number, where it has no other."""
+    one = jax.ShapeDtypeStruct((1, *predictor.shape), jnp.uint8)
+    count = jax.eval_shape(predictor.logits, predictor.variables, one).shape[-1]
+    return predictor._replace(class_names=[str(names.get(i, i)) for i in range(count)])
+
+
+def _published(source: str, path: Path, model: str) -> Preprocess:
+    """By the model's name, or by what stands beside the checkpoint."""
+    timm = _settings(path, "config.json").get("architecture", "")
+    processor = _settings(path, "preprocessor_config.json")
+    if processor and not model:
+        return _processor(processor)
+    try:
+        return pretrained.preprocess(model or timm or source)
+    except UserError:
+        if model:
+            raise
+        raise UserError(
+            f"{source} does not say how its images are prepared: name the model by "
+            "--config.pretrained.model"
+        ) from None
+
+
+def _processor(settings: Mapping[str, Any]) -> Preprocess:
+    """What transformers' preprocessor_config.json asks for."""
+    size, cut = settings["size"], settings.get("crop_size")
+    cuts, share = settings.get("do_center_crop"), settings.get("crop_pct")
+    short = size.get("shortest_edge") if isinstance(size, Mapping) else (cuts or share) and size
+    side = short or _side(size)
+    # ConvNeXt's name the square, and how much of the image it is, but cut nothing from large ones.
+    cuts_share = share and side < 384
+    normalises = settings.get("do_normalize", True) and "image_mean" in settings
+    # EfficientNet's, for classification, divide by the deviation twice.
+    power = 2 if settings.get("include_top") else 1
+    return Preprocess(
+        size=_side(cut) if cuts else side,
+        resize=int(side / share) if cuts_share else side,
+        interpolation={0: "nearest", 3: "bicubic"}.get(settings.get("resample", 2), "bilinear"),
+        mean=tuple(settings["image_mean"]) if normalises else (0.0,) * 3,
+        std=tuple(s**power for s in settings["image_std"]) if normalises else (1.0,) * 3,
+        channels="bgr" if settings.get("do_flip_channel_order") else "rgb",
+        squash=not short or bool(share and not cuts_share),
+    )
+
+
+def _side(size: Any) -> int:
+    return size["height"] if isinstance(size, Mapping) else size
+
+
+def _settings(path: Path, name: str) -> dict[str, Any]:
+    """A JSON file in the checkpoint's folder; {} if there is none."""
+    file = path / name
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def pictures(where: str, predictor: Predictor) -> list[Picture]:
+    """What ``--input`` names: a picture, a folder, a pattern such as ``holiday/**/*.jpg``, or .npy.
+
+    Raises:
+      UserError: there is nothing.
+    """
+    path = epath.Path(where)
+    if path.is_dir():
+        files = [p for p in _inside(path) if p.suffix.lower() in SUFFIXES]
+    elif path.exists():
+        files = [path]
+    else:
+        files = [epath.Path(p) for p in glob.glob(where, recursive=True)]
+        files = [p for p in files if p.suffix.lower() in (*SUFFIXES, ".npy")]
+    if not files:
+        raise UserError(f"--input={where}: no pictures there ({', '.join(SUFFIXES)}, .npy)")
+    found: list[Picture] = []
+    for file in sorted(files):
+        if file.suffix.lower() == ".npy":
+            found += _in_array(file, predictor)
+        elif predictor.channels not in MODES:
+            raise UserError(f"{file}: images of {predictor.channels} channels are read from .npy")
+        else:
+            read = functools.partial(image, file, predictor.preprocess, predictor.channels)
+            found.append(Picture(str(file), read))
+    return found
+
+
+def _inside(folder: epath.Path) -> Iterator[epath.Path]:
+    """All files of a folder and those in it."""
+    for path in folder.iterdir():
+        yield from _inside(path) if path.is_dir() else (path,)
+
+
+def _in_array(file: epath.Path, predictor: Predictor) -> list[Picture]:
+    """Images in a .npy file, as the model sees them but for the standardisation."""
+    try:
+        array = np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        return [Picture(str(file), functools.partial(_complain, f"{file} is broken: {reason}"))]
+    images = array[..., None] if array.ndim == 3 and predictor.channels == 1 else array
+    fits = images.shape[1:] == predictor.shape
+    if not fits or not (array.dtype == np.uint8 or np.issubdtype(array.dtype, np.floating)):
+        raise UserError(
+            f"{file} has {array.dtype}{list(array.shape)}: it should be [n, "
+            f"{', '.join(map(str, predictor.shape))}], uint8 or floats in [0, 1]"
+        )
+
+    def read(i: int) -> np.ndarray:
+        found = np.asarray(images[i])
+        if found.dtype == np.uint8:
+            return found
+        if not (found.min() >= 0 and found.max() <= 1):
+            raise UserError(f"{file}[{i}] has values outside [0, 1]")
+        return found.astype(np.float32)
+
+    return [Picture(f"{file}[{i}]", functools.partial(read, i)) for i in range(len(images))]
+
+
+def _complain(message: str) -> np.ndarray:
+    raise UserError(message)
+
+
+def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iterator[Prediction]:
+    """What the model says of each picture, in their order.
+
+    Pictures are decoded on threads, the next batch's while the devices work on one; the last batch
+    is filled up, so that one program does for all.
+    """
+    layout = predictor.layout
+    devices = layout.batch_devices
+    batch_size = -(-min(batch_size, len(found)) // devices) * devices
+    shares = jax.jit(
+        lambda variables, images: jax.nn.softmax(predictor.logits(variables, images)),
+        out_shardings=layout.replicated,
+    )
+    with ThreadPoolExecutor(8) as threads:
+        parts = [found[i : i + batch_size] for i in range(0, len(found), batch_size)]
+        begin = lambda part: [threads.submit(_try, picture) for picture in part]
+        coming = begin(parts[0])
+        for part, later in zip(parts, [*parts[1:], ()], strict=True):
+            reading, coming = coming, begin(later)
+            images, errors = _joined(reading, batch_size, predictor.shape)
+            batch = layout.put(images[layout.rows(batch_size)], batch_size)
+            with jax.set_mesh(layout.mesh):  # as when the training step is traced
+                answers = np.asarray(shares(predictor.variables, batch))
+            for picture, error, answer in zip(part, errors, answers, strict=False):
+                classes = [] if error else _top(answer, predictor.class_names)
+                yield Prediction(picture.name, classes, error)
+
+
+def _try(picture: Picture) -> tuple[np.ndarray | None, str]:
+    try:
+        return picture.read(), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def _joined(
+    reading: Sequence[Future], size: int, shape: tuple[int, ...]
+) -> tuple[np.ndarray, list[str]]:
+    """One batch of what was read, with black in place of what could not be, and the errors."""
+    images, errors = zip(*[future.result() for future in reading], strict=True)
+    there = [x for x in images if x is not None]
+    if any(x.dtype != np.uint8 for x in there):
+        images = [x if x is None or x.dtype != np.uint8 else np.float32(x) / 255 for x in images]
+    kinds = {x.dtype for x in images if x is not None}
+    batch = np.zeros((size, *shape), kinds.pop() if kinds else np.uint8)
+    for i, x in enumerate(images):
+        if x is not None:
+            batch[i] = x
+    return batch, list(errors)
+
+
+def _top(shares: np.ndarray, class_names: Sequence[str]) -> list[tuple[str, float]]:
+    return [(class_names[i], float(shares[i])) for i in np.argsort(-shares, kind="stable")[:TOP]]
+
+
+def write(predictions: Iterator[Prediction], folder: epath.Path) -> None:
+    """Prints a line a picture and writes them to predictions.jsonl; process 0 alone does.
+
+    Raises:
+      UserError: names the pictures that could not be read, after the others are done.
+    """
+    first, broken, count = jax.process_index() == 0, [], 0
+    file = folder / "predictions.jsonl"
+    if first:
+        folder.mkdir(parents=True, exist_ok=True)
+    with file.open("w") if first else io.StringIO() as lines:
+        for found in predictions:
+            count += 1
+            if found.error:
+                broken.append(found.error)
+                continue
+            said = [{"class": name, "share": share} for name, share in found.classes]
+            lines.write(json.dumps({"file": found.name, "classes": said}) + "\n")
+            if first:
+                shown = "  ".join(f"{name} {share:.1%}" for name, share in found.classes)
+                print(f"{found.name}  {shown}", flush=True)
+    if first:
+        print(f"predictions {file}", flush=True)
+    if broken:
+        raise UserError(f"{len(broken)} of {count} pictures could not be read: {'; '.join(broken)}")

@@ -1,0 +1,5 @@
+import sys
+
+from jaxdl.launch import main
+
+sys.exit(main())

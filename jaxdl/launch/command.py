@@ -1,0 +1,119 @@
+"""The door: ``python -m jaxdl.launch --config=experiments/vit.py --workdir=runs/vit``.
+
+Flags in, exit code out: 0 done, 2 bad input (one line says what and how), 3 a non-finite number,
+4 no sound checkpoint, 5 a checkpoint not written, 130 and 143 stopped by SIGINT and SIGTERM.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+USAGE = """\
+python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VALUE …] [--mode=MODE]
+
+  --config=FILE[:variant]   an experiment file, and which of its variants
+  --config.KEY=VALUE        any setting of it: --config.model.depth=6 --config.epochs=20
+  --config.population=N     trains N seeds as one program
+  --config.sweep='KEY=…'    and values: optimizer.learning_rate=1e-4:1e-1:8:log, or .1,.2,.5;
+                            several form a grid; --config.member=I goes on with one, or evaluates it
+  --workdir=DIR             where the run is kept, a gs:// path too; a run that is there goes on
+                            (default: a dated folder under runs/)
+  --mode=train              trains, evaluates on the way, and writes DIR/report.html
+  --mode=evaluate           scores DIR's best checkpoint
+  --mode=sample             writes what DIR's best checkpoint generates to DIR/samples
+  --mode=predict            says what is in --input, by DIR's best checkpoint or, without a run, by
+                            --config.pretrained.source=FILE [--config.pretrained.model=NAME];
+                            writes DIR/predictions.jsonl; needs no --config, as export does
+  --input=WHAT              a picture, a folder of them, a pattern ('*.jpg'), or an array (.npy)
+  --mode=export             writes the same model to DIR/export as one program with its weights,
+                            that jax runs on CPU, GPU and TPU without jaxdl (the extra export)
+  --input_size=N            pixels a side of the images it takes, and scales to the model's size
+  --mode=lr_find            tries learning rates of all sizes on a few hundred updates, prints one
+                            and writes DIR/lr_find.html; touches nothing of a run in DIR
+  --mode=plan               compiles the train step and prints bytes a chip, flops, collectives and
+                            bounds on its time; trains nothing; writes DIR/plan.json if DIR is given
+  --topology=NAME           what to plan for: v5e:16x16 or any TPU slice (no TPU needed, but the
+                            extra tpu), or cpu:8; default: the devices at hand
+  --accept_changes          goes on in DIR although settings differ from those it began with
+  --debug                   shows the traceback behind an error
+  --list                    every experiment, its cost and the result to expect
+  --help                    this text
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line ``argv`` (that of the process if None); returns its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    from jaxdl import process
+
+    process.tune()
+    process.choose_platform(argv)
+    from jaxdl.errors import JaxdlError, UserError, told
+    from jaxdl.experiment import sweep
+    from jaxdl.launch import flags
+    from jaxdl.per_member import StructureError
+
+    try:
+        options = flags.parse(argv)
+        if options.help:
+            from jaxdl import config
+
+            print(f"{USAGE}\nKeys of every config, with their defaults:\n{config.describe()}")
+            return 0
+        if options.list:
+            print(flags.list_experiments())
+            return 0
+        try:
+            return run(options)
+        except StructureError as error:
+            instead = sweep.one_by_one(options.config, error.names, flags.by_name(argv))
+            raise UserError(f"{error}; instead: {instead}") from error
+    except BrokenPipeError:  # `… --help | head`
+        sys.stderr.close()
+        return 0
+    except JaxdlError as error:
+        if "--debug" in argv:
+            traceback.print_exc()
+        return told(error)
+
+
+def run(options) -> int:
+    """Runs one experiment in one mode.
+
+    Args:
+      options: `jaxdl.launch.flags.Options`.
+    """
+    from etils import epath
+
+    from jaxdl import experiment, parallel, process
+    from jaxdl.errors import UserError
+    from jaxdl.launch import evaluate, flags, lr_find, plan, sample, train, use
+    from jaxdl.runs import workdir
+    from jaxdl.train import single_out
+
+    if options.mode == "plan":
+        return plan.run(options)
+    if options.mode == "lr_find":
+        return lr_find.run(options)
+    if options.mode in flags.USES:
+        use.prepare(options)
+        if not options.workdir or not (epath.Path(options.workdir) / "config.json").exists():
+            return use.of_published(options)
+    modes = {"train": train.run, "evaluate": evaluate.run, "sample": sample.run}
+    folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
+    if options.mode != "train" and not options.workdir:
+        raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
+    config = options.config
+    experiment.check(config)
+    if config.member is None:
+        workdir.check(folder, config, options.accept_changes)
+    process.use_compilation_cache()
+    parallel.initialize()
+    if config.member is not None:
+        folder, config = single_out.single_out(folder, config)
+        if options.mode != "train":
+            workdir.adopt(folder, config)
+        workdir.check(folder, config, options.accept_changes)
+    if options.mode == "export":
+        config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
+    return modes.get(options.mode, use.of_run)(options, experiment.create(config), folder)

@@ -1,0 +1,193 @@
+"""The command line: an experiment file, overrides of its settings, and where and how to run it."""
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from etils import epath
+from ml_collections import ConfigDict
+
+from jaxdl import config as settings
+from jaxdl import experiment
+from jaxdl.config.load import load
+from jaxdl.errors import UserError, nearest
+from jaxdl.runs import workdir
+
+
+class Options(NamedTuple):
+    """What a command line asks for; ``config`` and ``file`` are None and "" for help and list."""
+
+    config: ConfigDict | None
+    file: str
+    workdir: str
+    mode: str
+    topology: str
+    accept_changes: bool
+    debug: bool
+    help: bool
+    list: bool
+    input: str = ""
+    input_size: int = 0
+
+
+# These decide which other keys there are.
+_PLUG_NAMES = tuple(f"{group}.name" for group in settings.PLUGS)
+_MODES = ("train", "evaluate", "sample", "predict", "export", "plan", "lr_find")
+# Modes in which a trained model is used, and not the experiment.
+USES = ("predict", "export")
+_FLAGS = (
+    *("config", "workdir", "mode", "topology", "input", "input_size"),
+    *("accept_changes", "debug", "help", "list"),
+)
+# Those of one mode, and what they are there.
+_OF_MODE = {
+    "topology": ("plan", "what --mode=plan plans for"),
+    "input": ("predict", "what --mode=predict looks at"),
+    "input_size": ("export", "the size of what --mode=export's program takes"),
+}
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """Reads ``argv`` (without the program's name).
+
+    Raises:
+      UserError: an unknown flag, key, mode or variant, a file that is missing or broken, a value of
+        the wrong type; the message names the nearest right one.
+    """
+    if any(a in ("--help", "-h", "-help") for a in argv) or not argv:
+        return Options(None, "", "", "train", "", False, False, True, False)
+    if "--list" in argv:
+        return Options(None, "", "", "train", "", False, False, False, True)
+    given = by_name(argv)
+    for name in given:
+        if not name.startswith("config.") and name not in _FLAGS:
+            raise UserError(f"unknown flag --{name}: {nearest(name, _FLAGS)}")
+    file, mode = given.get("config", ""), given.get("mode", "train")
+    if mode not in _MODES:
+        raise UserError(f"unknown --mode {mode!r}: {nearest(mode, _MODES)}")
+    # What is used is a run, which has its settings with it, or a published checkpoint.
+    if not file and mode not in USES:
+        raise UserError("--config is missing: --config=experiments/vit.py, or see --list")
+    for name, (only, what) in _OF_MODE.items():
+        if name in given and mode != only:
+            raise UserError(f"--{name} is {what}: give both, or neither")
+    overrides = {k[len("config.") :]: v for k, v in given.items() if k.startswith("config.")}
+    config = load(file) if file else settings.default()
+    if (mode != "train" or "member" in overrides) and given.get("workdir"):
+        workdir.adopt(epath.Path(given["workdir"]), config)
+    plugs = {k: v for k, v in overrides.items() if k in _PLUG_NAMES}
+    config = experiment.complete(_overridden(config, plugs))
+    config = _overridden(config, overrides)
+    return Options(
+        config,
+        file,
+        given.get("workdir", ""),
+        mode,
+        given.get("topology", ""),
+        _switch(given, "accept_changes"),
+        _switch(given, "debug"),
+        False,
+        False,
+        given.get("input", ""),
+        _read(given.get("input_size", "0"), int, "--input_size"),
+    )
+
+
+def by_name(argv: Sequence[str]) -> dict[str, str]:
+    """{flag: value} as `parse` reads them; the last of equals counts, but sweeps form a grid."""
+    given: dict[str, str] = {}
+    for a in _joined(argv):
+        name, _, value = a[2:].partition("=")
+        if name == "config.sweep" and name in given:
+            value = f"{given[name]}; {value}"
+        given[name] = value
+    return given
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """``--flag value`` as ``--flag=value``; anything that is no flag is an error."""
+    result: list[str] = []
+    for a in argv:
+        if a.startswith("-") and not _is_number(a):
+            result.append("--" + a.lstrip("-"))
+        elif result and "=" not in result[-1]:
+            result[-1] += f"={a}"
+        else:
+            raise UserError(f"{a!r} is no flag: settings are given as --config.KEY=VALUE")
+    return result
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _switch(given: dict[str, str], name: str) -> bool:
+    return name in given and given[name].lower() not in ("false", "0", "no")
+
+
+def _overridden(config: ConfigDict, overrides: dict[str, str]) -> ConfigDict:
+    """The config with the command line's values, read as the types that the file gave them.
+
+    Not by ml_collections.config_flags: it reads sys.argv behind the caller's back, takes no tuple
+    in one flag and tells of a misspelt key with a traceback.
+    """
+    for dotted, text in overrides.items():
+        *groups, last = dotted.split(".")
+        node = config
+        for depth, part in enumerate([*groups, last]):
+            where = ".".join(["config", *groups[:depth]])
+            if not isinstance(node, ConfigDict):
+                raise UserError(f"{where} is a single value: it has no key {part!r}")
+            if part not in node:
+                raise UserError(f"{where} has no key {part!r}: {nearest(part, node)}")
+            group, node = node, node[part]
+        if isinstance(node, ConfigDict):
+            raise UserError(f"config.{dotted} is a group: set one of its keys ({', '.join(node)})")
+        with group.ignore_type():
+            group[last] = _read(text, group.get_type(last), f"config.{dotted}")
+    return config
+
+
+def _read(text: str, kind: type, name: str) -> Any:
+    """``text`` as a value of type ``kind``; "none" unsets a key that may be unset."""
+    if kind is str:
+        return text
+    words = {"true": True, "false": False, "none": None, "": () if kind is tuple else True}
+    try:
+        value = words[text.lower()] if text.lower() in words else ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError):
+        value = text
+    if kind is tuple and not isinstance(value, tuple | list):
+        # One bare text or number, or several with commas: (96,) and ('a=1', 'b=2') are awkward.
+        parts = [part.strip() for part in text.split(",")] if isinstance(value, str) else [value]
+        value = tuple(part for part in parts if part != "")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if value is None or fits or (kind is tuple and isinstance(value, list)):
+        return tuple(value) if kind is tuple and value is not None else value
+    raise UserError(f"{name}={text!r} must be {settings.TYPES.get(kind, kind.__name__)}")
+
+
+def experiment_files() -> list[Path]:
+    """The experiments at hand: ./experiments, or those beside an editable install of jaxdl."""
+    here = Path("experiments")
+    folder = here if here.is_dir() else Path(__file__).parents[2] / "experiments"
+    return sorted(p for p in folder.glob("*.py") if not p.name.startswith("_"))
+
+
+def list_experiments() -> str:
+    """One entry an experiment: its docstring's first line, cost and result."""
+    entries = []
+    for path in experiment_files():
+        lines = (ast.get_docstring(ast.parse(path.read_text())) or "no description").splitlines()
+        facts = [
+            x.strip() for x in lines if x.strip().startswith(("Cost:", "Result:", "Variants:"))
+        ]
+        entries.append("\n".join([f"{path}", f"  {lines[0]}", *(f"  {fact}" for fact in facts)]))
+    return "\n".join(entries) or "no experiments/ folder here"

@@ -1,0 +1,36 @@
+"""``--mode=train``: the run, its summary and its report."""
+
+import jax
+from etils import epath
+
+from jaxdl import keys, parallel, process, report, train
+from jaxdl.experiment import Experiment, population
+from jaxdl.launch.figures import line
+from jaxdl.launch.flags import Options
+from jaxdl.runs import workdir
+
+
+def run(options: Options, made: Experiment, folder: epath.Path) -> int:
+    """Trains to the end; returns the exit code."""
+    workdir.claim(folder, made.config)
+    if jax.process_index() == 0:
+        print(f"workdir {folder}", flush=True)
+    outcome = train.train(made, folder)
+    state = parallel.everywhere(outcome.state)
+    if jax.process_index() != 0:
+        return 0
+    seconds = process.seconds_since_start()
+    workdir.write_json(folder / "summary.json", {**outcome.summary, "seconds": seconds})
+    print(line(outcome.summary["final"]), flush=True)
+    task, key = made.task, made.key
+    if made.members:
+        best = dict(outcome.summary["best"])
+        index, _, _ = (best.pop(word) for word in ("member", "seed", "settings"))
+        print(f"best {population.name(made.members[index])}: {line(best)}", flush=True)
+        task, state, key = population.member(made.run, made.members, index, state, key)
+    if made.config.log.report:
+        pictures = task.artifacts(state, made.run.data.test, keys.named(key, "artifacts"))
+        title = options.file.removesuffix(".py")
+        page = report.write(folder, title, pictures, task.parameters(state))
+        print(f"report {page}", flush=True)
+    return 0

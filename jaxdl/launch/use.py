@@ -1,0 +1,49 @@
+"""``--mode=predict`` and ``--mode=export``: a trained model put to use."""
+
+from etils import epath
+
+from jaxdl import parallel, process
+from jaxdl.errors import UserError
+from jaxdl.experiment import Experiment
+from jaxdl.inference import export, predict
+from jaxdl.launch.flags import Options
+from jaxdl.runs import workdir
+
+
+def prepare(options: Options) -> None:
+    """Finds out before anything is loaded what a mode in `flags.USES` will need."""
+    if options.mode == "predict" and not options.input:
+        raise UserError("--mode=predict needs --input: a picture, a folder, a pattern, or .npy")
+    if options.mode == "export":
+        export.prepare()
+
+
+def of_run(options: Options, made: Experiment, folder: epath.Path) -> int:
+    """Uses the model of a run; returns the exit code."""
+    return _use(options, predict.of_run(made, folder), folder)
+
+
+def of_published(options: Options) -> int:
+    """Uses a published checkpoint; returns the exit code."""
+    source = options.config.pretrained.source
+    if not source:
+        raise UserError(
+            f"--mode={options.mode} needs a model: --workdir, the folder of a trained run, or "
+            "--config.pretrained.source, a published checkpoint"
+        )
+    name = options.config.pretrained.model or source
+    folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(name)
+    workdir.check_folder(folder)
+    process.use_compilation_cache()
+    parallel.initialize()
+    return _use(options, predict.of_checkpoint(options.config), folder)
+
+
+def _use(options, predictor, folder) -> int:
+    if options.mode == "export":
+        for file in export.write(predictor, folder / "export", options.input_size):
+            print(f"export {file}", flush=True)
+        return 0
+    found = predict.pictures(options.input, predictor)
+    predict.write(predict.run(predictor, found, options.config.eval.batch_size), folder)
+    return 0

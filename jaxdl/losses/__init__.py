@@ -1,0 +1,29 @@
+"""One number an example: how wrong a model is."""
+
+from jaxdl.losses.per_example import (
+    binary_cross_entropy,
+    cross_entropy,
+    elbo,
+    focal,
+    huber,
+    kl_divergence,
+    mae,
+    mse,
+    normal_kl,
+    normal_log_likelihood,
+    sparsity,
+)
+
+__all__ = [
+    "binary_cross_entropy",
+    "cross_entropy",
+    "elbo",
+    "focal",
+    "huber",
+    "kl_divergence",
+    "mae",
+    "mse",
+    "normal_kl",
+    "normal_log_likelihood",
+    "sparsity",
+]

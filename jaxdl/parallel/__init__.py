@@ -1,0 +1,29 @@
+"""Devices and hosts, and what lies where on them."""
+
+from jaxdl.parallel.layout import (
+    AXES,
+    BATCH_AXES,
+    STEPS_IN_FLIGHT,
+    TENSOR_IF_EVEN,
+    TENSOR_RULES,
+    Layout,
+    create,
+    everywhere,
+    initialize,
+    mesh_shape,
+    wait_for_all,
+)
+
+__all__ = [
+    "AXES",
+    "BATCH_AXES",
+    "STEPS_IN_FLIGHT",
+    "TENSOR_IF_EVEN",
+    "TENSOR_RULES",
+    "Layout",
+    "create",
+    "everywhere",
+    "initialize",
+    "mesh_shape",
+    "wait_for_all",
+]

@@ -1,0 +1,310 @@
+"""Runs that begin with weights from elsewhere: a published checkpoint, or an earlier run's best.
+
+`config.pretrained` says which. The weights are read when a run begins, and are part of its state
+from then on: what goes on with it, or evaluates it, reads its own checkpoints alone.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from etils import epath
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from jaxdl import config as settings
+from jaxdl import keys, models, optim, precision, pretrained
+from jaxdl.data.preprocess import Preprocess, standardised
+from jaxdl.errors import UserError
+from jaxdl.per_member import Swept
+from jaxdl.pretrained import catalog
+from jaxdl.pretrained.architecture import by_name, is_under, name_of
+from jaxdl.pretrained.mapping import compare, complain
+from jaxdl.runs import checkpoint, workdir
+
+# Fields of a module that its weights have no part in.
+_OURS = ("name", "num_classes", "dtype", "parent")
+
+# Settings of data that leave it open which classes there are.
+_SAME_CLASSES = (
+    *("split", "test_fraction", "split_seed", "eval_on", "anomaly", "label_noise"),
+    *("labels_per_class", "label_seed", "image_size"),
+)
+
+
+class Start(NamedTuple):
+    """What a run begins with.
+
+    Attributes:
+      module: its model.
+      variables: what ``module.init`` returned -> the same with the weights in it, free to jit.
+      standardise: images (batch, h, w, c) in [0, 1] -> what the model takes.
+      check: raises UserError if the weights are not there; a run that has begun needs none.
+    """
+
+    module: nn.Module
+    variables: Callable[[Any], Any]
+    standardise: Callable[[jax.Array], jax.Array]
+    check: Callable[[], None]
+
+
+class Weights(NamedTuple):
+    """What was read.
+
+    Attributes:
+      module: that they fit, with as many classes as are wanted.
+      arrays: by name, on the host; a head that is to be new is left out.
+    """
+
+    module: nn.Module
+    arrays: Mapping[str, np.ndarray]
+
+
+def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
+    """How a run with `config.pretrained.source` begins.
+
+    Where ``config.model.name`` is not set, the model that was found is written there.
+
+    Args:
+      config: all settings.
+      data: `jaxdl.data.Data`.
+      num_classes: logits that are wanted.
+
+    Raises:
+      UserError: the source is there and does not fit, or is not there and nothing else says which
+        model it is.
+    """
+    given, image = config.pretrained, data.train.take(np.arange(1))["image"]
+    path = epath.Path(given.source)
+    is_run = (path / "checkpoints").is_dir()
+    if is_run and given.model:
+        raise UserError(
+            f"pretrained.model={given.model!r}: a run's folder says by itself which model it has"
+        )
+    if given.model and config.model.name and _chosen(given.model)[0] != config.model.name:
+        raise UserError(
+            f"config.model.name={config.model.name!r} is not pretrained.model={given.model!r}: "
+            "set one of them"
+        )
+    fields = {k: v for k, v in config.model.items() if k not in _OURS}
+    swept = {k: v for k, v in fields.items() if isinstance(v, Swept)}
+    fixed = _hashable({k: v for k, v in fields.items() if k not in swept})
+    gone = None
+    try:
+        # In a population a task is made while it is traced, and arrays are not to be part of that.
+        with jax.ensure_compile_time_eval():
+            if is_run:
+                data_set = _hashable(_data_set(settings.flatten(config)))
+                name = config.model.name
+                found = _of_run(given.source, name, fixed, num_classes, data_set, _stamp(path))
+            else:
+                name = given.model or config.model.name
+                found = _published(
+                    given.source, name, fixed, num_classes, image.shape[1], _stamp(path)
+                )
+    except UserError as error:
+        if path.exists():
+            raise
+        name, own = (config.model.name, {}) if config.model.name else _chosen(given.model, error)
+        module = models.create(name, **{**own, **dict(fixed)}, num_classes=num_classes)
+        found, gone = Weights(module, {}), error
+    if not config.model.name:
+        _write_model(config, found.module, _chosen(given.model)[0] if given.model else "")
+    module = found.module.clone(**swept, dtype=precision.compute_dtype(config.precision))
+    standardise = _standardise(config, data, image.shape[-1], is_run or gone is not None)
+    fresh = jax.eval_shape(
+        lambda key: module.init(key, standardise(np.zeros(image.shape, np.float32))),
+        keys.abstract(),
+    )
+    head = _head(module)
+    optim.matching(fresh["params"], given.fresh, "pretrained.fresh")
+    begun = lambda arrays: _not_named(arrays, given.fresh)
+    found = found._replace(arrays=begun(found.arrays))
+    if not any(is_under(name, head) for name in by_name(fresh)):
+        raise UserError(f"pretrained.source={given.source}: the model has no head called {head}")
+    if gone is None:
+        _check_fit(given.source, begun(by_name(fresh)), found.arrays, head)
+
+    def check() -> None:
+        if gone is not None:
+            raise gone
+
+    def arrays() -> dict[str, np.ndarray]:
+        check()
+        return dict(found.arrays)
+
+    def variables(fresh: Any) -> Any:
+        leaves = by_name(fresh)
+        names = found.arrays if gone is None else begun(leaves)
+        # As constants of the program they would be compiled with it, a second for each 10 MB.
+        shapes = {k: jax.ShapeDtypeStruct(leaves[k].shape, leaves[k].dtype) for k in names}
+        given = jax.pure_callback(arrays, shapes)
+        return jax.tree.map_with_path(lambda path, x: given.get(name_of(path), x), fresh)
+
+    return Start(module, variables, standardise, check)
+
+
+# The two kinds of sources. What was read last is kept: a population's task is made several times.
+
+
+@functools.lru_cache(maxsize=1)
+def _published(
+    source: str, model: str, fields: tuple, num_classes: int, side: int, stamp: float
+) -> Weights:
+    own = dict(fields)
+    if model in models.names():
+        # All fields stand in a config; those that were left as they come are the checkpoint's.
+        usual = models.settings(model)
+        own = {k: v for k, v in own.items() if k not in usual or v != usual[k]}
+    load = functools.partial(pretrained.load, source, model or None, image_size=side, **own)
+    try:
+        module, variables = load()
+        new_head = module.num_classes != num_classes
+    except UserError:  # of a checkpoint without a head the rest may fit
+        module, variables = load(num_classes=num_classes)
+        new_head = True
+    module = module.clone(num_classes=num_classes)
+    head = _head(module) if new_head else ()
+    arrays = {name: np.asarray(x) for name, x in by_name(variables).items()}
+    return Weights(module, _without(arrays, head))
+
+
+@functools.lru_cache(maxsize=1)
+def _of_run(
+    source: str, model: str, fields: tuple, num_classes: int, data_set: tuple, stamp: float
+) -> Weights:
+    folder, earlier = epath.Path(source), settings.default()
+    workdir.adopt(folder, earlier)
+    if model and model != earlier.model.name:
+        raise UserError(
+            f"config.model.name={model!r}, but pretrained.source={source} is a run of "
+            f"{earlier.model.name!r}"
+        )
+    own = dict(fields) if model else {k: v for k, v in earlier.model.items() if k not in _OURS}
+    module = models.create(earlier.model.name, **own, num_classes=num_classes)
+    with checkpoint.Checkpoints(folder, earlier) as checkpoints:
+        step = checkpoints.best_step()
+    state = checkpoint.restore(folder, step)
+    if "params" not in state:
+        raise UserError(
+            f"pretrained.source={source} is no run of one network: of a population, a member's own "
+            "folder is (--config.member=0, or another)"
+        )
+    params, model_state = state.get("average") or (state["params"], state["model_state"])
+    arrays = by_name({"params": params, **(model_state or {})})
+    same = dict(data_set) == _data_set(settings.flatten(earlier))
+    kept = _without(arrays, () if same else _head(module))
+    return Weights(module, {name: np.asarray(x) for name, x in kept.items()})
+
+
+def _data_set(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a flat config what says which classes there are, by which numbers."""
+    own = {k.removeprefix("data."): v for k, v in flat.items() if k.startswith("data.")}
+    return {k: _hashable(v) for k, v in own.items() if k not in _SAME_CLASSES}
+
+
+def _stamp(path: epath.Path) -> float:
+    """Another number once a file or a run's checkpoints have changed."""
+    there = [p for p in (path, path / "checkpoints") if p.exists()]
+    return max((p.stat().mtime for p in there), default=0.0)
+
+
+# Models
+
+
+def _chosen(name: str, otherwise: UserError | None = None) -> tuple[str, dict[str, Any]]:
+    """(our name, fields) of a model by a library's name or ours."""
+    if not name and otherwise is not None:
+        raise otherwise
+    found = catalog.chosen(name)
+    return found.model, found.fields
+
+
+def _head(module: nn.Module) -> tuple[str, ...]:
+    """The top-level submodules that depend on the number of classes."""
+    try:
+        return catalog.of(module).head
+    except UserError:
+        return ("head",)
+
+
+def _without(arrays: Mapping[str, Any], head: tuple[str, ...]) -> dict[str, Any]:
+    return {name: x for name, x in arrays.items() if not is_under(name, head)}
+
+
+def _not_named(arrays: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
+    """Those in whose names none of the regular expressions is found."""
+    named = lambda name: any(re.search(p, name.removeprefix("batch_stats/")) for p in patterns)
+    return {name: x for name, x in arrays.items() if not named(name)}
+
+
+def _write_model(config: ConfigDict, module: nn.Module, name: str) -> None:
+    """So that a run's config.json holds its model, and who evaluates it needs no source."""
+    name = name or next(n for n in models.names() if type(models.create(n)) is type(module))
+    fields = {k: getattr(module, k) for k in models.settings(name) if k not in _OURS}
+    with config.unlocked():
+        config.model = ConfigDict(
+            {"name": name} | {k: v for k, v in fields.items() if v is not None}
+        )
+
+
+def _check_fit(
+    source: str,
+    leaves: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    head: tuple[str, ...],
+) -> None:
+    wanted = {name: x.shape for name, x in leaves.items()}
+    found = {name: x.shape for name, x in arrays.items()}
+    if not set(found) - set(_without(found, head)):  # it is a new one
+        wanted = _without(wanted, head)
+    complain(f"pretrained.source={source} does not fit the model", *compare(wanted, found))
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple(sorted((k, _hashable(v)) for k, v in value.items()))
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+
+
+# Images
+
+
+def _standardise(
+    config: ConfigDict, data: Any, channels: int, is_run: bool
+) -> Callable[[jax.Array], jax.Array]:
+    """Published weights see what they were trained on; those of a run, what any run sees."""
+    given, published = config.pretrained, None
+    if bool(given.mean) != bool(given.std):
+        raise UserError("pretrained.mean and pretrained.std: set both, or none")
+    if given.model or not is_run:
+        name = given.model or config.model.name
+        try:
+            published = pretrained.preprocess(name)
+        except UserError:
+            if not given.mean:
+                raise UserError(
+                    f"no published model is called {name!r}: say how its images are standardised "
+                    "by pretrained.mean and pretrained.std, or which it is by pretrained.model"
+                ) from None
+    mean, std = (given.mean, given.std) if given.mean else (data.mean, data.std)
+    if published is None:
+        published = Preprocess(mean=tuple(mean), std=tuple(std))
+    elif given.mean:
+        published = published._replace(mean=tuple(mean), std=tuple(std))
+    wanted = len(published.mean)
+    if len(published.std) != wanted or (channels != wanted and 1 not in (channels, wanted)):
+        raise UserError(
+            f"the images have {channels} channels, and pretrained.mean and pretrained.std "
+            f"{wanted} and {len(published.std)}"
+        )
+
+    def standardise(images: jax.Array) -> jax.Array:
+        if channels == 1 < wanted:  # grey in all colours
+            images = images.repeat(wanted, axis=-1)
+        return standardised(images, published)
+
+    return standardise

@@ -1,0 +1,5 @@
+"""The loop, the only code that knows time, and what it is made of."""
+
+from jaxdl.train.loop import Outcome, train
+
+__all__ = ["Outcome", "train"]

@@ -1,0 +1,82 @@
+"""Scoring a state on a whole split, every example exactly once."""
+
+from typing import Any
+
+import jax
+from etils import epath
+
+from jaxdl import keys, metrics, tasks
+from jaxdl.data import padded_batches
+from jaxdl.errors import UserError
+from jaxdl.experiment import Experiment
+from jaxdl.runs import checkpoint, logs
+
+
+class Evaluator:
+    """Evaluates states of one experiment on one split; compiles once.
+
+    Args:
+      experiment: the task, its data and devices.
+    """
+
+    def __init__(self, experiment: Experiment):
+        self._experiment = experiment
+        self._split = experiment.run.data.test
+        self._key = keys.named(experiment.key, "eval")
+        layout, size = experiment.layout, len(self._split or ())
+        devices = layout.batch_devices
+        batch_size = min(experiment.config.eval.batch_size, size)
+        self._batch_size = -(-batch_size // devices) * devices
+        self._batches = padded_batches(self._split, self._batch_size) if size else []
+        eval_step = experiment.task.eval_step
+
+        def step(state, batch, key, i):
+            return eval_step(state, batch, keys.at_step(key, i))
+
+        self._step = jax.jit(step, out_shardings=layout.replicated)
+        # Apart from the step, which the first batch would compile without a sum, the others with.
+        self._add = jax.jit(metrics.add)
+
+    def __call__(self, state: tasks.State) -> dict[str, Any]:
+        """{name: figure} of ``state`` on the split, the task's whole-set scores included."""
+        total = None
+        layout, size = self._experiment.layout, self._batch_size
+        for i, load in enumerate(self._batches):
+            batch = layout.put(load(layout.rows(size)), size)
+            with jax.set_mesh(layout.mesh):  # as when the training step is traced
+                found = self._step(state, batch, self._key, i)
+                total = found if total is None else self._add(total, found)
+        scores = self._experiment.task.score(state, self._split, self._key)
+        return {**metrics.divide(jax.device_get(total or {})), **scores}
+
+
+def best_state(experiment: Experiment, workdir: epath.Path) -> tuple[int, tasks.State]:
+    """(step, state) of ``workdir``'s best checkpoint, or of the newest, if none is.
+
+    Raises:
+      UserError: the folder has no checkpoint.
+    """
+    with checkpoint.Checkpoints(workdir, experiment.config) as checkpoints:
+        wanted = {"state": experiment.abstract_state}
+        restored = checkpoints.restore(wanted, first=checkpoints.best_step())
+    if restored is None:
+        raise UserError(f"{workdir} holds no checkpoint: train there first")
+    return restored.step, restored.tree["state"]
+
+
+def evaluate(experiment: Experiment, workdir: epath.Path) -> dict[str, Any]:
+    """`--mode=evaluate`: figures of ``workdir``'s best checkpoint (newest, if none is).
+
+    Returns:
+      {"step": of the checkpoint, name: figure …}; also a line of the split "evaluate" in
+      metrics.jsonl.
+
+    Raises:
+      UserError: the folder has no checkpoint.
+    """
+    step, state = best_state(experiment, workdir)
+    figures = Evaluator(experiment)(state)
+    writer = logs.MetricWriter(workdir, resumed_at=2**62)
+    writer.write(step, "evaluate", figures)
+    writer.flush()
+    return {"step": step, **figures}

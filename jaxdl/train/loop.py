@@ -1,0 +1,375 @@
+"""The loop: the only code that knows time. It runs any `jaxdl.tasks.Task`.
+
+Steps, evaluation, checkpoints, logs, stopping. What is learned, and how, is the task's.
+"""
+
+import collections
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+import jax
+import numpy as np
+from etils import epath
+
+from jaxdl import keys, metrics, parallel, precision, process, tasks
+from jaxdl.errors import NonFiniteError, StoppedError
+from jaxdl.experiment import Experiment, history, population
+from jaxdl.experiment.history import Watch
+from jaxdl.registry import choose
+from jaxdl.report import samples
+from jaxdl.runs.checkpoint import Checkpoints
+from jaxdl.runs.logs import MetricWriter
+from jaxdl.train import advance, diagnose, dispatch, pace, signals
+from jaxdl.train.evaluate import Evaluator
+from jaxdl.train.progress import Progress
+
+
+class Outcome(NamedTuple):
+    """What a run came to.
+
+    Attributes:
+      summary: final and best figures, steps, speed, seconds; all of it JSON.
+      state: the task's state after the last step.
+    """
+
+    summary: dict[str, Any]
+    state: tasks.State
+
+
+def train(experiment: Experiment, workdir: epath.Path) -> Outcome:
+    """Runs an experiment to its end, from the newest checkpoint of ``workdir`` if it has one.
+
+    Args:
+      experiment: from `jaxdl.experiment.create`.
+      workdir: where config.json is; gets metrics.jsonl and checkpoints/.
+
+    Raises:
+      NonFiniteError: a step's metrics were not finite; that update was not applied.
+    """
+    with Checkpoints(workdir, experiment.config) as checkpoints:
+        return _Run(experiment, workdir, checkpoints).to_the_end()
+
+
+class _Run:
+    """One life of a run: from its beginning, or a checkpoint, to the end."""
+
+    def __init__(self, experiment: Experiment, workdir: epath.Path, checkpoints: Checkpoints):
+        config = experiment.config
+        self.experiment, self.config, self.checkpoints = experiment, config, checkpoints
+        self.workdir = workdir
+        self.steps = experiment.run.steps
+        self.eval_every = config.eval.every or max(1, -(-self.steps // 20))
+        self.log_every = config.log.every or max(1, self.steps // 100)
+        self.save_every = config.checkpoint.every or self.eval_every
+        found = experiment.abstract_window
+        # Metrics of no step yet, in buffers of their own each time: the carry is donated.
+        self.empty_window = jax.jit(
+            lambda: metrics.zeros(found), out_shardings=experiment.layout.replicated
+        )
+        self.events = [self.eval_every, self.log_every, self.save_every]
+        self.most_per_call = dispatch.most_updates(experiment, min(self.events))
+        self.members = experiment.key.shape
+        self.carry, self.per_call, self.step = self._begin()
+        self.start = self.step
+        self.evaluator = Evaluator(experiment)
+        self.writer = MetricWriter(workdir, self.start)
+        self.progress = Progress(
+            self.steps, self.start, experiment.run.steps_per_epoch, experiment.examples
+        )
+        # What was dispatched and not yet looked at: statuses of calls, and at most one window of
+        # metrics that waits to be logged.
+        self.in_flight: collections.deque[advance.Status] = collections.deque()
+        self.unlogged: tuple[int, metrics.Metrics] | None = None
+        self.compile_seconds = self.train_seconds = self.save_seconds = 0.0
+        self.first_step_seconds: float | None = None
+        self.programs: dict[int, Callable[..., tuple[advance.Carry, advance.Status]]] = {}
+
+    # The beginning
+
+    def _begin(self) -> tuple[advance.Carry, int, int]:
+        experiment = self.experiment
+        wanted = {"state": experiment.abstract_state, "window": experiment.abstract_window}
+        restored = self.checkpoints.restore(wanted)
+        if restored is None:
+            state, window = experiment.init_state(), self.empty_window()
+            step, steps, sound = 0, 0, True
+            watches = [Watch()] * self._number
+            per_call = self.config.steps_per_call or dispatch.first_updates(
+                experiment, self.most_per_call
+            )
+        else:
+            state, window, meta = *restored.tree.values(), restored.meta
+            step, steps, sound = restored.step, meta["steps"], meta["sound"]
+            watches = [Watch(**w) for w in meta["watches"]]
+            per_call = self.config.steps_per_call or meta["steps_per_call"]
+        self.steps_done = np.broadcast_to(np.int32(steps), self.members)
+        # Which gave no non-finite number; all of a plain run's by itself, or it has ended.
+        self.sound = np.broadcast_to(np.bool_(sound), self.members)
+        self.watches = watches
+        carry = advance.Carry(
+            state, self._put(self.steps_done), window, self._put(self._learning())
+        )
+        return carry, per_call, step
+
+    @property
+    def _number(self) -> int:
+        return math.prod(self.members)
+
+    def _put(self, x: np.ndarray) -> jax.Array:
+        return jax.device_put(x, self.experiment.layout.replicated)
+
+    def _compile(self) -> None:
+        """Adds the program for calls of ``per_call`` updates."""
+        began = time.perf_counter()
+        batches = self._load(dispatch.Call(0, 1, self.per_call))
+        example = (self.carry, self.experiment.key, batches, np.int32(1))
+        function = advance.create(self.experiment.task, self.experiment.chunks)
+        self.programs[self.per_call] = self.experiment.layout.compile(function, example)
+        self.compile_seconds += time.perf_counter() - began
+
+    def _load(self, call: dispatch.Call) -> Any:
+        """The batches of one call on the devices; the unused end of a short call repeats one."""
+        steps = [call.first + min(i, call.count - 1) for i in range(call.per_call)]
+        return self.experiment.stacked(steps)
+
+    def _keep_pace(self, stopwatch: pace.Stopwatch) -> bool:
+        """Has larger calls from here on, if that pays; returns whether all is settled."""
+        left = self.steps - self.step
+        per_call = stopwatch.better(self.most_per_call, left, self.compile_seconds)
+        if per_call is not None and per_call != self.per_call:
+            self.per_call = per_call
+            self._compile()
+        return per_call is not None
+
+    # The way
+
+    def to_the_end(self) -> Outcome:
+        """Trains what is left to train."""
+        with self.progress, signals.StopSignals() as self.signals:
+            if self.start == self.steps or self._out_of_patience():
+                self.progress.say(f"the run in this workdir ended at step {self.start}")
+            else:
+                self._go_on()
+        self.checkpoints.wait()
+        self.writer.flush()
+        return Outcome(self._summary(), self.carry.state)
+
+    def _go_on(self) -> None:
+        if self.start:
+            self.progress.say(f"resumed at step {self.start}")
+        self._compile()
+        began = time.perf_counter()
+        self.progress.compiled()
+        # Several hosts must cut the run into the same calls; their clocks would not agree.
+        settled = bool(self.start or self.config.steps_per_call) or jax.process_count() > 1
+        stopwatch = pace.Stopwatch(self.per_call)
+        stretches = dispatch.cut(self.start, self.steps, lambda: self.per_call, self.events)
+        with contextlib.closing(dispatch.prefetched(self._load, stretches)) as stream:
+            for call, batches in stream:
+                dispatched = time.perf_counter()
+                self.carry, status = self.programs[call.per_call](
+                    self.carry, self.experiment.key, batches, np.int32(call.count)
+                )
+                stopwatch.call(call.count, time.perf_counter() - dispatched)
+                self.in_flight.append(status)
+                # What the call before did is read while this one runs.
+                self._catch_up(parallel.STEPS_IN_FLIGHT - 1)
+                self.step = call.first + call.count
+                self.progress.step(self.step)
+                if self.first_step_seconds is None:
+                    jax.block_until_ready(status)
+                    self.first_step_seconds = process.seconds_since_start()
+                settled = settled or self._keep_pace(stopwatch)
+                if self._due(self.log_every):
+                    self.unlogged = (self.step, self.carry.window)
+                    self.carry = self.carry._replace(window=self.empty_window())
+                if self._due(self.eval_every) or self._due(self.save_every):
+                    self._take_stock()
+                if self._out_of_patience():
+                    break
+                if (code := self.signals.exit_code()) is not None:
+                    self._stop(code)
+        self.train_seconds = time.perf_counter() - began
+
+    def _due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.steps
+
+    def _catch_up(self, still_running: int) -> None:
+        """Reads the oldest calls' statuses until ``still_running`` are left, and logs."""
+        while len(self.in_flight) > still_running:
+            status = self.in_flight.popleft()
+            self._note(np.asarray(status.step), np.asarray(status.active))
+        if self.unlogged is not None:
+            (step, window), self.unlogged = self.unlogged, None
+            self._log(step, metrics.divide(jax.device_get(window)))
+
+    def _note(self, steps: np.ndarray, active: np.ndarray) -> None:
+        """Takes in a call's status: what was active before it and is not now has failed."""
+        failed = self._learning() & ~active
+        self.steps_done, self.sound = steps, self.sound & ~failed
+        if failed.any() and not self.sound.any():
+            self._stop_at_non_finite(int(steps.min()))
+        for i in np.flatnonzero(failed):
+            self.progress.say(
+                f"{population.name(self.experiment.members[i])} gave a non-finite number at step "
+                f"{steps[i] + 1}: it stays as it was before, and the others go on"
+            )
+
+    def _log(self, step: int, figures: dict[str, Any]) -> None:
+        """``loss`` goes to the split "train"; ``layers/a/b`` to "layers", as {a: {b: …}}."""
+        splits: dict[str, dict[str, Any]] = {"train": {}}
+        for name, value in figures.items():
+            if "/" in name:
+                split, group, part = name.split("/", 2)
+                splits.setdefault(split, {}).setdefault(group, {})[part] = value
+            else:
+                splits["train"][name] = value
+        for split, found in splits.items():
+            self.writer.write(step, split, found)
+        self.progress.figures(step, "train", self._shown(splits["train"]))
+
+    def _shown(self, figures: dict[str, Any]) -> dict[str, Any]:
+        """For a line: of a population the medians."""
+        return metrics.medians(figures) if self.members else figures
+
+    def _take_stock(self) -> None:
+        """Evaluates and saves, as the step asks for."""
+        self._catch_up(0)
+        improved = False
+        evaluated = self._due(self.eval_every)
+        if evaluated:
+            improved = self._evaluate()
+        if improved or self._due(self.save_every) or self._out_of_patience():
+            self._save(ranked=evaluated)
+
+    def _evaluate(self) -> bool:
+        """Scores the state; returns whether it is the best so far."""
+        figures = self.evaluator(self.carry.state)
+        self.writer.write(self.step, "eval", figures)
+        self.writer.flush()
+        self.progress.figures(self.step, "eval", self._shown(figures))
+        best, patient = self.config.eval.best, self.config.early_stopping.metric
+        for key, metric in (("eval.best", best), ("early_stopping.metric", patient)):
+            if metric:
+                choose(f"config.{key}", metric, figures)
+        self._sample()
+        before = self._leader.best
+        for i in np.flatnonzero(self._learning()):
+            own = population.own(figures, i) if self.members else figures
+            found = {"step": self.step, **own}
+            self.watches[i] = history.after(self.watches[i], found, best, patient)
+        self.carry = self.carry._replace(active=self._put(self._learning()))
+        return self._leader.best is not before
+
+    @property
+    def _leader(self) -> Watch:
+        return self.watches[history.leader(self.watches, self.config.eval.best)]
+
+    def _sample(self) -> None:
+        """Keeps what the state generates, if it is time to."""
+        sample = self.experiment.task.sample
+        if sample is not None and samples.due(self.step, self.steps, self.eval_every):
+            made = sample(self.carry.state, keys.named(self.experiment.key, "sample"))
+            samples.write(samples.folder_of(self.workdir, self.step), made)
+
+    def _done_early(self) -> np.ndarray:
+        """Whose metric of early stopping has not improved for long enough."""
+        early = self.config.early_stopping
+        stalled = np.array([w.stalled for w in self.watches]).reshape(self.members)
+        return bool(early.metric) & (stalled >= early.patience)
+
+    def _learning(self) -> np.ndarray:
+        """Whether the run, or each of its members, still learns."""
+        return self.sound & ~self._done_early()
+
+    def _out_of_patience(self) -> bool:
+        return not self._learning().any()
+
+    def _save(self, ranked: bool) -> None:
+        best, began = self.config.eval.best, time.perf_counter()
+        self.checkpoints.save(
+            self.step,
+            {"state": self.carry.state, "window": self.carry.window},
+            {
+                "watches": [w._asdict() for w in self.watches],
+                "steps": self.steps_done.tolist(),
+                "sound": self.sound.tolist(),
+                "steps_per_call": self.per_call,
+            },
+            rank=history.rank_of_last(self.watches, best) if ranked else None,
+        )
+        self.save_seconds += time.perf_counter() - began
+
+    # The end
+
+    def _stop(self, code: int) -> NoReturn:
+        """Saves where the run is, whatever the step, and ends it."""
+        self._catch_up(0)
+        self._save(ranked=False)
+        self.checkpoints.wait()
+        self.writer.flush()
+        raise StoppedError(
+            f"stopped and saved at step {self.step} of {self.steps}: the same command goes on",
+            code,
+        )
+
+    def _stop_at_non_finite(self, step: int) -> NoReturn:
+        """Repeats the step that failed, one operation at a time, and says where it went wrong."""
+        self.checkpoints.wait()
+        self.writer.flush()
+        if self.members:
+            raise NonFiniteError(
+                f"all {self._number} members gave a non-finite number, the first at step "
+                f"{step + 1}: lower values of optimizer.learning_rate or optimizer.clip=1 may help"
+            )
+        key = keys.at_step(self.experiment.key, step)
+        where = diagnose.first_non_finite(
+            self.experiment.task.train_step,
+            {"state": self.carry.state, "batch": self.experiment.batch(step), "key": key},
+        )
+        kept = self.checkpoints.latest_step()
+        raise NonFiniteError(
+            f"step {step + 1} gave a non-finite number, first in "
+            f"{where or 'a metric (not when run one operation at a time)'}; the update was not "
+            f"applied; "
+            + (f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet")
+            + "; a lower optimizer.learning_rate or optimizer.clip=1 may help"
+        )
+
+    def _figures(self) -> dict[str, Any]:
+        if not self.members:
+            return {"final": self.watches[0].last, "best": self.watches[0].best}
+        ended = np.where(self.sound, np.where(self._done_early(), "early", ""), "not finite")
+        return population.figures(
+            self.experiment.members,
+            self.watches,
+            history.leader(self.watches, self.config.eval.best),
+            self.steps_done.tolist(),
+            ended.tolist(),
+        )
+
+    def _summary(self) -> dict[str, Any]:
+        done = self.step - self.start
+        rate = done * self.experiment.examples / self.train_seconds if done else None
+        parameters = self.experiment.task.parameters(self.carry.state)
+        return {
+            **self._figures(),
+            "steps": self.step,
+            "epochs": self.step / per if (per := self.experiment.run.steps_per_epoch) else None,
+            "stopped_early": self.step < self.steps,
+            "parameters": sum(x.size for x in parameters.values()),
+            "examples_per_second": rate,
+            "train_seconds": self.train_seconds,
+            "first_step_seconds": self.first_step_seconds,
+            "compile_seconds": self.compile_seconds,
+            "programs_compiled": process.programs_compiled(),
+            "steps_per_call": self.per_call,
+            "save_seconds": self.save_seconds,
+            "devices": self.experiment.layout.mesh.size,
+            "platform": jax.default_backend(),
+            "precision": str(precision.compute_dtype(self.config.precision).__name__),
+            "jax": jax.__version__,
+        }
