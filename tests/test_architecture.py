@@ -131,8 +131,8 @@ def test_few_modules_lie_at_the_root():
 
 
 PARTS = (
-    "models keys pretrained generate losses config optim schedules data ops checkpoint anatomy envs "
-    "recipes metrics tasks"
+    "models keys pretrained generate losses config optim schedules data ops checkpoint anatomy "
+    "envs recipes metrics tasks"
 )
 
 
