@@ -3,8 +3,8 @@
 # those of the single environment with the same seeds.
 # Expected: make_vec(..., num_envs=3) reset with seed 7 starts where three single ones do with 7, 8, 9,
 # as vectorization_mode="sync" has it.
-# Seen: "sync" agrees to the bit; of the default the first agrees, the others do not: one generator,
-# seeded with 7, draws for all.
+# Seen: "sync" agrees to the bit; of the twelve numbers of the default the first alone agrees: one
+# generator, seeded with 7, draws for all.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -19,6 +19,5 @@ sync, _ = gymnasium.make_vec("CartPole-v1", 3, vectorization_mode="sync").reset(
 default, _ = gymnasium.make_vec("CartPole-v1", 3).reset(seed=7)
 print("single", single[:, 0], "sync", sync[:, 0], "default", default[:, 0])
 assert np.array_equal(single, sync), "this has changed"
-assert np.allclose(single[0], default[0], atol=1e-7), "this has changed"
-assert not np.isclose(single[1:], default[1:]).any(), "this has changed"
+assert np.isclose(single, default).sum() == 1, "this has changed"
 PY
