@@ -24,7 +24,7 @@ def random_shift(key: jax.Array, images: Images, pixels: int) -> Images:
     B, H, W, C = images.shape
     p = pixels
     padded = jnp.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
-    starts_Bx2 = jax.random.randint(key, (B, 2), 0, 2 * p + 1)
+    starts_Bx2 = jax.random.randint(key, (B, 2), 0, 2 * p + 1, jnp.int32)
     crop = lambda image, start: jax.lax.dynamic_slice(image, (start[0], start[1], 0), (H, W, C))
     return jax.vmap(crop)(padded, starts_Bx2)
 
@@ -49,7 +49,7 @@ def random_affine(
       shift: largest move in pixels, fractions included.
     """
     B, H, W, _ = images.shape
-    draw = jax.random.uniform(key, (5, B), minval=-1.0, maxval=1.0)
+    draw = jax.random.uniform(key, (5, B), jnp.float32, minval=-1.0, maxval=1.0)
     angle = draw[0] * jnp.deg2rad(rotate)
     size = jnp.exp(draw[1] * zoom)
     cos, sin = jnp.cos(angle) / size, jnp.sin(angle) / size
@@ -91,14 +91,15 @@ def random_resized_crop(key: jax.Array, images: Images, smallest: float) -> Imag
     """
     B, H, W, C = images.shape
     k_area, k_aspect, k_place = jax.random.split(key, 3)
-    area = jax.random.uniform(k_area, (B,), minval=smallest, maxval=1.0)
+    area = jax.random.uniform(k_area, (B,), jnp.float32, minval=smallest, maxval=1.0)
     # A large part leaves less room for stretching: its sides must stay inside the image.
     most = jnp.minimum(jnp.log(4 / 3), -jnp.log(area))
-    aspect = jnp.exp(jax.random.uniform(k_aspect, (B,), minval=-1.0, maxval=1.0) * most)
+    stretch = jax.random.uniform(k_aspect, (B,), jnp.float32, minval=-1.0, maxval=1.0)
+    aspect = jnp.exp(stretch * most)
     side_Bx2 = jnp.minimum(jnp.sqrt(jnp.stack([area / aspect, area * aspect], axis=1)), 1.0)
     scale_Bx2 = 1 / side_Bx2
     size = jnp.array([H, W], images.dtype)
-    corner_Bx2 = jax.random.uniform(k_place, (B, 2)) * (1 - side_Bx2) * size
+    corner_Bx2 = jax.random.uniform(k_place, (B, 2), jnp.float32) * (1 - side_Bx2) * size
     resize = lambda image, scale, corner: jax.image.scale_and_translate(
         image, (H, W, C), (0, 1), scale, -corner * scale, "linear", antialias=True
     )
@@ -107,7 +108,7 @@ def random_resized_crop(key: jax.Array, images: Images, smallest: float) -> Imag
 
 def random_flip(key: jax.Array, images: Images) -> Images:
     """Mirrors half of the images, left to right."""
-    flipped = jax.random.bernoulli(key, 0.5, (images.shape[0], 1, 1, 1))
+    flipped = jax.random.bernoulli(key, jnp.float32(0.5), (images.shape[0], 1, 1, 1))
     return jnp.where(flipped, images[:, :, ::-1], images)
 
 
@@ -125,8 +126,8 @@ def color_jitter(
     Grey is ITU-R BT.601 luma for three channels, the mean of the channels otherwise.
     """
     B, C = images.shape[0], images.shape[-1]
-    luma = jnp.array([0.299, 0.587, 0.114]) if C == 3 else jnp.full((C,), 1 / C)
-    draw = jax.random.uniform(key, (3, B, 1, 1, 1), minval=-1.0, maxval=1.0)
+    luma = jnp.array([0.299, 0.587, 0.114] if C == 3 else [1 / C] * C, jnp.float32)
+    draw = jax.random.uniform(key, (3, B, 1, 1, 1), jnp.float32, minval=-1.0, maxval=1.0)
 
     def blend(images: Images, other: jax.Array, draw: jax.Array, strength: float) -> Images:
         factor = 1 + draw * strength
@@ -163,7 +164,7 @@ def mixup(
       alpha: > 0.
     """
     images, labels = jnp.asarray(images), jnp.asarray(labels)
-    share_B = jax.random.beta(key, alpha, alpha, images.shape[:1])
+    share_B = jax.random.beta(key, alpha, alpha, images.shape[:1], jnp.float32)
     mix = lambda a, share: (share * a + (1 - share) * _neighbour(a)).astype(a.dtype)
     return mix(images, share_B[:, None, None, None]), mix(labels, share_B[:, None])
 
@@ -179,8 +180,9 @@ def cutmix(
     images, labels = jnp.asarray(images), jnp.asarray(labels)
     k_share, k_place = jax.random.split(key)
     B, H, W, _ = images.shape
-    side_B = jnp.sqrt(1 - jax.random.beta(k_share, alpha, alpha, (B,)))
-    centre_2xB = jax.random.uniform(k_place, (2, B)) * jnp.array([[H], [W]])
+    side_B = jnp.sqrt(1 - jax.random.beta(k_share, alpha, alpha, (B,), jnp.float32))
+    place_2xB = jax.random.uniform(k_place, (2, B), jnp.float32)
+    centre_2xB = place_2xB * jnp.array([[H], [W]])
 
     def inside(size: int, centre_B: jax.Array) -> jax.Array:
         half_B = side_B * size / 2
@@ -190,7 +192,8 @@ def cutmix(
         return (at >= low) & (at < high)
 
     box_BxHxW = inside(H, centre_2xB[0])[:, :, None] & inside(W, centre_2xB[1])[:, None, :]
-    kept_B = jnp.maximum(1 - box_BxHxW.mean((1, 2))[:, None], 0)  # rounding can leave -1e-8
+    covered_B = box_BxHxW.mean((1, 2), dtype=jnp.float32)
+    kept_B = jnp.maximum(1 - covered_B[:, None], 0)  # rounding can leave -1e-8
     mixed = jnp.where(box_BxHxW[..., None], _neighbour(images), images)
     return mixed, kept_B * labels + (1 - kept_B) * _neighbour(labels)
 
@@ -224,7 +227,7 @@ def create(settings: Mapping[str, Any], num_classes: int) -> Augment:
             images = color_jitter(k_color, images, **jitter)
         if not (s["mixup"] or s["cutmix"]):
             return images, labels
-        labels = jax.nn.one_hot(labels, num_classes)
+        labels = jax.nn.one_hot(labels, num_classes, dtype=jnp.float32)
         if s["mixup"] and s["cutmix"]:  # one of the two for each batch
             return jax.lax.cond(
                 jax.random.bernoulli(k_which),

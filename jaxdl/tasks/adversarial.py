@@ -97,7 +97,7 @@ def adversarial(
     )
 
     def noise(key: jax.Array, size: int) -> jax.Array:
-        return jax.random.normal(replicas.own(key), (size, latent))
+        return jax.random.normal(replicas.own(key), (size, latent), jnp.float32)
 
     def discriminator_loss(generator: learner.Learner) -> learner.LossFn:
         def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
@@ -182,7 +182,7 @@ def adversarial(
         }
 
     def init(key: jax.Array, batch: Mapping) -> State:
-        some = jnp.zeros((1, latent))
+        some = jnp.zeros((1, latent), jnp.float32)
         made = lambda name: keys.named(key, name)
         images = generation.scaled(batch["image"][:1])
         return State(
@@ -199,7 +199,9 @@ def adversarial(
 
     @jax.jit
     def images_of(generator: learner.Learner, key: jax.Array) -> jax.Array:
-        made = generate(generator.best_variables, jax.random.normal(key, (AT_ONCE, latent)))
+        made = generate(
+            generator.best_variables, jax.random.normal(key, (AT_ONCE, latent), jnp.float32)
+        )
         return generation.unit_range(made)
 
     def drawn(state: State, key: jax.Array, count: int) -> np.ndarray:

@@ -28,7 +28,7 @@ def _one_vs_rest(loss):
 
     def per_example(logits, labels, label_smoothing):
         if labels.ndim == 1:
-            labels = jax.nn.one_hot(labels, logits.shape[-1])
+            labels = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.float32)
         targets = (1 - label_smoothing) * labels + label_smoothing / 2
         return loss(logits, targets) * logits.shape[-1]
 

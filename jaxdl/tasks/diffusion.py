@@ -98,8 +98,10 @@ def diffusion(
     def errors(answer: Any, batch: Mapping, key: jax.Array) -> jax.Array:
         """Each example's mean squared error, (batch,), at a timestep and with noise of its own."""
         images = generation.scaled(batch["image"])
-        t = jax.random.randint(keys.named(key, "timestep"), images.shape[:1], 0, timesteps)
-        noise = jax.random.normal(keys.named(key, "noise"), images.shape)
+        t = jax.random.randint(
+            keys.named(key, "timestep"), images.shape[:1], 0, timesteps, jnp.int32
+        )
+        noise = jax.random.normal(keys.named(key, "noise"), images.shape, jnp.float32)
         left = jnp.asarray(signal, jnp.float32)[t]
         said = answer(process.add_noise(images, noise, left), t)
         wanted = process.target(prediction, images, noise, left)
@@ -108,7 +110,9 @@ def diffusion(
     def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
         labels = labels_of(batch)
         if classes:
-            dropped = jax.random.bernoulli(keys.named(key, "label"), drop_label, labels.shape)
+            dropped = jax.random.bernoulli(
+                keys.named(key, "label"), jnp.float32(drop_label), labels.shape
+            )
             labels = jnp.where(dropped, count, labels)
 
         def answer(noisy: jax.Array, t: jax.Array) -> jax.Array:
@@ -143,7 +147,9 @@ def diffusion(
             answers = module.apply(variables, twice(noisy), twice(t), both)
             return process.guided(*jnp.split(answers, 2), guidance)
 
-        start = jax.random.normal(keys.named(key, "start"), (len(labels), *image_shape))
+        start = jax.random.normal(
+            keys.named(key, "start"), (len(labels), *image_shape), jnp.float32
+        )
         images, frames = process.sample(
             network, keys.named(key, "steps"), start, signal,
             steps=steps, prediction=prediction, eta=eta, seen=SEEN,

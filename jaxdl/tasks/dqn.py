@@ -127,7 +127,7 @@ def dqn(
 
         def choose(observation: jax.Array, own: jax.Array) -> jax.Array:
             explore, which = jax.vmap(jax.random.split, out_axes=1)(own)
-            explores = jax.vmap(jax.random.uniform)(explore) < eps
+            explores = jax.vmap(lambda k: jax.random.uniform(k, (), jnp.float32))(explore) < eps
             best = values(agent.params, observation).argmax(-1).astype(jnp.int32)
             return jnp.where(explores, policies.evenly(environment, which), best)
 
@@ -161,7 +161,7 @@ def dqn(
         )
 
     def init(key: jax.Array, batch: Mapping) -> State:
-        observation = jnp.zeros((1, environment.observation_size))
+        observation = jnp.zeros((1, environment.observation_size), jnp.float32)
         agent = start(module.init(keys.named(key, "model"), observation))
         many = vectorised.create(environment, keys.named(key, "environments"), count)
         one = jax.ShapeDtypeStruct((environment.observation_size,), jnp.float32)

@@ -118,7 +118,7 @@ def node_classification(
             variables = module.init(key, the.features, the.adjacency)
             return start(variables)
 
-        runs = jnp.arange(count)
+        runs = jnp.arange(count, dtype=jnp.int32)
         return State(jax.vmap(one)(each(key, runs)), runs, jnp.asarray(known), the)
 
     def train_step(state: State, batch: Mapping, key: jax.Array) -> tuple[State, Metrics]:

@@ -176,7 +176,7 @@ def ppo(
         return State(agent, many), {**metrics, **episodes.ended(moves)}
 
     def init(key: jax.Array, batch: Mapping) -> State:
-        observation = jnp.zeros((1, environment.observation_size))
+        observation = jnp.zeros((1, environment.observation_size), jnp.float32)
         variables = module.init(keys.named(key, "model"), observation)
         many = vectorised.create(environment, keys.named(key, "environments"), config.batch_size)
         return State(start(variables), many)

@@ -86,15 +86,20 @@ def q_learning(
 
     def init(key: jax.Array, batch: Any) -> State:
         q = jnp.full((count, *table.reward.shape[:2]), first_value, jnp.float32)
-        place = pick(starts, jax.random.uniform(key, (count, 1)))
-        zeros = jnp.zeros(count, jnp.int32)
+        place = pick(starts, jax.random.uniform(key, (count, 1), jnp.float32))
+        zeros = functools.partial(jnp.zeros, count)
         return State(
-            q, place.astype(jnp.int32), zeros, jnp.zeros(count), jnp.arange(count), jnp.int32(0)
+            q=q,
+            place=place.astype(jnp.int32),
+            steps=zeros(jnp.int32),
+            gained=zeros(jnp.float32),
+            run=jnp.arange(count, dtype=jnp.int32),
+            updates=jnp.int32(0),
         )
 
     def act(own: State, key: jax.Array, rate: jax.Array, eps: jax.Array) -> tuple[State, Any]:
         """One transition of one learner."""
-        explore, which, outcome, again = jax.random.uniform(key, (4,))
+        explore, which, outcome, again = jax.random.uniform(key, (4,), jnp.float32)
         values = own.q[own.place]
         # A random one of the best: among equals the first would be tried for ever.
         best = values == values.max()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import keys, losses
@@ -50,7 +51,8 @@ def reconstruction(
     def noisy(images: jax.Array, key: jax.Array) -> jax.Array:
         if not noise:
             return images
-        return images + noise * jax.random.normal(keys.named(key, "noise"), images.shape)
+        draw = jax.random.normal(keys.named(key, "noise"), images.shape, jnp.float32)
+        return images + noise * draw
 
     def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
         images, variables = unit_range(batch["image"]), {"params": params}

@@ -51,7 +51,7 @@ def variational(run: Run, beta: float = 1.0, levels: int = 0, samples: int = 0) 
         images = unit_range(images)
         if not levels:
             return images
-        noise = jax.random.uniform(keys.named(key, "levels"), images.shape)
+        noise = jax.random.uniform(keys.named(key, "levels"), images.shape, jnp.float32)
         return (images * (levels - 1) + noise) / levels
 
     def encoded(
@@ -59,7 +59,7 @@ def variational(run: Run, beta: float = 1.0, levels: int = 0, samples: int = 0) 
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Mean and log-variance of codes, and a draw of each, (batch, latent) all."""
         mean, log_variance = encode(variables, images, **how)
-        noise = jax.random.normal(keys.named(key, "code"), mean.shape)
+        noise = jax.random.normal(keys.named(key, "code"), mean.shape, jnp.float32)
         return mean, log_variance, mean + jnp.exp(0.5 * log_variance) * noise
 
     def bounds(
@@ -129,7 +129,7 @@ def variational(run: Run, beta: float = 1.0, levels: int = 0, samples: int = 0) 
         return encode(state.best_variables, images)[0]
 
     def sample(state: learner.Learner, key: jax.Array) -> dict[str, Any]:
-        made = mean_image(state, jax.random.normal(key, (_SAMPLES, module.latent)))
+        made = mean_image(state, jax.random.normal(key, (_SAMPLES, module.latent), jnp.float32))
         grid = np.asarray(made).clip(0, 1)
         return {"samples": draw.image_grid(grid, [""] * _SAMPLES, "Mean images of random codes.")}
 
