@@ -118,8 +118,11 @@ def test_rematerialisation_gives_the_same_gradient():
     plain, again = (str(trace.jaxpr).count(" tanh ") for trace in traced)
     assert again == 2 * plain > 0
     one, other = (jax.tree.leaves(trace.lower().compile()(variables())) for trace in traced)
+    # Rounding is of the size of what was added up, not of the sum: of a key's bias, which no
+    # softmax feels, the whole gradient is rounding.
+    largest = max(np.abs(a).max() for a in one)
     for a, b in zip(one, other, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(a).max())
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * largest)
 
 
 @pytest.mark.parametrize("vocabulary, split", [(V, True), (V + 1, False)])

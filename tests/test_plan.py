@@ -267,7 +267,11 @@ def test_flops_are_the_same_with_any_number_of_microbatches():
         plan.plan(config("vit", *flags, f"--config.accumulate={n}"), "cpu:1") for n in (1, 4)
     )
     assert one["model_flops"] == four["model_flops"]
-    assert four["flops"] == pytest.approx(one["flops"], rel=0.05)
+    # A loop's body counts as often as it runs by its products alone; all else counts once. Of four
+    # microbatches one stands before the loop and one is its body, so that half of it is counted.
+    beside = lambda found: found["flops"] - found["model_flops"]
+    assert beside(four) == pytest.approx(beside(one) / 2, rel=0.1)
+    assert 0 < beside(one) < 0.2 * one["model_flops"]
     assert four["bytes_moved"] > 0.7 * one["bytes_moved"]
     assert four["memory"]["temporaries"] < one["memory"]["temporaries"]
 
