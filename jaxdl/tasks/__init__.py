@@ -54,7 +54,7 @@ class Task(NamedTuple):
         (sum, weight) pairs by name; a name such as ``layers/x`` is logged in a line of its own,
         of the split "layers". The loop undoes a step that has any non-finite metric, so every
         quantity whose failure matters should be part of one.
-      eval_step: (state, batch, key) -> metrics. ``batch["mask"]`` (batch,) is 0 for padding.
+      eval_step: (state, batch, key) -> metrics, weighted by `jaxdl.data.without_padding`.
       score: (state, data, key) -> {name: number}: figures that need the whole evaluation split
         (`jaxdl.data.Split`, None without batches) at once, such as a mean return.
       artifacts: (state, data, key) -> {name: `jaxdl.report.draw.Picture` or text}, for the report.
