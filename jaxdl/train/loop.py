@@ -20,8 +20,8 @@ from jaxdl.experiment import Experiment, history, population
 from jaxdl.experiment.history import Watch
 from jaxdl.registry import choose
 from jaxdl.report import samples
+from jaxdl.runs import logs
 from jaxdl.runs.checkpoint import Checkpoints
-from jaxdl.runs.logs import MetricWriter
 from jaxdl.train import advance, diagnose, dispatch, pace, signals
 from jaxdl.train.evaluate import Evaluator
 from jaxdl.train.progress import Progress
@@ -65,6 +65,7 @@ class _Run:
         self.log_every = config.log.every or max(1, self.steps // 100)
         self.save_every = config.checkpoint.every or self.eval_every
         found = experiment.abstract_window
+        logs.by_split(found)  # a name that cannot be logged is told of now
         # Metrics of no step yet, in buffers of their own each time: the carry is donated.
         self.empty_window = jax.jit(
             lambda: metrics.zeros(found), out_shardings=experiment.layout.replicated
@@ -75,7 +76,7 @@ class _Run:
         self.carry, self.per_call, self.step = self._begin()
         self.start = self.step
         self.evaluator = Evaluator(experiment)
-        self.writer = MetricWriter(workdir, self.start)
+        self.writer = logs.MetricWriter(workdir, self.start)
         self.progress = Progress(
             self.steps, self.start, experiment.run.steps_per_epoch, experiment.examples
         )
@@ -219,17 +220,11 @@ class _Run:
             )
 
     def _log(self, step: int, figures: dict[str, Any]) -> None:
-        """``loss`` goes to the split "train"; ``layers/a/b`` to "layers", as {a: {b: …}}."""
-        splits: dict[str, dict[str, Any]] = {"train": {}}
-        for name, value in figures.items():
-            if "/" in name:
-                split, group, part = name.split("/", 2)
-                splits.setdefault(split, {}).setdefault(group, {})[part] = value
-            else:
-                splits["train"][name] = value
+        """A line for each split that the figures' names are of."""
+        splits = logs.by_split(figures)
         for split, found in splits.items():
             self.writer.write(step, split, found)
-        self.progress.figures(step, "train", self._shown(splits["train"]))
+        self.progress.figures(step, "train", self._shown(logs.flat(splits["train"])))
 
     def _shown(self, figures: dict[str, Any]) -> dict[str, Any]:
         """For a line: of a population the medians."""
