@@ -16,12 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from etils import epath
 from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
 from ml_collections import ConfigDict
 
 from jaxdl import keys
 from jaxdl.errors import DamagedError
-from jaxdl.runs import checkpoint, checksum, complaints
+from jaxdl.runs import checkpoint, checksum, complaints, lock
 
 FLAGS = ("--config.eval.every=4", "--config.log.every=1", "--config.model.hidden=16")
 
@@ -85,6 +86,32 @@ def test_any_damaged_file_of_the_newest_step_leaves_the_result_as_it_was(
         assert figures(folder, "train") == figures(finished, "train")
     # Files that hold no part of the state may be harmed without harm; those that do are noticed.
     assert fell_back >= 5
+
+
+def test_a_run_that_is_at_work_may_be_evaluated_and_neither_trained_nor_touched(
+    finished, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / "checkpoints" / "99").mkdir()  # as one that is just being written
+    with lock.Lock(epath.Path(folder / "lock.json"), "it") as own:
+        for _ in own.rounds():
+            pass
+        there = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if "events" not in str(p)}
+        assert run("mlp", folder, *FLAGS) == 2
+        message = capsys.readouterr().err
+        assert message.startswith(f"error: --workdir={folder} is in use by process {os.getpid()} ")
+        assert message.count("\n") == 1
+        before = (folder / "metrics.jsonl").read_text()
+        assert run("mlp", folder, *FLAGS, "--mode=evaluate") == 0
+        lines = (folder / "metrics.jsonl").read_text()
+        assert lines.startswith(before)
+        assert lines.count("\n") == before.count("\n") + 1
+        after = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if "events" not in str(p)}
+        assert {p for p in there | after if there.get(p) != after.get(p)} <= {
+            folder / "metrics.jsonl", folder
+        }  # fmt: skip
+    assert not (folder / "lock.json").exists()
 
 
 def test_empty_step_folder_is_set_aside(finished, tmp_path, capsys):

@@ -50,23 +50,34 @@ class Checkpoints:
       workdir: the run's folder, local or remote.
       config: reads ``checkpoint.keep``.
       say: is told, in one line, of each checkpoint that is damaged.
+      read_only: leaves the folder as it is, damaged checkpoints too: it is another's, who may be at
+        work there.
     """
 
-    def __init__(self, workdir: epath.Path, config: Any, say: Callable[[str], None] = print):
+    def __init__(
+        self,
+        workdir: epath.Path,
+        config: Any,
+        say: Callable[[str], None] = print,
+        read_only: bool = False,
+    ):
         complaints.keep_quiet()
         self._keep = config.checkpoint.keep
         self._folder = epath.Path(workdir).resolve() / "checkpoints"
-        self._say = say
+        self._say, self._read_only = say, read_only
         # Orbax takes 20 to 50 ms to hand a write over to its threads, so a single process leaves
         # all of it to a thread. Several must agree on the order of what they do together.
         self._alone = jax.process_count() == 1
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: tuple[int, Future[None] | None] | None = None
-        self._set_aside_empty()
+        if not read_only:
+            self._set_aside_empty()
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=self, enable_async_checkpointing=not self._alone
+                preservation_policy=self,
+                enable_async_checkpointing=not self._alone,
+                read_only=read_only,
             ),
         )
         self._ranks: dict[int, float] = {}
@@ -169,7 +180,8 @@ class Checkpoints:
     def restore(self, abstract: Mapping[str, Any], first: int | None = None) -> Restored | None:
         """Reads the newest sound checkpoint onto the devices that ``abstract`` names.
 
-        Damaged ones are told of, and moved to ``workdir/damaged`` once a sound one was read.
+        Damaged ones are told of, and moved to ``workdir/damaged`` once a sound one was read, unless
+        they are only read.
 
         Args:
           abstract: pytrees by name of `jax.ShapeDtypeStruct` with shardings.
@@ -194,6 +206,9 @@ class Checkpoints:
                 broken[step] = str(error)
                 continue
             for other, reason in broken.items():
+                if self._read_only:
+                    self._say(f"checkpoint {other} is damaged ({reason}): {step} is used")
+                    continue
                 self._say(f"checkpoint {other} is damaged ({reason}): set aside, {step} is used")
                 self._set_aside(other)
             return restored

@@ -100,7 +100,10 @@ class MetricWriter:
         self._lines = [json.dumps(line) for line in kept]
         self._events = None
         if self._active:
-            self._file.write_text("".join(line + "\n" for line in self._lines))
+            text = "".join(line + "\n" for line in self._lines)
+            # A file that stays as it is may be one that a run is writing to.
+            if not self._file.exists() or self._file.read_text() != text:
+                self._file.write_text(text)
             self._events = _tensorboard(workdir, resumed_at)
 
     def write(self, step: int, split: str, figures: dict[str, Any]) -> None:

@@ -39,25 +39,35 @@ class Outcome(NamedTuple):
     state: tasks.State
 
 
-def train(experiment: Experiment, workdir: epath.Path) -> Outcome:
+def train(
+    experiment: Experiment, workdir: epath.Path, check: Callable[[], None] = lambda: None
+) -> Outcome:
     """Runs an experiment to its end, from the newest checkpoint of ``workdir`` if it has one.
 
     Args:
       experiment: from `jaxdl.experiment.create`.
       workdir: where config.json is; gets metrics.jsonl and checkpoints/.
+      check: called before each checkpoint is written; raises what the run is to end with instead.
 
     Raises:
       NonFiniteError: a step's metrics were not finite; that update was not applied.
     """
     with Checkpoints(workdir, experiment.config) as checkpoints:
-        return _Run(experiment, workdir, checkpoints).to_the_end()
+        return _Run(experiment, workdir, checkpoints, check).to_the_end()
 
 
 class _Run:
     """One life of a run: from its beginning, or a checkpoint, to the end."""
 
-    def __init__(self, experiment: Experiment, workdir: epath.Path, checkpoints: Checkpoints):
+    def __init__(
+        self,
+        experiment: Experiment,
+        workdir: epath.Path,
+        checkpoints: Checkpoints,
+        check: Callable[[], None],
+    ):
         config = experiment.config
+        self.check = check
         self.experiment, self.config, self.checkpoints = experiment, config, checkpoints
         self.workdir = workdir
         self.steps = experiment.run.steps
@@ -65,7 +75,6 @@ class _Run:
         self.log_every = config.log.every or max(1, self.steps // 100)
         self.save_every = config.checkpoint.every or self.eval_every
         found = experiment.abstract_window
-        logs.by_split(found)  # a name that cannot be logged is told of now
         # Metrics of no step yet, in buffers of their own each time: the carry is donated.
         self.empty_window = jax.jit(
             lambda: metrics.zeros(found), out_shardings=experiment.layout.replicated
@@ -285,6 +294,7 @@ class _Run:
 
     def _save(self, ranked: bool) -> None:
         best, began = self.config.eval.best, time.perf_counter()
+        self.check()
         self.checkpoints.save(
             self.step,
             {"state": self.carry.state, "window": self.carry.window},
