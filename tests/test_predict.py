@@ -303,7 +303,8 @@ def test_one_of_a_population_is_asked(tmp_path, capsys):
 
 def test_what_classifies_nothing_refuses(tmp_path, capsys):
     config = flags.parse([f"--config={ROOT / 'experiments' / 'vae.py'}"]).config
-    workdir.claim(epath.Path(tmp_path), config)
+    with workdir.claimed(epath.Path(tmp_path), config):
+        pass
     assert use(tmp_path, "--input=x") == 2
     assert "task 'variational' has no classes to predict" in capsys.readouterr().err
 

@@ -11,11 +11,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdl.data import label_noise, subsets, symmetries
-from jaxdl.data.split import Arrays, Batch, Split, member_batches, padded_batches, training_batches
+from jaxdl.data.split import (
+    IS_REAL,
+    Arrays,
+    Batch,
+    Split,
+    member_batches,
+    padded_batches,
+    training_batches,
+    without_padding,
+)
 from jaxdl.errors import UserError
 from jaxdl.registry import Registry, check_names, choose
 
 __all__ = [
+    "IS_REAL",
     "Arrays",
     "Batch",
     "Data",
@@ -28,6 +38,7 @@ __all__ = [
     "padded_batches",
     "register",
     "training_batches",
+    "without_padding",
 ]
 
 _registry = Registry("data set", "jaxdl.data")

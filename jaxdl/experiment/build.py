@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +17,7 @@ from jaxdl.errors import UserError
 from jaxdl.experiment import population, sweep
 from jaxdl.optim import schedules
 from jaxdl.registry import check_names, choose
+from jaxdl.runs import logs
 
 
 class Experiment(NamedTuple):
@@ -218,17 +219,36 @@ def _population(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experim
     return Experiment(config, run, task, layout, keys.root(seeds), batch, members)
 
 
+def check_training(experiment: Experiment) -> None:
+    """Traces the step of a run that is to be trained, before anything of it is written.
+
+    The loop needs its trace anyway, and JAX keeps it.
+
+    Raises:
+      UserError: the model refuses to be trained like this, or a metric has a name that cannot be.
+    """
+    with _telling_of_model(experiment.config):
+        found = experiment.abstract_window
+    logs.by_split(found)
+
+
 def _check_model(experiment: Experiment) -> None:
     """Builds the state abstractly, so that a shape that cannot be is found now."""
-    try:
+    with _telling_of_model(experiment.config):
         _ = experiment.abstract_state
         if experiment.members:  # what a sweep may change is found by tracing the step
             _ = experiment.traced_step
+
+
+@contextlib.contextmanager
+def _telling_of_model(config: ConfigDict) -> Iterator[None]:
+    try:
+        yield
     except (TypeError, ValueError, ZeroDivisionError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise UserError(
-            f"model {experiment.config.model.name!r} cannot be built with config.model="
-            f"{dict(experiment.config.model)} on this data: {reason}"
+            f"model {config.model.name!r} cannot be built with config.model="
+            f"{dict(config.model)} on this data: {reason}"
         ) from error
 
 

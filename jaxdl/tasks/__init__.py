@@ -51,10 +51,12 @@ class Task(NamedTuple):
       init: (key, batch) -> state. The state is any pytree and holds everything that must survive a
         crash; of the batch only shapes and dtypes are used.
       train_step: (state, batch, key) -> (state, metrics), for the global batch. Metrics are
-        (sum, weight) pairs by name; a name such as ``layers/x`` is logged in a line of its own,
-        of the split "layers". The loop undoes a step that has any non-finite metric, so every
-        quantity whose failure matters should be part of one.
-      eval_step: (state, batch, key) -> metrics. ``batch["mask"]`` (batch,) is 0 for padding.
+        (sum, weight) pairs by name; a name such as ``layers/x`` or ``layers/group/x`` is logged in
+        a line of its own, of the split "layers" (`jaxdl.runs.logs.by_split`). The loop undoes a
+        step that has any non-finite metric, so every quantity whose failure matters should be part
+        of one.
+      eval_step: (state, batch, key) -> metrics, weighted by `jaxdl.data.without_padding`;
+        all go to one line, whatever their names.
       score: (state, data, key) -> {name: number}: figures that need the whole evaluation split
         (`jaxdl.data.Split`, None without batches) at once, such as a mean return.
       artifacts: (state, data, key) -> {name: `jaxdl.report.draw.Picture` or text}, for the report.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import keys, losses, models, precision
-from jaxdl.data import augment, padded_batches
+from jaxdl.data import augment, padded_batches, without_padding
 from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
@@ -111,16 +111,16 @@ def classification(
         for further in jax.tree.leaves(new_state.pop("auxiliary", {})):
             per_example += auxiliary * loss_of(further, targets, label_smoothing)
         return learner.Loss(
-            Mean.of(per_example, batch.get("mask")),
+            Mean.of(per_example, without_padding(batch)),
             {**model_state, **new_state},
             _hits(logits, batch),
         )
 
     def _hits(logits: jax.Array, batch: Mapping) -> Metrics:
         right = lambda k: jax.lax.top_k(logits, k)[1] == batch["label"][:, None]
-        hits = {"accuracy": Mean.of(logits.argmax(-1) == batch["label"], batch.get("mask"))}
+        hits = {"accuracy": Mean.of(logits.argmax(-1) == batch["label"], without_padding(batch))}
         if top_k:
-            hits[f"top_{top_k}_accuracy"] = Mean.of(right(top_k).any(-1), batch.get("mask"))
+            hits[f"top_{top_k}_accuracy"] = Mean.of(right(top_k).any(-1), without_padding(batch))
         return hits
 
     def predict(state: learner.Learner, images: jax.Array) -> jax.Array:
@@ -148,7 +148,7 @@ def classification(
     def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
         logits = predict(state, batch["image"])
         per_example = loss_of(logits, batch["label"], 0.0)
-        return {"loss": Mean.of(per_example, batch.get("mask")), **_hits(logits, batch)}
+        return {"loss": Mean.of(per_example, without_padding(batch)), **_hits(logits, batch)}
 
     def artifacts(state: learner.Learner, split: Any, key: jax.Array) -> dict[str, Any]:
         logits = _predict_all(jax.jit(predict), state, split, config.eval.batch_size)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import keys, models, precision
+from jaxdl.data import without_padding
 from jaxdl.errors import UserError
 from jaxdl.generate import diffusion as process
 from jaxdl.metrics import Mean, Metrics, sample_quality
@@ -126,7 +127,7 @@ def diffusion(
 
     def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
         answer = functools.partial(module.apply, state.best_variables, label=labels_of(batch))
-        return {"loss": Mean.of(errors(answer, batch, key), batch.get("mask"))}
+        return {"loss": Mean.of(errors(answer, batch, key), without_padding(batch))}
 
     @functools.partial(jax.jit, static_argnames=("steps", "eta", "guidance"))
     def images_of(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import keys, models, precision
-from jaxdl.data import padded_batches
+from jaxdl.data import padded_batches, without_padding
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics, autoregression
 from jaxdl.report import draw
@@ -57,8 +57,7 @@ def forecasting(run: Run, horizon: int = 6, skip: int = 32, ahead: int = 300) ->
         truth = batch["series"][:, horizon:]
         counts = jnp.broadcast_to(jnp.arange(truth.shape[1]) >= skip, truth.shape[:2])
         weight = batch["weight"][:, horizon:] if "weight" in batch else counts
-        if "mask" in batch:
-            weight = weight * batch["mask"][:, None]
+        weight = without_padding(batch, weight)
         return Mean.of(jnp.square(forecasts[:, :-horizon] - truth).mean(axis=-1), weight)
 
     def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
@@ -96,7 +95,7 @@ def forecasting(run: Run, horizon: int = 6, skip: int = 32, ahead: int = 300) ->
         for load in padded_batches(split, min(config.eval.batch_size, len(split))):
             batch = load()
             made = np.asarray(predict(state, batch["series"]), np.float64)[:, :-horizon]
-            counts = batch["weight"][:, horizon:] * batch["mask"][:, None]
+            counts = without_padding(batch, batch["weight"][:, horizon:])
             parts.append(made[counts > 0])
         return linear.in_units(np.concatenate(parts))
 

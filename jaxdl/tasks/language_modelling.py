@@ -10,7 +10,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import generate, keys, models, ops, precision
-from jaxdl.data import Data, padded_batches
+from jaxdl.data import Data, padded_batches, without_padding
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.report import attention_maps, draw
@@ -68,8 +68,7 @@ def language_modelling(
         """Nats, hits and weights of all predictions, (batch, T) each."""
         targets = batch["tokens"][:, 1:]
         weight = batch.get("weight", jnp.ones(targets.shape, jnp.float32))
-        if "mask" in batch:
-            weight = weight * batch["mask"][:, None]
+        weight = without_padding(batch, weight)
         return ops.cross_entropy(logits, targets), logits.argmax(-1) == targets, weight
 
     def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:

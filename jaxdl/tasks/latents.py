@@ -10,7 +10,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import keys, models, precision
-from jaxdl.data import Data
+from jaxdl.data import Data, without_padding
 from jaxdl.errors import UserError
 from jaxdl.report import draw
 from jaxdl.tasks import Run, generation, learner, need_batches
@@ -77,11 +77,9 @@ def parameters(
 
 def known(batch: Mapping, data: Data) -> jax.Array | None:
     """Weights (batch,) of what counts in an evaluation: no padding, and no anomalies."""
-    mask = batch.get("mask")
     if data.anomaly is None:
-        return mask
-    learned = (batch["label"] != data.anomaly).astype(jnp.float32)
-    return learned if mask is None else learned * mask
+        return without_padding(batch)
+    return without_padding(batch, (batch["label"] != data.anomaly).astype(jnp.float32))
 
 
 def on_split(

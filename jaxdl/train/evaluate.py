@@ -56,7 +56,7 @@ def best_state(experiment: Experiment, workdir: epath.Path) -> tuple[int, tasks.
     Raises:
       UserError: the folder has no checkpoint.
     """
-    with checkpoint.Checkpoints(workdir, experiment.config) as checkpoints:
+    with checkpoint.Checkpoints(workdir, experiment.config, read_only=True) as checkpoints:
         wanted = {"state": experiment.abstract_state}
         restored = checkpoints.restore(wanted, first=checkpoints.best_step())
     if restored is None:

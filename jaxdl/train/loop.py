@@ -20,8 +20,8 @@ from jaxdl.experiment import Experiment, history, population
 from jaxdl.experiment.history import Watch
 from jaxdl.registry import choose
 from jaxdl.report import samples
+from jaxdl.runs import logs
 from jaxdl.runs.checkpoint import Checkpoints
-from jaxdl.runs.logs import MetricWriter
 from jaxdl.train import advance, diagnose, dispatch, pace, signals
 from jaxdl.train.evaluate import Evaluator
 from jaxdl.train.progress import Progress
@@ -39,25 +39,35 @@ class Outcome(NamedTuple):
     state: tasks.State
 
 
-def train(experiment: Experiment, workdir: epath.Path) -> Outcome:
+def train(
+    experiment: Experiment, workdir: epath.Path, check: Callable[[], None] = lambda: None
+) -> Outcome:
     """Runs an experiment to its end, from the newest checkpoint of ``workdir`` if it has one.
 
     Args:
       experiment: from `jaxdl.experiment.create`.
       workdir: where config.json is; gets metrics.jsonl and checkpoints/.
+      check: called before each checkpoint is written; raises what the run is to end with instead.
 
     Raises:
       NonFiniteError: a step's metrics were not finite; that update was not applied.
     """
     with Checkpoints(workdir, experiment.config) as checkpoints:
-        return _Run(experiment, workdir, checkpoints).to_the_end()
+        return _Run(experiment, workdir, checkpoints, check).to_the_end()
 
 
 class _Run:
     """One life of a run: from its beginning, or a checkpoint, to the end."""
 
-    def __init__(self, experiment: Experiment, workdir: epath.Path, checkpoints: Checkpoints):
+    def __init__(
+        self,
+        experiment: Experiment,
+        workdir: epath.Path,
+        checkpoints: Checkpoints,
+        check: Callable[[], None],
+    ):
         config = experiment.config
+        self.check = check
         self.experiment, self.config, self.checkpoints = experiment, config, checkpoints
         self.workdir = workdir
         self.steps = experiment.run.steps
@@ -75,7 +85,7 @@ class _Run:
         self.carry, self.per_call, self.step = self._begin()
         self.start = self.step
         self.evaluator = Evaluator(experiment)
-        self.writer = MetricWriter(workdir, self.start)
+        self.writer = logs.MetricWriter(workdir, self.start)
         self.progress = Progress(
             self.steps, self.start, experiment.run.steps_per_epoch, experiment.examples
         )
@@ -219,17 +229,11 @@ class _Run:
             )
 
     def _log(self, step: int, figures: dict[str, Any]) -> None:
-        """``loss`` goes to the split "train"; ``layers/a/b`` to "layers", as {a: {b: …}}."""
-        splits: dict[str, dict[str, Any]] = {"train": {}}
-        for name, value in figures.items():
-            if "/" in name:
-                split, group, part = name.split("/", 2)
-                splits.setdefault(split, {}).setdefault(group, {})[part] = value
-            else:
-                splits["train"][name] = value
+        """A line for each split that the figures' names are of."""
+        splits = logs.by_split(figures)
         for split, found in splits.items():
             self.writer.write(step, split, found)
-        self.progress.figures(step, "train", self._shown(splits["train"]))
+        self.progress.figures(step, "train", self._shown(logs.flat(splits["train"])))
 
     def _shown(self, figures: dict[str, Any]) -> dict[str, Any]:
         """For a line: of a population the medians."""
@@ -290,6 +294,7 @@ class _Run:
 
     def _save(self, ranked: bool) -> None:
         best, began = self.config.eval.best, time.perf_counter()
+        self.check()
         self.checkpoints.save(
             self.step,
             {"state": self.carry.state, "window": self.carry.window},

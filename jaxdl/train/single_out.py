@@ -47,7 +47,9 @@ def single_out(folder: epath.Path, config: ConfigDict) -> tuple[epath.Path, Conf
     seed = found[index].seed + config.seed - trained.seed
     own = sweep.config_of(config, kept, seed)
     if not target.exists():
-        _cut_out(folder, target, trained, index)
+        with workdir.held(folder / f".member-{index}.lock.json", f"member {index} of {folder}"):
+            if not target.exists():
+                _cut_out(folder, target, trained, index)
     return target, own
 
 
@@ -59,7 +61,7 @@ def _cut_out(folder: epath.Path, target: epath.Path, trained: ConfigDict, index:
     # Under another name until all is there: a half is never taken for the whole.
     begun = folder / f".member-{index}"
     with contextlib.ExitStack() as stack:
-        whole = stack.enter_context(checkpoint.Checkpoints(folder, trained))
+        whole = stack.enter_context(checkpoint.Checkpoints(folder, trained, read_only=True))
         if whole.latest_step() is None:
             raise UserError(f"{folder} holds no checkpoint of a population: train there first")
         parts = stack.enter_context(checkpoint.Checkpoints(begun, trained))
