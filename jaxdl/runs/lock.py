@@ -75,6 +75,10 @@ class Holder(NamedTuple):
         return f"process {self.pid} on host {self.host} since {moment}"
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)  # before the wait that it tells of
+
+
 class Lock:
     """The lock of one file: `rounds` takes it, leaving the context gives it back.
 
@@ -92,7 +96,7 @@ class Lock:
         file: epath.Path,
         what: str,
         me: Holder | None = None,
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = _say,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ):
