@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.custom_derivatives import SymbolicZero
+from jax.custom_derivatives import SymbolicZero, zero_from_primal
 from jax.extend.core import Primitive, unmapped_aval
 from jax.interpreters import ad, batching, mlir
 
@@ -36,7 +36,8 @@ def with_backward(
         ``forward`` and ``backward``.
       value: the same as ``forward(...)[0]``, for when nothing is differentiated.
       tangent: (*static arguments, kept, tangents) -> tangent of the result, for forward mode, given
-        a tuple with the tangent of each argument that is not static, an array or None for zeros.
+        a tuple with the tangent of each argument that is not static, None for zeros; such an
+        argument is one array or None.
         The transpose of ``backward``, as JAX makes it, if None.
       static: places of arguments that are no arrays.
 
@@ -71,6 +72,68 @@ def with_backward(
     return function
 
 
+def with_reference(kernel: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
+    """``kernel``, whose derivatives are ``reference``'s but for the first in reverse mode.
+
+    Kernels of other libraries have a backward pass that nothing can differentiate again, and no
+    forward mode.
+
+    Args:
+      kernel: (*arguments) -> array, of floating arrays or None; reverse mode once.
+      reference: the same by plain JAX.
+    """
+
+    def forward(*args):
+        tree = None
+
+        @jax.custom_jvp
+        def run(*args):
+            nonlocal tree
+            y, pull = jax.vjp(kernel, *args)
+            leaves, tree = jax.tree.flatten(pull)
+            return y, leaves
+
+        def rule(primals, tangents):
+            y, leaves = run(*primals)
+            y_dot = jax.jvp(reference, primals, jax.tree.map(_written_out, tangents))[1]
+            # What only `back` uses, which has the reference's derivatives.
+            return (y, leaves), (y_dot, [zero_from_primal(x, symbolic_zeros=True) for x in leaves])
+
+        run.defjvp(rule, symbolic_zeros=True)
+        y, leaves = run(*args)
+        return y, (args, jax.tree.unflatten(tree, leaves))
+
+    def backward(kept, bar):
+        args, pull = kept
+        return back(args, pull, bar)
+
+    @jax.custom_jvp
+    def back(args, pull, bar):
+        return pull(bar)
+
+    @back.defjvp
+    def _(primals, tangents):
+        (args, _, bar), (dots, _, bar_dot) = primals, tangents
+        again = lambda args, bar: jax.vjp(reference, *args)[1](bar)
+        return back(*primals), jax.jvp(again, (args, bar), (dots, bar_dot))[1]
+
+    def tangent(kept, dots):
+        args, _ = kept
+        dots = [
+            jax.tree.map(jnp.zeros_like, x) if dot is None else dot
+            for x, dot in zip(args, dots, strict=True)
+        ]
+        return jax.jvp(reference, args, tuple(dots))[1]
+
+    return with_backward(forward, backward, value=kernel, tangent=tangent)
+
+
+def _written_out(tangent: Any) -> Any:
+    if isinstance(tangent, SymbolicZero):
+        return jnp.zeros(tangent.aval.shape, tangent.aval.dtype)
+    return tangent
+
+
 class _Pair:
     """The two directions of a derivative on flat lists; holds structures, and no array."""
 
@@ -96,9 +159,10 @@ class _Pair:
         if self.tangent is None:
             back = functools.partial(self.backwards, kept)
             return jax.linear_transpose(back, list(self.result))(list(dots))[0]
-        dots = iter(dots)
-        dots = tuple(next(dots) if moves else None for moves in self.moves)
-        return jax.tree.leaves(self.tangent(jax.tree.unflatten(self.kept_tree, kept), dots))
+        # An argument is one array, or None.
+        dots, moves = iter(dots), iter(self.moves)
+        given = tuple(next(dots) if x.num_leaves and next(moves) else None for x in self.arguments)
+        return jax.tree.leaves(self.tangent(jax.tree.unflatten(self.kept_tree, kept), given))
 
     def backwards(self, kept, bars):
         """Cotangents of the result's leaves -> of the leaves that move."""
