@@ -21,6 +21,10 @@ from jaxdl.registry import choose
 
 Carry = tuple[jax.Array, ...]
 
+# Steps to a turn of the forward loop. Four save its bookkeeping (a language model's step is 6%
+# faster); the backward loop gains nothing by it.
+UNROLLED = 4
+
 
 class Cell(NamedTuple):
     """One step of a recurrence, elementwise; its first carry is the hidden state.
@@ -213,15 +217,13 @@ def _scan(cell, reverse, inputs, w_hidden, bias_hidden, initial, live):
 
 def _forward(cell, reverse, inputs, w_hidden, bias_hidden, initial, live):
     # Kept are z, from which a step's gates are cheap to compute again, and the carries before it.
-    # Four steps to a turn of the loop save its bookkeeping (a language model's step is 6% faster);
-    # the backward loop gains nothing by it.
     def step(carry, at):
         x, live = at
         z = cell.join(x, _times(carry[0], w_hidden) + bias_hidden)
         after = _advance(cell, z, carry, live)
         return after, (_output(after, live), z, carry)
 
-    last, (y, z, before) = lax.scan(step, initial, (inputs, live), reverse=reverse, unroll=4)
+    last, (y, z, before) = lax.scan(step, initial, (inputs, live), reverse=reverse, unroll=UNROLLED)
     return (y, last), (z, before, w_hidden, live)
 
 
