@@ -34,6 +34,16 @@ def near(got: Any, expected: Any, tolerance: float, what: str) -> None:
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale, err_msg=what)
 
 
+def scalar_of(f: Callable[..., Any]) -> Callable[[Any], jax.Array]:
+    """Of a tuple of arguments: a number that depends on every element of ``f``'s results."""
+
+    def scalar(args):
+        y = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(f(*args))])
+        return jnp.sin(y) @ jnp.cos(jnp.arange(y.size, dtype=y.dtype))
+
+    return scalar
+
+
 def check(f: Callable[..., Any], args: tuple[Any, ...], step: float = 1e-5) -> None:
     """``f``, of trees in float64, in those of JAX's transformations that research code lives on.
 
@@ -42,9 +52,7 @@ def check(f: Callable[..., Any], args: tuple[Any, ...], step: float = 1e-5) -> N
     over reverse with `jax.checkpoint`, and its symmetry; and all of it by vmap against a loop.
     """
 
-    def scalar(args):
-        y = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(f(*args))])
-        return jnp.sin(y) @ jnp.cos(jnp.arange(y.size, dtype=y.dtype))
+    scalar = scalar_of(f)
 
     def at(point):
         args, v = point
