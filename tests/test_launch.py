@@ -398,7 +398,7 @@ def test_restore_hands_out_the_state_in_one_call(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "experiment", ["mlp", "deep_cnn", pytest.param("vit", marks=pytest.mark.slow)]
+    "experiment", ["mlp", "deep_cnn", pytest.param("vit", marks=pytest.mark.slow("vit"))]
 )
 def test_the_second_start_compiles_nothing(experiment, tmp_path):
     found = []

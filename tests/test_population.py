@@ -69,7 +69,7 @@ SLOW = ("dcgan", "ddpm")  # to compile
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in KINDS],
+    [pytest.param(name, marks=pytest.mark.slow(name)) if name in SLOW else name for name in KINDS],
 )
 def test_members_equal_runs_by_themselves(name):
     small, (setting, low, high), seeds = KINDS[name]
