@@ -1,5 +1,6 @@
 """Set up before jax is imported: the CPU, and compiled programs shared by the test processes."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -63,9 +64,50 @@ def _optimised(request):
         return
     import jax
 
-    before = jax.config.jax_disable_most_optimizations
+    with _as_for_users(jax):
+        yield
+
+
+@contextlib.contextmanager
+def _as_for_users(jax):
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", False)
     jax.clear_caches()  # programs of functions that other tests have called
-    yield
-    jax.clear_caches()
-    jax.config.update("jax_disable_most_optimizations", before)
+    try:
+        yield
+    finally:
+        jax.clear_caches()
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """(experiment) -> the folder of a run that was not interrupted; ``.parent / "cut"`` was.
+
+    Runs of `tiny.FINISHED`, made once for all processes that test, of programs as users have them.
+    That the two ended alike to the bit was seen to when they were made.
+    """
+    import filelock
+    import jax
+    import launching
+    import tiny
+
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def get(experiment: str) -> Path:
+        folder = root / "finished" / experiment.replace(":", "-")
+        done = folder / "done"
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / "lock"), seconds.charged_to("runs that are shared"):
+            if not done.exists():
+                at = tiny.FINISHED[experiment][1]
+                with _as_for_users(jax):
+                    launching.assert_resumes_to_the_bit(
+                        experiment, folder, *tiny.of_finished(experiment), at=at
+                    )
+                done.touch()
+        return folder / "whole"
+
+    return get

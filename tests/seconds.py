@@ -1,8 +1,8 @@
 """What the tests cost, in processor time: told at the end of a run, and held to a table.
 
-Wall time tells of the neighbours on a machine, processor time of the tests. `seconds.json` holds the
-seconds of each file in a run of all that compiled everything anew; ``pytest --record-seconds`` writes
-it. A run of everything fails where a file has grown by half, or a new one takes over 15 seconds.
+Wall time tells of the neighbours on a machine, processor time of the tests. `seconds.json` holds
+the seconds of each file in a run of all that compiled everything anew; ``pytest --record-seconds``
+writes it. A run of all fails where a file has grown by half, or a new one takes over 15 seconds.
 """
 
 import contextlib

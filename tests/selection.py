@@ -1,11 +1,11 @@
 """Which of the slow tests a change calls for: ``pytest -m slow --changed-since=REVISION``.
 
-Those marked ``slow(always=True)``; those whose files changed since the revision; and of the others a
-quarter in turn, by the number of commits. A slow test's files are those that its mark names
+Those marked ``slow(always=True)``; those whose files changed since the revision; and of the others
+a quarter in turn, by the number of commits. A slow test's files are those that its mark names
 (``slow("jaxdl/runs/")``: a file or a folder), and those of the experiments that it trains: the
 experiment's own file and those of its model, task and data set. Experiments are named by the mark
-(``slow("vit", "gcn:digits")``) or by the parameter ``experiment``; where nothing is named, it is the
-test's own file that counts.
+(``slow("vit", "gcn:digits")``) or by the parameter ``experiment``; where nothing is named, it is
+the test's own file that counts.
 """
 
 import datetime
@@ -88,7 +88,13 @@ def files_of_experiment(name: str) -> frozenset[str]:
 
 
 def changed(since: str) -> list[str]:
-    """Files that differ from those of the revision, new ones too; none where there is no history."""
+    """Files that differ from the revision's, new ones too; none where there is no history.
+
+    Args:
+      since: a revision, or a date: the last commit before it is meant.
+    """
+    if _git("rev-parse", "--verify", "--quiet", f"{since}^{{commit}}") is None:
+        since = _git("rev-list", "-1", f"--before={since}", "HEAD") or "HEAD"
     differ = _git("diff", "--name-only", "--relative", since) or ""
     new = _git("ls-files", "--others", "--exclude-standard") or ""
     return [*differ.splitlines(), *new.splitlines()]
