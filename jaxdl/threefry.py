@@ -4,6 +4,11 @@ JAX's Threefry is, on a CPU alone, a loop of five passes over memory that is com
 a program draws; here it is one elementwise expression everywhere, as JAX's is on accelerators. It
 is fused into whatever uses the bits. The bits are those that JAX gives by default, which is with
 ``jax_threefry_partitionable``; `benchmarks.keys` has the figures.
+
+Only draws are fused. Words of a key that another was folded or split into end in a barrier, or each
+user of that key would compute all of its ancestry anew, and compile it: twenty rounds a generation
+twice over, which multiply. By jax 0.12 the parameters of an LSTM did not compile in ten minutes so;
+with the barrier in 2 s. By 0.10, whose compiler shared the words by itself, it changes nothing.
 """
 
 import functools
@@ -75,12 +80,13 @@ def _bits(key: jax.Array, width: int, shape: tuple[int, ...]) -> jax.Array:
 
 
 def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    return jnp.stack(_of_places(key, shape), axis=-1)
+    return lax.optimization_barrier(jnp.stack(_of_places(key, shape), axis=-1))
 
 
 @jax.jit
 def _fold_in(key: jax.Array, data: jax.Array) -> jax.Array:
-    return jnp.stack(_threefry(key, jnp.uint32(0), jnp.asarray(data, jnp.uint32)))
+    words = _threefry(key, jnp.uint32(0), jnp.asarray(data, jnp.uint32))
+    return lax.optimization_barrier(jnp.stack(words))
 
 
 def _seed(seed: jax.Array) -> jax.Array:

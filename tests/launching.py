@@ -20,6 +20,8 @@ SHORT = (
     "--config.batch_size=16",
     "--config.optimizer.warmup=0",
     "--config.parallel.data=1",
+    # A checkpoint and an evaluation take longer than a step.
+    "--config.eval.every=6",
     # Pictures take as long as all the rest; tests that look at them ask for them.
     "--config.log.report=false",
 )

@@ -16,8 +16,9 @@ import pytest
 from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
 from ml_collections import ConfigDict
 
-from jaxdl import keys
-from jaxdl.errors import DamagedError
+from jaxdl import experiment, keys, trees
+from jaxdl.errors import DamagedError, UserError
+from jaxdl.launch import flags
 from jaxdl.runs import checkpoint, checksum
 
 FLAGS = ("--config.eval.every=4", "--config.log.every=1", "--config.model.hidden=16")
@@ -52,18 +53,31 @@ def delete(file):
 DAMAGE = {"flipped": flip, "truncated": truncate, "deleted": delete}
 
 
-# Thirty runs each: one kind of damage is enough for every day.
-EVERY_KIND = [
-    k if k == "flipped" else pytest.param(k, marks=pytest.mark.slow("jaxdl/runs/")) for k in DAMAGE
-]
+@pytest.fixture(scope="module")
+def made():
+    """The experiment of `finished`, which knows what a checkpoint of it holds."""
+    file = ROOT / "experiments" / "mlp.py"
+    return experiment.create(flags.parse([f"--config={file}", *SHORT, *FLAGS]).config)
 
 
-@pytest.mark.parametrize("how", EVERY_KIND)
-def test_any_damaged_file_of_the_newest_step_leaves_the_result_as_it_was(
-    how, finished, tmp_path, capsys
+def restored(made, folder):
+    """(the checkpoint that a run in the folder would go on from, what it says of the others)."""
+    wanted, told = {"state": made.abstract_state, "window": made.abstract_window}, []
+    with checkpoint.Checkpoints(folder, made.config, told.append) as checkpoints:
+        return checkpoints.restore(wanted), told
+
+
+def by_name(state):
+    return dict(zip(trees.leaf_names(state), jax.tree.leaves(state), strict=True))
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_any_damaged_file_of_the_newest_step_is_noticed_or_does_no_harm(
+    how, finished, made, tmp_path
 ):
     names = [p.relative_to(finished) for p in files_of(finished, 12)]
     assert len(names) > 8
+    sound = {step: by_name(checkpoint.restore(finished, step)) for step in (8, 12)}
     fell_back = 0
     for i, name in enumerate(names):
         folder = tmp_path / str(i)
@@ -71,28 +85,42 @@ def test_any_damaged_file_of_the_newest_step_leaves_the_result_as_it_was(
         if (folder / name).stat().st_size == 0 and how != "deleted":
             continue
         DAMAGE[how](folder / name)
-        capsys.readouterr()
-        assert run("mlp", folder, *FLAGS) == 0, name
-        out = capsys.readouterr().out
-        told = [line for line in out.splitlines() if "is damaged" in line]
-        if told:
+        found, told = restored(made, folder)
+        if found.step != 12:
             fell_back += 1
-            assert len(told) == 1
-            assert "checkpoint 12 is damaged" in told[0]
+            (line,) = told
+            assert "checkpoint 12 is damaged" in line
+            assert "set aside, 8 is used" in line
             assert (folder / "damaged" / "12").is_dir()
-        assert_same_bits(leaves(finished), leaves(folder))
-        assert figures(folder, "train") == figures(finished, "train")
+        else:
+            assert told == []
+        state = by_name(found.tree["state"])
+        assert state.keys() == sound[found.step].keys()
+        for leaf, value in state.items():
+            np.testing.assert_array_equal(value, sound[found.step][leaf])
     # Files that hold no part of the state may be harmed without harm; those that do are noticed.
     assert fell_back >= 5
 
 
-def test_empty_step_folder_is_set_aside(finished, tmp_path, capsys):
+def test_a_damaged_newest_checkpoint_leaves_the_result_as_it_was(finished, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    for file in files_of(folder, 12):
+        if "state" in file.parts and "d" in file.parts:
+            flip(file)
+    assert run("mlp", folder, *FLAGS) == 0
+    assert "checkpoint 12 is damaged" in capsys.readouterr().out
+    assert_same_bits(leaves(finished), leaves(folder))
+    assert figures(folder, "train") == figures(finished, "train")
+
+
+def test_empty_step_folder_is_set_aside(finished, made, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     (folder / "checkpoints" / "99").mkdir()
-    assert run("mlp", folder, *FLAGS) == 0
-    assert "checkpoint 99 is damaged (an empty folder)" in capsys.readouterr().out
-    assert_same_bits(leaves(finished), leaves(folder))
+    found, (line,) = restored(made, folder)
+    assert "checkpoint 99 is damaged (an empty folder)" in line
+    assert found.step == 12
 
 
 def test_without_a_sound_checkpoint_the_run_stops_and_touches_nothing(finished, tmp_path, capsys):
@@ -138,16 +166,16 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_checkpoint_of_something_else_is_one_line_that_names_the_leaf(
-    name, finished, tmp_path, capsys
-):
+def test_checkpoint_of_something_else_is_one_line_that_names_the_leaf(name, finished, tmp_path):
     flag, says = CHANGES[name]
+    file = ROOT / "experiments" / "mlp.py"
+    other = experiment.create(flags.parse([f"--config={file}", *SHORT, *FLAGS, flag]).config)
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
-    assert run("mlp", folder, *FLAGS, flag, "--accept_changes") == 2
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
-    assert says in message
+    with pytest.raises(UserError) as caught:
+        restored(other, folder)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def rewrite_manifest(folder, step, change):
@@ -175,21 +203,22 @@ def test_keys_in_a_state_come_back(root, tmp_path):
         assert state["more"][1] == root(5)
 
 
-def test_newer_format_and_wrong_dtype_are_told(finished, tmp_path, capsys):
+def test_newer_format_and_wrong_dtype_are_told(finished, made, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     rewrite_manifest(folder, 12, lambda content: content.update(format=99))
     assert run("mlp", folder, *FLAGS) == 2
-    assert "checkpoint 12 has format 99" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "checkpoint 12 has format 99" in message
 
     def halve(content):
         content["format"] = 1
         content["leaves"]["state/params/head/bias"]["dtype"] = "bfloat16"
 
     rewrite_manifest(folder, 12, halve)
-    assert run("mlp", folder, *FLAGS) == 2
-    message = capsys.readouterr().err
-    assert "state/params/head/bias as bfloat16[10], not float32[10]" in message
+    with pytest.raises(UserError, match=r"params/head/bias as bfloat16\[10\], not float32\[10\]"):
+        restored(made, folder)
 
 
 FULL = """

@@ -76,6 +76,70 @@ def test_draws_over_devices_are_the_same_and_nothing_is_sent():
     np.testing.assert_array_equal(program(keys.root(2)), draw(jax.random.key(2)))
 
 
+def test_keys_below_keys_of_an_example_each_stay_on_its_device():
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    split = NamedSharding(mesh, PartitionSpec("data", None))
+    own = lambda key: jax.random.uniform(jax.random.fold_in(key, 1), (5,))
+    draw = lambda key: jax.vmap(own)(jax.random.split(key, 64))
+    program = jax.jit(draw, out_shardings=split).lower(keys.root(2)).compile()
+    for word in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
+        assert word not in program.as_text()
+    np.testing.assert_array_equal(program(keys.root(2)), draw(jax.random.key(2)))
+
+
+@pytest.mark.parametrize("mapped", ["shard_map", "unchecked shard_map", "pmap"])
+def test_devices_fold_their_place_in_and_draw_what_jax_draws(mapped):
+    def draw(key, x):
+        key = jax.random.fold_in(key, jax.lax.axis_index("data"))
+        return x + jax.random.normal(jax.random.split(jax.random.fold_in(key, 5))[1], x.shape)
+
+    if mapped == "pmap":
+        over = jax.pmap(draw, axis_name="data", in_axes=(None, 0))
+    else:
+        mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+        one, all_of_them = PartitionSpec(), PartitionSpec("data")
+        over = jax.shard_map(
+            draw, mesh=mesh, in_specs=(one, all_of_them), out_specs=all_of_them,
+            check_vma=mapped == "shard_map",
+        )  # fmt: skip
+        over = jax.jit(over)
+    x = jnp.zeros((8, 3))
+    np.testing.assert_array_equal(over(keys.root(3), x), over(jax.random.key(3), x))
+
+
+def test_what_draws_below_a_key_can_be_differentiated_in_both_modes():
+    def loss(w, key):
+        first, second = jax.random.split(jax.random.fold_in(key, 5))
+        return jnp.sin(w * jax.random.normal(first, w.shape)).sum() + jax.random.normal(second)
+
+    w, ours, theirs = jnp.ones(3), keys.root(3), jax.random.key(3)
+    none = np.zeros((), jax.dtypes.float0)
+    for derived in (
+        lambda key: jax.grad(jax.checkpoint(loss))(w, key),
+        lambda key: jax.jvp(loss, (w, key), (w, none)),
+        lambda key: jax.linearize(lambda w: loss(w, key), w)[1](w),
+        lambda key: jax.hessian(loss)(w, key),
+        lambda key: jax.vmap(jax.grad(loss), (None, 0))(w, jax.random.split(key, 2)),
+    ):
+        jax.tree.map(np.testing.assert_array_equal, derived(ours), derived(theirs))
+
+
+def test_a_program_grows_by_the_same_amount_with_each_generation_of_keys():
+    """A compiler that computes a key anew wherever it is used doubles the program, or never ends."""
+
+    def length(generations):
+        def draw(key):
+            for i in range(generations):
+                key = jax.random.split(jax.random.fold_in(key, i))[1]
+            draws = [jax.random.normal(own, (3, 4)) for own in jax.random.split(key, 3)]
+            return jax.tree.map(jnp.dot, draws, [x.T for x in draws])
+
+        return jax.jit(draw).lower(keys.root(0)).compile().as_text().count("\n")
+
+    none, two, four = map(length, (0, 2, 4))
+    assert four - two < 1.2 * (two - none)
+
+
 def test_a_program_that_draws_has_no_loop():
     """A loop over rounds is what makes JAX's own slow to compile on a CPU."""
     for key, loops in ((keys.root(0), False), (jax.random.key(0), True)):
