@@ -1,13 +1,113 @@
 """Set up before jax is imported: the CPU, and compiled programs shared by the test processes."""
 
+import contextlib
 import os
+import sys
 from pathlib import Path
 
-CACHE = Path(__file__).parent.parent / ".pytest_cache" / "xla"
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import seconds
+import selection
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdl" / "tests"
+MOST_BYTES = 1 << 30
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Eight devices, so that any test can run on several; most use one.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+# Compiling is most of what tests cost, and the compiler's optimisations are half of that.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("jaxdl")
+    group.addoption(
+        "--record-seconds",
+        action="store_true",
+        help="write what each file took, in processor time, to tests/seconds.json",
+    )
+    selection.add_options(group)
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        _forget_the_oldest_programs()
+    config.pluginmanager.register(seconds.Seconds(config), "processor-seconds")
+
+
+def _forget_the_oldest_programs():
+    """Halves a folder of compiled programs that has grown too large, before any test needs them."""
+    files = [(p.stat(), p) for p in CACHE.glob("*")]
+    bytes_left = sum(stat.st_size for stat, _ in files)
+    most = MOST_BYTES // 2 if bytes_left > MOST_BYTES else bytes_left
+    for stat, path in sorted(files, key=lambda file: file[0].st_mtime):
+        if bytes_left <= most:
+            return
+        path.unlink(missing_ok=True)
+        bytes_left -= stat.st_size
+
+
+def pytest_collection_modifyitems(config, items):
+    selection.select(config, items)
+
+
+@pytest.fixture(autouse=True)
+def _optimised(request):
+    """Tests of what users get, bits and seconds, have programs as users have them."""
+    if not any(request.node.get_closest_marker(m) for m in ("optimised", "slow")):
+        yield
+        return
+    import jax
+
+    with _as_for_users(jax):
+        yield
+
+
+@contextlib.contextmanager
+def _as_for_users(jax):
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # programs of functions that other tests have called
+    try:
+        yield
+    finally:
+        jax.clear_caches()
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """(experiment) -> the folder of a run that was not interrupted; ``.parent / "cut"`` was.
+
+    Runs of `tiny.FINISHED`, made once for all processes that test, of programs as users have them.
+    That the two ended alike to the bit was seen to when they were made.
+    """
+    import filelock
+    import jax
+    import launching
+    import tiny
+
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def get(experiment: str) -> Path:
+        folder = root / "finished" / experiment.replace(":", "-")
+        done = folder / "done"
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / "lock"), seconds.charged_to("runs that are shared"):
+            if not done.exists():
+                at = tiny.FINISHED[experiment][1]
+                with _as_for_users(jax):
+                    launching.assert_resumes_to_the_bit(
+                        experiment, folder, *tiny.of_finished(experiment), at=at
+                    )
+                done.touch()
+        return folder / "whole"
+
+    return get

@@ -457,7 +457,7 @@ def test_signal_saves_and_the_same_command_goes_on(number, code, undisturbed, tm
     assert summary(folder)["best"] == summary(undisturbed)["best"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow("jaxdl/runs/", "jaxdl/train/")
 def test_killed_at_ten_random_moments_the_run_ends_as_if_undisturbed(undisturbed, tmp_path):
     folder = tmp_path / "run"
     rng = np.random.default_rng(0)
