@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from both_modes import check, direction, inner, jitted, near
 
-from jaxdl import adversarial, losses, ops
+from jaxdl import losses, ops
+from jaxdl.losses import gan as adversarial
 from jaxdl.ops import attention_cpu, normalization, recurrent
 from jaxdl.ops.derivatives import with_reference
 

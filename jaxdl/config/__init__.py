@@ -3,9 +3,11 @@
 from jaxdl.config.settings import (
     HARMLESS,
     KEYS,
+    OPTIONAL,
     PLUGS,
     TYPES,
     Key,
+    changed,
     check_key,
     default,
     describe,
@@ -17,9 +19,11 @@ from jaxdl.config.settings import (
 __all__ = [
     "HARMLESS",
     "KEYS",
+    "OPTIONAL",
     "PLUGS",
     "TYPES",
     "Key",
+    "changed",
     "check_key",
     "default",
     "describe",

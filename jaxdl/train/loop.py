@@ -72,6 +72,7 @@ class _Run:
         self.workdir = workdir
         self.steps = experiment.run.steps
         self.eval_every = config.eval.every or max(1, -(-self.steps // 20))
+        self.best, self.patient = experiment.best, experiment.patient
         self.log_every = config.log.every or max(1, self.steps // 100)
         self.save_every = config.checkpoint.every or self.eval_every
         found = experiment.abstract_window
@@ -251,26 +252,33 @@ class _Run:
 
     def _evaluate(self) -> bool:
         """Scores the state; returns whether it is the best so far."""
-        figures = self.evaluator(self.carry.state)
-        self.writer.write(self.step, "eval", figures)
-        self.writer.flush()
-        self.progress.figures(self.step, "eval", self._shown(figures))
-        best, patient = self.config.eval.best, self.config.early_stopping.metric
-        for key, metric in (("eval.best", best), ("early_stopping.metric", patient)):
-            if metric:
-                choose(f"config.{key}", metric, figures)
+        scored = self._score_is_due()
+        figures = self.evaluator(self.carry.state, scored=scored)
+        if figures:
+            self.writer.write(self.step, "eval", figures)
+            self.writer.flush()
+            self.progress.figures(self.step, "eval", self._shown(figures))
+        for key, goal in (("eval.best", self.best), ("early_stopping.metric", self.patient)):
+            if goal is not None and scored:
+                choose(f"config.{key}", goal.metric, figures)
         self._sample()
         before = self._leader.best
         for i in np.flatnonzero(self._learning()):
             own = population.own(figures, i) if self.members else figures
             found = {"step": self.step, **own}
-            self.watches[i] = history.after(self.watches[i], found, best, patient)
+            self.watches[i] = history.after(self.watches[i], found, self.best, self.patient)
         self.carry = self.carry._replace(active=self._put(self._learning()))
         return self._leader.best is not before
 
+    def _score_is_due(self) -> bool:
+        """Whether an evaluation now is the first since another ``eval.score_every`` updates."""
+        every, before = self.config.eval.score_every, (self.step - 1) // self.eval_every
+        passed = not every or self.step // every > before * self.eval_every // every
+        return passed or self.step == self.steps
+
     @property
     def _leader(self) -> Watch:
-        return self.watches[history.leader(self.watches, self.config.eval.best)]
+        return self.watches[history.leader(self.watches, self.best)]
 
     def _sample(self) -> None:
         """Keeps what the state generates, if it is time to."""
@@ -293,7 +301,7 @@ class _Run:
         return not self._learning().any()
 
     def _save(self, ranked: bool) -> None:
-        best, began = self.config.eval.best, time.perf_counter()
+        began = time.perf_counter()
         self.check()
         self.checkpoints.save(
             self.step,
@@ -304,7 +312,7 @@ class _Run:
                 "sound": self.sound.tolist(),
                 "steps_per_call": self.per_call,
             },
-            rank=history.rank_of_last(self.watches, best) if ranked else None,
+            rank=history.rank_of_last(self.watches, self.best) if ranked else None,
         )
         self.save_seconds += time.perf_counter() - began
 
@@ -351,7 +359,7 @@ class _Run:
         return population.figures(
             self.experiment.members,
             self.watches,
-            history.leader(self.watches, self.config.eval.best),
+            history.leader(self.watches, self.best),
             self.steps_done.tolist(),
             ended.tolist(),
         )
@@ -365,6 +373,7 @@ class _Run:
             "steps": self.step,
             "epochs": self.step / per if (per := self.experiment.run.steps_per_epoch) else None,
             "stopped_early": self.step < self.steps,
+            "directions": dict(self.experiment.task.directions),
             "parameters": sum(x.size for x in parameters.values()),
             "examples_per_second": rate,
             "train_seconds": self.train_seconds,
