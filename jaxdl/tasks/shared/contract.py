@@ -71,8 +71,8 @@ class Task(NamedTuple):
         crash; of the batch only shapes and dtypes are used.
       train_step: (state, batch, key) -> (state, metrics), for the global batch. Metrics are
         (sum, weight) pairs by name; a name such as ``layers/x`` is logged in a line of its own,
-        of the split "layers" (`jaxdl.runs.logs.by_split`). The loop undoes a step that has any non-finite metric, so every
-        quantity whose failure matters should be part of one.
+        of the split "layers" (`jaxdl.runs.logs.by_split`). The loop undoes a step that has any
+        non-finite metric, so every quantity whose failure matters should be part of one.
       eval_step: (state, batch, key) -> metrics, weighted by `jaxdl.data.without_padding`;
         all go to one line, whatever their names.
       score: (state, data, key) -> {name: number}: figures that need the whole evaluation split
