@@ -93,7 +93,7 @@ def files_of(item: pytest.Item) -> set[str]:
 def files_of_experiment(name: str) -> frozenset[str]:
     """The files of an experiment, of its model, its task and its data set."""
     from jaxdl import data, models, tasks
-    from jaxdl.config.load import load
+    from jaxdl.config.files import load
 
     stem, colon, variant = name.partition(":")
     file = f"experiments/{stem}.py"

@@ -1,5 +1,6 @@
 """The keys of a config, what they mean, and the files that set them."""
 
+from jaxdl.config.files import load
 from jaxdl.config.settings import (
     HARMLESS,
     KEYS,
@@ -29,5 +30,6 @@ __all__ = [
     "describe",
     "differences",
     "flatten",
+    "load",
     "validate",
 ]

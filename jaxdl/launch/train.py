@@ -13,6 +13,8 @@ from jaxdl.runs import workdir
 def run(options: Options, made: Experiment, folder: epath.Path) -> int:
     """Trains to the end; returns the exit code."""
     experiment.check_training(made)
+    if not (folder / "checkpoints").exists():  # a run that begins: nothing is written before
+        made.task.check()
     with workdir.claimed(folder, made.config) as lock:
         if jax.process_index() == 0:
             print(f"workdir {folder}", flush=True)
