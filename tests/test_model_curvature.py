@@ -108,11 +108,10 @@ def _wide(monkeypatch):
         yield
 
 
-# These compile for 10 seconds and more: by default they are only traced.
-DEAR = {
-    *("alexnet", "coatnet", "convnext", "cvt", "ddpm"),
-    *("efficientnet", "googlenet", "mobilevit", "resnet"),
-}
+# These compile for 3 to 25 seconds of processor time: by default they are only traced, and of the
+# largest, which are made of the others' layers, not even that.
+TRACED = ("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "resnet", "vgg", "vit")
+DEAR = (*TRACED, "cvt", "ddpm", "mobilevit")
 
 
 def product(scalar):
@@ -139,7 +138,7 @@ def test_hessian_vector_product(name):
     assert abs(inner(v, hw) - inner(w, hv)) < 1e-9 * max(1e-3, np.sqrt(inner(hw, hw)))
 
 
-@pytest.mark.parametrize("name", sorted(DEAR))
+@pytest.mark.parametrize("name", TRACED)
 def test_hessian_vector_product_is_there(name):
     f, params = prepared(name, *MODELS[name])
     _, (slope, (hv,)) = jax.eval_shape(product(scalar_of(f)), params, params)
@@ -147,7 +146,7 @@ def test_hessian_vector_product_is_there(name):
     assert jax.tree.map(jnp.shape, hv) == jax.tree.map(jnp.shape, params)
 
 
-@pytest.mark.parametrize("name", ["deep_cnn", "gpt", "gru_lm"])
+@pytest.mark.parametrize("name", ["deep_cnn", "gpt"])
 def test_reverse_over_reverse_is_forward_over_reverse(name):
     f, params = prepared(name, *MODELS[name])
     grad = jax.grad(lambda params: scalar_of(f)((params,)))
