@@ -125,7 +125,7 @@ class Players(NamedTuple):
 
     def noise(self, key: jax.Array, size: int) -> jax.Array:
         """(size, latent), of this device's own."""
-        return jax.random.normal(replicas.own(key), (size, self.latent))
+        return jax.random.normal(replicas.own(key), (size, self.latent), jnp.float32)
 
 
 def discriminator_loss(
@@ -267,7 +267,7 @@ def _optimizers(run: Run, n_critic: int, discriminator_rate: float) -> tuple[Sta
 
 
 def _init(players: Players, optimizers: State, ema: float, key: jax.Array, batch: Mapping) -> State:
-    some = jnp.zeros((1, players.latent))
+    some = jnp.zeros((1, players.latent), jnp.float32)
     made = lambda name: keys.named(key, name)
     images = generation.scaled(batch["image"][:1])
     init = players.module.init
@@ -282,7 +282,7 @@ def _init(players: Players, optimizers: State, ema: float, key: jax.Array, batch
 
 
 def _images_of(players: Players, generator: learner.Learner, key: jax.Array) -> jax.Array:
-    noise = jax.random.normal(key, (AT_ONCE, players.latent))
+    noise = jax.random.normal(key, (AT_ONCE, players.latent), jnp.float32)
     return generation.unit_range(players.generate(generator.best_variables, noise))
 
 
@@ -371,7 +371,9 @@ def _check_model(module: Any, name: str, latent: int, train: Any) -> None:
         )
     wanted = train.take(np.arange(1))["image"].shape[1:]
     made = jax.eval_shape(
-        lambda: module.init_with_output(keys.root(0), jnp.zeros((1, latent)), method="generate")[0]
+        lambda: module.init_with_output(
+            keys.root(0), jnp.zeros((1, latent), jnp.float32), method="generate"
+        )[0]
     ).shape[1:]
     if made != wanted:
         text = lambda shape: "x".join(map(str, shape))

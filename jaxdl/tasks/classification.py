@@ -41,7 +41,7 @@ def _one_vs_rest(loss):
 
     def per_example(logits, labels, label_smoothing):
         if labels.ndim == 1:
-            labels = jax.nn.one_hot(labels, logits.shape[-1])
+            labels = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.float32)
         targets = (1 - label_smoothing) * labels + label_smoothing / 2
         return loss(logits, targets) * logits.shape[-1]
 
@@ -248,7 +248,7 @@ def _call_order(
     module: Any, standardise: Callable[[jax.Array], jax.Array], train: Any
 ) -> dict[str, int]:
     image = train.take(np.arange(1))["image"]
-    seen = jax.eval_shape(lambda: standardise(jnp.zeros(image.shape)))
+    seen = jax.eval_shape(lambda: standardise(jnp.zeros(image.shape, jnp.float32)))
     return models.call_order(module, seen)
 
 

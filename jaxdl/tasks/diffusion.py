@@ -152,8 +152,10 @@ def errors(
       key: of timesteps and noise.
     """
     images = generation.scaled(batch["image"])
-    t = jax.random.randint(keys.named(key, "timestep"), images.shape[:1], 0, len(net.signal))
-    noise = jax.random.normal(keys.named(key, "noise"), images.shape)
+    t = jax.random.randint(
+        keys.named(key, "timestep"), images.shape[:1], 0, len(net.signal), jnp.int32
+    )
+    noise = jax.random.normal(keys.named(key, "noise"), images.shape, jnp.float32)
     left = jnp.asarray(net.signal, jnp.float32)[t]
     said = answer(process.add_noise(images, noise, left), t)
     wanted = process.target(net.prediction, images, noise, left)
@@ -171,7 +173,9 @@ def training_loss(
     """`errors` of a pass of training, a share ``drop_label`` of it without their label."""
     labels = net.labels_of(batch)
     if net.classes:
-        dropped = jax.random.bernoulli(keys.named(key, "label"), drop_label, labels.shape)
+        dropped = jax.random.bernoulli(
+            keys.named(key, "label"), jnp.float32(drop_label), labels.shape
+        )
         labels = jnp.where(dropped, net.classes, labels)
     forward = learner.forward(net.module)
     answer = lambda noisy, t: forward(params, model_state, key, noisy, t, labels)[0]
@@ -211,7 +215,7 @@ def _images_of(
         answers = net.module.apply(variables, twice(noisy), twice(t), both)
         return process.guided(*jnp.split(answers, 2), guidance)
 
-    start = jax.random.normal(keys.named(key, "start"), (len(labels), *net.shape))
+    start = jax.random.normal(keys.named(key, "start"), (len(labels), *net.shape), jnp.float32)
     images, frames = process.sample(
         network, keys.named(key, "steps"), start, net.signal,
         steps=steps, prediction=net.prediction, eta=eta, seen=SEEN,

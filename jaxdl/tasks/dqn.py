@@ -180,7 +180,7 @@ def acting(
 
     def choose(observation: jax.Array, own: jax.Array) -> jax.Array:
         explore, which = jax.vmap(jax.random.split, out_axes=1)(own)
-        explores = jax.vmap(jax.random.uniform)(explore) < eps
+        explores = jax.vmap(lambda k: jax.random.uniform(k, (), jnp.float32))(explore) < eps
         best = agent.values(params, observation).argmax(-1).astype(jnp.int32)
         return jnp.where(explores, policies.evenly(agent.environment, which), best)
 
@@ -267,7 +267,7 @@ def _init(
     batch: Mapping,
 ) -> State:
     size = agent.environment.observation_size
-    own = start(agent.module.init(keys.named(key, "model"), jnp.zeros((1, size))))
+    own = start(agent.module.init(keys.named(key, "model"), jnp.zeros((1, size), jnp.float32)))
     many = vectorised.create(agent.environment, keys.named(key, "environments"), count)
     one = jax.ShapeDtypeStruct((size,), jnp.float32)
     scalar = lambda dtype: jax.ShapeDtypeStruct((), dtype)

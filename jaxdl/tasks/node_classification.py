@@ -163,7 +163,7 @@ def _init(
 ) -> State:
     given = _given(graph, dense)
     one = lambda key: start(module.init(key, given.features, given.adjacency))
-    runs = jnp.arange(len(known))
+    runs = jnp.arange(len(known), dtype=jnp.int32)
     return State(jax.vmap(one)(_each(key, runs)), runs, jnp.asarray(known), given)
 
 

@@ -295,7 +295,7 @@ def _init(
     key: jax.Array,
     batch: Mapping,
 ) -> State:
-    observation = jnp.zeros((1, agent.environment.observation_size))
+    observation = jnp.zeros((1, agent.environment.observation_size), jnp.float32)
     variables = agent.module.init(keys.named(key, "model"), observation)
     many = vectorised.create(agent.environment, keys.named(key, "environments"), count)
     return State(start(variables), many)

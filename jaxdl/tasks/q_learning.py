@@ -119,10 +119,15 @@ def _pick(cumulated: jax.Array, u: jax.Array) -> jax.Array:
 
 def _init(worlds: Worlds, count: int, first_value: float, key: jax.Array, batch: Any) -> State:
     q = jnp.full((count, *worlds.table.reward.shape[:2]), first_value, jnp.float32)
-    place = _pick(worlds.starts, jax.random.uniform(key, (count, 1)))
+    place = _pick(worlds.starts, jax.random.uniform(key, (count, 1), jnp.float32))
     zeros = jnp.zeros(count, jnp.int32)
     return State(
-        q, place.astype(jnp.int32), zeros, jnp.zeros(count), jnp.arange(count), jnp.int32(0)
+        q,
+        place.astype(jnp.int32),
+        zeros,
+        jnp.zeros(count, jnp.float32),
+        jnp.arange(count, dtype=jnp.int32),
+        jnp.int32(0),
     )
 
 
@@ -148,7 +153,7 @@ def transition(
       The learner, and the squared error, whether the episode is over, and its return if it is.
     """
     table = worlds.table
-    explore, which, outcome, again = jax.random.uniform(key, (4,))
+    explore, which, outcome, again = jax.random.uniform(key, (4,), jnp.float32)
     values = own.q[own.place]
     # A random one of the best: among equals the first would be tried for ever.
     best = values == values.max()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxdl import keys, losses
 from jaxdl.data import Data
@@ -65,7 +66,7 @@ def noisy(images: jax.Array, noise: float, key: jax.Array) -> jax.Array:
     """Images (batch, h, w, c) with normal noise of this deviation."""
     if not noise:
         return images
-    return images + noise * jax.random.normal(keys.named(key, "noise"), images.shape)
+    return images + noise * jax.random.normal(keys.named(key, "noise"), images.shape, jnp.float32)
 
 
 def training_loss(

@@ -83,7 +83,7 @@ def continuous(images: jax.Array, levels: int, key: jax.Array) -> jax.Array:
     images = unit_range(images)
     if not levels:
         return images
-    noise = jax.random.uniform(keys.named(key, "levels"), images.shape)
+    noise = jax.random.uniform(keys.named(key, "levels"), images.shape, jnp.float32)
     return (images * (levels - 1) + noise) / levels
 
 
@@ -96,7 +96,7 @@ def encoded(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Mean and log-variance of codes, and a draw of each, (batch, latent) all."""
     mean, log_variance = encode(images)
-    noise = jax.random.normal(keys.named(key, "code"), mean.shape)
+    noise = jax.random.normal(keys.named(key, "code"), mean.shape, jnp.float32)
     return mean, log_variance, mean + jnp.exp(0.5 * log_variance) * noise
 
 
@@ -175,7 +175,7 @@ def _surprise(
 
 
 def _sample(vae: Variational, state: learner.Learner, key: jax.Array) -> dict[str, Any]:
-    codes = jax.random.normal(key, (_SAMPLES, vae.module.latent))
+    codes = jax.random.normal(key, (_SAMPLES, vae.module.latent), jnp.float32)
     grid = np.asarray(_coders(vae, state)[1](codes)[0]).clip(0, 1)
     return {"samples": draw.image_grid(grid, [""] * _SAMPLES, "Mean images of random codes.")}
 

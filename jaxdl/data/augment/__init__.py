@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxdl.data.augment.colour import color_jitter
 from jaxdl.data.augment.geometry import (
@@ -66,10 +67,10 @@ def create(
             batch = color_jitter(k_color, batch, **jitter)
         if not (s["mixup"] or s["cutmix"]):
             return dict(batch)
-        batch = {**batch, "label": jax.nn.one_hot(batch["label"], num_classes)}
+        batch = {**batch, "label": jax.nn.one_hot(batch["label"], num_classes, dtype=jnp.float32)}
         if s["mixup"] and s["cutmix"]:  # one of the two for each batch
             return jax.lax.cond(
-                jax.random.bernoulli(k_which),
+                jax.random.bernoulli(k_which, jnp.float32(0.5)),
                 lambda: mixup(k_mix, batch, s["mixup"]),
                 lambda: cutmix(k_cut, batch, s["cutmix"]),
             )

@@ -23,8 +23,8 @@ def color_jitter(
     """
     images = batch["image"]
     B, C = images.shape[0], images.shape[-1]
-    luma = jnp.array([0.299, 0.587, 0.114]) if C == 3 else jnp.full((C,), 1 / C)
-    draw = jax.random.uniform(key, (3, B, 1, 1, 1), minval=-1.0, maxval=1.0)
+    luma = jnp.array([0.299, 0.587, 0.114] if C == 3 else [1 / C] * C, jnp.float32)
+    draw = jax.random.uniform(key, (3, B, 1, 1, 1), jnp.float32, minval=-1.0, maxval=1.0)
 
     def blend(images: jax.Array, other: jax.Array, draw: jax.Array, strength: float) -> jax.Array:
         factor = 1 + draw * strength

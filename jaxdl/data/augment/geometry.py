@@ -23,7 +23,7 @@ def random_shift(key: jax.Array, batch: Batch, pixels: int) -> Batch:
     """
     B, H, W, _ = batch["image"].shape
     p = pixels
-    starts_Bx2 = jax.random.randint(key, (B, 2), 0, 2 * p + 1)
+    starts_Bx2 = jax.random.randint(key, (B, 2), 0, 2 * p + 1, jnp.int32)
 
     def move(x: jax.Array) -> jax.Array:
         x, rest = jnp.asarray(x), ((0, 0),) * (x.ndim - 3)
@@ -61,7 +61,7 @@ def random_affine(
     """
     images = batch["image"]
     B, H, W, _ = images.shape
-    draw = jax.random.uniform(key, (5, B), minval=-1.0, maxval=1.0)
+    draw = jax.random.uniform(key, (5, B), jnp.float32, minval=-1.0, maxval=1.0)
     angle = draw[0] * jnp.deg2rad(rotate)
     size = jnp.exp(draw[1] * zoom)
     cos, sin = jnp.cos(angle) / size, jnp.sin(angle) / size
@@ -76,7 +76,7 @@ def random_affine(
 
     def follow(corners_BxNx4x2: jax.Array) -> jax.Array:
         # The way back, of edges, whose centre is half the image's sides.
-        centre = jnp.array([W / 2, H / 2])
+        centre = jnp.array([W / 2, H / 2], jnp.float32)
         off = jnp.stack([draw[4], draw[3]], axis=-1)[:, None, None] * shift
         x, y = jnp.moveaxis(corners_BxNx4x2 - centre - off, -1, 0)
         c, s, t = (v[:, None, None] for v in (cos, sin, sin + draw[2] * shear))
@@ -104,14 +104,16 @@ def random_resized_crop(key: jax.Array, batch: Batch, smallest: float) -> Batch:
     images = batch["image"]
     B, H, W, C = images.shape
     k_area, k_aspect, k_place = jax.random.split(key, 3)
-    area = jax.random.uniform(k_area, (B,), minval=smallest, maxval=1.0)
+    area = jax.random.uniform(k_area, (B,), jnp.float32, minval=smallest, maxval=1.0)
     # A large part leaves less room for stretching: its sides must stay inside the image.
     most = jnp.minimum(jnp.log(4 / 3), -jnp.log(area))
-    aspect = jnp.exp(jax.random.uniform(k_aspect, (B,), minval=-1.0, maxval=1.0) * most)
+    aspect = jnp.exp(
+        jax.random.uniform(k_aspect, (B,), jnp.float32, minval=-1.0, maxval=1.0) * most
+    )
     side_Bx2 = jnp.minimum(jnp.sqrt(jnp.stack([area / aspect, area * aspect], axis=1)), 1.0)
     scale_Bx2 = 1 / side_Bx2
     size = jnp.array([H, W], images.dtype)
-    corner_Bx2 = jax.random.uniform(k_place, (B, 2)) * (1 - side_Bx2) * size
+    corner_Bx2 = jax.random.uniform(k_place, (B, 2), jnp.float32) * (1 - side_Bx2) * size
     resize = lambda image, scale, corner: jax.image.scale_and_translate(
         image, (H, W, C), (0, 1), scale, -corner * scale, "linear", antialias=True
     )
@@ -138,7 +140,7 @@ def random_resized_crop(key: jax.Array, batch: Batch, smallest: float) -> Batch:
 def random_flip(key: jax.Array, batch: Batch) -> Batch:
     """Mirrors half of the images, left to right."""
     B, H, W, _ = batch["image"].shape
-    flipped = jax.random.bernoulli(key, 0.5, (B, 1, 1, 1))
+    flipped = jax.random.bernoulli(key, jnp.float32(0.5), (B, 1, 1, 1))
 
     def mirror(x: jax.Array) -> jax.Array:
         return jnp.where(flipped.reshape(B, *(1,) * (x.ndim - 1)), x[:, :, ::-1], x)

@@ -29,7 +29,7 @@ def mixup(key: jax.Array, batch: Batch, alpha: float) -> Batch:
     """
     need_no("mixup", batch, "mask", "boxes")
     images, labels = jnp.asarray(batch["image"]), jnp.asarray(batch["label"])
-    share_B = jax.random.beta(key, alpha, alpha, images.shape[:1])
+    share_B = jax.random.beta(key, alpha, alpha, images.shape[:1], jnp.float32)
     mix = lambda a, share: (share * a + (1 - share) * _neighbour(a)).astype(a.dtype)
     mixed, labels = mix(images, share_B[:, None, None, None]), mix(labels, share_B[:, None])
     return {**batch, "image": mixed, "label": labels}
@@ -46,8 +46,8 @@ def cutmix(key: jax.Array, batch: Batch, alpha: float) -> Batch:
     images, labels = jnp.asarray(batch["image"]), jnp.asarray(batch["label"])
     k_share, k_place = jax.random.split(key)
     B, H, W, _ = images.shape
-    side_B = jnp.sqrt(1 - jax.random.beta(k_share, alpha, alpha, (B,)))
-    centre_2xB = jax.random.uniform(k_place, (2, B)) * jnp.array([[H], [W]])
+    side_B = jnp.sqrt(1 - jax.random.beta(k_share, alpha, alpha, (B,), jnp.float32))
+    centre_2xB = jax.random.uniform(k_place, (2, B), jnp.float32) * jnp.array([[H], [W]])
 
     def inside(size: int, centre_B: jax.Array) -> jax.Array:
         half_B = side_B * size / 2
@@ -57,7 +57,9 @@ def cutmix(key: jax.Array, batch: Batch, alpha: float) -> Batch:
         return (at >= low) & (at < high)
 
     box_BxHxW = inside(H, centre_2xB[0])[:, :, None] & inside(W, centre_2xB[1])[:, None, :]
-    kept_B = jnp.maximum(1 - box_BxHxW.mean((1, 2))[:, None], 0)  # rounding can leave -1e-8
+    kept_B = jnp.maximum(
+        1 - box_BxHxW.mean((1, 2), dtype=jnp.float32)[:, None], 0
+    )  # rounding can leave -1e-8
     mixed = jnp.where(box_BxHxW[..., None], _neighbour(images), images)
     labels = kept_B * labels + (1 - kept_B) * _neighbour(labels)
     return {**batch, "image": mixed, "label": labels}
