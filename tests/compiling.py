@@ -20,8 +20,8 @@ def begin(argv: list[str]) -> dict[str, float]:
     Programs come out of no cache and go into none.
 
     Returns:
-      {what: seconds of processor time}: "init", which compiles and runs the initial state; "update",
-      which compiles one update, and "run", which runs it; "evaluate", which compiles the evaluation
+      {what: seconds of processor time}: "init", which compiles and runs the initial state;
+      "update", which compiles one update, and "run", which runs it; "evaluate", which compiles the evaluation
       of a batch.
     """
     import jax

@@ -113,6 +113,9 @@ FINISHED = {
                     "--config.eval.every=3"), 4),
 }  # fmt: skip
 
+# Made of programs as users have them, whose bits are promised; others' are compiled in a hurry.
+FOR_USERS = ("deep_cnn",)
+
 
 def of_finished(experiment: str) -> tuple[str, ...]:
     """The flags of the run that the fixture `finished` makes; further modes need the same."""
