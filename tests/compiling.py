@@ -21,8 +21,8 @@ def begin(argv: list[str]) -> dict[str, float]:
 
     Returns:
       {what: seconds of processor time}: "init", which compiles and runs the initial state;
-      "update", which compiles one update, and "run", which runs it; "evaluate", which compiles the evaluation
-      of a batch.
+      "update", which compiles one update, and "run", which runs it; "evaluate", which compiles the
+      evaluation of a batch.
     """
     import jax
     import numpy as np
