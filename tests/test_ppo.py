@@ -10,7 +10,8 @@ from launching import REPORT, assert_resumes_to_the_bit, figures, leaves, run, s
 
 from jaxdl import envs, keys, models
 from jaxdl.report import draw
-from jaxdl.tasks import episodes, ppo
+from jaxdl.tasks import ppo
+from jaxdl.tasks.shared import episodes
 
 TINY = (
     "--config.model.hidden=16,16",
