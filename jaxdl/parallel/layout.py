@@ -36,7 +36,7 @@ class TensorRule(NamedTuple):
 
     Attributes:
       pattern: regex, searched for in a leaf's name, so that optimizer moments and averages follow.
-      axis: that is split.
+      axis: that is split; below 0, from the end.
       if_even: every device has a copy where the axis does not divide; otherwise that is an error.
     """
 
@@ -112,13 +112,14 @@ class Layout(NamedTuple):
         tensor, fsdp = self.mesh.shape["tensor"], self.mesh.shape["fsdp"]
         if tensor > 1:
             rule = next((rule for rule in self.rules if re.search(rule.pattern, name)), None)
-            if rule is not None and rule.axis < x.ndim:
-                if x.shape[rule.axis] % tensor == 0:
-                    axes[rule.axis] = "tensor"
+            if rule is not None and -x.ndim <= rule.axis < x.ndim:
+                at = rule.axis % x.ndim
+                if x.shape[at] % tensor == 0:
+                    axes[at] = "tensor"
                 elif not rule.if_even:
                     raise UserError(
-                        f"config.parallel.tensor={tensor} does not divide axis {rule.axis} of "
-                        f"{name} {x.shape}"
+                        f"config.parallel.tensor={tensor} does not divide axis {at} of {name} "
+                        f"{x.shape}"
                     )
         if fsdp > 1 and x.size >= self.fsdp_min_size:
             # The longest axis that divides; the last of equals, which is contiguous.
