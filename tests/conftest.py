@@ -140,7 +140,11 @@ def finished(tmp_path_factory):
                 for_users = experiment in tiny.FOR_USERS
                 with _as_for_users(jax) if for_users else contextlib.nullcontext():
                     launching.assert_resumes_to_the_bit(
-                        experiment, folder, *tiny.of_finished(experiment), at=at
+                        experiment,
+                        folder,
+                        *tiny.of_finished(experiment),
+                        at=at,
+                        same_calls=not for_users,
                     )
                 done.touch()
         return folder / "whole"

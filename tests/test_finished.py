@@ -39,7 +39,8 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not(experiment, finished):
     for split in ("train", "eval", "layers"):
         assert figures(whole, split) == figures(cut, split)
     assert summary(whole)["best"] == summary(cut)["best"]
-    assert summary(whole)["steps_per_call"] != summary(cut)["steps_per_call"]
+    if experiment in tiny.FOR_USERS:
+        assert summary(whole)["steps_per_call"] != summary(cut)["steps_per_call"]
 
 
 @pytest.mark.parametrize("experiment", tiny.FINISHED)
