@@ -1,4 +1,4 @@
-"""What config.parallel.tensor splits: for every architecture, by name, and which of the rules did."""
+"""What config.parallel.tensor splits: for every architecture, by name, and which rules did it."""
 
 import re
 
