@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import selection
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdl" / "tests"
 MOST_BYTES = 1 << 30
+_BEGAN = time.monotonic()
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Eight devices, so that any test can run on several; most use one.
@@ -82,6 +84,10 @@ def _forget_the_oldest_programs():
 
 def pytest_collection_modifyitems(config, items):
     selection.select(config, items)
+
+
+def pytest_runtest_setup(item):
+    selection.stop_in_time(item, _BEGAN)
 
 
 @pytest.fixture(autouse=True)

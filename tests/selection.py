@@ -6,12 +6,15 @@ a quarter in turn, by the number of commits. A slow test's files are those that 
 experiment's own file and those of its model, task and data set. Experiments are named by the mark
 (``slow("vit", "gcn:digits")``) or by the parameter ``experiment``; where nothing is named, it is
 the test's own file that counts.
+
+With ``--minutes=M`` no slow test begins later than that; those that are always wanted come first.
 """
 
 import datetime
 import functools
 import inspect
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,6 +30,21 @@ def add_options(group) -> None:
         metavar="REVISION",
         help="of the slow tests those that changes since then call for, and a quarter of the rest",
     )
+    group.addoption(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="begin no slow test later than that: those left are skipped, and said to be",
+    )
+
+
+def stop_in_time(item: pytest.Item, began: float) -> None:
+    """Skips a slow test for which there is no time left; ``began`` is of `time.monotonic`."""
+    minutes = item.config.getoption("minutes")
+    if minutes is None or not item.get_closest_marker("slow"):
+        return
+    if time.monotonic() - began > 60 * minutes:
+        pytest.skip(f"the {minutes:g} minutes for slow tests are used up")
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -41,7 +59,10 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out = [item for item in slow if item.nodeid not in wanted]
     config.hook.pytest_deselected(items=left_out)
     out = {item.nodeid for item in left_out}
+    # What is always wanted comes first, in case that time runs out.
+    always = lambda item: (mark := item.get_closest_marker("slow")) and mark.kwargs.get("always")
     items[:] = [item for item in items if item.nodeid not in out]
+    items.sort(key=lambda item: not always(item))
 
 
 def chosen(files: dict[str, set[str]], changed: Iterable[str], turn: int) -> list[str]:
@@ -72,7 +93,7 @@ def files_of(item: pytest.Item) -> set[str]:
 def files_of_experiment(name: str) -> frozenset[str]:
     """The files of an experiment, of its model, its task and its data set."""
     from jaxdl import data, models, tasks
-    from jaxdl.config.load import load
+    from jaxdl.config.files import load
 
     stem, colon, variant = name.partition(":")
     file = f"experiments/{stem}.py"

@@ -18,7 +18,7 @@ from jaxdl.errors import UserError
 from jaxdl.launch import flags
 from jaxdl.parallel import replicas
 from jaxdl.report import draw
-from jaxdl.tasks import latents
+from jaxdl.tasks.shared import latents
 from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)

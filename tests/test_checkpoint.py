@@ -1,25 +1,29 @@
 """Nothing is lost: killed, damaged, stopped and full disks, and what the run then does."""
 
+import gc
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from etils import epath
 from launching import ROOT, SHORT, assert_same_bits, figures, leaves, run, summary
 from ml_collections import ConfigDict
 
 from jaxdl import experiment, keys, trees
 from jaxdl.errors import DamagedError, UserError
 from jaxdl.launch import flags
-from jaxdl.runs import checkpoint, checksum
+from jaxdl.runs import checkpoint, checksum, complaints, lock
 
 FLAGS = ("--config.eval.every=4", "--config.log.every=1", "--config.model.hidden=16")
 
@@ -114,6 +118,32 @@ def test_a_damaged_newest_checkpoint_leaves_the_result_as_it_was(finished, tmp_p
     assert figures(folder, "train") == figures(finished, "train")
 
 
+def test_a_run_that_is_at_work_may_be_evaluated_and_neither_trained_nor_touched(
+    finished, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / "checkpoints" / "99").mkdir()  # as one that is just being written
+    with lock.Lock(epath.Path(folder / "lock.json"), "it") as own:
+        for _ in own.rounds():
+            pass
+        there = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if "events" not in str(p)}
+        assert run("mlp", folder, *FLAGS) == 2
+        message = capsys.readouterr().err
+        assert message.startswith(f"error: --workdir={folder} is in use by process {os.getpid()} ")
+        assert message.count("\n") == 1
+        before = (folder / "metrics.jsonl").read_text()
+        assert run("mlp", folder, *FLAGS, "--mode=evaluate") == 0
+        lines = (folder / "metrics.jsonl").read_text()
+        assert lines.startswith(before)
+        assert lines.count("\n") == before.count("\n") + 1
+        after = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if "events" not in str(p)}
+        assert {p for p in there | after if there.get(p) != after.get(p)} <= {
+            folder / "metrics.jsonl", folder
+        }  # fmt: skip
+    assert not (folder / "lock.json").exists()
+
+
 def test_empty_step_folder_is_set_aside(finished, made, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
@@ -153,6 +183,86 @@ def test_restore_for_research_code_notices_damage(finished, tmp_path):
     with pytest.raises(DamagedError, match="checkpoint 12 is damaged"):
         checkpoint.restore(folder)
     assert checkpoint.restore(folder, 8)["params"]["head"]["kernel"].shape == (16, 10)
+
+
+# What a checkpoint of three arrays is made of, by the place of a file: {pattern: what is told of a
+# file that is cut short, and of one that is gone}.
+TOLD = {
+    "manifest/metadata": ("its manifest is not what was written", "its manifest is missing"),
+    "state/_METADATA": ("state/_METADATA is not what was written", "state/_METADATA is missing"),
+    "state/manifest.ocdbt": (
+        "state/manifest.ocdbt is not what was written", "state/manifest.ocdbt is missing"
+    ),
+    "state/d/*": (r"state/d/\w+ is cut short", r"state/d/\w+ is missing"),
+    "state/ocdbt.process_0/d/*": (
+        r"state/[abc] cannot be read: its file is cut short",
+        r"state/[abc] cannot be read: its file is missing or not what was written",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def three_arrays(tmp_path_factory):
+    """A folder with one checkpoint, of arrays too large to lie beside their index; and its tree."""
+    folder = tmp_path_factory.mktemp("three")
+    draw = np.random.default_rng(0).normal
+    tree = {"state": {name: jnp.asarray(draw(size=2000), jnp.float32) for name in "abc"}}
+    with checkpoint.Checkpoints(folder, ConfigDict({"checkpoint": {"keep": 1}})) as checkpoints:
+        checkpoints.save(1, tree, {}, None)
+    return folder, tree
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("pattern", TOLD)
+@pytest.mark.parametrize("how", ["truncated", "deleted"])
+def test_what_is_wrong_with_a_checkpoint_is_told_in_our_words_and_by_nobody_else(
+    how, pattern, three_arrays, tmp_path, capfd
+):
+    base, tree = three_arrays
+    names = [p.relative_to(base) for p in (base / "checkpoints" / "1").glob(pattern)]
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), tree)
+    reasons = []
+    for i, name in enumerate(names):
+        folder = tmp_path / str(i)
+        shutil.copytree(base, folder)
+        DAMAGE[how](folder / name)
+        try:
+            with checkpoint.Checkpoints(
+                folder, ConfigDict({"checkpoint": {"keep": 1}})
+            ) as checkpoints:
+                checkpoints.restore(wanted)
+        except DamagedError as error:
+            reasons.append(str(error))
+        try:
+            checkpoint.restore(folder)
+        except DamagedError as error:
+            reasons.append(str(error))
+    expected = TOLD[pattern][how == "deleted"]
+    # Of the files behind the arrays not all are in use: there are former versions of the index.
+    assert len(reasons) >= 2
+    for reason in reasons:
+        assert re.search(rf"(\(1: |is damaged: ){expected}(\); nothing was changed)?$", reason), (
+            reason
+        )
+    time.sleep(0.05)  # for threads that are late
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_only_what_orbax_left_behind_is_kept_quiet(monkeypatch):
+    heard = []
+    monkeypatch.setattr(sys, "unraisablehook", heard.append)
+    complaints.keep_quiet()
+    hook = sys.unraisablehook
+    complaints.keep_quiet()
+    assert sys.unraisablehook is hook
+    told = [SimpleNamespace(object=o, exc_value=RuntimeError(text)) for o, text in (
+        (None, "Event loop is closed"), (None, "another"), (heard, "Event loop is closed")
+    )]  # fmt: skip
+    for caught in told:
+        hook(caught)
+    assert heard == told[1:]
 
 
 CHANGES = {

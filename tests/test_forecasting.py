@@ -12,7 +12,7 @@ from launching import ROOT, run, summary
 from scipy.integrate import solve_ivp
 
 from jaxdl import config, data, experiment, keys, models
-from jaxdl.config import load as config_files
+from jaxdl.config import files as config_files
 from jaxdl.data import mackey_glass
 from jaxdl.data.series import Ends, Excerpts
 from jaxdl.errors import UserError

@@ -284,7 +284,7 @@ def test_restore_hands_out_the_state_in_one_call(ended):
 
 @pytest.mark.parametrize(
     "experiment",
-    ["mlp", *(pytest.param(x, marks=pytest.mark.slow(x)) for x in ("deep_cnn", "vit"))],
+    ["mlp", *(pytest.param(name, marks=pytest.mark.slow(name)) for name in ("deep_cnn", "vit"))],
 )
 def test_the_second_start_compiles_nothing(experiment, tmp_path):
     found = []

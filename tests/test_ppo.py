@@ -11,7 +11,8 @@ from launching import figures, leaves, run, summary
 
 from jaxdl import envs, keys, models
 from jaxdl.report import draw
-from jaxdl.tasks import episodes, ppo
+from jaxdl.tasks import ppo
+from jaxdl.tasks.shared import episodes
 
 TINY = (*tiny.FLAGS["ppo"], "--config.log.every=1", "--config.eval.every=2")
 

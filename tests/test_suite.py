@@ -1,6 +1,8 @@
 """The tests' own machinery: which slow tests a change calls for, and what tests may cost."""
 
+import contextlib
 import subprocess
+import time
 
 import pytest
 import seconds
@@ -95,3 +97,18 @@ def test_every_experiment_has_its_smallest_size_and_every_variant_named_there_ex
         flags.parse(
             [f"--config={ROOT / 'experiments' / stem}.py{colon}{variant}", *tiny.FLAGS[name]]
         )
+
+
+@pytest.mark.parametrize(
+    "slow, minutes, since, skipped",
+    [(True, 2.0, 121, True), (True, 2.0, 119, False), (False, 2.0, 121, False),
+     (True, None, 1e9, False)],
+)  # fmt: skip
+def test_slow_tests_do_not_begin_when_their_minutes_are_over(slow, minutes, since, skipped):
+    class Item:
+        config = type("Config", (), {"getoption": staticmethod(lambda name: minutes)})
+        get_closest_marker = staticmethod(lambda name: slow or None)
+
+    began = time.monotonic() - since
+    with pytest.raises(pytest.skip.Exception) if skipped else contextlib.nullcontext():
+        selection.stop_in_time(Item(), began)

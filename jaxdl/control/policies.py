@@ -1,5 +1,6 @@
 """Random policies: distributions over actions, given by what a network puts out, or over all."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -10,12 +11,13 @@ from jaxdl.envs import Environment
 
 def evenly(env: Environment, keys: jax.Array) -> jax.Array:
     """Actions drawn evenly from all there are, (n,) int32 or (n, action_size), by n keys."""
+    uniform = functools.partial(jax.random.uniform, dtype=jnp.float32)
     if env.actions:
         # Not jax.random.randint: it divides, which takes as long as a step of CartPole.
-        draw = lambda key: (jax.random.uniform(key) * env.actions).astype(jnp.int32)
+        draw = lambda key: (uniform(key, ()) * env.actions).astype(jnp.int32)
     else:
         low, high = env.action_low, env.action_high
-        draw = lambda key: jax.random.uniform(key, (env.action_size,), minval=low, maxval=high)
+        draw = lambda key: uniform(key, (env.action_size,), minval=low, maxval=high)
     return jax.vmap(draw)(keys)
 
 
@@ -31,7 +33,7 @@ class Categorical(NamedTuple):
     @staticmethod
     def noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """What `sample` needs: ``shape`` is (…, n)."""
-        return jax.random.gumbel(key, shape)
+        return jax.random.gumbel(key, shape, jnp.float32)
 
     def sample(self, noise: jax.Array) -> jax.Array:
         """Actions (…) int32: the largest of logits + Gumbel noise is distributed as softmax."""
@@ -43,7 +45,7 @@ class Categorical(NamedTuple):
 
     def log_prob(self, action: jax.Array) -> jax.Array:
         """Of actions (…), in nats."""
-        chosen = jax.nn.one_hot(action, self.logits.shape[-1])
+        chosen = jax.nn.one_hot(action, self.logits.shape[-1], dtype=self.logits.dtype)
         return (jax.nn.log_softmax(self.logits) * chosen).sum(-1)
 
     def entropy(self) -> jax.Array:
@@ -66,7 +68,7 @@ class Gaussian(NamedTuple):
     @staticmethod
     def noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """What `sample` needs: ``shape`` is (…, n)."""
-        return jax.random.normal(key, shape)
+        return jax.random.normal(key, shape, jnp.float32)
 
     def sample(self, noise: jax.Array) -> jax.Array:
         """Actions (…, n)."""

@@ -58,7 +58,7 @@ def sample(replay: Replay, keys: jax.Array, count: int) -> Any:
       Pytree of (environments * count, …), environment by environment.
     """
     filled = jnp.minimum(replay.added, replay.capacity)
-    draw = lambda key, most: jax.random.randint(key, (count,), 0, most)
+    draw = lambda key, most: jax.random.randint(key, (count,), 0, most, jnp.int32)
     places = jax.vmap(draw)(keys, filled)
     take = jax.vmap(lambda ring, at: ring[at])
     flat = lambda x: x.reshape(-1, *x.shape[2:])

@@ -29,12 +29,12 @@ def value_iteration(world: World, discount: float, sweeps: int = 2000) -> jax.Ar
     """
     states, actions = world.next_state.shape[:2]
     sweep = lambda _, q: action_values(world, q.max(axis=-1), discount)
-    return lax.fori_loop(0, sweeps, sweep, jnp.zeros((states, actions)))
+    return lax.fori_loop(0, sweeps, sweep, jnp.zeros((states, actions), world.reward.dtype))
 
 
 def expected_return(world: World, policy: jax.Array) -> jax.Array:
     """The undiscounted return of following ``policy`` (S,) int from the start to the time limit."""
     take = lambda q: jnp.take_along_axis(q, policy[:, None], axis=1)[:, 0]
     sweep = lambda _, values: take(action_values(world, values, 1.0))
-    values = lax.fori_loop(0, world.max_steps, sweep, jnp.zeros(policy.shape))
+    values = lax.fori_loop(0, world.max_steps, sweep, jnp.zeros(policy.shape, world.reward.dtype))
     return world.start @ values

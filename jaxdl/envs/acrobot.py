@@ -49,19 +49,20 @@ def acrobot() -> Environment:
     """Acrobot-v1, 500 steps long at most."""
 
     def reset(key):
-        state = jax.random.uniform(key, (4,), minval=-0.1, maxval=0.1)
+        state = jax.random.uniform(key, (4,), jnp.float32, minval=-0.1, maxval=0.1)
         return state, _observe(state)
 
     def step(state, action):
-        slope = lambda at: _derivative(at, action.astype(jnp.float32) - 1)
+        slope = lambda at: _derivative(at, action.astype(state.dtype) - 1)
         k1 = slope(state)
         k2 = slope(state + SECONDS / 2 * k1)
         k3 = slope(state + SECONDS / 2 * k2)
         k4 = slope(state + SECONDS * k3)
         state = state + SECONDS / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        state = jnp.concatenate([wrap(state[:2]), jnp.clip(state[2:], -FASTEST, FASTEST)])
+        fastest = jnp.asarray(FASTEST, state.dtype)
+        state = jnp.concatenate([wrap(state[:2]), jnp.clip(state[2:], -fastest, fastest)])
         above = -jnp.cos(state[0]) - jnp.cos(state[0] + state[1]) > 1
-        return state, _observe(state), jnp.where(above, 0.0, -1.0), above
+        return state, _observe(state), jnp.where(above, 0.0, -1.0).astype(jnp.float32), above
 
     def draw(axes, state):
         angle_1, angle_2 = state[0], state[0] + state[1]

@@ -25,12 +25,12 @@ def cartpole() -> Environment:
     """CartPole-v1, 500 steps long at most."""
 
     def reset(key):
-        state = jax.random.uniform(key, (4,), minval=-0.05, maxval=0.05)
+        state = jax.random.uniform(key, (4,), jnp.float32, minval=-0.05, maxval=0.05)
         return state, state
 
     def step(state, action):
         x, speed, angle, spin = state
-        push = jnp.where(action == 1, FORCE, -FORCE)
+        push = jnp.where(action == 1, FORCE, -FORCE).astype(state.dtype)
         cos, sin = jnp.cos(angle), jnp.sin(angle)
         pushed = (push + POLE_MASS * HALF_LENGTH * spin**2 * sin) / TOTAL_MASS
         spin_up = (GRAVITY * sin - cos * pushed) / (

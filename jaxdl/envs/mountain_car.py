@@ -22,13 +22,13 @@ def mountain_car() -> Environment:
     """MountainCar-v0, 200 steps long at most."""
 
     def reset(key):
-        position = jax.random.uniform(key, minval=-0.6, maxval=-0.4)
+        position = jax.random.uniform(key, (), jnp.float32, minval=-0.6, maxval=-0.4)
         state = jnp.stack([position, jnp.zeros_like(position)])
         return state, state
 
     def step(state, action):
         position, speed = state
-        drive = (action.astype(jnp.float32) - 1) * FORCE
+        drive = (action.astype(state.dtype) - 1) * FORCE
         speed = jnp.clip(speed + drive - GRAVITY * jnp.cos(3 * position), -FASTEST, FASTEST)
         position = jnp.clip(position + speed, LEFT, RIGHT)
         speed = jnp.where((position <= LEFT) & (speed < 0), 0.0, speed)

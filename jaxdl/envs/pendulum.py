@@ -28,8 +28,8 @@ def pendulum() -> Environment:
     """Pendulum-v1, 200 steps long always."""
 
     def reset(key):
-        most = jnp.array([jnp.pi, 1.0])
-        state = jax.random.uniform(key, (2,), minval=-most, maxval=most)
+        most = jnp.array([jnp.pi, 1.0], jnp.float32)
+        state = jax.random.uniform(key, (2,), jnp.float32, minval=-most, maxval=most)
         return state, _observe(state)
 
     def step(state, action):

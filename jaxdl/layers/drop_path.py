@@ -26,5 +26,5 @@ class DropPath(nn.Module):
             raise UserError(f"drop_path={self.rate} must be at least 0 and below 1")
         keep = 1.0 - self.rate
         shape = (x.shape[0],) + (1,) * (x.ndim - 1)
-        kept = jax.random.bernoulli(self.make_rng("dropout"), keep, shape)
+        kept = jax.random.bernoulli(self.make_rng("dropout"), jnp.float32(keep), shape)
         return jnp.where(kept, x / keep, 0).astype(x.dtype)

@@ -1,0 +1,66 @@
+"""An experiment's beginning, timed: initial state, first update and evaluation, each compiled.
+
+As a program of its own, so that one which never ends can be stopped:
+
+    PYTHONPATH=. python tests/compiling.py --config=experiments/lstm.py [--config.KEY=VALUE …]
+
+prints a line of JSON: seconds of this process's processor time, by what they went to.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def begin(argv: list[str]) -> dict[str, float]:
+    """Begins the experiment that the launcher's flags ``argv`` name.
+
+    Programs come out of no cache and go into none.
+
+    Returns:
+      {what: seconds of processor time}: "init", which compiles and runs the initial state;
+      "update", which compiles one update, and "run", which runs it; "evaluate", which compiles the
+      evaluation of a batch.
+    """
+    import jax
+    import numpy as np
+
+    from jaxdl import experiment, keys
+    from jaxdl.launch import flags
+    from jaxdl.train import advance
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    made = experiment.create(flags.parse(argv).config)
+    layout, task, spent = made.layout, made.task, {}
+
+    def timed(name: str, f: Callable[[], Any]) -> Any:
+        began = time.process_time()
+        found = f()
+        spent[name] = time.process_time() - began
+        return found
+
+    state = timed("init", lambda: jax.block_until_ready(made.init_state()))
+    put = lambda x: jax.device_put(x, layout.replicated)
+    window = jax.tree.map(lambda x: put(np.zeros(x.shape, x.dtype)), made.abstract_window)
+    carry = advance.Carry(
+        state, put(np.zeros(made.key.shape, np.int32)), window, put(np.ones(made.key.shape, bool))
+    )
+    arguments = (carry, made.key, made.stacked([0]), np.int32(1))
+    program = timed("update", lambda: layout.compile(advance.create(task, made.chunks), arguments))
+    carry, status = timed("run", lambda: jax.block_until_ready(program(*arguments)))
+    assert status.step.sum() == status.step.size, "a number of the first update is not finite"
+    if made.run.data.test is not None and not made.members:
+        program = jax.jit(task.eval_step)
+        arguments = (carry.state, made.abstract_batch, keys.named(made.key, "eval"))
+        with jax.set_mesh(layout.mesh):
+            timed("evaluate", lambda: program.lower(*arguments).compile())
+    return spent
+
+
+if __name__ == "__main__":
+    from jaxdl import process
+
+    process.tune()
+    print(json.dumps(begin(sys.argv[1:])))
