@@ -160,7 +160,7 @@ def test_one_device_equals_eight(devices, tmp_path):
     "flag, message",
     [
         ("--config.task.env=frozen_lak", "did you mean 'frozen_lake'"),
-        ("--config.task.discount=1.5", "config.task.discount=1.5 must be between 0 and 1"),
+        ("--config.task.discount=1.5", "config.task.discount=1.5 must be at least 0 and at most 1"),
         ("--config.task.transitions=0", "config.task.transitions=0 must be at least 1"),
         ("--config.data.name=digits", "needs data.name='none', not data set 'digits'"),
         ("--config.batch_size=9", "does not divide over 8 devices"),
