@@ -36,9 +36,8 @@ def with_backward(
         ``forward`` and ``backward``.
       value: the same as ``forward(...)[0]``, for when nothing is differentiated.
       tangent: (*static arguments, kept, tangents) -> tangent of the result, for forward mode, given
-        a tuple with the tangent of each argument that is not static, None for zeros; such an
-        argument is one array or None.
-        The transpose of ``backward``, as JAX makes it, if None.
+        a tuple with the tangent of each argument that is not static (one array or None), None for
+        zeros. The transpose of ``backward``, as JAX makes it, if None.
       static: places of arguments that are no arrays.
 
     Returns:
