@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdl import experiment, keys, losses, models, optim, parallel, precision, tasks
+from jaxdl import experiment, keys, layers, losses, models, optim, parallel, precision, tasks
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.optim import schedules
 from jaxdl.tasks import learner
@@ -62,7 +62,7 @@ def experiment_of(config: Any, length: int, vocabulary: int) -> experiment.Exper
         config,
         run,
         create(run, vocabulary),
-        parallel.create(config.parallel, config.batch_size),
+        parallel.create(config.parallel, config.batch_size, rules=layers.TENSOR_RULES),
         keys.root(config.seed),
         batch,
     )

@@ -22,9 +22,15 @@ CPU_SECONDS = 240
 def begin(argv: list[str]) -> dict[str, float]:
     """Begins the experiment that the launcher's flags ``argv`` name.
 
-    Returns:
-      {what: seconds of processor time}: "init" compiles and runs the initial state; "update"
-      compiles one update and "run" runs it; "evaluate" compiles the evaluation of a batch.
+        Returns:
+    <<<<<<< HEAD
+          {what: seconds of processor time}: "init" compiles and runs the initial state; "update"
+          compiles one update and "run" runs it; "evaluate" compiles the evaluation of a batch.
+    =======
+          {what: seconds of processor time}: "init", which compiles and runs the initial state;
+          "update", which compiles one update, and "run", which runs it; "evaluate", which compiles the
+          evaluation of a batch.
+    >>>>>>> main
     """
     import jax
     import numpy as np

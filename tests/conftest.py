@@ -1,24 +1,157 @@
 """Set up before jax is imported: the CPU, and compiled programs shared by the test processes."""
 
+import contextlib
 import os
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-CACHE = Path(__file__).parent.parent / ".pytest_cache" / "xla"
+sys.path.insert(0, str(Path(__file__).parent))
+import seconds
+import selection
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdl" / "tests"
+MOST_BYTES = 1 << 30
+# That a training to a published figure may take, where it sets no limit of its own.
+SLOW_SECONDS = 3600
+_BEGAN = time.monotonic()
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Eight devices, so that any test can run on several; most use one.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+# Compiling is most of what tests cost, and the compiler's optimisations are half of that.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-# Seconds that a training to a published figure may take, where it sets no limit of its own.
-SLOW = 3600
+
+def pytest_addoption(parser):
+    group = parser.getgroup("jaxdl")
+    group.addoption(
+        "--record-seconds",
+        action="store_true",
+        help="write what each file took, in processor time, to tests/seconds.json",
+    )
+    selection.add_options(group)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        _forget_the_oldest_programs()
+    _compile_in_a_hurry()
+    config.pluginmanager.register(seconds.Seconds(config), "processor-seconds")
+
+
+def _compile_in_a_hurry():
+    """Adds to the environment's choice the older of XLA's two ways to emit loops on a CPU.
+
+    With it a small network's update compiles in 1.2 to 1.6 s of processor time, without in 3.7 to
+    4.3, and as for users in 8 to 10 (jax 0.10). From jax 0.12 on there is but one way. Options for
+    all programs are read from XLA_FLAGS once a process, which tests of what users get need without;
+    jax has no public way to change them later.
+    """
+    from importlib import metadata
+
+    if tuple(map(int, metadata.version("jaxlib").split(".")[:2])) >= (0, 11):
+        return
+    import jax
+    from jax._src import compiler
+
+    usual = compiler.get_compile_options
+
+    def get_compile_options(*args, **kwargs):
+        options = usual(*args, **kwargs)
+        if jax.config.read("jax_disable_most_optimizations"):
+            given = list(options.env_option_overrides)
+            options.env_option_overrides = [*given, ("xla_cpu_use_fusion_emitters", False)]
+        return options
+
+    compiler.get_compile_options = get_compile_options
+
+
+def _forget_the_oldest_programs():
+    """Halves a folder of compiled programs that has grown too large, before any test needs them."""
+    files = [(p.stat(), p) for p in CACHE.glob("*")]
+    bytes_left = sum(stat.st_size for stat, _ in files)
+    most = MOST_BYTES // 2 if bytes_left > MOST_BYTES else bytes_left
+    for stat, path in sorted(files, key=lambda file: file[0].st_mtime):
+        if bytes_left <= most:
+            return
+        path.unlink(missing_ok=True)
+        bytes_left -= stat.st_size
+
+
+def pytest_collection_modifyitems(config, items):
+    selection.select(config, items)
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(SLOW))
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+
+
+def pytest_runtest_setup(item):
+    selection.stop_in_time(item, _BEGAN)
+
+
+@pytest.fixture(autouse=True)
+def _optimised(request):
+    """Tests of what users get, bits and seconds, have programs as users have them."""
+    if not any(request.node.get_closest_marker(m) for m in ("optimised", "slow")):
+        yield
+        return
+    import jax
+
+    with _as_for_users(jax):
+        yield
+
+
+@contextlib.contextmanager
+def _as_for_users(jax):
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # programs of functions that other tests have called
+    try:
+        yield
+    finally:
+        jax.clear_caches()
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """(experiment) -> the folder of a run that was not interrupted; ``.parent / "cut"`` was.
+
+    Runs of `tiny.FINISHED`, made once for all processes that test, and a few of them of programs
+    as users have them. That the two ended alike to the bit was seen to when they were made.
+    """
+    import filelock
+    import jax
+    import launching
+    import tiny
+
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def get(experiment: str) -> Path:
+        folder = root / "finished" / experiment.replace(":", "-")
+        done = folder / "done"
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / "lock"), seconds.charged_to("runs that are shared"):
+            if not done.exists():
+                at = tiny.FINISHED[experiment][1]
+                for_users = experiment in tiny.FOR_USERS
+                with _as_for_users(jax) if for_users else contextlib.nullcontext():
+                    launching.assert_resumes_to_the_bit(
+                        experiment,
+                        folder,
+                        *tiny.of_finished(experiment),
+                        at=at,
+                        same_calls=not for_users,
+                    )
+                done.touch()
+        return folder / "whole"
+
+    return get

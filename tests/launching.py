@@ -20,6 +20,8 @@ SHORT = (
     "--config.batch_size=16",
     "--config.optimizer.warmup=0",
     "--config.parallel.data=1",
+    # A checkpoint and an evaluation take longer than a step.
+    "--config.eval.every=6",
     # Pictures take as long as all the rest; tests that look at them ask for them.
     "--config.log.report=false",
 )
@@ -61,17 +63,21 @@ class Killed(BaseException):
     """Ends a run the hard way: nothing in the launcher catches it."""
 
 
-def assert_resumes_to_the_bit(experiment: str, folder: Path, *overrides: str, at: int) -> None:
+def assert_resumes_to_the_bit(
+    experiment: str, folder: Path, *overrides: str, at: int, same_calls: bool = False
+) -> None:
     """A run that dies behind the checkpoint of step ``at`` ends like one that does not.
 
     Its whole state, every logged figure and the best evaluation, though as many updates go to a
     call as the flags' events leave room for, up to 3, where the other run makes one a call, or the
-    other way round. Both stay in ``folder``, as "whole" and "cut".
+    other way round, or ``same_calls``: programs that are compiled in a hurry round differently.
+    Both stay in ``folder``, as "whole" and "cut".
     """
     whole, cut = folder / "whole", folder / "cut"
     assert run(experiment, whole, *overrides) == 0
-    per_call = 3 if summary(whole)["steps_per_call"] == 1 else 1
-    overrides = (*overrides, f"--config.steps_per_call={per_call}")
+    if not same_calls:
+        per_call = 3 if summary(whole)["steps_per_call"] == 1 else 1
+        overrides = (*overrides, f"--config.steps_per_call={per_call}")
     save = checkpoint.Checkpoints.save
 
     def save_then_die(self, step, *args, **kwargs):

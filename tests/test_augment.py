@@ -9,6 +9,8 @@ import pytest
 import jaxdl.config
 from jaxdl import keys
 from jaxdl.data import augment
+from jaxdl.data.augment import geometry
+from jaxdl.errors import UserError
 
 B = 64
 
@@ -42,8 +44,15 @@ def compiled(name):
     return jax.jit(getattr(augment, name), static_argnames=STATIC.get(name, ()))
 
 
+def moved(name, seed, batch, **fields):
+    return jax.tree.map(np.asarray, compiled(name)(keys.root(seed), batch, **fields))
+
+
 def run(name, seed, *arrays, **fields):
-    return jax.tree.map(np.asarray, compiled(name)(keys.root(seed), *arrays, **fields))
+    """The image, or image and label, of a batch of these."""
+    batch = dict(zip(("image", "label"), arrays, strict=False))
+    found = tuple(moved(name, seed, batch, **fields).values())
+    return found if len(arrays) > 1 else found[0]
 
 
 AFFINE = dict(rotate=20.0, zoom=0.2, shear=0.2, shift=1.5)
@@ -125,7 +134,7 @@ def test_random_affine_of_no_strength_is_the_identity():
 def test_reading_at_whole_pixels_moves_the_image_and_brings_zeros_in():
     x = images(2, 4, 5, 3)
     y, column = (np.broadcast_to(g.ravel(), (2, 20)) for g in np.mgrid[:4, :5].astype(np.float32))
-    got = np.asarray(jax.jit(augment._bilinear)(x, y + 1, column - 2))
+    got = np.asarray(jax.jit(geometry._bilinear)(x, y + 1, column - 2))
     expected = np.zeros_like(x)
     expected[:, :3, 2:] = x[:, 1:, :3]
     np.testing.assert_array_equal(got, expected)
@@ -134,7 +143,7 @@ def test_reading_at_whole_pixels_moves_the_image_and_brings_zeros_in():
 def test_reading_between_pixels_weighs_the_four_around_and_zeros_outside():
     x = images(1, 3, 3, 1)
     at = np.array([[0.25, 0.5], [1.75, 0.0], [-0.25, 1.0], [2.5, 2.5], [-1.5, 0.0]] + [[0, 0]] * 4)
-    got = np.asarray(jax.jit(augment._bilinear)(x, *at.T[:, None].astype(np.float32))).ravel()[:5]
+    got = np.asarray(jax.jit(geometry._bilinear)(x, *at.T[:, None].astype(np.float32))).ravel()[:5]
     v = x[0, :, :, 0].astype(np.float64)
     expected = [
         0.75 * (v[0, 0] + v[0, 1]) / 2 + 0.25 * (v[1, 0] + v[1, 1]) / 2,
@@ -383,7 +392,12 @@ def created(num_classes=B, **changes):
     for name, value in changes.items():
         settings[name] = value
     f = jax.jit(augment.create(settings, num_classes))
-    return lambda seed, x, labels: jax.tree.map(np.asarray, f(keys.root(seed), x, labels))
+
+    def run(seed, x, labels):
+        found = jax.tree.map(np.asarray, f(keys.root(seed), {"image": x, "label": labels}))
+        return found["image"], found["label"]
+
+    return run
 
 
 LABELS = np.arange(B, dtype=np.int32)
@@ -511,3 +525,76 @@ def test_crop_and_brightness_are_drawn_apart():
     factor = got[:, 8, 8, 2] / 0.2
     height = (got[:, 8, 8, 0] - got[:, 7, 8, 0]) / factor
     assert abs(np.corrcoef(factor, height)[0, 1]) < 0.5  # 4 standard errors of 64 pairs
+
+
+# Masks and boxes. A bright rectangle is in the image, in the mask and in the box: whatever moves
+# one of them must move all.
+
+GEOMETRY = [
+    ("random_shift", dict(pixels=4)),
+    ("random_flip", {}),
+    ("random_resized_crop", dict(smallest=0.4)),
+    ("random_affine", dict(zoom=0.3, shift=3.0)),
+    ("random_affine", dict(rotate=25.0, shear=0.2)),
+]
+H, W = 40, 48
+
+
+def rectangles():
+    """Images (B, H, W, 1), masks (B, H, W) and boxes (B, 1, 4) of one rectangle each."""
+    draws = np.random.default_rng(0)
+    x0, y0 = draws.integers(12, 20, (2, B))
+    x1, y1 = x0 + draws.integers(8, 14, B), y0 + draws.integers(6, 10, B)
+    y, x = np.mgrid[:H, :W][:, None]
+    at = lambda v: v[:, None, None]
+    mask = ((x >= at(x0)) & (x < at(x1)) & (y >= at(y0)) & (y < at(y1))).astype(np.int32)
+    boxes = np.stack([x0, y0, x1, y1], -1).astype(np.float32)[:, None]
+    return {"image": mask[..., None].astype(np.float32), "mask": mask, "boxes": boxes}
+
+
+@pytest.mark.parametrize("name, fields", GEOMETRY)
+def test_masks_and_boxes_go_where_the_image_goes(name, fields):
+    batch = rectangles()
+    got = moved(name, 0, batch, **fields)
+    assert {k: (x.shape, x.dtype) for k, x in got.items()} == {
+        k: (x.shape, x.dtype) for k, x in batch.items()
+    }
+    assert (got["mask"] != batch["mask"]).any()
+    # The nearest pixel of a mask is 1 where the bilinear image is above a half, but at edges.
+    bright = got["image"][..., 0] > 0.5
+    assert (bright != got["mask"].astype(bool)).mean() < 0.01
+    for mask, (x0, y0, x1, y1) in zip(got["mask"], got["boxes"][:, 0], strict=True):
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        ends = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+        # Of whole pixels one is lost at most, and of a turned one's sharp corner some more.
+        slack = 2.5 if "rotate" in fields else 1.0
+        np.testing.assert_allclose([x0, y0, x1, y1], ends, atol=slack)
+
+
+def test_a_transform_says_what_it_moves_and_moves_nothing_else():
+    batch = {**rectangles(), "label": np.eye(B, dtype=np.float32), "name": np.arange(B)}
+    for name, fields in (*GEOMETRY, ("color_jitter", JITTER)):
+        got, says = moved(name, 1, batch, **fields), getattr(augment, name).moves
+        assert set(says) <= {*augment.SPATIAL, "label"}
+        assert {k for k in batch if not np.array_equal(got[k], batch[k])} == set(says), name
+    mixed = {"image": batch["image"], "label": batch["label"], "name": batch["name"]}
+    for name in ("mixup", "cutmix"):
+        got, says = moved(name, 1, mixed, alpha=1.0), getattr(augment, name).moves
+        assert {k for k in mixed if not np.array_equal(got[k], mixed[k])} == set(says)
+        for array in ("mask", "boxes"):
+            with pytest.raises(UserError, match=f"{name} is not for examples with '{array}'"):
+                getattr(augment, name)(keys.root(0), {**mixed, array: batch[array]}, alpha=1.0)
+
+
+def test_boxes_are_cut_off_at_the_edges_and_masks_may_have_channels():
+    batch = rectangles()
+    batch["boxes"] = np.array([[0, 0, 3, 3], [45, 37, 48, 40], [0, 0, W, H]], np.float32)
+    batch["boxes"] = np.broadcast_to(batch["boxes"], (B, 3, 4))
+    batch["mask"] = np.stack([batch["mask"], 2 * batch["mask"]], axis=-1).astype(np.uint8)
+    for name, fields in GEOMETRY:
+        got = moved(name, 2, batch, **fields)
+        boxes = got["boxes"]
+        assert boxes.min() >= 0
+        assert (boxes <= [W, H, W, H]).all()
+        assert (boxes[..., 2:] >= boxes[..., :2]).all()
+        np.testing.assert_array_equal(got["mask"][..., 1], 2 * got["mask"][..., 0])

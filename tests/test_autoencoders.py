@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import REPORT, ROOT, assert_resumes_to_the_bit, figures, run, summary
+import tiny
+from launching import ROOT, figures, run, summary
 from scipy.special import expit, rel_entr
 from sklearn.decomposition import PCA
 
@@ -17,12 +18,12 @@ from jaxdl.errors import UserError
 from jaxdl.launch import flags
 from jaxdl.parallel import replicas
 from jaxdl.report import draw
-from jaxdl.tasks import latents
+from jaxdl.tasks.shared import latents
 from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)
-TINY = ("--config.model.hidden=(16,)", "--config.model.latent=3", "--config.eval.every=12",
-        "--config.checkpoint.every=6", "--config.log.every=3")  # fmt: skip
+TINY = tiny.FLAGS["autoencoder"]
+WHOLE = tiny.of_finished("autoencoder:sparse")
 
 
 def small(**changed):
@@ -398,19 +399,8 @@ def test_unknown_variant_names_the_nearest(tmp_path, capsys):
 # Runs
 
 
-RUN = ("--config.task.sparsity=.01", "--config.task.noise=.3", "--config.ema=.9",
-       "--config.accumulate=2", "--config.data.anomaly=5", REPORT)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """The folder of a run of 12 updates that was not interrupted, and of one that was."""
-    folder = tmp_path_factory.mktemp("runs")
-    assert_resumes_to_the_bit("autoencoder:sparse", folder, *TINY, *RUN, at=6)
-    return folder / "whole"
-
-
-def test_run_resumes_to_the_bit_and_leaves_its_figures_and_pictures(finished):
+def test_run_leaves_its_figures_and_pictures(finished):
+    finished = finished("autoencoder:sparse")
     found = summary(finished)
     assert found["steps"] == 12
     assert found["final"]["loss"] == found["final"]["mse"]
@@ -423,12 +413,13 @@ def test_run_resumes_to_the_bit_and_leaves_its_figures_and_pictures(finished):
 
 
 def test_evaluate_mode_gives_the_figures_and_sample_mode_says_that_there_are_none(finished, capsys):
+    finished = finished("autoencoder:sparse")
     capsys.readouterr()
-    assert run("autoencoder:sparse", finished, *TINY, *RUN, "--mode=evaluate") == 0
+    assert run("autoencoder:sparse", finished, *WHOLE, "--mode=evaluate") == 0
     said, best = capsys.readouterr().out, summary(finished)["best"]
     for name in ("mse", "auroc"):
         assert f"{name} {best[name]:.4f}" in said
-    assert run("autoencoder:sparse", finished, *TINY, *RUN, "--mode=sample") == 2
+    assert run("autoencoder:sparse", finished, *WHOLE, "--mode=sample") == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith("error: ")
     assert "\n" not in said

@@ -1,8 +1,15 @@
 """Bad input: one line that names the culprit and what is right, exit code 2, nothing written."""
 
+import os
+
 import numpy as np
 import pytest
+from etils import epath
 from launching import run
+
+from jaxdl import config, data
+from jaxdl.errors import UserError
+from jaxdl.runs import workdir as folders
 
 BAD = {
     "--config.epoch=3": "did you mean 'epochs'",
@@ -13,6 +20,7 @@ BAD = {
     "--config.optimizer.learning_rate=-1": "above 0",
     "--config.augment.flip=maybe": "must be true or false",
     "--config.model.name=mpl": "did you mean 'mlp'",
+    "--config.model.dropout=1.5": "dropout=1.5 must be at least 0 and at most 1",
     "--config.model.activation=geluu": "did you mean 'gelu'",
     "--config.optimizer.name=adamv": "did you mean 'adam'",
     "--config.optimizer.schedule=cosin": "did you mean 'cosine'",
@@ -77,6 +85,36 @@ def test_patches_that_do_not_fit_the_image(tmp_path, capsys):
     workdir = tmp_path / "run"
     code = run("vit", workdir, "--config.model.patch_size=3")
     assert_refused(code, capsys, "8x8 pixels do not divide into patches of 3x3", workdir)
+
+
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_loaded(
+    tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(data, "load", lambda settings: pytest.fail("loaded data"))
+    for place, says in (
+        (tmp_path / "file", "is a file: name a folder"),
+        (tmp_path / "file" / "a" / "run", f"would be in {tmp_path / 'file'}, which is a file"),
+    ):
+        assert run("mlp", place) == 2
+        message = capsys.readouterr().err
+        assert says in message
+        assert message.count("\n") == 1
+    # What the system says of a folder that is not this user's, whoever runs the tests.
+    monkeypatch.setattr(os, "access", lambda path, mode: epath.Path(path) != tmp_path)
+    for mode in ("train", "evaluate", "sample", "lr_find", "plan"):
+        place = tmp_path / "a" / "run"
+        code = run("mlp", place, f"--mode={mode}")
+        assert_refused(code, capsys, f"no permission to write in {tmp_path}", place)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="a folder that nobody can write to")
+def test_a_folder_that_the_system_refuses_to_make_is_one_line():
+    with (
+        pytest.raises(UserError, match=r"^--workdir=/proc/x/run cannot be used: [^\n]*$"),
+        folders.claimed(epath.Path("/proc/x/run"), config.default()),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("label", [-1, 7])

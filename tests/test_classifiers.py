@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from jaxdl import keys, losses, pretrained, process
+from jaxdl import keys, losses, pretrained
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -66,10 +66,6 @@ def fields(case: str) -> dict[str, Any]:
     return {name: tuples(value) for name, value in golden(case).about["fields"].items()}
 
 
-def jitted(f):
-    return jax.jit(f, compiler_options=process.options_to_run_once())
-
-
 def assert_near(ours, theirs, tolerance, what):
     """``theirs`` is a sample of the array, where that is large."""
     ours, theirs = seeded.sample(ours, 512), np.asarray(theirs).reshape(-1)
@@ -100,7 +96,7 @@ def test_logits_and_maps_are_those_of_the_original(case, loaded):
     names = list(found.under("block"))
     assert names, "the case compares no blocks"
 
-    @jitted
+    @jax.jit
     def apply(variables, images):
         chosen = lambda module, method: method == "__call__" and "/".join(module.path) in names
         logits, kept = module.apply(variables, images, capture_intermediates=chosen)
@@ -134,7 +130,7 @@ def test_a_training_step_is_that_of_the_original(case, loaded, tmp_path):
     labels = seeded.labels(len(images), found.arrays["train/0"].shape[-1])
     state = {name: x for name, x in variables.items() if name != "params"}
 
-    @jitted
+    @jax.jit
     @functools.partial(jax.value_and_grad, has_aux=True)
     def step(params, images):
         logits, new = module.apply(

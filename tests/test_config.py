@@ -6,7 +6,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from jaxdl import config
-from jaxdl.config import load as config_files
+from jaxdl.config import files as config_files
 from jaxdl.errors import UserError
 from jaxdl.launch import flags
 

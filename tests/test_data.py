@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxdl import config, data
-from jaxdl.data import Arrays, folder, padded_batches, subsets, training_batches
+from jaxdl.data import IS_REAL, Arrays, folder, padded_batches, subsets, training_batches
 from jaxdl.data.idx import read_idx
 from jaxdl.errors import UserError
 
@@ -84,12 +84,30 @@ def test_seeds_and_epochs_differ_in_order():
 @settings(max_examples=50, deadline=None)
 def test_padded_batches_have_each_example_once_in_order(size, batch_size):
     batches = [make() for make in padded_batches(numbered(size), batch_size)]
-    assert all(b["index"].shape == b["mask"].shape == (batch_size,) for b in batches)
+    assert all(b["index"].shape == b[IS_REAL].shape == (batch_size,) for b in batches)
     assert len(batches) == -(-size // batch_size)
-    real = np.concatenate([b["index"][b["mask"] == 1] for b in batches])
+    real = np.concatenate([b["index"][b[IS_REAL] == 1] for b in batches])
     np.testing.assert_array_equal(real, np.arange(size))
-    assert sum(b["mask"].sum() for b in batches) == size
-    assert {float(m) for b in batches for m in b["mask"]} <= {0.0, 1.0}
+    assert sum(b[IS_REAL].sum() for b in batches) == size
+    assert {float(m) for b in batches for m in b[IS_REAL]} <= {0.0, 1.0}
+
+
+def test_a_data_sets_own_mask_survives_padding():
+    masks = np.random.default_rng(0).integers(0, 2, (5, 2, 3))
+    batches = [make() for make in padded_batches(Arrays({"mask": masks}), 4)]
+    weights = [data.without_padding(batch, batch["mask"]) for batch in batches]
+    padded = [masks[[0, 1, 2, 3]], masks[[4, 4, 4, 4]]]
+    np.testing.assert_array_equal([batch["mask"] for batch in batches], padded)
+    padded[1] = padded[1] * np.array([1, 0, 0, 0])[:, None, None]
+    np.testing.assert_array_equal(weights, padded)
+    np.testing.assert_array_equal(data.without_padding(batches[1]), [1, 0, 0, 0])
+    assert data.without_padding({"mask": masks}) is None
+    assert data.without_padding({"mask": masks}, masks) is masks
+
+
+def test_an_array_of_paddings_name_is_refused():
+    with pytest.raises(UserError, match=r"called 'is_real'.*call it something else"):
+        padded_batches(Arrays({IS_REAL: np.ones(3)}), 2)
 
 
 # Digits and synthetic images

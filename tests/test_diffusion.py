@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numeric
 import numpy as np
 import pytest
-from launching import REPORT, assert_resumes_to_the_bit, figures, leaves, run, summary
+import tiny
+from launching import figures, leaves, run, summary
 
 from jaxdl import config, experiment, keys, layers, models, ops
 from jaxdl.errors import UserError
@@ -15,11 +16,8 @@ from jaxdl.generate import diffusion
 from jaxdl.metrics import sample_quality
 
 KEY = keys.root(0)
-TINY = (
-    *("--config.model.width=8", "--config.model.groups=2", "--config.model.multipliers=(1,)"),
-    *("--config.task.timesteps=20", "--config.task.sampling_steps=4"),
-    *("--config.task.ancestral_steps=3", "--config.eval.every=6", "--config.log.every=3"),
-)
+TINY = tiny.FLAGS["ddpm"]
+WHOLE = tiny.of_finished("ddpm")
 
 
 # The process
@@ -425,15 +423,8 @@ def test_a_model_of_other_classes_is_refused():
 # Runs
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """The folder of a run of 12 updates that was not interrupted, and of one that was."""
-    folder = tmp_path_factory.mktemp("runs")
-    assert_resumes_to_the_bit("ddpm", folder, *TINY, REPORT, at=6)
-    return folder / "whole"
-
-
-def test_run_resumes_to_the_bit_and_leaves_its_figures_and_pictures(finished):
+def test_run_leaves_its_figures_and_pictures(finished):
+    finished = finished("ddpm")
     found = summary(finished)
     assert found["steps"] == 12
     for name in ("two_sample_accuracy", "ancestral_two_sample_accuracy", "named_right"):
@@ -448,15 +439,16 @@ def test_run_resumes_to_the_bit_and_leaves_its_figures_and_pictures(finished):
 
 
 def test_evaluate_and_sample_modes(finished, capsys):
+    finished = finished("ddpm")
     capsys.readouterr()
-    assert run("ddpm", finished, *TINY, REPORT, "--mode=evaluate") == 0
+    assert run("ddpm", finished, *WHOLE, "--mode=evaluate") == 0
     said, best = capsys.readouterr().out, summary(finished)["best"]
     for name in ("two_sample_accuracy", "ancestral_two_sample_accuracy", "named_right"):
         assert f"{name} {best[name]:.4f}" in said
-    assert run("ddpm", finished, *TINY, REPORT, "--mode=sample") == 0
+    assert run("ddpm", finished, *WHOLE, "--mode=sample") == 0
     assert f"sample {finished / 'samples' / 'samples.png'}" in capsys.readouterr().out
     picture = (finished / "samples" / "samples.png").read_bytes()
-    assert run("ddpm", finished, *TINY, REPORT, "--mode=sample") == 0
+    assert run("ddpm", finished, *WHOLE, "--mode=sample") == 0
     assert (finished / "samples" / "samples.png").read_bytes() == picture
 
 

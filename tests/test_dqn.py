@@ -4,14 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import assert_resumes_to_the_bit, figures, leaves, run, summary
+import tiny
+from launching import figures, leaves, run, summary
 
 from jaxdl import keys
 from jaxdl.control import replay
 
-TINY = ("--config.steps=6", "--config.batch_size=8", "--config.task.rollout=4",
-        "--config.task.updates=2", "--config.task.examples=16", "--config.task.capacity=64",
-        "--config.model.hidden=8,8", "--config.eval.every=3")  # fmt: skip
+TINY = tiny.FLAGS["dqn"]
 
 
 def test_the_buffer_keeps_the_newest_of_each_environment():
@@ -115,18 +114,16 @@ def test_one_device_equals_eight(devices, tmp_path):
     assert one["loss"] == pytest.approx(many["loss"], rel=1e-4)
 
 
-def test_resumed_equals_uninterrupted_to_the_bit(tmp_path):
-    flags = (*TINY, "--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3")
-    assert_resumes_to_the_bit("dqn", tmp_path, *flags, at=4)
-    # The buffer, the target and the environments are among what was compared.
-    assert len(leaves(tmp_path / "whole")) > 20
+def test_the_buffer_and_the_target_are_saved(finished):
+    # The buffer, the target and the environments are among what `finished` compared.
+    assert len(leaves(finished("dqn"))) > 20
 
 
-def test_evaluation_afterwards_gives_the_same_return(tmp_path, capsys):
-    run("dqn", tmp_path / "run", *TINY)
+def test_evaluation_afterwards_gives_the_same_return(finished, capsys):
+    folder = finished("dqn")
     capsys.readouterr()
-    assert run("dqn", tmp_path / "run", *TINY, "--mode=evaluate") == 0
-    assert f"{summary(tmp_path / 'run')['best']['mean_return']:.4f}" in capsys.readouterr().out
+    assert run("dqn", folder, *tiny.of_finished("dqn"), "--mode=evaluate") == 0
+    assert f"{summary(folder)['best']['mean_return']:.4f}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

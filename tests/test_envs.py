@@ -19,7 +19,7 @@ from jaxdl.control.returns import gae
 from jaxdl.envs import columns, draws, speed, vectorised
 from jaxdl.errors import UserError
 from jaxdl.report.draw import figure
-from jaxdl.tasks import episodes
+from jaxdl.tasks.shared import episodes
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "envs.npz")
 NAMES = ("acrobot", "cartpole", "mountain_car", "pendulum")

@@ -20,6 +20,7 @@ from jaxdl.data.preprocess import Preprocess, fitted, standardised
 from jaxdl.inference import export
 from jaxdl.inference.predict import Predictor
 from jaxdl.runs import workdir
+from jaxdl.tasks.shared.contract import as_it_is
 from jaxdl.train import evaluate
 
 # As in the README: nothing of jaxdl.
@@ -68,7 +69,7 @@ def test_a_run_goes_on_without_jaxdl(finished, tmp_path):
     made = experiment.create(config)
     _, state = evaluate.best_state(made, epath.Path(finished))
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
-    own = np.asarray(made.task.predict(state, jnp.asarray(images)))
+    own = np.asarray(made.task.predict(state, jnp.asarray(images))["logits"])
     assert np.ptp(own) > 0.1
     np.save(tmp_path / "images.npy", images)
     alone(ALONE, finished / "export", tmp_path / "images.npy", tmp_path / "found.npz")
@@ -83,7 +84,8 @@ def test_it_says_what_goes_in_and_comes_out(finished):
     assert about["input"]["shape"] == ["batch", 8, 8, 1]
     assert about["input"]["mode"] == "L"
     assert about["output"]["logits"] == ["batch", 10]
-    assert about["class_names"] == [str(i) for i in range(10)]
+    assert about["output"]["shares"] == ["batch", 10]
+    assert about["labels"] == {key: [*map(str, range(10))] for key in ("logits", "shares")}
     assert about["platforms"] == ["cpu", "cuda", "tpu"]
     assert about["jax"] == jax.__version__
     assert (about["input"]["resize"], about["input"]["interpolation"]) == (8, "bilinear")
@@ -95,8 +97,9 @@ def test_its_example_says_what_predict_says(finished, tmp_path):
     flags = ("--mode=predict", f"--input={tmp_path / 'picture.png'}")
     assert launch.main([f"--workdir={finished}", *flags]) == 0
     said = json.loads((finished / "predictions.jsonl").read_text())["classes"]
-    told = alone(WITHOUT, finished / "export" / "classify.py", tmp_path / "picture.png")
-    assert told.splitlines() == [f"{c['class']} {c['share']:.1%}" for c in said]
+    told = alone(WITHOUT, finished / "export" / "example.py", tmp_path / "picture.png")
+    shares = told.partition("shares\n")[2]
+    assert shares.splitlines() == [f"  {c['class']} {c['share']:.3f}" for c in said]
 
 
 def predictor(name, size, dtype=jnp.float32, prepared=PREPARED, **fields):
@@ -107,10 +110,10 @@ def predictor(name, size, dtype=jnp.float32, prepared=PREPARED, **fields):
     own = jax.random.split(keys.root(1), len(leaves))
     leaves = [x + 0.1 * jax.random.normal(k, x.shape) for x, k in zip(leaves, own, strict=True)]
     prepared = prepared._replace(size=size)
-    apply = lambda v, x: module.apply(v, standardised(x, prepared), train=False)
+    apply = lambda v, x: {"logits": module.apply(v, standardised(x, prepared), train=False)}
     layout = parallel.create(settings.default().parallel, jax.device_count())
-    names = [f"class {i}" for i in range(7)]
-    return Predictor(apply, tree.unflatten(leaves), prepared, 3, names, layout)
+    labels = {"logits": [f"class {i}" for i in range(7)]}
+    return Predictor(apply, tree.unflatten(leaves), as_it_is, labels, prepared, 3, layout)
 
 
 def close(found, own):
@@ -138,14 +141,15 @@ def test_the_forms_of_all_platforms_are_in_it(made, monkeypatch):
     exported = export.program(found)
     assert set(exported.platforms) == {"cpu", "cuda", "tpu"}
     images = images_of(found)
-    own = jax.jit(found.logits)(found.variables, images)
+    own = jax.jit(found.predict)(found.variables, images)["logits"]
     close(called(exported, images)["logits"], own)
 
 
 def test_where_jax_has_another_platform_the_references_are_in_it(monkeypatch):
     found = predictor("vit", 32, **TINY_VIT)
     images = images_of(found)
-    own, others = jax.jit(found.logits)(found.variables, images), export.program(found)
+    own = jax.jit(found.predict)(found.variables, images)["logits"]
+    others = export.program(found)
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
     exported = export.program(found)
     monkeypatch.undo()
@@ -166,7 +170,7 @@ def test_images_of_another_size_are_scaled_by_the_program(tmp_path):
     found = predictor("mlp", 16, prepared=prepared, hidden=(8,))
     images = images_of(found, size=33)
     fit = fitted(jnp.asarray(images), found.preprocess)
-    own = found.logits(found.variables, fit)
+    own = found.predict(found.variables, fit)["logits"]
     files = export.write(found, epath.Path(tmp_path), input_size=33)
     exported = jax.export.deserialize(bytearray(files[0].read_bytes()))
     np.testing.assert_allclose(exported.call(images)["logits"], own, rtol=1e-5, atol=1e-5)

@@ -13,6 +13,7 @@ from jaxdl import config, data, launch
 # Experiment, range of each figure after the last step, and most seconds on two cores. The first
 # three's are the README's; the others' are those of the experiments' files, which are medians, and
 # a little room, since a single run on another processor draws another path.
+README = ("mlp", "deep_cnn", "vit")
 FIGURES = [
     ("mlp", {"accuracy": (0.975, 1)}, 30),
     ("deep_cnn", {"accuracy": (0.990, 1)}, 60),
@@ -40,8 +41,10 @@ FIGURES = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("experiment, ranges, seconds", FIGURES, ids=[f[0] for f in FIGURES])
+@pytest.mark.parametrize(
+    "experiment, ranges, seconds",
+    [pytest.param(*f, id=f[0], marks=pytest.mark.slow(always=f[0] in README)) for f in FIGURES],
+)
 def test_experiment_reaches_its_figure(experiment, ranges, seconds, tmp_path):
     found = finished(experiment, tmp_path)
     # The last evaluation, not the best: a best of many on the test part would be chosen by it.
@@ -59,7 +62,7 @@ def finished(experiment, folder, *flags):
     return summary(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("gpt")
 def test_text_is_predicted_better_than_by_an_n_gram(tmp_path):
     found = finished("gpt", tmp_path)
     text = data.load({**config.default().data, "name": "topics", "test_fraction": 0.1})
@@ -80,7 +83,7 @@ def squared_errors(components, train, test):
     return np.square(test - pca.inverse_transform(pca.transform(test))).mean(axis=1)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("autoencoder:linear", "autoencoder")
 def test_linear_autoencoder_is_as_good_as_principal_components_and_a_deep_one_is_better(tmp_path):
     train, _, test, _ = digits()
     error = squared_errors(8, train, test).mean()
@@ -88,7 +91,7 @@ def test_linear_autoencoder_is_as_good_as_principal_components_and_a_deep_one_is
     assert finished("autoencoder", tmp_path / "deep")["final"]["mse"] < 0.7 * error
 
 
-@pytest.mark.slow
+@pytest.mark.slow("autoencoder:denoising")
 def test_denoising_is_better_than_the_best_linear_map(tmp_path):
     train, _, test, _ = digits()
     rng = np.random.default_rng(0)
@@ -100,7 +103,7 @@ def test_denoising_is_better_than_the_best_linear_map(tmp_path):
     assert finished("autoencoder:denoising", tmp_path)["final"]["mse"] < 0.8 * error
 
 
-@pytest.mark.slow
+@pytest.mark.slow("vae")
 def test_bound_of_the_vae_lies_above_factor_analysis(tmp_path):
     train, _, test, _ = digits()
     rng = np.random.default_rng(0)
@@ -109,7 +112,7 @@ def test_bound_of_the_vae_lies_above_factor_analysis(tmp_path):
     assert finished("vae", tmp_path)["final"]["elbo"] > rival
 
 
-@pytest.mark.slow
+@pytest.mark.slow("autoencoder:anomaly")
 def test_anomalies_are_told_better_than_by_principal_components(tmp_path):
     train, labels, test, test_labels = digits()
     ours, theirs = [], []

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import keys, models, parallel
+from jaxdl import keys, layers, models, parallel
 from jaxdl.errors import UserError
 from jaxdl.report import attention_maps
 
@@ -128,7 +128,7 @@ def test_rematerialisation_gives_the_same_gradient():
 @pytest.mark.parametrize("vocabulary, split", [(V, True), (V + 1, False)])
 def test_tensor_parallel_logits_are_those_of_one_device(vocabulary, split):
     settings = dict(strategy="jit", data=1, fsdp=1, tensor=2, fsdp_min_size=1024)
-    layout = parallel.create(settings, 2, devices=jax.devices()[:2])
+    layout = parallel.create(settings, 2, devices=jax.devices()[:2], rules=layers.TENSOR_RULES)
     module = create(vocab_size=vocabulary)
     table = np.random.default_rng(3).normal(size=(vocabulary, W)).astype(np.float32)
     params = {**variables()["params"], "token": {"embedding": table}}

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from launching import (
     REPORT,
     ROOT,
-    assert_resumes_to_the_bit,
     figures,
     leaves,
     run,
@@ -222,12 +221,6 @@ def test_one_device_equals_eight(dense, devices, tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     one, many = (figures(tmp_path / name, "eval")[-1] for name in ("one", "many"))
     assert one["accuracy"] == many["accuracy"]
-
-
-def test_resumed_equals_uninterrupted_to_the_bit(tmp_path):
-    flags = (*SHORT, "--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
-             "--config.log.every=3")  # fmt: skip
-    assert_resumes_to_the_bit("gcn", tmp_path, *flags, at=4)
 
 
 def test_report_draws_the_graph_and_evaluation_repeats_the_figures(tmp_path, capsys):

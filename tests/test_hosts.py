@@ -76,7 +76,7 @@ def test_two_processes_are_one_run_with_the_result_of_one(tmp_path):
     assert summary(tmp_path / "two")["devices"] == 4
 
 
-@pytest.mark.slow
+@pytest.mark.slow("jaxdl/parallel/", "jaxdl/train/")
 def test_preempted_on_one_host_both_stop_at_one_step_and_go_on(tmp_path):
     folder = tmp_path / "run"
     processes = start([folder] * 2, *LONG)

@@ -125,7 +125,7 @@ def test_what_draws_below_a_key_can_be_differentiated_in_both_modes():
 
 
 def test_a_program_grows_by_the_same_amount_with_each_generation_of_keys():
-    """A compiler that computes a key anew wherever it is used doubles it, or never ends."""
+    """Computed anew wherever a key is used, they would double the program, or never end."""
 
     def length(generations):
         def draw(key):

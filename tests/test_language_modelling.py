@@ -8,8 +8,9 @@ import jax
 import numeric
 import numpy as np
 import pytest
+import tiny
 from flax import linen as nn
-from launching import REPORT, ROOT, assert_resumes_to_the_bit, figures, run, summary
+from launching import REPORT, ROOT, figures, run, summary
 from test_text import trained
 
 from jaxdl import config, experiment, keys, models
@@ -18,9 +19,7 @@ from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)
 DATA = ("--config.data.context=16", "--config.data.test_fraction=.01")
-TINY = (*DATA, "--config.model.depth=1", "--config.model.width=16", "--config.model.heads=2",
-        "--config.data.stride=16", "--config.task.prompt=def", "--config.eval.every=6",
-        "--config.log.every=3")  # fmt: skip
+TINY = tiny.FLAGS["gpt"]
 
 
 class Bigram(nn.Module):
@@ -261,16 +260,8 @@ def test_parts_that_do_not_fit_are_one_clear_line(line, tmp_path, capsys):
 # Runs
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """The folder of a run of 12 updates that was not interrupted, and of one that was."""
-    folder = tmp_path_factory.mktemp("runs")
-    settings = ("--config.ema=.9", "--config.accumulate=2", "--config.steps_per_call=5", REPORT)
-    assert_resumes_to_the_bit("gpt", folder, *TINY, *settings, at=6)
-    return folder / "whole"
-
-
-def test_run_resumes_to_the_bit_and_leaves_its_figures_and_texts(finished):
+def test_run_leaves_its_figures_and_texts(finished):
+    finished = finished("gpt")
     found = summary(finished)
     assert found["steps"] == 12
     assert found["final"]["nats_per_byte"] == pytest.approx(found["final"]["loss"])
@@ -288,8 +279,8 @@ def test_run_resumes_to_the_bit_and_leaves_its_figures_and_texts(finished):
 
 
 def test_evaluate_and_sample_modes(finished, capsys):
-    settings = ("--config.ema=.9", "--config.accumulate=2", "--config.steps_per_call=5", REPORT)
-    start = functools.partial(run, "gpt", finished, *TINY, *settings)
+    finished = finished("gpt")
+    start = functools.partial(run, "gpt", finished, *tiny.of_finished("gpt"))
     capsys.readouterr()
     assert start("--mode=evaluate") == 0
     said, best = capsys.readouterr().out, summary(finished)["best"]

@@ -1,4 +1,4 @@
-"""Metrics add up however the examples are cut, and compare by what their names say."""
+"""Metrics add up however the examples are cut, and compare by what is said of them."""
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxdl import metrics
+from jaxdl.errors import UserError
 from jaxdl.metrics import Mean
 
 # Small whole numbers add without rounding: equal means equal, in any order.
@@ -112,29 +113,37 @@ def test_divide_gives_plain_numbers_lists_for_vectors_and_nan_of_nothing():
     "metric, better, worse",
     [
         ("accuracy", 0.9, 0.8),
-        ("top5_accuracy", 1.0, 0.0),
-        ("return", -1.0, -2.0),
+        ("mean_return", -1.0, -2.0),
         ("loss", 0.1, 0.2),
-        ("eval_loss", -3.0, -2.0),
-        ("error", 0.0, 1.0),
         ("perplexity", 10.0, 11.0),
-        ("frechet_distance", 1.0, 2.0),
-        ("nats_per_token", 1.0, 2.0),
         ("rmse", 1.0, 2.0),
+        *((name, 1.0, 2.0) for name in ("fid", "wer", "cer", "mae", "kl", "lpips")),
         ("accuracy", -1e9, np.nan),
         ("loss", 1e9, np.nan),
         ("loss", 1e9, np.inf),
     ],
 )
-def test_better_is_what_the_metrics_name_says(metric, better, worse):
-    assert metrics.rank(metric, better) > metrics.rank(metric, worse)
-    assert metrics.is_better(metric, better, worse)
-    assert not metrics.is_better(metric, worse, better)
-    assert not metrics.is_better(metric, better, better)
+def test_what_is_better_is_known_of_names_that_mean_one_thing(metric, better, worse):
+    way = metrics.direction(metric)
+    assert metrics.rank(better, way) > metrics.rank(worse, way)
+    assert metrics.is_better(better, worse, way)
+    assert not metrics.is_better(worse, better, way)
+    assert not metrics.is_better(better, better, way)
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "loss"])
-def test_any_finite_value_and_no_other_improves_on_nothing(metric):
-    assert metrics.is_better(metric, -5.0, None)
-    assert not metrics.is_better(metric, np.nan, None)
-    assert not metrics.is_better(metric, np.inf, None)
+def test_a_task_says_it_of_its_own_metrics_and_nothing_is_guessed_from_a_name():
+    for name in ("validation_loss", "word_error", "top_5_accuracy", "frechet_distance"):
+        assert metrics.direction(name) is None
+    assert metrics.direction("word_error", {"word_error": "low"}) == metrics.LOW
+    assert metrics.direction("loss", {"loss": "high"}) == metrics.HIGH
+    with pytest.raises(ValueError, match="must be 'low' or 'high', not 'up'"):
+        metrics.direction("x", {"x": "up"})
+    with pytest.raises(UserError, match=r"config.eval.best='wordeerror'.*'word_error'"):
+        metrics.need_direction("config.eval.best", "wordeerror", {"word_error": "low"})
+
+
+@pytest.mark.parametrize("way", [metrics.LOW, metrics.HIGH])
+def test_any_finite_value_and_no_other_improves_on_nothing(way):
+    assert metrics.is_better(-5.0, None, way)
+    assert not metrics.is_better(np.nan, None, way)
+    assert not metrics.is_better(np.inf, None, way)

@@ -11,7 +11,7 @@ from benchmarks import optimizer_measures as measures
 from benchmarks import optimizer_page, optimizers
 from benchmarks import optimizer_results as results
 from benchmarks.page import BEGIN, END
-from jaxdl.config import load as config_files
+from jaxdl.config import files as config_files
 from jaxdl.launch import flags
 
 

@@ -9,7 +9,6 @@ import pytest
 from launching import (
     ROOT,
     SHORT,
-    assert_resumes_to_the_bit,
     figures,
     leaves,
     run,
@@ -69,7 +68,7 @@ SLOW = ("dcgan", "ddpm")  # to compile
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in KINDS],
+    [pytest.param(name, marks=pytest.mark.slow(name)) if name in SLOW else name for name in KINDS],
 )
 def test_members_equal_runs_by_themselves(name):
     small, (setting, low, high), seeds = KINDS[name]
@@ -99,11 +98,6 @@ TINY = ("--config.model.hidden=16", "--config.log.every=2", "--config.eval.every
 RATES = "--config.sweep=optimizer.learning_rate=1e-3,1e-2,1e-9"
 OVERFLOWING = "--config.sweep=optimizer.learning_rate=1e-2,1e38"
 CONSTANT = "--config.optimizer.schedule=constant"
-
-
-def test_a_population_resumes_to_the_bit(tmp_path):
-    flags = (*TINY, "--config.population=2", RATES, "--config.checkpoint.every=5")
-    assert_resumes_to_the_bit("mlp", tmp_path, *flags, at=5)
 
 
 def test_on_eight_devices_it_is_what_it_is_on_one(tmp_path):

@@ -6,21 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import REPORT, assert_resumes_to_the_bit, figures, leaves, run, summary
+import tiny
+from launching import figures, leaves, run, summary
 
 from jaxdl import envs, keys, models
 from jaxdl.report import draw
-from jaxdl.tasks import episodes, ppo
+from jaxdl.tasks import ppo
+from jaxdl.tasks.shared import episodes
 
-TINY = (
-    "--config.model.hidden=16,16",
-    "--config.task.rollout=16",
-    "--config.task.minibatches=2",
-    "--config.task.epochs=2",
-    "--config.steps=4",
-    "--config.log.every=1",
-    "--config.eval.every=2",
-)
+TINY = (*tiny.FLAGS["ppo"], "--config.log.every=1", "--config.eval.every=2")
 
 
 def mesh(**sizes):
@@ -77,9 +71,8 @@ def test_advantages_are_normalised_over_all_environments():
     np.testing.assert_allclose(found, (x - np.mean(x)) / np.std(x), rtol=1e-4, atol=1e-5)
 
 
-def test_a_run_leaves_everything_it_promises(tmp_path):
-    folder = tmp_path / "run"
-    assert run("ppo", folder, *TINY, REPORT) == 0
+def test_a_run_leaves_everything_it_promises(finished):
+    folder = finished("ppo")
     found = summary(folder)
     assert found["steps"] == 4
     assert np.isfinite(found["final"]["mean_return"])
@@ -104,19 +97,13 @@ def test_returns_of_finished_episodes_are_reported(tmp_path):
     assert 8 <= line["episode_length"] <= 64
 
 
-def test_the_learning_rate_falls_over_all_optimizer_updates(tmp_path):
-    run("ppo", tmp_path / "run", *TINY)
-    peak = json.loads((tmp_path / "run" / "config.json").read_text())["optimizer.learning_rate"]
-    rates = [line["learning_rate"] for line in figures(tmp_path / "run", "train")]
+def test_the_learning_rate_falls_over_all_optimizer_updates(finished):
+    folder = finished("ppo")
+    peak = json.loads((folder / "config.json").read_text())["optimizer.learning_rate"]
+    rates = [line["learning_rate"] for line in figures(folder, "train")]
     # Four optimizer updates a step, 16 in all: the mean of each four.
     wanted = [peak * np.mean([1 - (4 * i + j) / 16 for j in range(4)]) for i in range(4)]
     np.testing.assert_allclose(rates, wanted, rtol=1e-5)
-
-
-def test_a_run_that_was_cut_goes_on_to_the_same_bits(tmp_path):
-    # The cut comes between evaluations and within episodes: the environments go on from there.
-    flags = (*TINY, "--config.checkpoint.every=3", "--config.log.every=2")
-    assert_resumes_to_the_bit("ppo", tmp_path, *flags, at=3)
 
 
 PRECISE = (*TINY, "--config.parallel.fsdp_min_size=64", "--config.precision=float32")
@@ -177,11 +164,11 @@ def test_it_learns(tmp_path):
     assert summary(tmp_path / "run")["final"]["mean_return"] > 100  # pushing at random: 22
 
 
-def test_evaluation_afterwards_gives_the_same_return(tmp_path, capsys):
-    run("ppo", tmp_path / "run", *TINY)
+def test_evaluation_afterwards_gives_the_same_return(finished, capsys):
+    folder = finished("ppo")
     capsys.readouterr()
-    assert run("ppo", tmp_path / "run", *TINY, "--mode=evaluate") == 0
-    assert f"{summary(tmp_path / 'run')['best']['mean_return']:.4f}" in capsys.readouterr().out
+    assert run("ppo", folder, *tiny.of_finished("ppo"), "--mode=evaluate") == 0
+    assert f"{summary(folder)['best']['mean_return']:.4f}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from launching import ROOT, SHORT
-from test_launch import EXPERIMENTS
 
 from jaxdl import experiment
 from jaxdl.anatomy import flops
@@ -15,13 +15,13 @@ from jaxdl.metrics import divide
 # Tables of numbers multiply no matrices.
 WITHOUT_PRODUCTS = ("q_learning",)
 # One default variant a file; the others have the same parts.
-NAMES = [name for name in EXPERIMENTS if ":" not in name and name not in WITHOUT_PRODUCTS]
+NAMES = [name for name in tiny.FLAGS if ":" not in name and name not in WITHOUT_PRODUCTS]
 
 
 def built(name, precision, *settings):
     """The experiment ``name``, as small as the launcher's tests run it."""
     file = ROOT / "experiments" / f"{name}.py"
-    words = [f"--config={file}", *SHORT, *EXPERIMENTS[name], f"--config.precision={precision}"]
+    words = [f"--config={file}", *SHORT, *tiny.FLAGS[name], f"--config.precision={precision}"]
     return experiment.create(flags.parse([*words, *settings, "--workdir=unused"]).config)
 
 

@@ -169,7 +169,7 @@ def own_logits(folder, images, member=None):
         folder, config = single_out.single_out(folder, config)
     made = experiment.create(config)
     _, state = evaluate.best_state(made, folder)
-    return made.run.data, np.asarray(made.task.predict(state, jnp.asarray(images)))
+    return made.run.data, np.asarray(made.task.predict(state, jnp.asarray(images))["logits"])
 
 
 def test_a_run_says_what_pictures_are(colours, tmp_path, capsys):
@@ -303,9 +303,10 @@ def test_one_of_a_population_is_asked(tmp_path, capsys):
 
 def test_what_classifies_nothing_refuses(tmp_path, capsys):
     config = flags.parse([f"--config={ROOT / 'experiments' / 'vae.py'}"]).config
-    workdir.claim(epath.Path(tmp_path), config)
+    with workdir.claimed(epath.Path(tmp_path), config):
+        pass
     assert use(tmp_path, "--input=x") == 2
-    assert "task 'variational' has no classes to predict" in capsys.readouterr().err
+    assert "task 'variational' tells nothing of images" in capsys.readouterr().err
 
 
 # Published checkpoints
@@ -358,7 +359,7 @@ def test_a_published_folder_says_what_a_picture_is(published, tmp_path):
     source = f"--config.pretrained.source={folder}"
     assert launch.main(["--mode=export", source, f"--workdir={tmp_path / 'out'}"]) == 0
     about = json.loads((tmp_path / "out" / "export" / "model.json").read_text())
-    assert about["class_names"] == list(names)
+    assert about["labels"] == {key: list(names) for key in ("logits", "shares")}
     taken = {"resize": 16, "size": 16, "squash": True, "interpolation": "bicubic", "mode": "RGB"}
     assert about["input"] == {"shape": ["batch", 16, 16, 3], "dtype": "uint8", **taken}
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from launching import (
     REPORT,
-    assert_resumes_to_the_bit,
     assert_same_bits,
     figures,
     leaves,
@@ -22,8 +22,7 @@ from jaxdl.data import Data
 from jaxdl.envs import tabular
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "tables.npz")
-SHORT = ("--config.batch_size=8", "--config.steps=6", "--config.task.transitions=5",
-         "--config.eval.every=3")  # fmt: skip
+SHORT = (*tiny.FLAGS["q_learning"], "--config.eval.every=3")
 
 
 def merged(probability, next_state, reward, terminal):
@@ -157,23 +156,11 @@ def test_one_device_equals_eight(devices, tmp_path):
     assert one["loss"] == pytest.approx(many["loss"], rel=1e-5)
 
 
-def test_updates_a_call_change_no_bit(tmp_path):
-    for count in (1, 3):
-        flags = (*SHORT, "--config.log.every=3", f"--config.steps_per_call={count}")
-        run("q_learning", tmp_path / str(count), *flags)
-    assert_same_bits(leaves(tmp_path / "1"), leaves(tmp_path / "3"))
-
-
-def test_resumed_equals_uninterrupted_to_the_bit(tmp_path):
-    flags = (*SHORT, "--config.checkpoint.every=2", "--config.log.every=3")
-    assert_resumes_to_the_bit("q_learning", tmp_path, *flags, at=4)
-
-
 @pytest.mark.parametrize(
     "flag, message",
     [
         ("--config.task.env=frozen_lak", "did you mean 'frozen_lake'"),
-        ("--config.task.discount=1.5", "config.task.discount=1.5 must be between 0 and 1"),
+        ("--config.task.discount=1.5", "config.task.discount=1.5 must be at least 0 and at most 1"),
         ("--config.task.transitions=0", "config.task.transitions=0 must be at least 1"),
         ("--config.data.name=digits", "needs data.name='none', not data set 'digits'"),
         ("--config.batch_size=9", "does not divide over 8 devices"),

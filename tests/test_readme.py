@@ -2,19 +2,25 @@
 
 import re
 
+import jax
+import numpy as np
+import optax
 import pytest
-from launching import ROOT, summary
+from launching import ROOT, run, summary
 
 from jaxdl import launch
 
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.S)
-SHORT_SNIPPETS = [code for code in SNIPPETS if "def get_config" not in code]
+(CURVATURE,) = (code for code in SNIPPETS if "power_step" in code)
+SHORT_SNIPPETS = [
+    code for code in SNIPPETS if "def get_config" not in code and code is not CURVATURE
+]
 (CUSTOM,) = (code for code in SNIPPETS if "def get_config" in code)
 
 
-def test_readme_has_seven_snippets():
-    assert len(SNIPPETS) == 7
+def test_readme_has_eight_snippets():
+    assert len(SNIPPETS) == 8
 
 
 @pytest.mark.parametrize("code", SHORT_SNIPPETS, ids=lambda code: code.splitlines()[-1][:40])
@@ -25,6 +31,22 @@ def test_snippet_runs_as_shown(code):
         assert float(names["metrics"]["update_norm"].total) > 0
     if "per_example" in names:
         assert names["per_example"].tolist() == pytest.approx([1e4, 0.31326166])
+
+
+def test_curvature_is_that_of_differences_of_the_gradient(tmp_path, monkeypatch):
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    monkeypatch.chdir(tmp_path)
+    assert run("mlp", tmp_path / "runs" / "mlp") == 0
+    names: dict = {}
+    exec(compile(CURVATURE, "README.md", "exec"), names)
+    loss, params = names["loss"], names["state"].params
+    found, v = np.asarray(names["eigenvalues"]), names["direction"]
+    v = optax.tree.scale(1 / optax.tree.norm(v), v)
+    moved = lambda h: jax.jit(jax.grad(loss))(optax.tree.add_scale(params, h, v))
+    slope = optax.tree.scale(1 / 2e-3, optax.tree.sub(moved(1e-3), moved(-1e-3)))
+    assert found[-1] == pytest.approx(float(optax.tree.vdot(v, slope)), rel=1e-2)
+    assert found[-1] == pytest.approx(found[-2], rel=1e-3)
+    assert found[-1] >= found[:-1].max() * (1 - 1e-5)  # power iteration climbs
 
 
 def test_custom_experiment_is_short_and_learns(tmp_path):

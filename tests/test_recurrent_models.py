@@ -9,7 +9,7 @@ import pytest
 from launching import REPORT, ROOT, assert_resumes_to_the_bit, run
 
 from jaxdl import experiment, generate, keys, layers, models
-from jaxdl.config import load as config_files
+from jaxdl.config import files as config_files
 from jaxdl.errors import UserError
 from jaxdl.launch import flags
 

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import REPORT, assert_resumes_to_the_bit, figures, run, summary
+import tiny
+from launching import figures, run, summary
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from sklearn.metrics import roc_auc_score
@@ -15,9 +16,7 @@ from jaxdl.errors import UserError
 from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)
-TINY = ("--config.model.hidden=(16,)", "--config.model.latent=3", "--config.task.samples=2",
-        "--config.checkpoint.every=6", "--config.eval.every=12",
-        "--config.log.every=3")  # fmt: skip
+TINY = tiny.FLAGS["vae"]
 
 
 def small(**changed):
@@ -208,15 +207,8 @@ def test_a_model_that_gives_no_distributions_is_refused(name):
 # Runs
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """The folder of a run of 12 updates that was not interrupted, and of one that was."""
-    folder = tmp_path_factory.mktemp("runs")
-    assert_resumes_to_the_bit("vae", folder, *TINY, "--config.ema=.9", REPORT, at=6)
-    return folder / "whole"
-
-
-def test_run_resumes_to_the_bit_and_leaves_its_figures_and_pictures(finished):
+def test_run_leaves_its_figures_and_pictures(finished):
+    finished = finished("vae")
     found = summary(finished)
     assert found["steps"] == 12
     last = found["final"]
@@ -232,7 +224,7 @@ def test_run_resumes_to_the_bit_and_leaves_its_figures_and_pictures(finished):
 
 def test_evaluate_and_sample_modes(finished, capsys):
     capsys.readouterr()
-    flags = (*TINY, "--config.ema=.9", REPORT)
+    finished, flags = finished("vae"), tiny.of_finished("vae")
     assert run("vae", finished, *flags, "--mode=evaluate") == 0
     said, best = capsys.readouterr().out, summary(finished)["best"]
     for name in ("elbo", "importance_weighted", "kl"):

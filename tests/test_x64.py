@@ -18,7 +18,11 @@ TINY_UNET = (
     *("--config.task.timesteps=20", "--config.task.sampling_steps=2"),
     *("--config.task.ancestral_steps=2", "--config.data.test_fraction=.05"),
 )
-TINY_TEXT = ("--config.data.context=16", "--config.data.stride=16", "--config.data.test_fraction=.01")
+TINY_TEXT = (
+    "--config.data.context=16",
+    "--config.data.stride=16",
+    "--config.data.test_fraction=.01",
+)
 TINY_SERIES = ("--config.model.hidden=8", "--config.data.length=1000", "--config.data.window=32",
                "--config.data.stride=8", "--config.task.skip=8")  # fmt: skip
 AUGMENTED = (

@@ -1,11 +1,14 @@
 """The keys of a config, what they mean, and the files that set them."""
 
+from jaxdl.config.files import load
 from jaxdl.config.settings import (
     HARMLESS,
     KEYS,
+    OPTIONAL,
     PLUGS,
     TYPES,
     Key,
+    changed,
     check_key,
     default,
     describe,
@@ -17,13 +20,16 @@ from jaxdl.config.settings import (
 __all__ = [
     "HARMLESS",
     "KEYS",
+    "OPTIONAL",
     "PLUGS",
     "TYPES",
     "Key",
+    "changed",
     "check_key",
     "default",
     "describe",
     "differences",
     "flatten",
+    "load",
     "validate",
 ]

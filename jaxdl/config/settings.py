@@ -189,6 +189,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "every": _at_least(0, 0, "updates between evaluations; 0 makes about 20 in the run"),
         "batch_size": _at_least(1, 256, "examples at a time"),
         "best": Key("accuracy", "the metric that names the best checkpoint"),
+        "score_every": _at_least(
+            0, 0, "updates between figures of whole sets, at evaluations; 0 is at each of these"
+        ),
     },
     "checkpoint": {
         "every": _at_least(0, 0, "updates between checkpoints; 0 makes one at each evaluation"),
@@ -226,6 +229,9 @@ TYPES = {
 
 # A plug's own settings stand beside the name in these groups.
 PLUGS = ("data", "model", "task")
+
+# Groups that not every task uses: each says which it does (`jaxdl.tasks.register`).
+OPTIONAL = ("model", "augment", "pretrained")
 
 # Settings that leave every number of a run as it is.
 HARMLESS = ("log.", "lr_find.", "checkpoint.", "parallel.", "steps_per_call", "eval.batch_size")
@@ -289,11 +295,22 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Keys of two flat configs that differ and matter, as ``key: old → new``."""
     # A model that is not set is the one that the weights to start from brought with them.
     harmless = (*HARMLESS, "model.") if new.get("model.name") == "" else HARMLESS
+    # A key that there was not yet when the run began is as if it stood there as it comes.
+    old = {k: key.default for k, key in _items() if k in new and key.default == new[k]} | old
     return [
         f"{key}: {old.get(key, 'not set')!r} → {new.get(key, 'not set')!r}"
         for key in sorted({*old, *new})
         if old.get(key) != new.get(key) and not key.startswith(harmless)
     ]
+
+
+def changed(config: ConfigDict, group: str) -> dict[str, Any]:
+    """{dotted name: value} of the group's settings that are not as they come; no plug's own."""
+    return {
+        f"{group}.{name}": config[group][name]
+        for name, key in KEYS[group].items()
+        if config[group][name] != (None if isinstance(key.default, type) else key.default)
+    }
 
 
 def validate(config: ConfigDict) -> None:

@@ -11,11 +11,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdl.data import label_noise, subsets, symmetries
-from jaxdl.data.split import Arrays, Batch, Split, member_batches, padded_batches, training_batches
+from jaxdl.data.preprocess import white
+from jaxdl.data.split import (
+    IS_REAL,
+    Arrays,
+    Batch,
+    Split,
+    member_batches,
+    padded_batches,
+    training_batches,
+    without_padding,
+)
 from jaxdl.errors import UserError
 from jaxdl.registry import Registry, check_names, choose
 
 __all__ = [
+    "IS_REAL",
     "Arrays",
     "Batch",
     "Data",
@@ -28,6 +39,7 @@ __all__ = [
     "padded_batches",
     "register",
     "training_batches",
+    "without_padding",
 ]
 
 _registry = Registry("data set", "jaxdl.data")
@@ -255,7 +267,7 @@ def _channel_statistics(split: Split, most: int = 4096) -> tuple[np.ndarray, np.
     """Mean and deviation of each channel, from up to ``most`` examples evenly spread."""
     step = max(1, len(split) // most)
     images = split.take(np.arange(0, len(split), step))["image"]
-    scale = 255.0 if images.dtype == np.uint8 else 1.0
+    scale = white(images.dtype)
     axes = tuple(range(images.ndim - 1))
     mean = images.mean(axes, dtype=np.float64) / scale
     std = images.std(axes, dtype=np.float64) / scale

@@ -3,7 +3,7 @@
 import contextlib
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -132,8 +132,12 @@ def standardised(images: jax.Array, preprocess: Preprocess) -> jax.Array:
 
 def unit_range(images: jax.Array) -> jax.Array:
     """uint8 or floats to float32 in [0, 1]."""
-    scale = 1 / 255 if images.dtype == jnp.uint8 else 1.0
-    return images.astype(jnp.float32) * scale
+    return images.astype(jnp.float32) * (1 / white(images.dtype))
+
+
+def white(dtype: Any) -> float:
+    """The number that is white in images of this dtype: 255 of bytes, 1 of floats."""
+    return 255.0 if dtype == np.uint8 else 1.0
 
 
 def _scaled(width: int, height: int, preprocess: Preprocess) -> tuple[int, int]:

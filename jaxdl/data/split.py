@@ -2,11 +2,16 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from jaxdl.errors import UserError
+
 Batch = dict[str, np.ndarray]
+
+# The array that padding adds to a batch; no data set's own array has this name.
+IS_REAL = "is_real"
 
 
 class Split(Protocol):
@@ -124,12 +129,36 @@ def padded_batches(split: Split, batch_size: int) -> list[Callable[..., Batch]]:
 
     Returns:
       A function (rows) a batch, giving the slice ``rows`` of it, or all. The last batch is filled
-      up by repeating an example; ``mask`` (batch_size,) float32 is 1 for real ones, else 0.
+      up by repeating an example; `IS_REAL` (batch_size,) float32 is 1 for real ones, else 0.
+
+    Raises:
+      UserError: the examples have an array of this name.
     """
+    if IS_REAL in split.take(np.zeros(1, int)):
+        raise UserError(
+            f"data: the examples have an array called {IS_REAL!r}, the name by which padding "
+            "is told from them in evaluation: call it something else"
+        )
 
     def load(rows: slice = slice(None), *, start: int) -> Batch:
         indices = np.arange(start, start + batch_size)[rows]
         batch = split.take(np.minimum(indices, len(split) - 1))
-        return {**batch, "mask": (indices < len(split)).astype(np.float32)}
+        return {**batch, IS_REAL: (indices < len(split)).astype(np.float32)}
 
     return [functools.partial(load, start=start) for start in range(0, len(split), batch_size)]
+
+
+def without_padding(batch: Mapping[str, Any], weight: Any = None) -> Any:
+    """Weights of a batch's terms with 0 for the examples of padding.
+
+    Args:
+      batch: of `padded_batches`, or of training, which has no padding.
+      weight: (batch, …), of one term or several an example; None for 1 an example.
+
+    Returns:
+      Weights shaped as ``weight``, or (batch,); None where nothing is weighted.
+    """
+    real = batch.get(IS_REAL)
+    if real is None or weight is None:
+        return weight if real is None else real
+    return weight * real.reshape(-1, *(1,) * (weight.ndim - 1))

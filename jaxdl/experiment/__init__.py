@@ -1,5 +1,5 @@
 """A config made real: one run, or many as one program."""
 
-from jaxdl.experiment.build import Experiment, check, complete, create
+from jaxdl.experiment.build import Experiment, check, check_training, complete, create
 
-__all__ = ["Experiment", "check", "complete", "create"]
+__all__ = ["Experiment", "check", "check_training", "complete", "create"]

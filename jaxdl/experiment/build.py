@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,11 +12,13 @@ from ml_collections import ConfigDict
 
 from jaxdl import config as settings
 from jaxdl import data as data_sets
-from jaxdl import keys, models, optim, parallel, process, tasks
+from jaxdl import keys, layers, metrics, models, optim, parallel, process, tasks
 from jaxdl.errors import UserError
 from jaxdl.experiment import population, sweep
+from jaxdl.experiment.history import Goal
 from jaxdl.optim import schedules
 from jaxdl.registry import check_names, choose
+from jaxdl.runs import logs
 
 
 class Experiment(NamedTuple):
@@ -44,6 +46,25 @@ class Experiment(NamedTuple):
     def rows(self) -> int:
         """The length of a batch's first axis: examples, or members with a batch each."""
         return len(self.members) or self.config.batch_size
+
+    @property
+    def best(self) -> Goal:
+        """What names the best checkpoint.
+
+        Raises:
+          UserError: nobody says which way the metric is good.
+        """
+        return self._goal("eval.best", self.config.eval.best)
+
+    @property
+    def patient(self) -> Goal | None:
+        """What must improve, or the run ends early; None where it need not. Raises as `best`."""
+        name = self.config.early_stopping.metric
+        return self._goal("early_stopping.metric", name) if name else None
+
+    def _goal(self, setting: str, name: str) -> Goal:
+        declared = self.task.directions
+        return Goal(name, metrics.need_direction(f"config.{setting}", name, declared))
 
     @property
     def abstract_batch(self) -> Any:
@@ -118,20 +139,15 @@ def complete(config: ConfigDict) -> ConfigDict:
         chosen = config[group]
         with contextlib.suppress(UserError), chosen.unlocked():
             for key, default in plug(chosen.name).items():
-                derived = f"{group}.{key}" in _DERIVED
+                derived = group == "model" and key in _derived(config.task.name)
                 if key not in chosen and not derived and default is not None:
                     chosen[key] = default
     return config
 
 
-# Settings that follow from the data and from config.precision.
-_DERIVED = (
-    "model.num_classes",
-    "model.vocab_size",
-    "model.context",
-    "model.shape",
-    "model.dtype",
-)
+def _derived(task: str) -> tuple[str, ...]:
+    """The model's fields that follow from config.precision, or that the task sets."""
+    return ("dtype", *tasks.traits(task).derives)
 
 
 def check(config: ConfigDict) -> None:
@@ -146,7 +162,19 @@ def check(config: ConfigDict) -> None:
     if config.model.name:
         check_names(f"model {config.model.name!r}", fields, models.settings(config.model.name))
     schedules.check(config.optimizer)
-    sweep.members(config)
+    members = sweep.members(config)
+    _check_groups(config, members[0].settings if members else {})
+
+
+def _check_groups(config: ConfigDict, swept: Iterable[str]) -> None:
+    """Raises UserError for the first setting of a group that the task does not use."""
+    task = config.task.name
+    unused = [group for group in settings.OPTIONAL if group not in tasks.traits(task).groups]
+    for group in unused:
+        given = [f"config.{name}={v!r}" for name, v in settings.changed(config, group).items()]
+        given += [f"config.sweep of {name}" for name in swept if name.startswith(f"{group}.")]
+        if given:
+            raise UserError(f"{given[0]}: task {task!r} uses nothing of config.{group}")
 
 
 def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> Experiment:
@@ -194,7 +222,13 @@ def _plain(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experiment:
     batch = _no_batch
     if train is not None:
         batch = data_sets.training_batches(train, config.batch_size, config.seed)
-    layout = parallel.create(config.parallel, config.batch_size, config.accumulate, devices)
+    layout = parallel.create(
+        config.parallel,
+        config.batch_size,
+        config.accumulate,
+        devices,
+        rules=layers.TENSOR_RULES,
+    )
     return Experiment(config, run, tasks.create(run), layout, keys.root(config.seed), batch)
 
 
@@ -206,7 +240,7 @@ def _population(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experim
     if train is not None:
         batch = data_sets.member_batches(train, config.batch_size, seeds)
     what = "the number of members, config.population times the values of config.sweep,"
-    layout = parallel.create(config.parallel, len(members), 1, devices, what)
+    layout = parallel.create(config.parallel, len(members), 1, devices, what, layers.TENSOR_RULES)
     if layout.strategy == "pmap":
         raise UserError("a population lies on devices by config.parallel.strategy='jit' only")
     if members[0].settings:
@@ -218,25 +252,45 @@ def _population(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experim
     return Experiment(config, run, task, layout, keys.root(seeds), batch, members)
 
 
+def check_training(experiment: Experiment) -> None:
+    """Traces the step of a run that is to be trained, before anything of it is written.
+
+    The loop needs its trace anyway, and JAX keeps it.
+
+    Raises:
+      UserError: the model refuses to be trained like this, or a metric has a name that cannot be.
+    """
+    with _telling_of_model(experiment.config):
+        found = experiment.abstract_window
+    logs.by_split(found)
+
+
 def _check_model(experiment: Experiment) -> None:
     """Builds the state abstractly, so that a shape that cannot be is found now."""
-    try:
+    with _telling_of_model(experiment.config):
         _ = experiment.abstract_state
         if experiment.members:  # what a sweep may change is found by tracing the step
             _ = experiment.traced_step
+
+
+@contextlib.contextmanager
+def _telling_of_model(config: ConfigDict) -> Iterator[None]:
+    try:
+        yield
     except (TypeError, ValueError, ZeroDivisionError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise UserError(
-            f"model {experiment.config.model.name!r} cannot be built with config.model="
-            f"{dict(experiment.config.model)} on this data: {reason}"
+            f"model {config.model.name!r} cannot be built with config.model="
+            f"{dict(config.model)} on this data: {reason}"
         ) from error
 
 
 def _check_metrics(experiment: Experiment) -> None:
     """The metrics that the config names must be among those that evaluation gives."""
     config, task = experiment.config, experiment.task
-    if task.score is not tasks.Task._field_defaults["score"]:
-        return  # its names are known when it has run
+    if task.has_score:  # its names are known when it has run, but not all of them can be meant
+        _ = experiment.best, experiment.patient
+        return
     batch = experiment.abstract_batch
     if experiment.members:  # all are evaluated on the same
         batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), batch)
@@ -244,3 +298,4 @@ def _check_metrics(experiment: Experiment) -> None:
     choose("metric in config.eval.best", config.eval.best, found)
     if config.early_stopping.metric:
         choose("metric in config.early_stopping.metric", config.early_stopping.metric, found)
+    _ = experiment.best, experiment.patient  # which way each is good, or an error

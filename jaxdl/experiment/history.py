@@ -7,6 +7,22 @@ from typing import Any, NamedTuple
 from jaxdl import metrics
 
 
+class Goal(NamedTuple):
+    """A metric, and which way it is good.
+
+    Attributes:
+      metric: its name.
+      direction: `jaxdl.metrics.LOW` or `jaxdl.metrics.HIGH`.
+    """
+
+    metric: str
+    direction: str
+
+    def rank(self, figures: Mapping[str, Any]) -> float:
+        """A number that is higher the better the figures are; the worst where it is missing."""
+        return metrics.rank(figures.get(self.metric, math.nan), self.direction)
+
+
 class Watch(NamedTuple):
     """Kept with each checkpoint.
 
@@ -23,35 +39,40 @@ class Watch(NamedTuple):
     record: float | None = None
 
 
-def after(watch: Watch, found: Mapping[str, Any], best: str, patient: str) -> Watch:
+def after(watch: Watch, found: Mapping[str, Any], best: Goal, patient: Goal | None) -> Watch:
     """The watch after another evaluation.
+
+    An evaluation without a goal's metric, as one between two scores is, says nothing of that goal.
 
     Args:
       watch: before it.
       found: {"step": …, name: figure …}.
-      best: the metric of config.eval.best.
-      patient: the metric of config.early_stopping.metric, or "".
+      best: of config.eval.best.
+      patient: of config.early_stopping.metric, or None.
     """
-    improved = metrics.is_better(best, found[best], watch.best.get(best))
-    progressed = bool(patient) and metrics.is_better(patient, found[patient], watch.record)
-    return Watch(
-        best=dict(found) if improved else watch.best,
-        last=dict(found),
-        stalled=0 if progressed else watch.stalled + 1,
-        record=found[patient] if progressed else watch.record,
+    improved = best.metric in found and metrics.is_better(
+        found[best.metric], watch.best.get(best.metric), best.direction
     )
+    watch = watch._replace(best=dict(found) if improved else watch.best, last=dict(found))
+    if patient is not None and patient.metric not in found:
+        return watch
+    if patient is None or not metrics.is_better(
+        found[patient.metric], watch.record, patient.direction
+    ):
+        return watch._replace(stalled=watch.stalled + 1)
+    return watch._replace(stalled=0, record=found[patient.metric])
 
 
-def leader(watches: Sequence[Watch], best: str) -> int:
+def leader(watches: Sequence[Watch], best: Goal) -> int:
     """The index of the one with the best figure so far; of equals the first to have it."""
 
     def place(i: int) -> tuple[float, float]:
         found = watches[i].best
-        return (metrics.rank(best, found[best]), -found["step"]) if found else (-math.inf, 0)
+        return (best.rank(found), -found["step"]) if found else (-math.inf, 0)
 
     return max(range(len(watches)), key=place)
 
 
-def rank_of_last(watches: Sequence[Watch], best: str) -> float | None:
+def rank_of_last(watches: Sequence[Watch], best: Goal) -> float | None:
     """The rank (`jaxdl.metrics.rank`) of the best newest figure; None where there is none."""
-    return max((metrics.rank(best, w.last[best]) for w in watches if w.last), default=None)
+    return max((best.rank(w.last) for w in watches if best.metric in w.last), default=None)

@@ -110,8 +110,6 @@ def create(run: tasks.Run, members: list[sweep.Member]) -> tasks.Task:
     reference = single(0)
     names = list(members[0].settings)
     origins = {name: Setting(name) for name in names}
-    # What is scored apart may be all that a setting is for: how to sample, say.
-    has_score = reference.score is not tasks.Task._field_defaults["score"]
 
     def built(i: jax.Array) -> tasks.Task:
         if not names:
@@ -137,7 +135,8 @@ def create(run: tasks.Run, members: list[sweep.Member]) -> tasks.Task:
         state: State, batch: tasks.Batch, keys: jax.Array
     ) -> tuple[State, metrics.Metrics]:
         own, found = mapped("train_step", (0, 0, 0), *state, batch, keys)
-        if not has_score:
+        # What is scored apart may be all that a setting is for: how to sample, say.
+        if not reference.has_score:
             _check_effect(origins.values())
         return state._replace(own=own), found
 
@@ -153,8 +152,9 @@ def create(run: tasks.Run, members: list[sweep.Member]) -> tasks.Task:
         init=init,
         train_step=train_step,
         eval_step=eval_step,
-        **({"score": score} if has_score else {}),
+        **({"score": score} if reference.has_score else {}),
         parameters=lambda state: reference.parameters(take(state.own, 0)),
+        directions=reference.directions,
         check=reference.check,
         partition=lambda state: jax.tree.map(lambda leaf: True, state),
         examples=reference.examples and reference.examples * len(members),

@@ -25,7 +25,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 # Written beside the program, as an example of its use.
 SCRIPT = '''\
-"""What the model beside this file says of a picture: python classify.py photo.jpg"""
+"""What the model beside this file says of a picture: python example.py photo.jpg"""
 
 import json, pathlib, sys
 import jax.export, numpy as np
@@ -43,8 +43,14 @@ image = image.resize((side * w // short, side * h // short), how)
 x, y = (round((n - take["size"]) / 2) for n in image.size)
 image = image.crop((x, y, x + take["size"], y + take["size"]))
 found = model.call(np.asarray(image).reshape(1, *take["shape"][1:]))
-for i in np.argsort(-found["shares"][0])[:5]:
-    print(f"{about['class_names'][i]} {found['shares'][0, i]:.1%}")
+for name, array in found.items():
+    row, labels = np.asarray(array[0]), about["labels"].get(name)
+    print(name)
+    if labels is None:
+        print(row)
+        continue
+    for i in np.argsort(-row)[:5]:
+        print(f"  {labels[i]} {row[i]:.3f}")
 '''
 
 
@@ -63,7 +69,7 @@ def prepare() -> None:
 
 
 def program(predictor: Predictor, input_size: int = 0) -> jax.export.Exported:
-    """uint8 images (batch, size, size, channels) -> {"logits", "shares"}, (batch, classes) each.
+    """uint8 images (batch, size, size, channels) -> what the task predicts, {name: (batch, …)}.
 
     Args:
       predictor: the model; its variables become part of the program.
@@ -74,23 +80,22 @@ def program(predictor: Predictor, input_size: int = 0) -> jax.export.Exported:
     variables = jax.device_get(predictor.variables)
     size, _, channels = predictor.shape
 
-    def classify(images: jax.Array) -> dict[str, jax.Array]:
+    def predict(images: jax.Array) -> dict[str, jax.Array]:
         if input_size:
             images = fitted(images, predictor.preprocess)
-        logits = predictor.logits(variables, images)
-        return {"logits": logits, "shares": jax.nn.softmax(logits)}
+        return predictor.predict(variables, images)
 
     side = input_size or size
     shape = jax.export.symbolic_shape(f"batch, {side}, {side}, {channels}")
     # Where jax has a TPU or GPU it would choose that one's fused attention.
     on_cpu = jax.default_backend() == "cpu"
     with contextlib.nullcontext() if on_cpu else ops.references():
-        export = jax.export.export(jax.jit(classify), platforms=PLATFORMS)
+        export = jax.export.export(jax.jit(predict), platforms=PLATFORMS)
         return export(jax.ShapeDtypeStruct(shape, jnp.uint8))
 
 
 def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list[epath.Path]:
-    """Writes model.jaxexport, model.json, which says what goes in and comes out, and classify.py.
+    """Writes model.jaxexport, model.json, which says what goes in and comes out, and example.py.
 
     Args:
       predictor: the model.
@@ -115,6 +120,7 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
     if input_size:
         before = {"resize": input_size, "size": input_size, "squash": False}
     shape = exported.in_avals[0].shape
+    made = jax.tree.unflatten(exported.out_tree, exported.out_avals)
     about = {
         "input": {
             "shape": ["batch", *shape[1:]],
@@ -123,13 +129,13 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
             "interpolation": prepared.interpolation,
             **before,
         },
-        "output": {"logits": ["batch", exported.out_avals[0].shape[1]], "shares": "their softmax"},
-        "class_names": list(predictor.class_names),
+        "output": {name: ["batch", *x.shape[1:]] for name, x in made.items()},
+        "labels": {name: list(labels) for name, labels in predictor.labels.items()},
         "platforms": exported.platforms,
         "jax": jax.__version__,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / name for name in ("model.jaxexport", "model.json", "classify.py")]
+    files = [folder / name for name in ("model.jaxexport", "model.json", "example.py")]
     files[0].write_bytes(content)
     workdir.write_json(files[1], about)
     files[2].write_text(SCRIPT)

@@ -16,33 +16,33 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import parallel, precision, pretrained
-from jaxdl.data.preprocess import MODES, SUFFIXES, Preprocess, image, standardised
+from jaxdl.data.preprocess import MODES, SUFFIXES, Preprocess, image, standardised, unit_range
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
+from jaxdl.tasks import Description, classification
 from jaxdl.train import evaluate
-
-# Classes that are told of each picture.
-TOP = 5
 
 
 class Predictor(NamedTuple):
     """A model that is ready for pictures.
 
     Attributes:
-      logits: (variables, images (batch, size, size, channels), uint8 or floats in [0, 1]) ->
-        (batch, classes); pure, and standardises by itself.
+      predict: (variables, images (batch, size, size, channels), uint8 or floats in [0, 1]) ->
+        {name: (batch, …)}; pure, and standardises by itself.
       variables: any pytree.
+      describe: what one image's part of that says (`jaxdl.tasks.Task.describe`).
+      labels: {name: what the last axis of that array is of}.
       preprocess: how a picture becomes one of the images.
       channels: 1 for grey, 3 for colour.
-      class_names: one a class; numbers where no names are known.
       layout: the devices.
     """
 
-    logits: Callable[[Any, jax.Array], jax.Array]
+    predict: Callable[[Any, jax.Array], dict[str, jax.Array]]
     variables: Any
+    describe: Callable[[Mapping[str, np.ndarray]], Description]
+    labels: Mapping[str, Sequence[str]]
     preprocess: Preprocess
     channels: int
-    class_names: Sequence[str]
     layout: parallel.Layout
 
     @property
@@ -56,12 +56,12 @@ class Prediction(NamedTuple):
 
     Attributes:
       name: the file, and which of several in it.
-      classes: (name, share) of the likeliest, the first the likeliest.
-      error: why it could not be read, "" if it was.
+      said: what it says; None if it could not be read.
+      error: why not, "" if it was.
     """
 
     name: str
-    classes: list[tuple[str, float]]
+    said: Description | None
     error: str = ""
 
 
@@ -76,19 +76,23 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
     """The best checkpoint in ``workdir`` (the newest, if none is), on the run's devices.
 
     Raises:
-      UserError: a population, a task that classifies no images, or no checkpoint.
+      UserError: a population, a task that tells nothing of images, or no checkpoint.
     """
     if made.members:
         raise UserError("one member is asked, not a population: add --config.member=0, or another")
     if made.task.predict is None:
-        raise UserError(f"task {made.config.task.name!r} has no classes to predict")
+        raise UserError(
+            f"task {made.config.task.name!r} tells nothing of images: it has no predict"
+        )
     height, width, channels = made.run.data.train.take(np.arange(1))["image"].shape[1:]
     if height != width:
         raise UserError(f"pictures are cut to squares, and this run's have {height}x{width} pixels")
     _, state = evaluate.best_state(made, workdir)
     prepared = Preprocess(size=height, resize=height)  # the task standardises by itself
-    found = Predictor(made.task.predict, state, prepared, channels, (), made.layout)
-    return _named(found, dict(enumerate(made.run.data.class_names)))
+    task = made.task
+    return Predictor(
+        task.predict, state, task.describe, task.labels, prepared, channels, made.layout
+    )
 
 
 def of_checkpoint(config: ConfigDict) -> Predictor:
@@ -111,23 +115,21 @@ def of_checkpoint(config: ConfigDict) -> Predictor:
     module, variables = pretrained.load(path, model or None, image_size=size or None, dtype=dtype)
     layout = parallel.create(config.parallel, jax.device_count())
 
-    def logits(variables: Any, images: jax.Array) -> jax.Array:
-        return module.apply(variables, standardised(images, prepared), train=False)
+    def predict(variables: Any, images: jax.Array) -> dict[str, jax.Array]:
+        logits = module.apply(variables, standardised(images, prepared), train=False)
+        return classification.shares_of(logits)
 
     variables = jax.device_put(variables, layout.replicated)
-    names = _settings(path, "config.json").get("id2label", {})
+    known = {int(i): n for i, n in _settings(path, "config.json").get("id2label", {}).items()}
+    one = jax.ShapeDtypeStruct((1, prepared.size, prepared.size, len(prepared.mean)), jnp.uint8)
     try:
-        found = Predictor(logits, variables, prepared, len(prepared.mean), (), layout)
-        return _named(found, {int(i): name for i, name in names.items()})
+        count = jax.eval_shape(predict, variables, one)["shares"].shape[-1]
     except (TypeError, ValueError) as error:
         raise UserError(f"{given.source} does not classify {prepared.size} px: {error}") from error
-
-
-def _named(predictor: Predictor, names: Mapping[int, str]) -> Predictor:
-    """With a name for every class: its number, where it has no other."""
-    one = jax.ShapeDtypeStruct((1, *predictor.shape), jnp.uint8)
-    count = jax.eval_shape(predictor.logits, predictor.variables, one).shape[-1]
-    return predictor._replace(class_names=[str(names.get(i, i)) for i in range(count)])
+    names = tuple(str(known.get(i, i)) for i in range(count))
+    describe = functools.partial(classification.describe, names)
+    labels = {"logits": names, "shares": names}
+    return Predictor(predict, variables, describe, labels, prepared, len(prepared.mean), layout)
 
 
 def _published(source: str, path: Path, model: str) -> Preprocess:
@@ -252,10 +254,7 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
     layout = predictor.layout
     devices = layout.batch_devices
     batch_size = -(-min(batch_size, len(found)) // devices) * devices
-    shares = jax.jit(
-        lambda variables, images: jax.nn.softmax(predictor.logits(variables, images)),
-        out_shardings=layout.replicated,
-    )
+    predict = jax.jit(predictor.predict, out_shardings=layout.replicated)
     with ThreadPoolExecutor(8) as threads:
         parts = [found[i : i + batch_size] for i in range(0, len(found), batch_size)]
         begin = lambda part: [threads.submit(_try, picture) for picture in part]
@@ -265,10 +264,11 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
             images, errors = _joined(reading, batch_size, predictor.shape)
             batch = layout.put(images[layout.rows(batch_size)], batch_size)
             with jax.set_mesh(layout.mesh):  # as when the training step is traced
-                answers = np.asarray(shares(predictor.variables, batch))
-            for picture, error, answer in zip(part, errors, answers, strict=False):
-                classes = [] if error else _top(answer, predictor.class_names)
-                yield Prediction(picture.name, classes, error)
+                answers = jax.device_get(predict(predictor.variables, batch))
+            for i, (picture, error) in enumerate(zip(part, errors, strict=False)):
+                answer = {name: array[i] for name, array in answers.items()}
+                said = None if error else predictor.describe(answer)
+                yield Prediction(picture.name, said, error)
 
 
 def _try(picture: Picture) -> tuple[np.ndarray | None, str]:
@@ -285,17 +285,13 @@ def _joined(
     images, errors = zip(*[future.result() for future in reading], strict=True)
     there = [x for x in images if x is not None]
     if any(x.dtype != np.uint8 for x in there):
-        images = [x if x is None or x.dtype != np.uint8 else np.float32(x) / 255 for x in images]
+        images = [x if x is None or x.dtype != np.uint8 else unit_range(x) for x in images]
     kinds = {x.dtype for x in images if x is not None}
     batch = np.zeros((size, *shape), kinds.pop() if kinds else np.uint8)
     for i, x in enumerate(images):
         if x is not None:
             batch[i] = x
     return batch, list(errors)
-
-
-def _top(shares: np.ndarray, class_names: Sequence[str]) -> list[tuple[str, float]]:
-    return [(class_names[i], float(shares[i])) for i in np.argsort(-shares, kind="stable")[:TOP]]
 
 
 def write(predictions: Iterator[Prediction], folder: epath.Path) -> None:
@@ -311,14 +307,12 @@ def write(predictions: Iterator[Prediction], folder: epath.Path) -> None:
     with file.open("w") if first else io.StringIO() as lines:
         for found in predictions:
             count += 1
-            if found.error:
+            if found.said is None:
                 broken.append(found.error)
                 continue
-            said = [{"class": name, "share": share} for name, share in found.classes]
-            lines.write(json.dumps({"file": found.name, "classes": said}) + "\n")
+            lines.write(json.dumps({"file": found.name, **found.said.record}) + "\n")
             if first:
-                shown = "  ".join(f"{name} {share:.1%}" for name, share in found.classes)
-                print(f"{found.name}  {shown}", flush=True)
+                print(f"{found.name}  {found.said.text}", flush=True)
     if first:
         print(f"predictions {file}", flush=True)
     if broken:

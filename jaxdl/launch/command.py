@@ -17,7 +17,8 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
   --config.sweep='KEY=…'    and values: optimizer.learning_rate=1e-4:1e-1:8:log, or .1,.2,.5;
                             several form a grid; --config.member=I goes on with one, or evaluates it
   --workdir=DIR             where the run is kept, a gs:// path too; a run that is there goes on
-                            (default: a dated folder under runs/)
+                            (default: a dated folder under runs/); one run at a time trains there
+                            (DIR/lock.json says which; remove it if that is gone for good)
   --mode=train              trains, evaluates on the way, and writes DIR/report.html
   --mode=evaluate           scores DIR's best checkpoint
   --mode=sample             writes what DIR's best checkpoint generates to DIR/samples

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxdl import config as settings
 from jaxdl import experiment
-from jaxdl.config.load import load
+from jaxdl.config.files import load
 from jaxdl.errors import UserError, nearest
 from jaxdl.runs import workdir
 

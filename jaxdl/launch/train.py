@@ -3,7 +3,7 @@
 import jax
 from etils import epath
 
-from jaxdl import keys, parallel, process, report, train
+from jaxdl import experiment, keys, parallel, process, report, train
 from jaxdl.experiment import Experiment, population
 from jaxdl.launch.figures import line
 from jaxdl.launch.flags import Options
@@ -12,10 +12,17 @@ from jaxdl.runs import workdir
 
 def run(options: Options, made: Experiment, folder: epath.Path) -> int:
     """Trains to the end; returns the exit code."""
-    workdir.claim(folder, made.config)
-    if jax.process_index() == 0:
-        print(f"workdir {folder}", flush=True)
-    outcome = train.train(made, folder)
+    experiment.check_training(made)
+    if not (folder / "checkpoints").exists():  # a run that begins: nothing is written before
+        made.task.check()
+    with workdir.claimed(folder, made.config) as lock:
+        if jax.process_index() == 0:
+            print(f"workdir {folder}", flush=True)
+        return _run(options, made, folder, train.train(made, folder, lock.check))
+
+
+def _run(options: Options, made: Experiment, folder: epath.Path, outcome: train.Outcome) -> int:
+    """The summary and the report of what a run came to; returns the exit code."""
     state = parallel.everywhere(outcome.state)
     if jax.process_index() != 0:
         return 0

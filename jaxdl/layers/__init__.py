@@ -1,5 +1,21 @@
-"""What models are made of: Flax linen modules over `jaxdl.ops`."""
+"""What models are made of: Flax linen modules over `jaxdl.ops`.
 
+The names that a model gives its layers are read elsewhere, so they mean something:
+
+- ``query``, ``key``, ``value`` and ``out`` under a name that ends in ``attention``, ``up`` and
+  ``down`` under ``feed_forward``, ``dense`` or ``dense_0``, and ``token``: what
+  `config.parallel.tensor` splits (TENSOR_RULES, each beside the layer that it is of).
+- ``head``: what begins anew for other classes, and learns alone until `config.optimizer.unfreeze`
+  (`config.optimizer.head`; models with published weights say theirs in `jaxdl.pretrained.catalog`).
+- ``position`` and ``class_token`` in a name, and all vectors: what `config.optimizer.weight_decay`
+  leaves alone (`config.optimizer.no_decay`).
+- ``weights`` in the collection "intermediates": what an attention map of the report shows
+  (`MultiHeadAttention` sows them), by the name of the layer above.
+- ``auxiliary``, a collection: further logits in training, of `jaxdl.tasks.classification`.
+- Top-level names in the order of the forward pass: `config.optimizer.layer_decay`.
+"""
+
+from jaxdl.layers import attention, dense, token, transformer
 from jaxdl.layers.attention import MultiHeadAttention
 from jaxdl.layers.cache import Cache
 from jaxdl.layers.conv_act import ConvAct
@@ -26,13 +42,23 @@ from jaxdl.layers.relative_bias import RelativeBias
 from jaxdl.layers.spectral import SpectralConv, SpectralDense
 from jaxdl.layers.squeeze_excite import SqueezeExcite
 from jaxdl.layers.stacked import Carries, Stacked
+from jaxdl.layers.token import TokenEmbedding
 from jaxdl.layers.transformer import Block, FeedForward
 from jaxdl.layers.transposed import ConvTranspose
+
+# All of the above; the first that is found in a name counts.
+TENSOR_RULES = (
+    *attention.TENSOR_RULES,
+    *transformer.TENSOR_RULES,
+    *dense.TENSOR_RULES,
+    *token.TENSOR_RULES,
+)
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "TENSOR_RULES",
     "BatchNorm",
     "Bidirectional",
     "Block",
@@ -58,6 +84,7 @@ __all__ = [
     "SpectralDense",
     "SqueezeExcite",
     "Stacked",
+    "TokenEmbedding",
     "initializer",
     "learned_positions",
     "relative_buckets",

@@ -12,6 +12,14 @@ from jaxdl import ops
 from jaxdl.errors import UserError
 from jaxdl.layers.cache import Cache
 from jaxdl.layers.dropout import Dropout
+from jaxdl.parallel import TensorRule
+
+# By heads, of `MultiHeadAttention` under whatever name ends in "attention".
+TENSOR_RULES = (
+    TensorRule(r"(query|key|value)/kernel$", 1),
+    TensorRule(r"(query|key|value)/bias$", 0),
+    TensorRule(r"attention/out/kernel$", 0),
+)
 
 
 class Projection(nn.Module):

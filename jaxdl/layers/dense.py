@@ -8,6 +8,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl import ops
+from jaxdl.parallel import TensorRule
+
+# By features, of hidden layers that a model calls "dense", or numbers as "dense_0"; of a `MapDense`
+# too, whose kernel has the map's axes in front.
+TENSOR_RULES = (
+    TensorRule(r"(^|/)dense(_\d+)?/kernel$", -1),
+    TensorRule(r"(^|/)dense(_\d+)?/bias$", 0),
+)
 
 
 class Dense(nn.Module):

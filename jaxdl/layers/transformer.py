@@ -13,6 +13,14 @@ from jaxdl.layers.dense import Dense
 from jaxdl.layers.drop_path import DropPath
 from jaxdl.layers.dropout import Dropout
 from jaxdl.layers.normalization import LayerNorm
+from jaxdl.parallel import TensorRule
+
+# By hidden features, of a `FeedForward` that its owner calls "feed_forward".
+TENSOR_RULES = (
+    TensorRule(r"feed_forward/up/kernel$", 1),
+    TensorRule(r"feed_forward/up/bias$", 0),
+    TensorRule(r"feed_forward/down/kernel$", 0),
+)
 
 
 class FeedForward(nn.Module):

@@ -81,24 +81,3 @@ def medians(figures: Mapping[str, Any]) -> dict[str, float]:
         found = found[np.isfinite(found)] if found.ndim == 1 else np.array([])
         result[name] = float(np.median(found)) if found.size else math.nan
     return result
-
-
-_BETTER_LOW = ("loss", "error", "perplexity", "distance", "nats", "bits", "mse", "two_sample")
-
-
-def rank(metric: str, value: float) -> float:
-    """A number that is higher the better ``value`` is, by what the metric's name says.
-
-    Losses, errors (mse and rmse too), distances, perplexities, nats, bits and two-sample accuracies
-    are better low; everything else is better high; NaN is worst.
-    """
-    if not np.isfinite(value):
-        return -np.inf
-    return -value if any(word in metric for word in _BETTER_LOW) else value
-
-
-def is_better(metric: str, value: float, than: float | None) -> bool:
-    """Whether ``value`` improves on ``than``; any finite value does on None."""
-    if than is None:
-        return bool(np.isfinite(value))
-    return rank(metric, value) > rank(metric, than)

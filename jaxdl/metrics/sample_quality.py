@@ -6,6 +6,16 @@ small images and for features, little for large photographs.
 
 import numpy as np
 
+from jaxdl.metrics.directions import HIGH, LOW
+
+# Which way the figures are good; of copies few, so that their distance is a large one.
+DIRECTIONS = {
+    "two_sample_accuracy": LOW,
+    "copies": HIGH,
+    "least_class_share": HIGH,
+    "named_right": HIGH,
+}
+
 # Rows of distances at a time: 1000 of them to 10,000 examples are 80 MB.
 _ROWS = 1000
 

@@ -74,7 +74,7 @@ class GPT(nn.Module):
         room, name = (self.context, "context") if cache is None else (cache.length, "cache")
         if room < T:
             raise UserError(f"a sequence of {T} tokens is longer than the {name}: {room}")
-        table = nn.Embed(
+        table = layers.TokenEmbedding(
             self.vocab_size,
             self.width,
             embedding_init=nn.initializers.normal(0.02),

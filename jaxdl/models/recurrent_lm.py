@@ -51,7 +51,7 @@ class RecurrentLM(nn.Module):
 
         With a ``cache``, of `init_cache`, the tokens go on where those that it has seen end.
         """
-        x = nn.Embed(
+        x = layers.TokenEmbedding(
             self.vocab_size,
             self.width,
             embedding_init=nn.initializers.normal(1.0),

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl.ops import attention_cpu, attention_tpu, forms
+from jaxdl.ops.derivatives import with_reference
 from jaxdl.ops.wide import wide_dtype
 
 
@@ -44,15 +45,17 @@ def attention(
         return _reference(query, key, value, mask, causal, drop)
     # Each form has a backward pass of its own, that keeps what it needs: the CPU's keeps weights,
     # the kernels sums of rows. What another platform's would keep the compiler drops.
+    reference = functools.partial(_reference, causal=causal)
+    whole = lambda kernel: None if kernel is None else with_reference(kernel, reference)
     return forms.by_platform(
-        functools.partial(_reference, causal=causal),
+        reference,
         query,
         key,
         value,
         mask,
         cpu=attention_cpu.form(query, key, causal),
-        gpu=_cudnn(query, key, value, mask, causal),
-        tpu=attention_tpu.form(query, key, value, mask, causal),
+        gpu=whole(_cudnn(query, key, value, mask, causal)),
+        tpu=whole(attention_tpu.form(query, key, value, mask, causal)),
     )
 
 

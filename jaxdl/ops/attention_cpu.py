@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxdl.ops.derivatives import with_backward
 from jaxdl.ops.wide import wide_dtype
 
 # More blocks skip more of the masked half, but each is a smaller product.
@@ -29,14 +30,6 @@ def form(query: jax.Array, key: jax.Array, causal: bool) -> Callable | None:
     """`attention` as a function (query, key, value, mask), None for short sequences."""
     few = query.shape[1] * key.shape[1] < FEWEST_SCORES
     return None if few else functools.partial(attention, causal=causal)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
-def attention(
-    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None, causal: bool
-) -> jax.Array:
-    """As `jaxdl.ops.attention`, for queries that are scaled and a mask of four axes or None."""
-    return _forward(query, key, value, mask, causal)[0]
 
 
 def _blocks(T: int, S: int, masked: bool, causal: bool) -> list[tuple[slice, int]]:
@@ -65,6 +58,7 @@ def _heads_first(x: jax.Array) -> jax.Array:
 
 
 def _forward(query, key, value, mask, causal):
+    """As `jaxdl.ops.attention`, for queries that are scaled and a mask of four axes or None."""
     wide = wide_dtype(query.dtype)
     q, k, v = (_heads_first(x.astype(wide)) for x in (query, key, value))
     T, S = q.shape[2], k.shape[2]
@@ -112,4 +106,4 @@ def _backward(causal, residuals, g):
     return back(jnp.concatenate(dq, axis=2), query), back(dk, key), back(dv, value), dmask
 
 
-attention.defvjp(_forward, _backward)
+attention = with_backward(_forward, _backward, static=(4,))

@@ -4,8 +4,10 @@ import functools
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 
 from jaxdl.ops import convolution_cpu, direct, forms
+from jaxdl.ops.derivatives import with_backward
 from jaxdl.ops.geometry import Geometry
 
 Padding = int | str | Sequence[tuple[int, int]]
@@ -40,26 +42,23 @@ def conv(
     return apply(x, kernel, geometry)
 
 
-# A convolution is linear in its image and in its kernel. Of it and its two transposes each has the
-# other two as its derivatives, so that each is a custom_vjp in terms of them, and derivatives of
-# any order run in forms that are chosen here. With x (B, H, W, C), kernel (k_h, k_w, C / groups, F)
-# and g (B, h, w, F), where (h, w) are geometry.out:
+# A convolution is linear in its image and in its kernel. It and its two transposes are each their
+# own derivative forwards, and each other's backwards, so that derivatives of any order and both
+# modes run in forms that are chosen here. With x (B, H, W, C), kernel (k_h, k_w, C / groups, F) and
+# g (B, h, w, F), where (h, w) are geometry.out:
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+def _apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """The convolution: x, kernel -> (B, h, w, F)."""
     return _choose(direct.conv, convolution_cpu.apply, x, kernel, geometry)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+def _image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Its transpose in x: g, kernel -> (B, H, W, C)."""
     return _choose(_image_reference, convolution_cpu.image_gradient, g, kernel, geometry)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array:
+def _kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array:
     """Its transpose in the kernel: x, g -> (k_h, k_w, C / groups, F)."""
     return _choose(_kernel_reference, convolution_cpu.kernel_gradient, x, g, geometry)
 
@@ -79,13 +78,23 @@ def _kernel_backward(geometry, kept, kernel_bar):
     return image_gradient(g, kernel_bar, geometry), apply(x, kernel_bar, geometry)
 
 
-def _keeping(f):
-    return lambda a, b, geometry: (f(a, b, geometry), (a, b))
+def _bilinear(value, backward):
+    def forward(a, b, geometry):
+        return f(a, b, geometry), (a, b)
+
+    def tangent(geometry, kept, dots):
+        (a, b), (a_dot, b_dot) = kept, dots
+        parts = [] if a_dot is None else [f(a_dot, b, geometry)]
+        parts += [] if b_dot is None else [f(a, b_dot, geometry)]
+        return functools.reduce(jnp.add, parts)
+
+    f = with_backward(forward, backward, value=value, tangent=tangent, static=(2,))
+    return f
 
 
-apply.defvjp(_keeping(apply), _apply_backward)
-image_gradient.defvjp(_keeping(image_gradient), _image_backward)
-kernel_gradient.defvjp(_keeping(kernel_gradient), _kernel_backward)
+apply = _bilinear(_apply, _apply_backward)
+image_gradient = _bilinear(_image_gradient, _image_backward)
+kernel_gradient = _bilinear(_kernel_gradient, _kernel_backward)
 
 
 def _choose(reference, cpu, a, b, geometry):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl.errors import UserError
+from jaxdl.ops.derivatives import with_backward
 from jaxdl.per_member import any_on
 from jaxdl.threefry import place
 
@@ -67,8 +68,7 @@ def _mixed(x: jax.Array) -> jax.Array:
     return x ^ (x >> 16)
 
 
-@jax.custom_vjp
-def _dropout(words, x, threshold, scale):
+def _masked(words, x, threshold, scale):
     kept = hash_bits(words, x.shape) >= threshold
     return jnp.where(kept, x * scale, 0)
 
@@ -83,4 +83,4 @@ def _backward(saved, g):
     return None, _dropout(words, g, threshold, scale), None, None
 
 
-_dropout.defvjp(_forward, _backward)
+_dropout = with_backward(_forward, _backward, value=_masked)

@@ -49,7 +49,8 @@ def by_platform(
     """``reference(*operands)``, by the form that is meant for the platform, if there is one.
 
     Differentiated as it stands it keeps what the backward pass of *every* form needs. An operation
-    with a backward pass of its own therefore calls this inside its custom_vjp, once each way.
+    with a backward pass of its own therefore calls this inside `derivatives.with_backward`, once
+    each way.
 
     Args:
       reference: the meaning, in a few plain lines.

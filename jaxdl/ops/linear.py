@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxdl.ops.derivatives import with_backward
+
 
 def dense(
     x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, *, wide: bool = False
@@ -29,8 +31,7 @@ def dense(
     return y.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
-@jax.custom_vjp
-def _wide(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def _product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return jnp.matmul(x, kernel, preferred_element_type=jnp.float32)
 
 
@@ -46,4 +47,4 @@ def _backward(kept, slope):
     return slope @ kernel.T, x.T @ slope
 
 
-_wide.defvjp(_forward, _backward)
+_wide = with_backward(_forward, _backward, value=_product)

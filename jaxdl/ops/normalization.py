@@ -1,12 +1,11 @@
 """Normalisation of activations, statistics in float32 whatever the inputs' dtype."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxdl.ops import forms
+from jaxdl.ops.derivatives import with_backward
 from jaxdl.ops.wide import widen
 
 
@@ -45,11 +44,6 @@ def _column_sum(x_NxD: jax.Array) -> jax.Array:
     return forms.by_platform(lambda x: x.sum(0), x_NxD, cpu=ones)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _layer_norm(x, scale, bias, epsilon):
-    return _forward(x, scale, bias, epsilon)[0]
-
-
 def _forward(x_NxD, scale, bias, epsilon):
     centred = x_NxD - _row_mean(x_NxD)
     rstd_Nx1 = lax.rsqrt(_row_mean(centred * centred) + epsilon)
@@ -65,7 +59,7 @@ def _backward(epsilon, kept, g_NxD):
     return dx, _column_sum(g_NxD * normal_NxD), _column_sum(g_NxD)
 
 
-_layer_norm.defvjp(_forward, _backward)
+_layer_norm = with_backward(_forward, _backward, static=(3,))
 
 
 def group_norm(

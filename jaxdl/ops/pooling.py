@@ -10,6 +10,7 @@ from jax import lax
 
 from jaxdl.ops import forms
 from jaxdl.ops.convolution import out_size
+from jaxdl.ops.derivatives import with_backward
 from jaxdl.ops.geometry import Pads, spread
 
 
@@ -123,8 +124,7 @@ def _reference_max_pool(x, places):
     return _reduce_window(x, -jnp.inf, lax.max, places)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _max_pool(x, places):
+def _largest(x, places):
     maxima = lambda x: functools.reduce(jnp.maximum, _shifted(x, places, -jnp.inf))
     return forms.by_platform(functools.partial(_reference_max_pool, places=places), x, cpu=maxima)
 
@@ -162,4 +162,4 @@ def _max_pool_backward(places, kept, g):
     return (forms.by_platform(reference, *kept, g, cpu=selected),)
 
 
-_max_pool.defvjp(_max_pool_forward, _max_pool_backward)
+_max_pool = with_backward(_max_pool_forward, _max_pool_backward, value=_largest, static=(1,))

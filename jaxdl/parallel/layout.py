@@ -26,24 +26,23 @@ STEPS_IN_FLIGHT = 2
 AXES = ("data", "fsdp", "tensor")
 BATCH_AXES = ("data", "fsdp")
 
-# Which axis of a parameter the tensor axis splits: heads, and the hidden features of feed-forward
-# layers, so that each device computes whole heads and features, and one sum joins them (Shoeybi et
-# al., 2019, section 3). Found in a leaf's name, so optimizer moments and averages follow.
-TENSOR_RULES = (
-    (r"(query|key|value)/kernel$", 1),
-    (r"(query|key|value)/bias$", 0),
-    (r"attention/out/kernel$", 0),
-    (r"feed_forward/up/kernel$", 1),
-    (r"feed_forward/up/bias$", 0),
-    (r"feed_forward/down/kernel$", 0),
-    (r"(^|/)dense(_\d+)?/kernel$", 1),
-    (r"(^|/)dense(_\d+)?/bias$", 0),
-    # By tokens: where the table is the output layer too, each device has some tokens' logits.
-    (r"(^|/)token/embedding$", 0),
-)
 
-# What every device has a copy of where the axis does not divide: GPT-2's table has 50,257 rows.
-TENSOR_IF_EVEN = r"(^|/)token/embedding$"
+class TensorRule(NamedTuple):
+    """Which axis of a parameter the tensor axis splits.
+
+    Heads, and the hidden features of feed-forward layers, so that each device computes whole heads
+    and features, and one sum joins them (Shoeybi et al., 2019, section 3). The rules stand beside
+    the layers whose names they are of (`jaxdl.layers.TENSOR_RULES`), and are handed to `create`.
+
+    Attributes:
+      pattern: regex, searched for in a leaf's name, so that optimizer moments and averages follow.
+      axis: that is split; below 0, from the end.
+      if_even: every device has a copy where the axis does not divide; otherwise that is an error.
+    """
+
+    pattern: str
+    axis: int
+    if_even: bool = False
 
 
 class Layout(NamedTuple):
@@ -53,11 +52,13 @@ class Layout(NamedTuple):
       mesh: axes as in AXES.
       strategy: "jit" or "pmap".
       fsdp_min_size: elements from which an array is split over fsdp.
+      rules: what the tensor axis splits; the first that is found in a name counts.
     """
 
     mesh: Mesh
     strategy: str = "jit"
     fsdp_min_size: int = 1024
+    rules: tuple[TensorRule, ...] = ()
 
     @property
     def replicated(self) -> NamedSharding:
@@ -110,11 +111,12 @@ class Layout(NamedTuple):
         axes: list[str | None] = [None] * x.ndim
         tensor, fsdp = self.mesh.shape["tensor"], self.mesh.shape["fsdp"]
         if tensor > 1:
-            at = next((i for rule, i in TENSOR_RULES if re.search(rule, name)), None)
-            if at is not None and at < x.ndim:
+            rule = next((rule for rule in self.rules if re.search(rule.pattern, name)), None)
+            if rule is not None and -x.ndim <= rule.axis < x.ndim:
+                at = rule.axis % x.ndim
                 if x.shape[at] % tensor == 0:
                     axes[at] = "tensor"
-                elif not re.search(TENSOR_IF_EVEN, name):
+                elif not rule.if_even:
                     raise UserError(
                         f"config.parallel.tensor={tensor} does not divide axis {at} of {name} "
                         f"{x.shape}"
@@ -228,6 +230,7 @@ def create(
     accumulate: int = 1,
     devices: Sequence[jax.Device] | None = None,
     what: str = "config.batch_size",
+    rules: Sequence[TensorRule] = (),
 ) -> Layout:
     """The layout that `config.parallel` describes.
 
@@ -238,6 +241,7 @@ def create(
       accumulate: microbatches an update.
       devices: those to lie on; all of this run if None.
       what: is split, for messages.
+      rules: what ``tensor`` splits.
 
     Raises:
       UserError: a mesh that the devices cannot form, or a batch that does not divide over it.
@@ -266,7 +270,19 @@ def create(
     mesh = jax.make_mesh(
         shape, AXES, devices=devices[: math.prod(shape)], axis_types=(AxisType.Auto,) * len(AXES)
     )
-    return Layout(mesh, settings["strategy"], settings["fsdp_min_size"])
+    return Layout(mesh, settings["strategy"], settings["fsdp_min_size"], tuple(rules))
+
+
+def layout_of(tree: Any) -> Layout | None:
+    """The devices that a state lies on, as a layout by which batches can join it.
+
+    None where its arrays are on no mesh of AXES: on the host, or as `jax.pmap` left them.
+    """
+    for leaf in jax.tree.leaves(tree):
+        sharding = getattr(leaf, "sharding", None)
+        if isinstance(sharding, NamedSharding) and sharding.mesh.axis_names == AXES:
+            return Layout(sharding.mesh)
+    return None
 
 
 def mesh_shape(settings: Mapping[str, Any], count: int, platform: str) -> tuple[int, int, int]:

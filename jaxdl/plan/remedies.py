@@ -98,6 +98,7 @@ def by_fsdp(made: Experiment, memory: dict[str, float]) -> Remedy | None:
             config.batch_size,
             config.accumulate,
             list(made.layout.mesh.devices.flat),
+            rules=made.layout.rules,
         )
         after = bytes_a_chip(layout.state(state, made.task.partition(state)))
         fits = memory["total"] - before + after <= memory["chip"]

@@ -185,7 +185,7 @@ def _of_run(
         )
     own = dict(fields) if model else {k: v for k, v in earlier.model.items() if k not in _OURS}
     module = models.create(earlier.model.name, **own, num_classes=num_classes)
-    with checkpoint.Checkpoints(folder, earlier) as checkpoints:
+    with checkpoint.Checkpoints(folder, earlier, read_only=True) as checkpoints:
         step = checkpoints.best_step()
     state = checkpoint.restore(folder, step)
     if "params" not in state:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxdl.data.preprocess import white
+
 INK, GRID = "#1f2933", "#d9dee4"
 COLORS = ("#2563eb", "#d97706", "#059669", "#be185d", "#6d28d9", "#0e7490", "#854d0e", "#475569")
 
@@ -207,7 +209,7 @@ def image_grid(
 
 def _ink(image: np.ndarray) -> np.ndarray:
     """(h, w, c), uint8 or in [0, 1], as (h, w, 3) in [0, 1]; a single channel is black on white."""
-    scaled = np.clip(np.nan_to_num(image / 255 if image.dtype == np.uint8 else image), 0, 1)
+    scaled = np.clip(np.nan_to_num(image / white(image.dtype)), 0, 1)
     return scaled if image.shape[-1] == 3 else 1 - scaled[..., :1]
 
 

@@ -1,5 +1,6 @@
 """What the report of a population shows: its members beside one another."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -59,16 +60,17 @@ def sections(
     """
     members = summary["members"]
     metric, found = config["eval.best"], groups(members)
+    directions = summary.get("directions", {})
     log = any(chart.log for chart in charts if chart.name == metric)
     curves = [page.image(_curves(chart, found)) for chart in charts]
     return [
         page.note(_best(summary["best"] or {})),
         page.section("Curves", *curves, _about_ended(members)),
         *_over_settings(members, found, metric, log),
-        page.section("Over the seeds", _seed_table(members, found, metric))
+        page.section("Over the seeds", _seed_table(members, found, metric, directions))
         if len(members) > len(found)
         else "",
-        page.section("Members", _member_table(members, metric)),
+        page.section("Members", _member_table(members, metric, directions)),
     ]
 
 
@@ -102,10 +104,20 @@ def finals(members: Sequence[Mapping[str, Any]], metric: str) -> np.ndarray:
     return np.array([_number(member["final"], metric) for member in members])
 
 
-def ranked(members: Sequence[Mapping[str, Any]], metric: str) -> list[int]:
-    """Places of the members, best final figure first; equals in order, those without one last."""
-    values = finals(members, metric)
-    return sorted(range(len(members)), key=lambda i: -metrics.rank(metric, values[i]))
+def ranked(
+    members: Sequence[Mapping[str, Any]], metric: str, directions: Mapping[str, str] | None = None
+) -> list[int]:
+    """Places of the members, best final figure first; equals in order, those without one last.
+
+    Args:
+      members: of summary.json.
+      metric: whose figures count; where nobody says which way it is good, the order stays.
+      directions: of the task's metrics, beside `jaxdl.metrics.DIRECTIONS`.
+    """
+    values, way = finals(members, metric), metrics.direction(metric, directions)
+    if way is None:
+        return list(range(len(members)))
+    return sorted(range(len(members)), key=lambda i: -metrics.rank(values[i], way))
 
 
 def groups(members: Sequence[Mapping[str, Any]]) -> list[Group]:
@@ -243,7 +255,12 @@ def _grid(
     )  # fmt: skip
 
 
-def _seed_table(members: Sequence[Mapping[str, Any]], found: Sequence[Group], metric: str) -> str:
+def _seed_table(
+    members: Sequence[Mapping[str, Any]],
+    found: Sequence[Group],
+    metric: str,
+    directions: Mapping[str, str],
+) -> str:
     """A row a setting, or, without a sweep, a row a figure."""
     keys = list(found[0].settings)
     shown = [metric] if len(found) > 1 else names(members) or [metric]
@@ -252,7 +269,9 @@ def _seed_table(members: Sequence[Mapping[str, Any]], found: Sequence[Group], me
         for name in shown:
             values = finals(members, name)[group.members]
             there = values[~np.isnan(values)]
-            best = max(there, key=lambda value: metrics.rank(name, value), default=None)
+            way = metrics.direction(name, directions)
+            rank = functools.partial(metrics.rank, direction=way)
+            best = max(there, key=rank, default=None) if way else None
             ended = [members[i]["ended"] for i in group.members]
             rows.append(
                 [
@@ -279,13 +298,15 @@ def _mean(values: np.ndarray) -> str:
     return f"{values.mean():.4g}{spread}"
 
 
-def _member_table(members: Sequence[Mapping[str, Any]], metric: str) -> str:
+def _member_table(
+    members: Sequence[Mapping[str, Any]], metric: str, directions: Mapping[str, str]
+) -> str:
     keys = list(members[0]["settings"])
     others = [name for name in names(members) if name != metric]
     rest = [f"final {name}" for name in others]
     head = ["member", "seed", *keys, f"final {metric}", f"best {metric}", "at step", *rest]
     rows = []
-    for i in ranked(members, metric):
+    for i in ranked(members, metric, directions):
         member = members[i]
         final, best = member["final"] or {}, member["best"] or {}
         figures = [final.get(metric), best.get(metric), best.get("step"), *map(final.get, others)]

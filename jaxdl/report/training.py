@@ -11,6 +11,12 @@ from etils import epath
 from jaxdl.report import draw, page, population, samples
 from jaxdl.runs import logs
 
+# The groups of norms that a run logs of its layers.
+_FLOW = ("gradient_norm", "update_norm")
+
+# Figures that have no curve: scores of one checkpoint, and what is drawn as gradient flow.
+_ELSEWHERE = ("evaluate/", *(f"layers/{group}/" for group in _FLOW))
+
 
 def write(
     workdir: epath.Path,
@@ -101,16 +107,19 @@ def _steps(items: Mapping[int, draw.Picture | str]) -> list[str]:
 def _charts(lines: Sequence[Mapping[str, Any]], members: int | None) -> list[draw.Chart]:
     """One for each figure that was logged, training and evaluation together.
 
+    Those of other splits of training have their split's name in front; the norms of layers have a
+    section of their own.
+
     Args:
       lines: of metrics.jsonl.
       members: of a population, whose figures are lists of as many numbers; None for one run.
     """
     series: dict[str, dict[str, tuple[list, list]]] = {}
     for line in lines:
-        if line["split"] not in ("train", "eval"):
-            continue
-        for name, value in line.items():
-            if name in ("step", "split") or not _is_figure(value, members):
+        for name, value in logs.flat(line).items():
+            if line["split"] not in ("train", "eval"):
+                name = f"{line['split']}/{name}"
+            if name.startswith(_ELSEWHERE) or not _is_figure(value, members):
                 continue
             x, y = series.setdefault(name, {}).setdefault(line["split"], ([], []))
             x.append(line["step"])
@@ -139,13 +148,14 @@ def _curves(chart: draw.Chart) -> str:
 
 def _gradient_flow(lines: Sequence[Mapping[str, Any]], parameters: Sequence[str]) -> str:
     """Norms of every layer over time: fading towards the input they vanish, glowing explode."""
-    if not lines:
-        return ""
-    steps = [line["step"] for line in lines]
     parts = []
-    for group in ("gradient_norm", "update_norm"):
-        layers = sorted(lines[0][group], key=lambda name: _place(name, parameters))
-        norms = np.array([[_or_nan(line[group].get(layer)) for line in lines] for layer in layers])
+    for group in _FLOW:
+        there = [line for line in lines if group in line]
+        if not there:
+            continue
+        steps = [line["step"] for line in there]
+        layers = sorted(there[0][group], key=lambda name: _place(name, parameters))
+        norms = np.array([[_or_nan(line[group].get(layer)) for line in there] for layer in layers])
         with np.errstate(divide="ignore"):
             values = np.log10(norms)
         values[~np.isfinite(values)] = np.nan
@@ -155,7 +165,7 @@ def _gradient_flow(lines: Sequence[Mapping[str, Any]], parameters: Sequence[str]
         parts.append(
             f"<p>{html.escape(_flow_verdict(layers, norms))}</p>" if group[0] == "g" else ""
         )
-    return page.section("Gradient flow", *parts)
+    return page.section("Gradient flow", *parts) if parts else ""
 
 
 def _place(layer: str, parameters: Sequence[str]) -> int:

@@ -8,10 +8,8 @@ else than the run wants is an error of the user's, and says so.
 import contextlib
 import functools
 import json
-import logging
-import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -24,6 +22,7 @@ from etils import epath
 
 from jaxdl import keys, parallel
 from jaxdl.errors import DamagedError, UserError, WriteError
+from jaxdl.runs import complaints
 from jaxdl.runs.checksum import checksums, checksums_on_host, damaged
 from jaxdl.trees import path_name
 
@@ -51,23 +50,34 @@ class Checkpoints:
       workdir: the run's folder, local or remote.
       config: reads ``checkpoint.keep``.
       say: is told, in one line, of each checkpoint that is damaged.
+      read_only: leaves the folder as it is, damaged checkpoints too: it is another's, who may be at
+        work there.
     """
 
-    def __init__(self, workdir: epath.Path, config: Any, say: Callable[[str], None] = print):
-        _quieten_orbax()
+    def __init__(
+        self,
+        workdir: epath.Path,
+        config: Any,
+        say: Callable[[str], None] = print,
+        read_only: bool = False,
+    ):
+        complaints.keep_quiet()
         self._keep = config.checkpoint.keep
         self._folder = epath.Path(workdir).resolve() / "checkpoints"
-        self._say = say
+        self._say, self._read_only = say, read_only
         # Orbax takes 20 to 50 ms to hand a write over to its threads, so a single process leaves
         # all of it to a thread. Several must agree on the order of what they do together.
         self._alone = jax.process_count() == 1
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: tuple[int, Future[None] | None] | None = None
-        self._set_aside_empty()
+        if not read_only:
+            self._set_aside_empty()
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=self, enable_async_checkpointing=not self._alone
+                preservation_policy=self,
+                enable_async_checkpointing=not self._alone,
+                read_only=read_only,
             ),
         )
         self._ranks: dict[int, float] = {}
@@ -78,7 +88,6 @@ class Checkpoints:
                     self._ranks[step] = rank
 
     def __enter__(self) -> "Checkpoints":
-        self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         return self
 
     def __exit__(
@@ -91,15 +100,6 @@ class Checkpoints:
         self._thread.shutdown()
         with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
             self._manager.close()
-        sys.unraisablehook = self._hook
-
-    def _on_unraisable(self, caught: Any) -> None:
-        """Once one write or read has failed, each other one of its kind complains of a closed loop.
-
-        (A traceback each, from tensorstore's threads, and nobody to catch it.)
-        """
-        if str(caught.exc_value) != "Event loop is closed":
-            self._hook(caught)
 
     def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:
         """Orbax's question which checkpoints stay: the newest ones and the best one.
@@ -180,7 +180,8 @@ class Checkpoints:
     def restore(self, abstract: Mapping[str, Any], first: int | None = None) -> Restored | None:
         """Reads the newest sound checkpoint onto the devices that ``abstract`` names.
 
-        Damaged ones are told of, and moved to ``workdir/damaged`` once a sound one was read.
+        Damaged ones are told of, and moved to ``workdir/damaged`` once a sound one was read, unless
+        they are only read.
 
         Args:
           abstract: pytrees by name of `jax.ShapeDtypeStruct` with shardings.
@@ -205,6 +206,9 @@ class Checkpoints:
                 broken[step] = str(error)
                 continue
             for other, reason in broken.items():
+                if self._read_only:
+                    self._say(f"checkpoint {other} is damaged ({reason}): {step} is used")
+                    continue
                 self._say(f"checkpoint {other} is damaged ({reason}): set aside, {step} is used")
                 self._set_aside(other)
             return restored
@@ -224,15 +228,16 @@ class Checkpoints:
             )
         leaves = {n: v for n, v in content["leaves"].items() if n.split("/")[0] in abstract}
         _check_fits(step, leaves, abstract)
+        folder = self._folder / str(step)
         for name in abstract:  # not needed here, but `restore` has nothing else to go by
-            _saved_tree(self._folder / str(step) / name)
+            _saved_tree(folder / name, [leaf for leaf in leaves if leaf.split("/")[0] == name])
         parts = {n: ocp.args.StandardRestore(_storable(part)) for n, part in abstract.items()}
         try:
             restored = self._manager.restore(step, args=ocp.args.Composite(**parts))
             is_key = jax.tree.map(keys.is_own, dict(abstract))
             tree = _with_keys({name: restored[name] for name in abstract}, is_key)
         except Exception as error:
-            raise DamagedError(_first_line(error)) from error
+            raise DamagedError(complaints.reason(error, folder, leaves)) from error
         sums = {name: leaf["sum"] for name, leaf in leaves.items()}
         wrong = damaged(tree, sums)
         if wrong:
@@ -241,16 +246,10 @@ class Checkpoints:
         return Restored(step, tree, content["meta"])
 
     def _read_manifest(self, step: int) -> dict[str, Any]:
-        try:
-            args = ocp.args.Composite(manifest=ocp.args.JsonRestore())
-            stored = self._manager.restore(step, args=args)["manifest"]
-            content = stored["content"]
-            sound = stored["crc"] == _crc(content)
-        except Exception as error:
-            raise DamagedError(_first_line(error)) from error
-        if not sound:
-            raise DamagedError("checksum of its manifest is wrong")
-        return content
+        read = lambda: self._manager.restore(
+            step, args=ocp.args.Composite(manifest=ocp.args.JsonRestore())
+        )["manifest"]
+        return _content(read)
 
     def _set_aside_empty(self) -> None:
         """Empty folders would count as the newest checkpoints: Orbax looks at names alone."""
@@ -289,7 +288,8 @@ def _failing_as_write_error(step: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise WriteError(f"checkpoint {step} could not be written: {_first_line(error)}") from error
+        line = complaints.first_line(error)
+        raise WriteError(f"checkpoint {step} could not be written: {line}") from error
 
 
 def _own_copy(x: jax.Array) -> np.ndarray | jax.Array:
@@ -329,28 +329,33 @@ def _check_fits(step: int, saved: Mapping[str, Any], abstract: Mapping[str, Any]
         raise UserError(f"checkpoint {step} {fault}: use the config it was written with")
 
 
-def _saved_tree(path: epath.Path) -> Any:
-    """The tree of shapes that Orbax keeps beside a pytree of arrays."""
+def _content(read: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """What the manifest that ``read`` returns holds, if it is what was written."""
+    try:
+        stored = read()
+        content, crc = stored["content"], stored["crc"]
+    except FileNotFoundError as error:
+        raise DamagedError("its manifest is missing") from error
+    except Exception as error:
+        raise DamagedError("its manifest is not what was written") from error
+    if crc != _crc(content):
+        raise DamagedError("checksum of its manifest is wrong")
+    return content
+
+
+def _saved_tree(path: epath.Path, leaves: Collection[str]) -> Any:
+    """The tree of shapes that Orbax keeps beside a pytree of arrays, which has ``leaves``."""
+    if wrong := complaints.check_index(path, leaves):
+        raise DamagedError(wrong)
     with ocp.StandardCheckpointer() as reader:
         try:
             return reader.metadata(path).item_metadata.tree
         except Exception as error:
-            raise DamagedError(f"its metadata in {path.name} cannot be read") from error
+            raise DamagedError(f"{path.name}/_METADATA is not what was written") from error
 
 
 def _crc(content: Any) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
-
-
-def _quieten_orbax() -> None:
-    """It tells of each file, and of an error by tracebacks; all of that is said here in a line."""
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
-
-
-def _first_line(error: BaseException) -> str:
-    """Both ends of a long line: tensorstore begins with what it did, and ends with the reason."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return line if len(line) <= 240 else f"{line[:100]} … {line[-140:]}"
 
 
 def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
@@ -375,21 +380,26 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
     step = max(steps) if step is None else step
     if step not in steps:
         raise UserError(f"{workdir} has no checkpoint {step}: it has {sorted(steps)}")
-    _quieten_orbax()
+    complaints.keep_quiet()
     here, own = jax.sharding.SingleDeviceSharding(jax.devices()[0]), str(keys.abstract().dtype)
+    folder = folder / str(step)
+    leaves: Mapping[str, Any] = {}
     try:
-        with ocp.StandardCheckpointer() as reader:
-            path = folder / str(step) / "state"
-            saved = _saved_tree(path)
-            shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here)
-            state = reader.restore(path, jax.tree.map(shape, saved))
         with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-            leaves = reader.restore(folder / str(step) / "manifest")["content"]["leaves"]
-            is_key = lambda path, _: leaves[f"state/{path_name(path)}"]["dtype"] == own
-            state = _with_keys(state, jax.tree_util.tree_map_with_path(is_key, state))
+            leaves = _content(lambda: reader.restore(folder / "manifest"))["leaves"]
+        leaves = {name: leaf for name, leaf in leaves.items() if name.startswith("state/")}
+        saved = _saved_tree(folder / "state", leaves)
+        with ocp.StandardCheckpointer() as reader:
+            shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here)
+            state = reader.restore(folder / "state", jax.tree.map(shape, saved))
+        is_key = lambda path, _: leaves[f"state/{path_name(path)}"]["dtype"] == own
+        state = _with_keys(state, jax.tree_util.tree_map_with_path(is_key, state))
+    except DamagedError as error:
+        raise DamagedError(f"checkpoint {step} is damaged: {error}") from error
     except Exception as error:
-        raise DamagedError(f"checkpoint {step} is damaged: {_first_line(error)}") from error
-    sums = {n: leaf["sum"] for n, leaf in leaves.items() if n.startswith("state/")}
+        why = complaints.reason(error, folder, leaves)
+        raise DamagedError(f"checkpoint {step} is damaged: {why}") from error
+    sums = {name: leaf["sum"] for name, leaf in leaves.items()}
     wrong = damaged({"state": state}, sums)
     if wrong:
         raise DamagedError(f"checkpoint {step} is damaged: checksum of {wrong[0]} is wrong")

@@ -2,10 +2,64 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 from etils import epath
+
+from jaxdl.errors import UserError
+
+# What every line says of itself.
+_OWN = ("step", "split")
+
+
+def by_split(figures: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A training step's figures by the line that they belong to.
+
+    A plain name goes to the split "train". Of one with "/" the first part is the split, and so the
+    line; the second is the figure, or, where more follows, a group of figures; all behind it names
+    the figure in its group, with its own "/" (a layer may have figures of its own beside those of
+    its parts, so that groups do not nest).
+
+    Args:
+      figures: ``loss``, ``quantiles/median``, ``layers/gradient_norm/block_0/dense``, …; their
+        values are not looked at.
+
+    Returns:
+      {split: {name: figure, group: {name: figure}}}; "train" is among them, and comes first.
+
+    Raises:
+      UserError: a name has an empty part, is taken, or names both a figure and a group.
+    """
+    splits: dict[str, dict[str, Any]] = {"train": {}}
+    for name, value in figures.items():
+        split, name_in_split, *part = name.split("/", 2) if "/" in name else ("train", name)
+        if "" in name.split("/"):
+            raise UserError(f"metric {name!r} has an empty part: name it 'split/group/part'")
+        if name_in_split in _OWN:
+            raise UserError(f"metric {name!r}: {name_in_split!r} is taken, call it something else")
+        line = splits.setdefault(split, {})
+        group = line.setdefault(name_in_split, {}) if part else line
+        key = part[0] if part else name_in_split
+        if not isinstance(group, dict) or key in group:
+            raise UserError(
+                f"metric {name!r} would be in the place of another: {split}/{name_in_split} is "
+                "either a figure or a group of them, and one line has each once"
+            )
+        group[key] = value
+    return splits
+
+
+def flat(line: Mapping[str, Any]) -> dict[str, Any]:
+    """{name: figure} of a line, groups as ``group/part``: without its step and split."""
+    found = {}
+    for name, value in line.items():
+        if isinstance(value, dict):
+            found |= {f"{name}/{part}": figure for part, figure in value.items()}
+        elif name not in _OWN:
+            found[name] = value
+    return found
 
 
 def _finite(value: Any) -> Any:
@@ -46,7 +100,10 @@ class MetricWriter:
         self._lines = [json.dumps(line) for line in kept]
         self._events = None
         if self._active:
-            self._file.write_text("".join(line + "\n" for line in self._lines))
+            text = "".join(line + "\n" for line in self._lines)
+            # A file that stays as it is may be one that a run is writing to.
+            if not self._file.exists() or self._file.read_text() != text:
+                self._file.write_text(text)
             self._events = _tensorboard(workdir, resumed_at)
 
     def write(self, step: int, split: str, figures: dict[str, Any]) -> None:
@@ -60,11 +117,10 @@ class MetricWriter:
             with self._file.open("a") as stream:
                 stream.write(line + "\n")
         if self._events is not None:
-            for name, value in figures.items():
-                group = dict(enumerate(value)) if isinstance(value, list) else value
-                group = group if isinstance(group, dict) else {None: group}
-                for part, number in group.items():
-                    tag = f"{split}/{name}" if part is None else f"{split}/{name}/{part}"
+            for name, value in flat(figures).items():
+                numbers = dict(enumerate(value)) if isinstance(value, list) else {None: value}
+                for i, number in numbers.items():
+                    tag = f"{split}/{name}" if i is None else f"{split}/{name}/{i}"
                     if isinstance(number, int | float) and math.isfinite(number):
                         self._events.add_scalar(tag, number, step)
 

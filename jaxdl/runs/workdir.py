@@ -1,8 +1,11 @@
 """The folder of a run: whose it is, and whether this config may go on in it."""
 
+import contextlib
 import datetime
 import json
+import os
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -14,6 +17,7 @@ from ml_collections import ConfigDict
 from jaxdl import config as settings
 from jaxdl import parallel
 from jaxdl.errors import UserError
+from jaxdl.runs import lock
 
 
 def default_path(config_file: str) -> epath.Path:
@@ -24,16 +28,40 @@ def default_path(config_file: str) -> epath.Path:
 
 
 def check_folder(workdir: epath.Path) -> None:
-    """Raises UserError if there is a file where a folder should be, or become."""
-    if workdir.exists() and not workdir.is_dir():
-        raise UserError(f"--workdir={workdir} is a file: name a folder")
+    """Raises UserError if it is seen by now that nothing can be written there; writes nothing."""
+    there = workdir
+    with _telling(workdir):
+        if "://" in str(workdir):  # folders there are but the names of files
+            if workdir.exists() and not workdir.is_dir():
+                raise UserError(f"--workdir={workdir} is a file: name a folder")
+            return
+        while not there.exists() and there.parent != there:
+            there = there.parent
+        if not there.is_dir():
+            what = "is a file" if there == workdir else f"would be in {there}, which is a file"
+            raise UserError(f"--workdir={workdir} {what}: name a folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UserError(
+                f"--workdir={workdir} cannot be written to: no permission to write in {there}"
+            )
+
+
+@contextlib.contextmanager
+def _telling(workdir: epath.Path) -> Iterator[None]:
+    """What a file system refuses, in a line."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error) or type(error).__name__
+        raise UserError(f"--workdir={workdir} cannot be used: {why}") from error
 
 
 def check(workdir: epath.Path, config: ConfigDict, accept_changes: bool = False) -> None:
     """Makes sure that a run with ``config`` may be in ``workdir``; writes nothing.
 
     Raises:
-      UserError: the folder is a file, or holds a run whose config differs in what matters.
+      UserError: the folder is a file, cannot be written to, or holds a run whose config differs in
+        what matters.
     """
     check_folder(workdir)
     old = _stored(workdir)
@@ -68,18 +96,81 @@ def _stored(workdir: epath.Path) -> dict[str, Any]:
         raise UserError(f"{file} is damaged ({error}): use another --workdir") from None
 
 
-def claim(workdir: epath.Path, config: ConfigDict) -> None:
-    """Makes the folder and writes config.json, flat and sorted, for people and for `check`.
+@contextlib.contextmanager
+def claimed(workdir: epath.Path, config: ConfigDict) -> Iterator[lock.Lock]:
+    """Makes the folder this run's own while the context lasts, and writes config.json.
+
+    That file is flat and sorted, for people and for `check`. Of several hosts the first holds the
+    lock, and all of them learn what came of it.
 
     Raises:
-      UserError: there are several hosts, and they do not see the same folder.
+      UserError: another process is at work there, the folder cannot be made or written to, or
+        there are several hosts, and they do not see the same folder.
     """
-    config_file = workdir / "config.json"
-    if jax.process_index() == 0:
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_json(config_file, settings.flatten(config))
-    if jax.process_count() > 1:
-        _check_shared(workdir)
+    with held(workdir / "lock.json", f"--workdir={workdir}") as own:
+
+        def write() -> Iterator[None]:
+            with _telling(workdir):
+                write_json(workdir / "config.json", settings.flatten(config))
+            yield from ()
+
+        _by_first(write())
+        if jax.process_count() > 1:
+            _check_shared(workdir)
+        yield own
+
+
+@contextlib.contextmanager
+def held(file: epath.Path, what: str) -> Iterator[lock.Lock]:
+    """The lock of ``file`` while the context lasts, whose folder is made; held by process 0.
+
+    Args:
+      file: of the lock.
+      what: is locked, for the lines that tell of it.
+
+    Raises:
+      UserError: as of `claimed`, on all hosts.
+    """
+    with lock.Lock(file, what) as own:
+
+        def rounds() -> Iterator[None]:
+            with _telling(file.parent):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                yield from own.rounds()
+
+        _by_first(rounds())
+        yield own
+
+
+# What process 0 tells the others of its rounds: a state and, if it was refused, why.
+_WAITS, _DONE, _REFUSED = range(3)
+_MOST_BYTES = 1000
+
+
+def _by_first(rounds: Iterator[None]) -> None:
+    """Process 0 goes through ``rounds``, and the others with it: a word from it each time.
+
+    So that none waits for long for another, nor goes on where process 0 was refused.
+    """
+    if jax.process_count() == 1:
+        for _ in rounds:
+            pass
+        return
+    while True:
+        state, why = _WAITS, ""
+        if jax.process_index() == 0:
+            try:
+                state = _WAITS if next(rounds, rounds) is None else _DONE
+            except UserError as error:
+                state, why = _REFUSED, str(error)
+        told = np.zeros(1 + _MOST_BYTES, np.uint8)
+        text = why.encode()[:_MOST_BYTES]
+        told[: 1 + len(text)] = [state, *text]
+        told = multihost_utils.broadcast_one_to_all(told)
+        if told[0] == _REFUSED:
+            raise UserError(bytes(told[1:]).rstrip(b"\0").decode(errors="ignore"))
+        if told[0] == _DONE:
+            return
 
 
 def _check_shared(workdir: epath.Path) -> None:

@@ -1,22 +1,23 @@
 """Two networks against each other: one makes images, the other tells them from real ones."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, models, optim, precision
+from jaxdl import keys, models, optim
 from jaxdl.errors import UserError
 from jaxdl.losses import gan as games
-from jaxdl.metrics import Mean, Metrics
+from jaxdl.metrics import LOW, Mean, Metrics, sample_quality
 from jaxdl.optim import schedules
 from jaxdl.parallel import replicas
 from jaxdl.registry import choose
 from jaxdl.report import draw
-from jaxdl.tasks import Run, Task, generation, learner, need_batches, register
+from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, need_batches, register
+from jaxdl.tasks.shared import generation
 
 # Images that a score draws, and those at a time.
 SCORED, AT_ONCE = 1000, 250
@@ -65,192 +66,272 @@ def adversarial(
     keeps one.
     """
     need_batches(run)
-    config, data = run.config, run.data
+    config = run.config
     game = choose("loss", loss, games.GAMES)
     _check(config, latent, n_critic, clip_weights, gradient_penalty, discriminator_rate)
-    fields = {k: v for k, v in config.model.items() if k != "name"}
-    module = models.create(
-        config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
-    )
-    _check_model(module, config.model.name, latent, data.train)
+    module = build_model(run)
+    _check_model(module, config.model.name, latent, run.data.train)
     if gradient_penalty and getattr(module, "normalization", None) == "batch":
         raise UserError(
             "config.task.gradient_penalty bounds the slope at each image by itself, which "
             "config.model.normalization='batch' mixes: use 'layer', 'spectral' or 'none'"
         )
-    generate = functools.partial(module.apply, method="generate")
-    discriminate = functools.partial(module.apply, method="discriminate")
+    players = Players(module, game, latent, gradient_penalty)
+    optimizers, updates = _optimizers(run, n_critic, discriminator_rate)
+    images_of = jax.jit(functools.partial(_images_of, players))
+    drawn = functools.partial(_drawn, images_of)
+    learned = generation.Learned(run.data)
+    return Task(
+        init=functools.partial(_init, players, optimizers, config.ema),
+        train_step=functools.partial(
+            train_step, players, updates, n_critic, config.accumulate, clip_weights
+        ),
+        score=functools.partial(
+            _score, jax.jit(functools.partial(_losses, players)), drawn, learned
+        ),
+        artifacts=lambda state, split, key: learned.beside_nearest(drawn(state, key, 32)),
+        parameters=functools.partial(_parameters, players),
+        sample=lambda state, key: {"samples": draw.image_grid(drawn(state, key, 64), [""] * 64)},
+        directions={
+            **sample_quality.DIRECTIONS,
+            "generator_loss": LOW,
+            "discriminator_loss": LOW,
+        },
+    )
 
+
+class Players(NamedTuple):
+    """Two networks and their game.
+
+    Attributes:
+      module: with ``generate`` and ``discriminate``.
+      game: of `jaxdl.losses.gan.GAMES`.
+      latent: size of the noise.
+      gradient_penalty: its weight; 0 is off.
+    """
+
+    module: Any
+    game: games.Game
+    latent: int
+    gradient_penalty: float
+
+    def generate(self, variables: Any, noise: jax.Array, **how: Any) -> Any:
+        """Noise (n, latent) to images (n, h, w, c) in [-1, 1]."""
+        return self.module.apply(variables, noise, method="generate", **how)
+
+    def discriminate(self, variables: Any, images: jax.Array, **how: Any) -> Any:
+        """Images (n, h, w, c) in [-1, 1] to logits (n,)."""
+        return self.module.apply(variables, images, method="discriminate", **how)
+
+    def noise(self, key: jax.Array, size: int) -> jax.Array:
+        """(size, latent), of this device's own."""
+        return jax.random.normal(replicas.own(key), (size, self.latent), jnp.float32)
+
+
+def discriminator_loss(
+    players: Players,
+    generator: learner.Learner,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """What the discriminator minimises: of ``image`` (n, h, w, c) and of fakes from ``noise``."""
+
+    def judge(model_state: Any, images: jax.Array) -> tuple[jax.Array, Any]:
+        variables = {"params": params, **model_state}
+        how = dict(train=True, mutable=list(model_state))
+        logits, new = players.discriminate(variables, images, **how)
+        return logits, {**model_state, **new}
+
+    real = batch["image"]
+    fake, _ = players.generate(
+        generator.variables, batch["noise"], train=True, mutable=list(generator.model_state)
+    )
+    # Each kind has batch statistics of its own, as published.
+    real_logits, model_state = judge(model_state, real)
+    fake_logits, model_state = judge(model_state, fake)
+    per_example = players.game.discriminator(real_logits, fake_logits)
+    found = {"real_logit": Mean.of(real_logits), "fake_logit": Mean.of(fake_logits)}
+    if players.gradient_penalty:
+        penalty = games.gradient_penalty(
+            lambda images: judge(model_state, images)[0], real, fake, key
+        )
+        per_example = per_example + players.gradient_penalty * penalty
+        found["gradient_penalty"] = Mean.of(penalty)
+    return learner.Loss(Mean.of(per_example), model_state, found)
+
+
+def generator_loss(
+    players: Players,
+    discriminator: learner.Learner,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """What the generator minimises: of how its images from ``noise`` (n, latent) are judged."""
+    variables = {"params": params, **model_state}
+    how = dict(train=True, mutable=list(model_state))
+    fake, new = players.generate(variables, batch["noise"], **how)
+    logits, _ = players.discriminate(
+        discriminator.variables, fake, train=True, mutable=list(discriminator.model_state)
+    )
+    return learner.Loss(Mean.of(players.game.generator(logits)), {**model_state, **new}, {})
+
+
+def train_step(
+    players: Players,
+    updates: State,
+    n_critic: int,
+    accumulate: int,
+    clip_weights: float,
+    state: State,
+    batch: Mapping,
+    key: jax.Array,
+) -> tuple[State, Metrics]:
+    """The discriminator's steps, each on a part of the batch, and the generator's one.
+
+    Args:
+      players: of the game.
+      updates: loss function -> the update of each network (`jaxdl.tasks.learner.make_update`).
+      n_critic: steps of the discriminator.
+      accumulate: microbatches of each.
+      clip_weights: as of `adversarial`.
+      state: of both.
+      batch: ``image``.
+      key: of the step.
+    """
+    images = generation.scaled(batch["image"])
+    if len(images) % (n_critic * accumulate):
+        raise UserError(
+            f"config.task.n_critic={n_critic} times config.accumulate={accumulate} does "
+            f"not divide the {len(images)} examples of a batch on a device"
+        )
+    # Part i takes every n_critic-th example: a batch that is split over devices stays there.
+    parts = images.reshape(-1, n_critic, *images.shape[1:]).swapaxes(0, 1)
+    size = parts.shape[1]
+
+    def discriminator_step(old: learner.Learner, inputs: Any) -> tuple[Any, Metrics]:
+        part, key = inputs
+        batch = {"image": part, "noise": players.noise(keys.named(key, "noise"), size)}
+        loss_fn = functools.partial(discriminator_loss, players, state.generator)
+        new, found = updates.discriminator(loss_fn)(old, batch, keys.named(key, "update"))
+        if clip_weights:
+            clip = lambda w: jnp.clip(w, -clip_weights, clip_weights)
+            new = new._replace(params=jax.tree.map(clip, new.params))
+        return new, found
+
+    step_keys = jax.random.split(keys.named(key, "discriminator"), n_critic)
+    if n_critic == 1:
+        discriminator, found = discriminator_step(state.discriminator, (parts[0], step_keys[0]))
+    else:
+        discriminator, found = jax.lax.scan(
+            discriminator_step, state.discriminator, (parts, step_keys)
+        )
+        found = jax.tree.map(lambda x: x.sum(0), found)
+    key = keys.named(key, "generator")
+    update = updates.generator(functools.partial(generator_loss, players, discriminator))
+    noise = players.noise(keys.named(key, "noise"), size)
+    generator, own = update(state.generator, {"noise": noise}, key)
+    return State(generator, discriminator), {
+        **_prefixed("generator", own),
+        **_prefixed("discriminator", found),
+    }
+
+
+def _optimizers(run: Run, n_critic: int, discriminator_rate: float) -> tuple[State, State]:
+    """Each network's optimizer, and its update, a function of the loss function."""
+    config = run.config
     schedule = schedules.create(
         config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch
     )
     # Lengths count the generator's updates, of which the discriminator's are n_critic each.
     own_schedule = lambda count: discriminator_rate * schedule(count // n_critic)
-    update = functools.partial(
-        learner.make_update,
-        accumulate=config.accumulate,
-        gradient_noise=config.optimizer.noise,
-        layer_norms=config.log.layers,
-    )
     optimizers = State(
         optim.create(config.optimizer, schedule), optim.create(config.optimizer, own_schedule)
     )
-
-    def noise(key: jax.Array, size: int) -> jax.Array:
-        return jax.random.normal(replicas.own(key), (size, latent), jnp.float32)
-
-    def discriminator_loss(generator: learner.Learner) -> learner.LossFn:
-        def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
-            def judge(model_state: Any, images: jax.Array) -> tuple[jax.Array, Any]:
-                variables = {"params": params, **model_state}
-                logits, new = discriminate(variables, images, train=True, mutable=list(model_state))
-                return logits, {**model_state, **new}
-
-            real = batch["image"]
-            fake, _ = generate(
-                generator.variables, batch["noise"], train=True, mutable=list(generator.model_state)
-            )
-            # Each kind has batch statistics of its own, as published.
-            real_logits, model_state = judge(model_state, real)
-            fake_logits, model_state = judge(model_state, fake)
-            per_example = game.discriminator(real_logits, fake_logits)
-            found = {"real_logit": Mean.of(real_logits), "fake_logit": Mean.of(fake_logits)}
-            if gradient_penalty:
-                penalty = games.gradient_penalty(
-                    lambda images: judge(model_state, images)[0], real, fake, key
-                )
-                per_example = per_example + gradient_penalty * penalty
-                found["gradient_penalty"] = Mean.of(penalty)
-            return learner.Loss(Mean.of(per_example), model_state, found)
-
-        return loss_fn
-
-    def generator_loss(discriminator: learner.Learner) -> learner.LossFn:
-        def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
-            variables = {"params": params, **model_state}
-            fake, new = generate(variables, batch["noise"], train=True, mutable=list(model_state))
-            logits, _ = discriminate(
-                discriminator.variables, fake, train=True, mutable=list(discriminator.model_state)
-            )
-            return learner.Loss(Mean.of(game.generator(logits)), {**model_state, **new}, {})
-
-        return loss_fn
-
-    def train_step(state: State, batch: Mapping, key: jax.Array) -> tuple[State, Metrics]:
-        images = generation.scaled(batch["image"])
-        if len(images) % (n_critic * config.accumulate):
-            raise UserError(
-                f"config.task.n_critic={n_critic} times config.accumulate={config.accumulate} does "
-                f"not divide the {len(images)} examples of a batch on a device"
-            )
-        # Part i takes every n_critic-th example: a batch that is split over devices stays there.
-        parts = images.reshape(-1, n_critic, *images.shape[1:]).swapaxes(0, 1)
-        size = parts.shape[1]
-
-        def discriminator_step(old: learner.Learner, inputs: Any) -> tuple[Any, Metrics]:
-            part, key = inputs
-            batch = {"image": part, "noise": noise(keys.named(key, "noise"), size)}
-            step = update(
-                discriminator_loss(state.generator),
-                optimizers.discriminator,
-                schedule=own_schedule,
-            )
-            new, found = step(old, batch, keys.named(key, "update"))
-            if clip_weights:
-                clip = lambda w: jnp.clip(w, -clip_weights, clip_weights)
-                new = new._replace(params=jax.tree.map(clip, new.params))
-            return new, found
-
-        step_keys = jax.random.split(keys.named(key, "discriminator"), n_critic)
-        if n_critic == 1:
-            discriminator, found = discriminator_step(state.discriminator, (parts[0], step_keys[0]))
-        else:
-            discriminator, found = jax.lax.scan(
-                discriminator_step, state.discriminator, (parts, step_keys)
-            )
-            found = jax.tree.map(lambda x: x.sum(0), found)
-        key = keys.named(key, "generator")
-        step = update(
-            generator_loss(discriminator), optimizers.generator, ema=config.ema, schedule=schedule
-        )
-        generator, own = step(
-            state.generator, {"noise": noise(keys.named(key, "noise"), size)}, key
-        )
-        return State(generator, discriminator), {
-            **_prefixed("generator", own),
-            **_prefixed("discriminator", found),
-        }
-
-    def init(key: jax.Array, batch: Mapping) -> State:
-        some = jnp.zeros((1, latent), jnp.float32)
-        made = lambda name: keys.named(key, name)
-        images = generation.scaled(batch["image"][:1])
-        return State(
-            learner.create(
-                module.init(made("generator"), some, method="generate"),
-                optimizers.generator,
-                ema=config.ema,
-            ),
-            learner.create(
-                module.init(made("discriminator"), images, method="discriminate"),
-                optimizers.discriminator,
-            ),
-        )
-
-    @jax.jit
-    def images_of(generator: learner.Learner, key: jax.Array) -> jax.Array:
-        made = generate(
-            generator.best_variables, jax.random.normal(key, (AT_ONCE, latent), jnp.float32)
-        )
-        return generation.unit_range(made)
-
-    def drawn(state: State, key: jax.Array, count: int) -> np.ndarray:
-        """Images (count, h, w, c) in [0, 1]."""
-        return generation.in_batches(
-            lambda key, _: images_of(state.generator, key), key, np.arange(count), AT_ONCE
-        )
-
-    learned = generation.Learned(data)
-
-    @jax.jit
-    def losses_of(state: State, real: jax.Array, fake: jax.Array) -> dict[str, jax.Array]:
-        judge = lambda images: discriminate(state.discriminator.variables, 2 * images - 1)
-        real_logits, fake_logits = judge(real), judge(fake)
-        return {
-            "discriminator_loss": game.discriminator(real_logits, fake_logits).mean(),
-            "generator_loss": game.generator(fake_logits).mean(),
-        }
-
-    def score(state: State, split: Any, key: jax.Array) -> dict[str, float]:
-        real = generation.spread(split, SCORED)
-        made = drawn(state, keys.named(key, "score"), SCORED)
-        found = losses_of(state, real, made[: len(real)])
-        return {
-            **{name: float(value) for name, value in found.items()},
-            **learned.measures(made, real),
-        }
-
-    def sample(state: State, key: jax.Array) -> dict[str, Any]:
-        return {"samples": draw.image_grid(drawn(state, key, 64), [""] * 64)}
-
-    def artifacts(state: State, split: Any, key: jax.Array) -> dict[str, Any]:
-        return learned.beside_nearest(drawn(state, key, 32))
-
-    def parameters(state: State) -> dict[str, jax.Array]:
-        order = models.call_order(module, jax.ShapeDtypeStruct((1, latent), jnp.float32))
-        return {
-            **learner.parameters(state.generator.params, order),
-            **learner.parameters(state.discriminator.params, order),
-        }
-
-    return Task(
-        init=init,
-        train_step=train_step,
-        score=score,
-        artifacts=artifacts,
-        parameters=parameters,
-        sample=sample,
+    update = lambda optimizer, schedule, ema: functools.partial(
+        learner.make_update,
+        optimizer=optimizer,
+        accumulate=config.accumulate,
+        ema=ema,
+        gradient_noise=config.optimizer.noise,
+        layer_norms=config.log.layers,
+        schedule=schedule,
     )
+    return optimizers, State(
+        update(optimizers.generator, schedule, config.ema),
+        update(optimizers.discriminator, own_schedule, 0.0),
+    )
+
+
+def _init(players: Players, optimizers: State, ema: float, key: jax.Array, batch: Mapping) -> State:
+    some = jnp.zeros((1, players.latent), jnp.float32)
+    made = lambda name: keys.named(key, name)
+    images = generation.scaled(batch["image"][:1])
+    init = players.module.init
+    return State(
+        learner.create(
+            init(made("generator"), some, method="generate"), optimizers.generator, ema=ema
+        ),
+        learner.create(
+            init(made("discriminator"), images, method="discriminate"), optimizers.discriminator
+        ),
+    )
+
+
+def _images_of(players: Players, generator: learner.Learner, key: jax.Array) -> jax.Array:
+    noise = jax.random.normal(key, (AT_ONCE, players.latent), jnp.float32)
+    return generation.unit_range(players.generate(generator.best_variables, noise))
+
+
+def _drawn(
+    images_of: Callable[[learner.Learner, jax.Array], jax.Array],
+    state: State,
+    key: jax.Array,
+    count: int,
+) -> np.ndarray:
+    """Images (count, h, w, c) in [0, 1]."""
+    make = lambda key, _: images_of(state.generator, key)
+    return generation.in_batches(make, key, np.arange(count), AT_ONCE)
+
+
+def _losses(
+    players: Players, state: State, real: jax.Array, fake: jax.Array
+) -> dict[str, jax.Array]:
+    judge = lambda images: players.discriminate(state.discriminator.variables, 2 * images - 1)
+    real_logits, fake_logits = judge(real), judge(fake)
+    return {
+        "discriminator_loss": players.game.discriminator(real_logits, fake_logits).mean(),
+        "generator_loss": players.game.generator(fake_logits).mean(),
+    }
+
+
+def _score(
+    losses_of: Callable[[State, np.ndarray, np.ndarray], dict[str, jax.Array]],
+    drawn: Callable[[State, jax.Array, int], np.ndarray],
+    learned: generation.Learned,
+    state: State,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, float]:
+    real = generation.spread(split, SCORED)
+    made = drawn(state, keys.named(key, "score"), SCORED)
+    found = losses_of(state, real, made[: len(real)])
+    return {
+        **{name: float(value) for name, value in found.items()},
+        **learned.measures(made, real),
+    }
+
+
+def _parameters(players: Players, state: State) -> dict[str, jax.Array]:
+    noise = jax.ShapeDtypeStruct((1, players.latent), jnp.float32)
+    order = models.call_order(players.module, noise)
+    return {
+        **learner.parameters(state.generator.params, order),
+        **learner.parameters(state.discriminator.params, order),
+    }
 
 
 def _check(
@@ -262,15 +343,13 @@ def _check(
     discriminator_rate: float,
 ) -> None:
     """Raises UserError for the first setting that cannot be."""
-    for name, value, low in (
-        ("latent", latent, 1),
-        ("n_critic", n_critic, 1),
-        ("clip_weights", clip_weights, 0),
-        ("gradient_penalty", gradient_penalty, 0),
-        ("discriminator_rate", discriminator_rate, 0),
-    ):
-        if not low <= value < float("inf"):
-            raise UserError(f"config.task.{name}={value} must be at least {low}")
+    check_at_least(1, latent=latent, n_critic=n_critic)
+    check_at_least(
+        0,
+        clip_weights=clip_weights,
+        gradient_penalty=gradient_penalty,
+        discriminator_rate=discriminator_rate,
+    )
     if clip_weights and gradient_penalty:
         raise UserError(
             f"config.task.clip_weights={clip_weights} and gradient_penalty={gradient_penalty} both "
@@ -292,7 +371,9 @@ def _check_model(module: Any, name: str, latent: int, train: Any) -> None:
         )
     wanted = train.take(np.arange(1))["image"].shape[1:]
     made = jax.eval_shape(
-        lambda: module.init_with_output(keys.root(0), jnp.zeros((1, latent)), method="generate")[0]
+        lambda: module.init_with_output(
+            keys.root(0), jnp.zeros((1, latent), jnp.float32), method="generate"
+        )[0]
     ).shape[1:]
     if made != wanted:
         text = lambda shape: "x".join(map(str, shape))

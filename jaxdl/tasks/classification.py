@@ -1,22 +1,35 @@
 """Images to classes."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, losses, models, precision
-from jaxdl.data import augment, padded_batches
+from jaxdl import keys, losses, models
+from jaxdl.data import augment, without_padding
 from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
-from jaxdl.metrics import Mean, Metrics
+from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.pretrained import transfer
 from jaxdl.registry import choose
 from jaxdl.report import draw
-from jaxdl.tasks import Run, Task, learner, need_batches, register
+from jaxdl.tasks import (
+    Description,
+    Run,
+    Task,
+    build_model,
+    learner,
+    model_fields,
+    need_batches,
+    over_split,
+    register,
+)
+
+# Classes that are told of each picture.
+TOP = 5
 
 
 def _cross_entropy(logits, labels, label_smoothing):
@@ -42,7 +55,7 @@ LOSSES = {
 }
 
 
-@register("classification")
+@register("classification", groups=("model", "augment", "pretrained"), derives=("num_classes",))
 def classification(
     run: Run,
     label_smoothing: float = 0.0,
@@ -69,111 +82,190 @@ def classification(
     batch statistics are used as they are.
     """
     need_batches(run)
-    config, data = run.config, run.data
-    loss_of = choose("loss", loss, LOSSES)
     if not 0 <= label_smoothing < 1:
         raise UserError(
             f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
         )
-    num_classes = len(data.class_names)
-    fields = {k: v for k, v in config.model.items() if k != "name"}
-    fields.setdefault("num_classes", num_classes)
-    if fields["num_classes"] < num_classes:
-        raise UserError(
-            f"config.model.num_classes={fields['num_classes']} but the data have {num_classes} "
-            "classes"
-        )
-    if config.pretrained.source:
-        start_from = transfer.create(config, data, fields["num_classes"])
-        module, weights, standardise, check = start_from
-    else:
-        module = models.create(
-            config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
-        )
-        standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
-        weights, check = lambda variables: variables, lambda: None
-    augmented = augment.create(config.augment, fields["num_classes"])
-
-    def loss_fn(
-        params: Any, model_state: Any, batch: Mapping, key: jax.Array, *, train: bool = True
-    ) -> learner.Loss:
-        images, targets = augmented(
-            keys.named(key, "augment"), unit_range(batch["image"]), batch["label"]
-        )
-        logits, new_state = module.apply(
-            {"params": params, **model_state},
-            standardise(images),
-            train=train,
-            rngs={"dropout": keys.named(key, "dropout")},
-            mutable=[*model_state, "auxiliary"],
-        )
-        per_example = loss_of(logits, targets, label_smoothing)
-        for further in jax.tree.leaves(new_state.pop("auxiliary", {})):
-            per_example += auxiliary * loss_of(further, targets, label_smoothing)
-        return learner.Loss(
-            Mean.of(per_example, batch.get("mask")),
-            {**model_state, **new_state},
-            _hits(logits, batch),
-        )
-
-    def _hits(logits: jax.Array, batch: Mapping) -> Metrics:
-        right = lambda k: jax.lax.top_k(logits, k)[1] == batch["label"][:, None]
-        hits = {"accuracy": Mean.of(logits.argmax(-1) == batch["label"], batch.get("mask"))}
-        if top_k:
-            hits[f"top_{top_k}_accuracy"] = Mean.of(right(top_k).any(-1), batch.get("mask"))
-        return hits
-
-    def predict(state: learner.Learner, images: jax.Array) -> jax.Array:
-        return module.apply(state.best_variables, standardise(unit_range(images)), train=False)
-
-    @functools.cache
-    def order() -> dict[str, int]:
-        image = data.train.take(np.arange(1))["image"]
-        seen = jax.eval_shape(lambda: standardise(jnp.zeros(image.shape)))
-        return models.call_order(module, seen)
-
+    (module, weights, standardise, check), classes = _start(run)
+    names = _class_names(run.data.class_names, classes)
+    loss_of = choose("loss", loss, LOSSES)
+    loss_fn = functools.partial(
+        training_loss,
+        learner.forward(module, collect=("auxiliary",)),
+        augment.create(run.config.augment, classes),
+        standardise,
+        functools.partial(loss_of, label_smoothing=label_smoothing),
+        auxiliary,
+        top_k,
+    )
+    order = functools.cache(lambda: _call_order(module, standardise, run.data.train))
     start, update = learner.by_config(
         run,
         loss_fn,
         frozen_loss_fn=functools.partial(loss_fn, train=False),
         layers=lambda: [name for name in order() if name and "/" not in name],
     )
-
-    def init(key: jax.Array, batch: Mapping) -> learner.Learner:
-        image = standardise(unit_range(batch["image"][:1]))
-        variables = dict(module.init(key, image, train=False))
-        variables.pop("auxiliary", None)
-        return start(weights(variables))
-
-    def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
-        logits = predict(state, batch["image"])
-        per_example = loss_of(logits, batch["label"], 0.0)
-        return {"loss": Mean.of(per_example, batch.get("mask")), **_hits(logits, batch)}
-
-    def artifacts(state: learner.Learner, split: Any, key: jax.Array) -> dict[str, Any]:
-        logits = _predict_all(jax.jit(predict), state, split, config.eval.batch_size)
-        return _pictures(np.asarray(logits, np.float64), split, data.class_names)
-
+    logits_of = functools.partial(logits, module, standardise)
+    each = jax.jit(lambda state, batch, key: logits_of(state, batch["image"]))
+    unsmoothed = functools.partial(loss_of, label_smoothing=0.0)
     return Task(
-        init=init,
+        init=functools.partial(_init, module, standardise, lambda fresh: start(weights(fresh))),
         train_step=update,
-        eval_step=eval_step,
-        artifacts=artifacts,
+        eval_step=functools.partial(evaluate, logits_of, unsmoothed, top_k),
+        artifacts=functools.partial(
+            _artifacts, each, run.data.class_names, run.config.eval.batch_size
+        ),
         parameters=lambda state: learner.parameters(state.params, order()),
-        predict=predict,
+        predict=lambda state, images: shares_of(logits_of(state, images)),
+        describe=functools.partial(describe, names),
+        labels={"logits": names, "shares": names},
+        directions={f"top_{top_k}_accuracy": HIGH} if top_k else {},
         check=check,
     )
 
 
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, dict[str, Any]]],
+    augmented: Callable[[jax.Array, Mapping], Mapping],
+    standardise: Callable[[jax.Array], jax.Array],
+    loss_of: Callable[[jax.Array, jax.Array], jax.Array],
+    auxiliary: float,
+    top_k: int,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+    *,
+    train: bool = True,
+) -> learner.Loss:
+    """The loss of augmented images.
+
+    Args:
+      forward: of `jaxdl.tasks.learner.forward`, which collects "auxiliary".
+      augmented: of `jaxdl.data.augment.create`.
+      standardise: images in [0, 1] -> what the network takes.
+      loss_of: (logits (batch, classes), classes or distributions) -> (batch,).
+      auxiliary: weight of the losses of what was collected.
+      top_k: as `hits`'.
+      params: the network's; so is model_state.
+      model_state: its other collections.
+      batch: ``image`` and ``label``.
+      key: of augmentation and dropout.
+      train: False runs the network as at evaluation.
+    """
+    seen = {**batch, "image": unit_range(batch["image"])}
+    seen = augmented(keys.named(key, "augment"), seen)
+    found, new_state = forward(params, model_state, key, standardise(seen["image"]), train=train)
+    per_example = loss_of(found, seen["label"])
+    for further in jax.tree.leaves(new_state.pop("auxiliary", {})):
+        per_example += auxiliary * loss_of(further, seen["label"])
+    return learner.Loss(
+        Mean.of(per_example, without_padding(batch)), new_state, hits(found, batch, top_k)
+    )
+
+
+def hits(found: jax.Array, batch: Mapping, top_k: int = 0) -> Metrics:
+    """``accuracy`` of logits (batch, classes), and, with ``top_k``, that of the first so many."""
+    right = lambda k: jax.lax.top_k(found, k)[1] == batch["label"][:, None]
+    weights = without_padding(batch)
+    made = {"accuracy": Mean.of(found.argmax(-1) == batch["label"], weights)}
+    if top_k:
+        made[f"top_{top_k}_accuracy"] = Mean.of(right(top_k).any(-1), weights)
+    return made
+
+
+def logits(
+    module: Any,
+    standardise: Callable[[jax.Array], jax.Array],
+    state: learner.Learner,
+    images: jax.Array,
+) -> jax.Array:
+    """(batch, classes) of images (batch, h, w, c), uint8 or floats in [0, 1], by the averages."""
+    return module.apply(state.best_variables, standardise(unit_range(images)), train=False)
+
+
+def evaluate(
+    logits_of: Callable[[learner.Learner, jax.Array], jax.Array],
+    loss_of: Callable[[jax.Array, jax.Array], jax.Array],
+    top_k: int,
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> Metrics:
+    """``loss`` and `hits` of a batch that may be padded; ``key`` draws nothing."""
+    found = logits_of(state, batch["image"])
+    per_example = loss_of(found, batch["label"])
+    return {"loss": Mean.of(per_example, without_padding(batch)), **hits(found, batch, top_k)}
+
+
+def shares_of(found: jax.Array) -> dict[str, jax.Array]:
+    """`Task.predict` of logits (batch, classes): them, and their softmax as ``shares``."""
+    return {"logits": found, "shares": jax.nn.softmax(found)}
+
+
+def describe(class_names: Sequence[str], prediction: Mapping[str, np.ndarray]) -> Description:
+    """The likeliest classes of an example with ``shares`` (classes,), the first the likeliest."""
+    shares = prediction["shares"]
+    best = [(class_names[i], float(shares[i])) for i in np.argsort(-shares, kind="stable")[:TOP]]
+    return Description(
+        "  ".join(f"{name} {share:.1%}" for name, share in best),
+        {"classes": [{"class": name, "share": share} for name, share in best]},
+    )
+
+
+def _start(run: Run) -> tuple[transfer.Start, int]:
+    """The network with what it begins from, and the number of its classes."""
+    config, data = run.config, run.data
+    derived = {"num_classes": len(data.class_names)}
+    how = dict(at_least=("num_classes",), because="the classes of the data")
+    classes = model_fields(run, derived, **how).get("num_classes", derived["num_classes"])
+    if config.pretrained.source:
+        return transfer.create(config, data, classes), classes
+    standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
+    module = build_model(run, derived, **how)
+    return transfer.Start(module, lambda fresh: fresh, standardise, lambda: None), classes
+
+
+def _class_names(known: Sequence[str], count: int) -> tuple[str, ...]:
+    """A name for each of a network's classes: its number where the data have none."""
+    return tuple(known[i] if i < len(known) else str(i) for i in range(count))
+
+
+def _init(
+    module: Any,
+    standardise: Callable[[jax.Array], jax.Array],
+    start: Callable[[Mapping], learner.Learner],
+    key: jax.Array,
+    batch: Mapping,
+) -> learner.Learner:
+    image = standardise(unit_range(batch["image"][:1]))
+    variables = dict(module.init(key, image, train=False))
+    variables.pop("auxiliary", None)
+    return start(variables)
+
+
+def _call_order(
+    module: Any, standardise: Callable[[jax.Array], jax.Array], train: Any
+) -> dict[str, int]:
+    image = train.take(np.arange(1))["image"]
+    seen = jax.eval_shape(lambda: standardise(jnp.zeros(image.shape, jnp.float32)))
+    return models.call_order(module, seen)
+
+
+def _artifacts(
+    each: Callable[..., jax.Array],
+    class_names: tuple[str, ...],
+    batch_size: int,
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, Any]:
+    found = over_split(each, split, batch_size, state)
+    return _pictures(np.asarray(found, np.float64), split, class_names)
+
+
 def _standardise(images: jax.Array, mean: np.ndarray, std: np.ndarray) -> jax.Array:
     return (images - mean) / std
-
-
-def _predict_all(predict: Any, state: Any, split: Any, batch_size: int) -> np.ndarray:
-    """Logits of every example of ``split``, (size, classes)."""
-    batches = padded_batches(split, min(batch_size, len(split)))
-    logits = [np.asarray(predict(state, load()["image"])) for load in batches]
-    return np.concatenate(logits)[: len(split)]
 
 
 def _pictures(logits: np.ndarray, split: Any, class_names: tuple[str, ...]) -> dict[str, Any]:

@@ -2,29 +2,32 @@
 
 import functools
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, models, precision
+from jaxdl import keys, models
+from jaxdl.data import without_padding
 from jaxdl.errors import UserError
 from jaxdl.generate import diffusion as process
-from jaxdl.metrics import Mean, Metrics, sample_quality
+from jaxdl.metrics import LOW, Mean, Metrics, sample_quality
 from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import (
     Run,
     Task,
+    build_model,
+    check_at_least,
     check_counts,
     check_shares,
-    generation,
     learner,
     need_batches,
     register,
 )
+from jaxdl.tasks.shared import generation
 
 # The most images that a score draws, of them those by class, how many at a time, and of how many
 # of these the way is kept.
@@ -34,7 +37,7 @@ SCORED, NAMED, AT_ONCE, SEEN = 1000, 120, 60, 5
 SAMPLERS = {"ancestral": 1.0, "ddim": 0.0}
 
 
-@register("diffusion")
+@register("diffusion", derives=("num_classes",))
 def diffusion(
     run: Run,
     schedule: str = "linear",
@@ -75,156 +78,237 @@ def diffusion(
     average, if ``config.ema`` keeps one.
     """
     need_batches(run)
-    config, data = run.config, run.data
     signal = _signal(schedule, timesteps)
     choose("prediction", prediction, process.PREDICTIONS)
     eta = choose("sampler", sampler, SAMPLERS)
     check_shares(drop_label=drop_label)
-    for name, steps in (("sampling_steps", sampling_steps), ("ancestral_steps", ancestral_steps)):
+    _check_steps(timesteps, sampling_steps=sampling_steps, ancestral_steps=ancestral_steps)
+    count = len(run.data.class_names) if classes else 0
+    _check_guidance(guidance, classes, drop_label)
+    shape = run.data.train.take(np.arange(1))["image"].shape[1:]
+    net = Denoiser(_model(run, count), signal, prediction, count, shape)
+    start, update = learner.by_config(run, functools.partial(training_loss, net, drop_label))
+    images_of = jax.jit(
+        functools.partial(_images_of, net), static_argnames=("steps", "eta", "guidance")
+    )
+    usual = functools.partial(images_of, steps=sampling_steps or timesteps, eta=eta)
+    shown = functools.partial(usual, guidance=guidance)
+    ancestral = functools.partial(images_of, steps=ancestral_steps, eta=SAMPLERS["ancestral"])
+    learned = generation.Learned(run.data)
+    return Task(
+        init=functools.partial(_init, net, start),
+        train_step=update,
+        eval_step=functools.partial(evaluate, net),
+        score=functools.partial(
+            _score, net, learned, usual, shown, ancestral if ancestral_steps else None
+        ),
+        artifacts=functools.partial(
+            _artifacts, net, learned, usual, shown, sampling_steps or timesteps
+        ),
+        parameters=functools.partial(_parameters, net),
+        sample=functools.partial(_sample, net, run.data.class_names, shown),
+        directions={**sample_quality.DIRECTIONS, "ancestral_two_sample_accuracy": LOW},
+    )
+
+
+class Denoiser(NamedTuple):
+    """A network that tells noise from images, and what it was told of them.
+
+    Attributes:
+      module: noisy images (n, h, w, c), timesteps (n,) and labels (n,) -> the images' shape.
+      signal: (timesteps,), the share of the image's variance that is left at each.
+      prediction: what it says: "epsilon", "x0" or "v".
+      classes: that it knows; the label ``classes`` is that of no class. 0 where it knows none.
+      shape: (h, w, c).
+    """
+
+    module: Any
+    signal: np.ndarray
+    prediction: str
+    classes: int
+    shape: tuple[int, ...]
+
+    def labels_of(self, batch: Mapping) -> jax.Array:
+        """(n,) int32; of a network without classes zeros."""
+        return batch["label"] if self.classes else jnp.zeros(len(batch["image"]), jnp.int32)
+
+    def in_turn(self, size: int) -> np.ndarray:
+        """Labels (size,) int32, of all classes equally often."""
+        return np.arange(size, dtype=np.int32) % max(self.classes, 1)
+
+
+def errors(
+    net: Denoiser,
+    answer: Callable[[jax.Array, jax.Array], jax.Array],
+    batch: Mapping,
+    key: jax.Array,
+) -> jax.Array:
+    """Each example's mean squared error, (n,), at a timestep and with noise of its own.
+
+    Args:
+      net: whose timesteps and prediction count.
+      answer: (noisy images, timesteps) -> what the network says.
+      batch: ``image``.
+      key: of timesteps and noise.
+    """
+    images = generation.scaled(batch["image"])
+    t = jax.random.randint(
+        keys.named(key, "timestep"), images.shape[:1], 0, len(net.signal), jnp.int32
+    )
+    noise = jax.random.normal(keys.named(key, "noise"), images.shape, jnp.float32)
+    left = jnp.asarray(net.signal, jnp.float32)[t]
+    said = answer(process.add_noise(images, noise, left), t)
+    wanted = process.target(net.prediction, images, noise, left)
+    return jnp.square(said - wanted).mean(axis=(1, 2, 3))
+
+
+def training_loss(
+    net: Denoiser,
+    drop_label: float,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """`errors` of a pass of training, a share ``drop_label`` of it without their label."""
+    labels = net.labels_of(batch)
+    if net.classes:
+        dropped = jax.random.bernoulli(
+            keys.named(key, "label"), jnp.float32(drop_label), labels.shape
+        )
+        labels = jnp.where(dropped, net.classes, labels)
+    forward = learner.forward(net.module)
+    answer = lambda noisy, t: forward(params, model_state, key, noisy, t, labels)[0]
+    return learner.Loss(Mean.of(errors(net, answer, batch, key)), model_state, {})
+
+
+def evaluate(net: Denoiser, state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
+    """``loss`` of a batch that may be padded, labels told."""
+    run = functools.partial(net.module.apply, state.best_variables, label=net.labels_of(batch))
+    return {"loss": Mean.of(errors(net, run, batch, key), without_padding(batch))}
+
+
+def _init(
+    net: Denoiser, start: Callable[[Mapping], learner.Learner], key: jax.Array, batch: Mapping
+) -> learner.Learner:
+    one = jnp.zeros(1, jnp.int32)
+    return start(net.module.init(key, generation.scaled(batch["image"][:1]), one, one))
+
+
+def _images_of(
+    net: Denoiser,
+    variables: Any,
+    key: jax.Array,
+    labels: jax.Array,
+    *,
+    steps: int,
+    eta: float,
+    guidance: float = 0.0,
+) -> tuple[jax.Array, jax.Array]:
+    """Images (n, h, w, c) of labels (n,), and the first SEEN before each step, in [0, 1]."""
+
+    def network(noisy: jax.Array, t: jax.Array) -> jax.Array:
+        if not guidance:
+            return net.module.apply(variables, noisy, t, labels)
+        twice = lambda x: jnp.concatenate([x, x])
+        both = jnp.concatenate([labels, jnp.full_like(labels, net.classes)])
+        answers = net.module.apply(variables, twice(noisy), twice(t), both)
+        return process.guided(*jnp.split(answers, 2), guidance)
+
+    start = jax.random.normal(keys.named(key, "start"), (len(labels), *net.shape), jnp.float32)
+    images, frames = process.sample(
+        network, keys.named(key, "steps"), start, net.signal,
+        steps=steps, prediction=net.prediction, eta=eta, seen=SEEN,
+    )  # fmt: skip
+    return generation.unit_range(images), generation.unit_range(frames)
+
+
+# (variables, key, labels (n,)) -> images (n, h, w, c) in [0, 1], and how the first came to be.
+Draw = Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+
+
+def _drawn(by: Draw, state: learner.Learner, key: jax.Array, labels: np.ndarray) -> np.ndarray:
+    """Images (n, h, w, c) in [0, 1] of ``labels`` (n,)."""
+    make = lambda key, part: by(state.best_variables, key, part)[0]
+    return generation.in_batches(make, key, labels, AT_ONCE)
+
+
+def _score(
+    net: Denoiser,
+    learned: generation.Learned,
+    usual: Draw,
+    shown: Draw,
+    ancestral: Draw | None,
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, float]:
+    real = generation.spread(split, SCORED)
+    labels = net.in_turn(len(real))
+    found = learned.measures(_drawn(usual, state, keys.named(key, "score"), labels), real)
+    if ancestral is not None:
+        made = _drawn(ancestral, state, keys.named(key, "ancestral"), labels)
+        found["ancestral_two_sample_accuracy"] = sample_quality.two_sample_accuracy(made, real)
+    if net.classes:
+        wanted = net.in_turn(NAMED)
+        made = _drawn(shown, state, keys.named(key, "guided"), wanted)
+        found["named_right"] = sample_quality.named_right(
+            made, wanted, learned.images, learned.labels
+        )
+    return found
+
+
+def _sample(
+    net: Denoiser, class_names: Sequence[str], by: Draw, state: learner.Learner, key: jax.Array
+) -> dict[str, Any]:
+    labels = np.repeat(net.in_turn(min(net.classes, 10) or 8), 6)
+    names = [class_names[i] if net.classes else "" for i in labels]
+    return {"samples": draw.image_grid(_drawn(by, state, key, labels), names, columns=6)}
+
+
+def _artifacts(
+    net: Denoiser,
+    learned: generation.Learned,
+    usual: Draw,
+    shown: Draw,
+    steps: int,
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, Any]:
+    # As many as are drawn at a time, so that it is a program that is there already.
+    made, frames = shown(state.best_variables, key, net.in_turn(AT_ONCE))
+    strip = np.concatenate([frames, made[None, :SEEN]]).clip(0, 1)
+    # Before each step and behind the last; where there are few, some are shown twice.
+    picked = np.linspace(0, steps, 10).round().astype(np.int64)
+    moments = [f"t = {t}" for t in process.chosen_steps(len(net.signal), steps)]
+    captions = [[*moments, "image"][i] for i in picked]
+    made = _drawn(usual, state, keys.named(key, "new"), net.in_turn(32))
+    return {
+        "Denoising": draw.image_grid(
+            strip[picked].swapaxes(0, 1).reshape(-1, *net.shape),
+            captions * SEEN,
+            "From noise to image; t is the timestep that is about to be taken.",
+            columns=len(picked),
+        ),
+        **learned.beside_nearest(made),
+    }
+
+
+def _parameters(net: Denoiser, state: learner.Learner) -> dict[str, jax.Array]:
+    one = jax.ShapeDtypeStruct((1,), jnp.int32)
+    image = jax.ShapeDtypeStruct((1, *net.shape), jnp.float32)
+    return learner.parameters(state.params, models.call_order(net.module, image, one, one))
+
+
+def _check_steps(timesteps: int, **settings: int) -> None:
+    """Raises UserError for the first number of steps that are not there."""
+    for name, steps in settings.items():
         if not 0 <= steps <= timesteps:
             raise UserError(
                 f"config.task.{name}={steps} must be at least 0 and at most config.task.timesteps="
                 f"{timesteps}"
             )
-    sampling_steps = sampling_steps or timesteps
-    count = len(data.class_names) if classes else 0
-    _check_guidance(guidance, classes, drop_label)
-    image_shape = data.train.take(np.arange(1))["image"].shape[1:]
-    module = _model(config, count)
-
-    def labels_of(batch: Mapping) -> jax.Array:
-        return batch["label"] if classes else jnp.zeros(len(batch["image"]), jnp.int32)
-
-    def errors(answer: Any, batch: Mapping, key: jax.Array) -> jax.Array:
-        """Each example's mean squared error, (batch,), at a timestep and with noise of its own."""
-        images = generation.scaled(batch["image"])
-        t = jax.random.randint(
-            keys.named(key, "timestep"), images.shape[:1], 0, timesteps, jnp.int32
-        )
-        noise = jax.random.normal(keys.named(key, "noise"), images.shape, jnp.float32)
-        left = jnp.asarray(signal, jnp.float32)[t]
-        said = answer(process.add_noise(images, noise, left), t)
-        wanted = process.target(prediction, images, noise, left)
-        return jnp.square(said - wanted).mean(axis=(1, 2, 3))
-
-    def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
-        labels = labels_of(batch)
-        if classes:
-            dropped = jax.random.bernoulli(
-                keys.named(key, "label"), jnp.float32(drop_label), labels.shape
-            )
-            labels = jnp.where(dropped, count, labels)
-
-        def answer(noisy: jax.Array, t: jax.Array) -> jax.Array:
-            rngs = {"dropout": keys.named(key, "dropout")}
-            return module.apply({"params": params}, noisy, t, labels, train=True, rngs=rngs)
-
-        return learner.Loss(Mean.of(errors(answer, batch, key)), model_state, {})
-
-    start, update = learner.by_config(run, loss_fn)
-
-    def init(key: jax.Array, batch: Mapping) -> learner.Learner:
-        one = jnp.zeros(1, jnp.int32)
-        variables = module.init(key, generation.scaled(batch["image"][:1]), one, one)
-        return start(variables)
-
-    def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
-        answer = functools.partial(module.apply, state.best_variables, label=labels_of(batch))
-        return {"loss": Mean.of(errors(answer, batch, key), batch.get("mask"))}
-
-    @functools.partial(jax.jit, static_argnames=("steps", "eta", "guidance"))
-    def images_of(
-        variables: Any, key: jax.Array, labels: jax.Array, *,
-        steps: int, eta: float, guidance: float = 0.0,
-    ) -> tuple[jax.Array, jax.Array]:  # fmt: skip
-        """Images (n, h, w, c) of labels (n,), and the first SEEN before each step, in [0, 1]."""
-
-        def network(noisy: jax.Array, t: jax.Array) -> jax.Array:
-            if not guidance:
-                return module.apply(variables, noisy, t, labels)
-            twice = lambda x: jnp.concatenate([x, x])
-            both = jnp.concatenate([labels, jnp.full_like(labels, count)])
-            answers = module.apply(variables, twice(noisy), twice(t), both)
-            return process.guided(*jnp.split(answers, 2), guidance)
-
-        start = jax.random.normal(
-            keys.named(key, "start"), (len(labels), *image_shape), jnp.float32
-        )
-        images, frames = process.sample(
-            network, keys.named(key, "steps"), start, signal,
-            steps=steps, prediction=prediction, eta=eta, seen=SEEN,
-        )  # fmt: skip
-        return generation.unit_range(images), generation.unit_range(frames)
-
-    def drawn(state: learner.Learner, key: jax.Array, labels: np.ndarray, **how: Any) -> np.ndarray:
-        """Images (n, h, w, c) in [0, 1] of ``labels`` (n,), by ``how`` of `images_of`."""
-        make = lambda key, part: images_of(state.best_variables, key, part, **how)[0]
-        return generation.in_batches(make, key, labels, AT_ONCE)
-
-    learned = generation.Learned(data)
-    usual = dict(steps=sampling_steps, eta=eta)
-    shown = dict(usual, guidance=guidance)
-
-    def in_turn(size: int) -> np.ndarray:
-        """Labels (size,) int32, of all classes equally often."""
-        return np.arange(size, dtype=np.int32) % max(count, 1)
-
-    def score(state: learner.Learner, split: Any, key: jax.Array) -> dict[str, float]:
-        real = generation.spread(split, SCORED)
-        labels = in_turn(len(real))
-        made = drawn(state, keys.named(key, "score"), labels, **usual)
-        found = learned.measures(made, real)
-        if ancestral_steps:
-            how = dict(steps=ancestral_steps, eta=SAMPLERS["ancestral"])
-            made = drawn(state, keys.named(key, "ancestral"), labels, **how)
-            found["ancestral_two_sample_accuracy"] = sample_quality.two_sample_accuracy(made, real)
-        if classes:
-            wanted = in_turn(NAMED)
-            made = drawn(state, keys.named(key, "guided"), wanted, **shown)
-            found["named_right"] = sample_quality.named_right(
-                made, wanted, learned.images, learned.labels
-            )
-        return found
-
-    def sample(state: learner.Learner, key: jax.Array) -> dict[str, Any]:
-        labels = np.repeat(in_turn(min(count, 10) or 8), 6)
-        made = drawn(state, key, labels, **shown)
-        names = [data.class_names[i] if classes else "" for i in labels]
-        return {"samples": draw.image_grid(made, names, columns=6)}
-
-    def artifacts(state: learner.Learner, split: Any, key: jax.Array) -> dict[str, Any]:
-        # As many as are drawn at a time, so that it is a program that is there already.
-        made, frames = images_of(state.best_variables, key, in_turn(AT_ONCE), **shown)
-        strip = np.concatenate([frames, made[None, :SEEN]]).clip(0, 1)
-        # Before each step and behind the last; where there are few, some are shown twice.
-        picked = np.linspace(0, sampling_steps, 10).round().astype(np.int64)
-        moments = [f"t = {t}" for t in process.chosen_steps(timesteps, sampling_steps)]
-        captions = [[*moments, "image"][i] for i in picked]
-        made = drawn(state, keys.named(key, "new"), in_turn(32), **usual)
-        return {
-            "Denoising": draw.image_grid(
-                strip[picked].swapaxes(0, 1).reshape(-1, *image_shape),
-                captions * SEEN,
-                "From noise to image; t is the timestep that is about to be taken.",
-                columns=len(picked),
-            ),
-            **learned.beside_nearest(made),
-        }
-
-    def parameters(state: learner.Learner) -> dict[str, jax.Array]:
-        one = jax.ShapeDtypeStruct((1,), jnp.int32)
-        image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-        return learner.parameters(state.params, models.call_order(module, image, one, one))
-
-    return Task(
-        init=init,
-        train_step=update,
-        eval_step=eval_step,
-        score=score,
-        artifacts=artifacts,
-        parameters=parameters,
-        sample=sample,
-    )
 
 
 def _signal(schedule: str, timesteps: int) -> np.ndarray:
@@ -235,8 +319,7 @@ def _signal(schedule: str, timesteps: int) -> np.ndarray:
 
 def _check_guidance(guidance: float, classes: bool, drop_label: float) -> None:
     """Raises UserError for guidance that the model cannot give."""
-    if not 0 <= guidance < float("inf"):
-        raise UserError(f"config.task.guidance={guidance} must be at least 0")
+    check_at_least(0, guidance=guidance)
     if guidance and not classes:
         raise UserError(
             f"config.task.guidance={guidance} needs a model that knows classes: set "
@@ -249,21 +332,16 @@ def _check_guidance(guidance: float, classes: bool, drop_label: float) -> None:
         )
 
 
-def _model(config: Any, num_classes: int) -> Any:
+def _model(run: Run, num_classes: int) -> Any:
     """The model, for as many classes as the data have; UserError if it is none for this."""
-    name = config.model.name
-    fields = {k: v for k, v in config.model.items() if k != "name"}
-    if name and "num_classes" in models.settings(name):
-        fields.setdefault("num_classes", num_classes)
-    module = models.create(name, **fields, dtype=precision.compute_dtype(config.precision))
+    module = build_model(
+        run,
+        {"num_classes": num_classes},
+        because="the classes of the data with config.task.classes=true and 0 without",
+    )
     if "t" not in inspect.signature(module.__call__).parameters:
         raise UserError(
             "task 'diffusion' needs a model of noisy images and timesteps, such as 'ddpm', not "
-            f"{name!r}"
-        )
-    if module.num_classes != num_classes:
-        raise UserError(
-            f"config.model.num_classes={module.num_classes} must be {num_classes}, the classes of "
-            "the data with config.task.classes=true and 0 without"
+            f"{run.config.model.name!r}"
         )
     return module

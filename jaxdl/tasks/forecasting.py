@@ -1,19 +1,29 @@
 """Time series: what will be there some steps ahead, told from what has been."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, models, precision
-from jaxdl.data import padded_batches
+from jaxdl import models
+from jaxdl.data import without_padding
 from jaxdl.errors import UserError
-from jaxdl.metrics import Mean, Metrics, autoregression
+from jaxdl.metrics import LOW, Mean, Metrics, autoregression
 from jaxdl.report import draw
-from jaxdl.tasks import Run, Task, check_counts, learner, need_batches, register
+from jaxdl.tasks import (
+    Run,
+    Task,
+    build_model,
+    check_counts,
+    learner,
+    need_batches,
+    over_split,
+    register,
+)
+from jaxdl.tasks.shared.splits import EachFn
 
 # Of the report: places that free-running continuations start from, horizons that a linear
 # autoregression is fitted to, steps of a forecast that are shown.
@@ -44,102 +54,142 @@ def forecasting(run: Run, horizon: int = 6, skip: int = 32, ahead: int = 300) ->
     """
     need_batches(run, "series")
     check_counts(horizon=horizon, ahead=ahead)
-    config, data = run.config, run.data
-    window = _check_room(config, data, horizon, skip)
-    fields = {k: v for k, v in config.model.items() if k != "name"}
-    module = models.create(
-        config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
-    )
-    linear = _Linear(data, horizon)
-
-    def error(forecasts: jax.Array, batch: Mapping) -> Mean:
-        """Squared, of the forecasts (batch, window, features) whose truth is in the window."""
-        truth = batch["series"][:, horizon:]
-        counts = jnp.broadcast_to(jnp.arange(truth.shape[1]) >= skip, truth.shape[:2])
-        weight = batch["weight"][:, horizon:] if "weight" in batch else counts
-        if "mask" in batch:
-            weight = weight * batch["mask"][:, None]
-        return Mean.of(jnp.square(forecasts[:, :-horizon] - truth).mean(axis=-1), weight)
-
-    def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
-        forecasts, new_state = module.apply(
-            {"params": params, **model_state},
-            batch["series"],
-            train=True,
-            rngs={"dropout": keys.named(key, "dropout")},
-            mutable=list(model_state),
-        )
-        return learner.Loss(error(forecasts, batch), {**model_state, **new_state}, {})
-
+    window = _check_room(run.config, run.data, horizon, skip)
+    module, linear = build_model(run), _Linear(run.data, horizon)
+    loss_fn = functools.partial(training_loss, learner.forward(module), horizon, skip)
     start, update = learner.by_config(run, loss_fn)
-
-    def init(key: jax.Array, batch: Mapping) -> learner.Learner:
-        one = batch["series"][:1]
-        forecasts, variables = module.init_with_output(key, one)
-        if forecasts.shape != one.shape:
-            raise UserError(
-                f"task {config.task.name!r} needs a model of series, (batch, T, features) to the "
-                f"same, such as 'lstm_forecaster', not {config.model.name!r}"
-            )
-        return start(variables)
-
-    @jax.jit
-    def predict(state: learner.Learner, series: jax.Array) -> jax.Array:
-        return module.apply(state.best_variables, series)
-
-    def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
-        return {"loss": error(predict(state, batch["series"]), batch)}
-
-    def forecast(state: learner.Learner, split: Any) -> np.ndarray:
-        """Of every held-out step, (steps, features) in the series' own units."""
-        parts = []
-        for load in padded_batches(split, min(config.eval.batch_size, len(split))):
-            batch = load()
-            made = np.asarray(predict(state, batch["series"]), np.float64)[:, :-horizon]
-            counts = batch["weight"][:, horizon:] * batch["mask"][:, None]
-            parts.append(made[counts > 0])
-        return linear.in_units(np.concatenate(parts))
-
-    def score(state: learner.Learner, split: Any, key: jax.Array) -> dict[str, float]:
-        found = _rmse(forecast(state, split), linear.truth)
-        return {"rmse": found, "rmse_linear_ratio": found / max(linear.rmse, 1e-300)}
-
-    @functools.partial(jax.jit, static_argnames="steps")
-    def continued(state: learner.Learner, past: jax.Array, steps: int) -> jax.Array:
-        """(n, steps, features) behind windows of a past (n, window, features)."""
-
-        def block(past: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-            # The last forecasts of a window are of as many steps behind it.
-            new = predict(state, past)[:, -horizon:].astype(past.dtype)
-            return jnp.concatenate([past[:, horizon:], new], axis=1), new
-
-        blocks = jax.lax.scan(block, past, length=-(-steps // horizon))[1]
-        return blocks.swapaxes(0, 1).reshape(len(past), -1, past.shape[-1])[:, :steps]
-
-    def artifacts(state: learner.Learner, split: Any, key: jax.Array) -> dict[str, Any]:
-        steps = min(ahead, len(linear.truth))
-        last = len(split.series) - steps
-        starts = np.unique(np.linspace(split.start, last, _STARTS).astype(np.int64))
-        past = np.stack([split.series[start - window : start] for start in starts])
-        made = linear.in_units(np.asarray(continued(state, past, steps), np.float64))
-        return {
-            "Forecast": _shown(linear, forecast(state, split), horizon),
-            "Free-running": _continuation(linear, made[0]),
-            "Error by horizon": _by_horizon(linear, made, starts),
-        }
-
-    def parameters(state: learner.Learner) -> dict[str, jax.Array]:
-        seen = jax.ShapeDtypeStruct((1, window, len(data.mean)), jnp.float32)
-        return learner.parameters(state.params, models.call_order(module, seen))
-
+    predict = jax.jit(functools.partial(_predict, module))
+    rows = jax.jit(lambda state, batch, key: predict(state, batch["series"])[:, :-horizon])
+    held_out = functools.partial(_forecast, rows, linear, run.config.eval.batch_size)
+    continued = functools.partial(_continued, predict, horizon)
+    seen = jax.ShapeDtypeStruct((1, window, len(run.data.mean)), jnp.float32)
     return Task(
-        init=init,
+        init=functools.partial(_init, module, start, run.config),
         train_step=update,
-        eval_step=eval_step,
-        score=score,
-        artifacts=artifacts,
-        parameters=parameters,
+        eval_step=functools.partial(evaluate, predict, horizon, skip),
+        score=functools.partial(_score, held_out, linear),
+        artifacts=functools.partial(
+            _artifacts, jax.jit(continued, static_argnums=2), held_out, linear, window, ahead
+        ),
+        parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
+        directions={"rmse_linear_ratio": LOW},
     )
+
+
+def squared_error(forecasts: jax.Array, batch: Mapping, horizon: int, skip: int) -> Mean:
+    """Of the forecasts (batch, window, features) whose truth is in the window."""
+    truth = batch["series"][:, horizon:]
+    counts = jnp.broadcast_to(jnp.arange(truth.shape[1]) >= skip, truth.shape[:2])
+    weight = batch["weight"][:, horizon:] if "weight" in batch else counts
+    weight = without_padding(batch, weight)
+    return Mean.of(jnp.square(forecasts[:, :-horizon] - truth).mean(axis=-1), weight)
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, Any]],
+    horizon: int,
+    skip: int,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """`squared_error` of a pass of training; ``key`` is dropout's."""
+    forecasts, model_state = forward(params, model_state, key, batch["series"])
+    return learner.Loss(squared_error(forecasts, batch, horizon, skip), model_state, {})
+
+
+def evaluate(
+    predict: Callable[[learner.Learner, jax.Array], jax.Array],
+    horizon: int,
+    skip: int,
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> Metrics:
+    """``loss`` of a batch that may be padded; ``key`` draws nothing."""
+    return {"loss": squared_error(predict(state, batch["series"]), batch, horizon, skip)}
+
+
+def _init(
+    module: Any,
+    start: Callable[[Mapping], learner.Learner],
+    config: Any,
+    key: jax.Array,
+    batch: Mapping,
+) -> learner.Learner:
+    one = batch["series"][:1]
+    forecasts, variables = module.init_with_output(key, one)
+    if forecasts.shape != one.shape:
+        raise UserError(
+            f"task {config.task.name!r} needs a model of series, (batch, T, features) to the "
+            f"same, such as 'lstm_forecaster', not {config.model.name!r}"
+        )
+    return start(variables)
+
+
+def _predict(module: Any, state: learner.Learner, series: jax.Array) -> jax.Array:
+    return module.apply(state.best_variables, series)
+
+
+def _continued(
+    predict: Callable[[learner.Learner, jax.Array], jax.Array],
+    horizon: int,
+    state: learner.Learner,
+    past: jax.Array,
+    steps: int,
+) -> jax.Array:
+    """(n, steps, features) behind windows of a past (n, window, features)."""
+
+    def block(past: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+        # The last forecasts of a window are of as many steps behind it.
+        new = predict(state, past)[:, -horizon:].astype(past.dtype)
+        return jnp.concatenate([past[:, horizon:], new], axis=1), new
+
+    blocks = jax.lax.scan(block, past, length=-(-steps // horizon))[1]
+    return blocks.swapaxes(0, 1).reshape(len(past), -1, past.shape[-1])[:, :steps]
+
+
+def _forecast(
+    rows: EachFn, linear: "_Linear", batch_size: int, state: learner.Learner, split: Any
+) -> np.ndarray:
+    """Of every held-out step, (steps, features) in the series' own units."""
+    made = np.asarray(over_split(rows, split, batch_size, state), np.float64)
+    counts = split.take(np.arange(len(split)))["weight"][:, linear.horizon :]
+    return linear.in_units(made[counts > 0])
+
+
+def _score(
+    held_out: Callable[[learner.Learner, Any], np.ndarray],
+    linear: "_Linear",
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, float]:
+    found = _rmse(held_out(state, split), linear.truth)
+    return {"rmse": found, "rmse_linear_ratio": found / max(linear.rmse, 1e-300)}
+
+
+def _artifacts(
+    continued: Callable[[learner.Learner, np.ndarray, int], jax.Array],
+    held_out: Callable[[learner.Learner, Any], np.ndarray],
+    linear: "_Linear",
+    window: int,
+    ahead: int,
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, Any]:
+    steps = min(ahead, len(linear.truth))
+    last = len(split.series) - steps
+    starts = np.unique(np.linspace(split.start, last, _STARTS).astype(np.int64))
+    past = np.stack([split.series[start - window : start] for start in starts])
+    made = linear.in_units(np.asarray(continued(state, past, steps), np.float64))
+    return {
+        "Forecast": _shown(linear, held_out(state, split), linear.horizon),
+        "Free-running": _continuation(linear, made[0]),
+        "Error by horizon": _by_horizon(linear, made, starts),
+    }
 
 
 def _check_room(config: Any, data: Any, horizon: int, skip: int) -> int:

@@ -1,7 +1,8 @@
 """Texts, one token after the other: how likely each is, given those before it."""
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,12 +10,22 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import generate, keys, models, ops, precision
-from jaxdl.data import Data, padded_batches
+from jaxdl import generate, models, ops
+from jaxdl.data import Data, without_padding
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.report import attention_maps, draw
-from jaxdl.tasks import Run, Task, check_counts, learner, need_batches, register
+from jaxdl.tasks import (
+    Run,
+    Task,
+    build_model,
+    check_counts,
+    learner,
+    need_batches,
+    over_split,
+    register,
+)
+from jaxdl.tasks.shared.splits import EachFn
 
 # Tokens that a sample adds where neither the settings nor the model's context say how many.
 _MANY = 256
@@ -26,7 +37,7 @@ _SEEN = 48
 _LETTERS, _LINES = 96, 12
 
 
-@register("language_modelling")
+@register("language_modelling", derives=("vocab_size", "context"))
 def language_modelling(
     run: Run,
     prompt: str = "The ",
@@ -55,129 +66,154 @@ def language_modelling(
     counts once, predicted from those before it in its window.
     """
     need_batches(run, "tokens")
-    config, data = run.config, run.data
-    module = _model(config, data)
+    data, module = run.data, _model(run)
     prompt_1xP = data.tokenizer.encode(prompt)[None].astype(np.int32)
     tokens = tokens or _room(module, prompt_1xP.shape[1])
     check_counts(samples=samples)
     generate.check_sampling(temperature, top_k, top_p, "config.task.")
     generate.check_beams(beams, "config.task.")
     generate.check_prompt(module, prompt_1xP, tokens, "config.task.")
-
-    def predictions(logits: jax.Array, batch: Mapping) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Nats, hits and weights of all predictions, (batch, T) each."""
-        targets = batch["tokens"][:, 1:]
-        weight = batch.get("weight", jnp.ones(targets.shape, jnp.float32))
-        if "mask" in batch:
-            weight = weight * batch["mask"][:, None]
-        return ops.cross_entropy(logits, targets), logits.argmax(-1) == targets, weight
-
-    def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
-        logits, new_state = module.apply(
-            {"params": params, **model_state},
-            batch["tokens"][:, :-1],
-            train=True,
-            rngs={"dropout": keys.named(key, "dropout")},
-            mutable=list(model_state),
-        )
-        nats, hits, weight = predictions(logits, batch)
-        return learner.Loss(
-            Mean.of(nats, weight),
-            {**model_state, **new_state},
-            {"accuracy": Mean.of(hits, weight)},
-        )
-
+    draw_texts = functools.partial(
+        _drawn, module, prompt_1xP, samples=samples,
+        tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+    )  # fmt: skip
+    if beams > 1:
+        draw_texts = functools.partial(_likeliest, module, prompt_1xP, tokens=tokens, beams=beams)
+    loss_fn = functools.partial(training_loss, learner.forward(module))
     start, update = learner.by_config(run, loss_fn)
-
-    def init(key: jax.Array, batch: Mapping) -> learner.Learner:
-        variables = module.init(key, batch["tokens"][:1, :-1])
-        return start(variables)
-
-    def predict(state: learner.Learner, batch: Mapping) -> tuple[jax.Array, jax.Array, jax.Array]:
-        logits = module.apply(state.best_variables, batch["tokens"][:, :-1])
-        return predictions(logits, batch)
-
-    def eval_step(state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
-        nats, hits, weight = predict(state, batch)
-        loss = Mean.of(nats, weight)
-        # The same for every token of the part: over all of it, the weights add up to its bytes.
-        size = loss.weight * data.test.bytes_per_token
-        return {
-            "loss": loss,
-            "accuracy": Mean.of(hits, weight),
-            "nats_per_byte": Mean(loss.total, size),
-            "bits_per_byte": Mean(loss.total / math.log(2), size),
-        }
-
-    def sample(state: learner.Learner, key: jax.Array) -> dict[str, Any]:
-        if beams > 1:
-            made, scores = generate.beam_search(
-                module, state.best_variables, prompt_1xP, tokens=tokens, beams=beams
-            )
-            made, heads = made[0], [f"log p = {score:.2f}" for score in np.asarray(scores[0])]
-        else:
-            made = generate.sample(
-                module, state.best_variables, np.repeat(prompt_1xP, samples, axis=0), key,
-                tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p,
-            )  # fmt: skip
-            heads = [f"sample {i + 1}" for i in range(samples)]
-        texts = np.concatenate([np.repeat(prompt_1xP, len(made), axis=0), made], axis=1)
-        shown = [_printable(data.tokenizer.decode(text)) for text in texts]
-        return {"samples": "\n\n".join(f"[{h}]\n{s}" for h, s in zip(heads, shown, strict=True))}
-
-    def artifacts(state: learner.Learner, split: Any, key: jax.Array) -> dict[str, Any]:
-        batches = padded_batches(split, min(config.eval.batch_size, len(split)))
-        predicted = jax.jit(predict)
-        found = [jax.device_get(predicted(state, load())) for load in batches]
-        nats, _, weight = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        pictures = {
-            "Most surprising": _most_surprising(nats[weight > 0], split, data.tokenizer),
-            "Surprise along the window": _along(nats, weight),
-        }
-        seen = split.take(np.array([len(split) // 2]))["tokens"]
-        seen = seen[:, : min(_SEEN, data.train.context)]
-        maps = attention_maps.collect(module, state.best_variables, seen)
-        if maps:
-            text = _printable(data.tokenizer.decode(seen[0]))
-            pictures["Attention"] = attention_maps.picture(maps, f"In the text {text!r}.")
-        return pictures
-
-    def parameters(state: learner.Learner) -> dict[str, jax.Array]:
-        seen = jax.ShapeDtypeStruct((1, data.train.context), jnp.int32)
-        return learner.parameters(state.params, models.call_order(module, seen))
-
+    each = jax.jit(lambda state, batch, key: _predicted(module, state, batch))
     return Task(
-        init=init,
+        init=lambda key, batch: start(module.init(key, batch["tokens"][:1, :-1])),
         train_step=update,
-        eval_step=eval_step,
-        artifacts=artifacts,
-        parameters=parameters,
-        sample=sample,
+        eval_step=functools.partial(evaluate, module, data.test.bytes_per_token),
+        artifacts=functools.partial(_artifacts, module, each, data, run.config.eval.batch_size),
+        parameters=functools.partial(_parameters, module, data.train.context),
+        sample=functools.partial(_sample, draw_texts, prompt_1xP, data.tokenizer),
     )
 
 
-def _model(config: Any, data: Data) -> nn.Module:
+def predictions(logits: jax.Array, batch: Mapping) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Nats, hits and weights of all predictions, (batch, T) each, of logits (batch, T, tokens)."""
+    targets = batch["tokens"][:, 1:]
+    weight = batch.get("weight", jnp.ones(targets.shape, jnp.float32))
+    weight = without_padding(batch, weight)
+    return ops.cross_entropy(logits, targets), logits.argmax(-1) == targets, weight
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, Any]],
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """Nats a token, and ``accuracy``, of a pass of training; ``key`` is dropout's."""
+    logits, model_state = forward(params, model_state, key, batch["tokens"][:, :-1])
+    nats, hits, weight = predictions(logits, batch)
+    return learner.Loss(Mean.of(nats, weight), model_state, {"accuracy": Mean.of(hits, weight)})
+
+
+def _predicted(
+    module: nn.Module, state: learner.Learner, batch: Mapping
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    return predictions(module.apply(state.best_variables, batch["tokens"][:, :-1]), batch)
+
+
+def evaluate(
+    module: nn.Module,
+    bytes_per_token: float,
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> Metrics:
+    """The figures of a batch that may be padded; ``key`` draws nothing."""
+    nats, hits, weight = _predicted(module, state, batch)
+    loss = Mean.of(nats, weight)
+    # The same for every token of the part: over all of it, the weights add up to its bytes.
+    size = loss.weight * bytes_per_token
+    return {
+        "loss": loss,
+        "accuracy": Mean.of(hits, weight),
+        "nats_per_byte": Mean(loss.total, size),
+        "bits_per_byte": Mean(loss.total / math.log(2), size),
+    }
+
+
+def _parameters(module: nn.Module, context: int, state: learner.Learner) -> dict[str, jax.Array]:
+    seen = jax.ShapeDtypeStruct((1, context), jnp.int32)
+    return learner.parameters(state.params, models.call_order(module, seen))
+
+
+# Tokens (n, T) behind a prompt, and what to write above each.
+Texts = tuple[np.ndarray, list[str]]
+
+
+def _likeliest(
+    module: nn.Module, prompt_1xP: np.ndarray, variables: Any, key: jax.Array, **how: Any
+) -> Texts:
+    made, scores = generate.beam_search(module, variables, prompt_1xP, **how)
+    return made[0], [f"log p = {score:.2f}" for score in np.asarray(scores[0])]
+
+
+def _drawn(
+    module: nn.Module,
+    prompt_1xP: np.ndarray,
+    variables: Any,
+    key: jax.Array,
+    *,
+    samples: int,
+    **how: Any,
+) -> Texts:
+    prompts = np.repeat(prompt_1xP, samples, axis=0)
+    made = generate.sample(module, variables, prompts, key, **how)
+    return made, [f"sample {i + 1}" for i in range(samples)]
+
+
+def _sample(
+    draw_texts: Callable[[Any, jax.Array], Texts],
+    prompt_1xP: np.ndarray,
+    tokenizer: Any,
+    state: learner.Learner,
+    key: jax.Array,
+) -> dict[str, Any]:
+    made, heads = draw_texts(state.best_variables, key)
+    texts = np.concatenate([np.repeat(prompt_1xP, len(made), axis=0), made], axis=1)
+    shown = [_printable(tokenizer.decode(text)) for text in texts]
+    return {"samples": "\n\n".join(f"[{h}]\n{s}" for h, s in zip(heads, shown, strict=True))}
+
+
+def _artifacts(
+    module: nn.Module,
+    each: EachFn,
+    data: Data,
+    batch_size: int,
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, Any]:
+    nats, _, weight = over_split(each, split, batch_size, state)
+    pictures = {
+        "Most surprising": _most_surprising(nats[weight > 0], split, data.tokenizer),
+        "Surprise along the window": _along(nats, weight),
+    }
+    seen = split.take(np.array([len(split) // 2]))["tokens"]
+    seen = seen[:, : min(_SEEN, data.train.context)]
+    maps = attention_maps.collect(module, state.best_variables, seen)
+    if maps:
+        text = _printable(data.tokenizer.decode(seen[0]))
+        pictures["Attention"] = attention_maps.picture(maps, f"In the text {text!r}.")
+    return pictures
+
+
+def _model(run: Run) -> nn.Module:
     """The model, for the data's tokens and windows; UserError if it is none for these."""
-    name, context, size = config.model.name, data.train.context, data.tokenizer.size
-    fields = {k: v for k, v in config.model.items() if k != "name"}
-    allowed = models.settings(name) if name else {"vocab_size"}
-    if "vocab_size" not in allowed:
+    name, data = run.config.model.name, run.data
+    if name and "vocab_size" not in models.settings(name):
         raise UserError(
-            f"task {config.task.name!r} needs a model of tokens, such as 'gpt', not {name!r}"
+            f"task {run.config.task.name!r} needs a model of tokens, such as 'gpt', not {name!r}"
         )
-    fields.setdefault("vocab_size", size)
-    if fields["vocab_size"] < size:
-        raise UserError(
-            f"config.model.vocab_size={fields['vocab_size']} but the data have {size} tokens"
-        )
-    if "context" in allowed:
-        fields.setdefault("context", context)
-        if fields["context"] < context:
-            raise UserError(
-                f"config.data.context={context} is longer than the model's: config.model.context="
-                f"{fields['context']}"
-            )
-    return models.create(name, **fields, dtype=precision.compute_dtype(config.precision))
+    derived = {"vocab_size": data.tokenizer.size, "context": data.train.context}
+    return build_model(run, derived, at_least=("vocab_size", "context"))
 
 
 def _room(module: nn.Module, length: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from flax import linen as nn
 
 from jaxdl import keys, optim
 from jaxdl.metrics import Mean, Metrics, add
@@ -64,6 +65,38 @@ class Loss(NamedTuple):
 
 
 LossFn = Callable[[Any, Any, Mapping[str, jax.Array], jax.Array], Loss]
+
+
+def forward(
+    module: nn.Module, *, collect: Sequence[str] = (), **how: Any
+) -> Callable[..., tuple[Any, dict[str, Any]]]:
+    """The pass of training, as a loss function needs it.
+
+    Args:
+      module: with `__call__(*inputs, train=)`, or ``method`` of ``how`` in its place.
+      collect: further collections that the module sows into in training, such as "auxiliary".
+      **how: further arguments of ``module.apply``.
+
+    Returns:
+      A function (params, model_state, key, *inputs, train=True, **how) -> (output, model_state
+      after it, with what was collected). Dropout draws by the key's stream "dropout".
+    """
+
+    def apply(
+        params: Any, model_state: Any, key: jax.Array, *inputs: Any, train: bool = True, **more: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        output, new = module.apply(
+            {"params": params, **model_state},
+            *inputs,
+            train=train,
+            rngs={"dropout": keys.named(key, "dropout")},
+            mutable=[*model_state, *collect],
+            **how,
+            **more,
+        )
+        return output, {**model_state, **new}
+
+    return apply
 
 
 def create(

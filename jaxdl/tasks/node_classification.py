@@ -1,19 +1,20 @@
 """Nodes of one graph to classes, from a few known labels; several learners at once."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, losses, models, ops, precision
+from jaxdl import losses, ops
 from jaxdl.data.graph import Graph, known_nodes
 from jaxdl.errors import UserError
-from jaxdl.metrics import Mean, Metrics
+from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.parallel import replicas
 from jaxdl.report import draw
-from jaxdl.tasks import Run, Task, learner, need_whole, register
+from jaxdl.tasks import Run, Task, build_model, learner, need_whole, register
 
 # From how many nodes on where they are drawn follows from the graph's spectrum alone.
 _MANY_NODES = 200
@@ -50,7 +51,7 @@ class State(NamedTuple):
     given: Given
 
 
-@register("node_classification")
+@register("node_classification", derives=("num_classes",))
 def node_classification(
     run: Run, labels_per_class: int = 0, label_seed: int = 0, dense: bool = False
 ) -> Task:
@@ -75,95 +76,135 @@ def node_classification(
         )
     count = config.batch_size
     known = np.stack([known_nodes(graph, labels_per_class, (label_seed, i)) for i in range(count)])
-    nodes = len(graph.features)
-    fields = {k: v for k, v in config.model.items() if k != "name"}
-    module = models.create(
-        config.model.name,
-        **{"num_classes": len(graph.class_names), **fields},
-        dtype=precision.compute_dtype(config.precision),
-    )
-
-    def given() -> Given:
-        adjacency = ops.normalised(graph.edges, nodes)
-        if dense:
-            adjacency = ops.dense_adjacency(adjacency, nodes)
-        return Given(jnp.asarray(graph.features), jnp.asarray(graph.labels), adjacency)
-
-    def figures(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Metrics:
-        return {
-            "loss": Mean.of(losses.cross_entropy(logits, labels), mask),
-            "accuracy": Mean.of(logits.argmax(-1) == labels, mask),
-        }
-
-    def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
-        logits = module.apply(
-            {"params": params, **model_state},
-            batch["given"].features,
-            batch["given"].adjacency,
-            train=True,
-            rngs={"dropout": keys.named(key, "dropout")},
-        )
-        found = figures(logits, batch["given"].labels, batch["known"])
-        return learner.Loss(found.pop("loss"), model_state, found)
-
+    derived = {"num_classes": len(graph.class_names)}
+    module = build_model(run, derived, at_least=("num_classes",), because="the graph's classes")
+    loss_fn = functools.partial(training_loss, learner.forward(module))
     start, update = learner.by_config(run, loss_fn)
-
-    def each(key: jax.Array, runs: jax.Array) -> jax.Array:
-        return jax.vmap(lambda i: jax.random.fold_in(key, i))(runs)
-
-    def init(key: jax.Array, batch: Mapping) -> State:
-        the = given()
-
-        def one(key: jax.Array) -> learner.Learner:
-            variables = module.init(key, the.features, the.adjacency)
-            return start(variables)
-
-        runs = jnp.arange(count, dtype=jnp.int32)
-        return State(jax.vmap(one)(each(key, runs)), runs, jnp.asarray(known), the)
-
-    def train_step(state: State, batch: Mapping, key: jax.Array) -> tuple[State, Metrics]:
-        def one(own: learner.Learner, known: jax.Array, key: jax.Array) -> Any:
-            return update(own, {"known": known, "given": state.given}, key)
-
-        with replicas.apart():
-            learners, found = jax.vmap(one)(state.learner, state.known, each(key, state.run))
-        found = jax.tree.map(lambda x: x.sum(axis=0), found)
-        return state._replace(learner=learners), replicas.total(found)
-
-    @jax.jit
-    def answers(state: State) -> tuple[jax.Array, Metrics]:
-        features, labels, adjacency = state.given
-        test = ~state.known if graph.test is None else jnp.broadcast_to(graph.test, known.shape)
-
-        def one(own: learner.Learner, mask: jax.Array) -> tuple[jax.Array, Metrics]:
-            logits = module.apply(own.best_variables, features, adjacency, train=False)
-            return logits, figures(logits, labels, mask)
-
-        return jax.vmap(one)(state.learner, test)
-
-    def score(state: State, split: Any, key: jax.Array) -> dict[str, float]:
-        _, found = answers(state)
-        of_each = {name: np.asarray(m.total) / np.asarray(m.weight) for name, m in found.items()}
-        means = {name: float(values.mean()) for name, values in of_each.items()}
-        return means | {"least_accuracy": float(of_each["accuracy"].min())}
-
-    def artifacts(state: State, split: Any, key: jax.Array) -> dict[str, Any]:
-        guess = np.asarray(answers(state)[0][0]).argmax(-1)
-        scored = ~known[0] if graph.test is None else graph.test
-        return {"Graph": _picture(graph, guess, known[0], scored)}
-
+    answers = jax.jit(functools.partial(_answers, module, graph.test))
     return Task(
-        init=init,
-        train_step=train_step,
-        score=score,
-        artifacts=artifacts,
+        init=functools.partial(_init, module, start, graph, known, dense),
+        train_step=functools.partial(train_step, update),
+        score=functools.partial(_score, answers),
+        artifacts=functools.partial(_artifacts, answers, graph, known[0]),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=lambda state: State(
-            *jax.tree.map(lambda leaf: True, state[:-1]),
-            jax.tree.map(lambda leaf: False, state.given),
-        ),
-        examples=count * nodes,
+        partition=_partition,
+        directions={"least_accuracy": HIGH},
+        examples=count * len(graph.features),
     )
+
+
+def figures(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Metrics:
+    """``loss`` and ``accuracy`` of logits (nodes, classes) over the nodes in ``mask`` (nodes,)."""
+    return {
+        "loss": Mean.of(losses.cross_entropy(logits, labels), mask),
+        "accuracy": Mean.of(logits.argmax(-1) == labels, mask),
+    }
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, Any]],
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """The loss over known nodes.
+
+    Args:
+      forward: of `jaxdl.tasks.learner.forward`.
+      params: the network's; so is model_state.
+      model_state: its other collections.
+      batch: ``given``, of type `Given`, and ``known`` (nodes,).
+      key: of dropout.
+    """
+    given = batch["given"]
+    logits, model_state = forward(params, model_state, key, given.features, given.adjacency)
+    found = figures(logits, given.labels, batch["known"])
+    return learner.Loss(found.pop("loss"), model_state, found)
+
+
+def train_step(
+    update: Callable[..., tuple[learner.Learner, Metrics]],
+    state: State,
+    batch: Mapping,
+    key: jax.Array,
+) -> tuple[State, Metrics]:
+    """An update of every learner; ``batch`` is empty."""
+
+    def one(own: learner.Learner, known: jax.Array, key: jax.Array) -> Any:
+        return update(own, {"known": known, "given": state.given}, key)
+
+    with replicas.apart():
+        learners, found = jax.vmap(one)(state.learner, state.known, _each(key, state.run))
+    found = jax.tree.map(lambda x: x.sum(axis=0), found)
+    return state._replace(learner=learners), replicas.total(found)
+
+
+def _each(key: jax.Array, runs: jax.Array) -> jax.Array:
+    """A key for each of the learners (n,)."""
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(runs)
+
+
+def _given(graph: Graph, dense: bool) -> Given:
+    adjacency = ops.normalised(graph.edges, len(graph.features))
+    if dense:
+        adjacency = ops.dense_adjacency(adjacency, len(graph.features))
+    return Given(jnp.asarray(graph.features), jnp.asarray(graph.labels), adjacency)
+
+
+def _init(
+    module: Any,
+    start: Callable[[Mapping], learner.Learner],
+    graph: Graph,
+    known: np.ndarray,
+    dense: bool,
+    key: jax.Array,
+    batch: Mapping,
+) -> State:
+    given = _given(graph, dense)
+    one = lambda key: start(module.init(key, given.features, given.adjacency))
+    runs = jnp.arange(len(known), dtype=jnp.int32)
+    return State(jax.vmap(one)(_each(key, runs)), runs, jnp.asarray(known), given)
+
+
+def _answers(module: Any, scored: np.ndarray | None, state: State) -> tuple[jax.Array, Metrics]:
+    """Logits (learners, nodes, classes), and the figures of each over the nodes that are scored."""
+    features, labels, adjacency = state.given
+    known = state.known
+    test = ~known if scored is None else jnp.broadcast_to(scored, known.shape)
+
+    def one(own: learner.Learner, mask: jax.Array) -> tuple[jax.Array, Metrics]:
+        logits = module.apply(own.best_variables, features, adjacency, train=False)
+        return logits, figures(logits, labels, mask)
+
+    return jax.vmap(one)(state.learner, test)
+
+
+def _score(
+    answers: Callable[[State], tuple[jax.Array, Metrics]], state: State, split: Any, key: jax.Array
+) -> dict[str, float]:
+    _, found = answers(state)
+    of_each = {name: np.asarray(m.total) / np.asarray(m.weight) for name, m in found.items()}
+    means = {name: float(values.mean()) for name, values in of_each.items()}
+    return means | {"least_accuracy": float(of_each["accuracy"].min())}
+
+
+def _artifacts(
+    answers: Callable[[State], tuple[jax.Array, Metrics]],
+    graph: Graph,
+    known: np.ndarray,
+    state: State,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, Any]:
+    guess = np.asarray(answers(state)[0][0]).argmax(-1)
+    scored = ~known if graph.test is None else graph.test
+    return {"Graph": _picture(graph, guess, known, scored)}
+
+
+def _partition(state: State) -> State:
+    split = jax.tree.map(lambda leaf: True, state)
+    return split._replace(given=jax.tree.map(lambda leaf: False, state.given))
 
 
 def _picture(

@@ -4,13 +4,14 @@ Each update acts in all environments for a while, on the device, estimates how m
 expected every action was, and takes several passes over what it saw, in minibatches.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxdl import envs, keys, models, precision
+from jaxdl import envs, keys, models
 from jaxdl.control.policies import Categorical, Gaussian
 from jaxdl.control.returns import gae
 from jaxdl.envs import vectorised
@@ -20,13 +21,14 @@ from jaxdl.parallel import replicas
 from jaxdl.tasks import (
     Run,
     Task,
+    build_model,
     check_counts,
     check_shares,
-    episodes,
     learner,
     need_whole,
     register,
 )
+from jaxdl.tasks.shared import episodes
 
 
 class State(NamedTuple):
@@ -41,7 +43,7 @@ class State(NamedTuple):
     envs: vectorised.Vectorised
 
 
-@register("ppo")
+@register("ppo", derives=("actions", "action_size"))
 def ppo(
     run: Run,
     env: str = "cartpole",
@@ -83,128 +85,230 @@ def ppo(
     need_whole(run, type(None))
     config, environment = run.config, envs.create(env)
     _check(rollout, minibatches, epochs, clip_ratio, discount=discount, gae_lambda=gae_lambda)
-    module = models.create(config.model.name, **_fields(config, env, environment))
+    sizes = {"actions": environment.actions or 0, "action_size": environment.action_size or 0}
+    module = build_model(run, sizes, because=f"as environment {env!r} has it")
+    agent = Agent(module, environment)
+    loss_fn = functools.partial(training_loss, agent, clip_ratio, value_clip, value_weight, entropy)
+    start, update = learner.by_config(run, loss_fn, updates=epochs * minibatches)
+    see = functools.partial(
+        examples, agent, reward_scale=reward_scale, discount=discount, gae_lambda=gae_lambda
+    )
+    learn = functools.partial(
+        learning, update, epochs=epochs, minibatches=minibatches, normalise=normalise_advantages
+    )
+    greedy = functools.partial(_greedy, agent)
+    score, shown = (f(environment, greedy) for f in (episodes.mean_return, episodes.artifacts))
+    seen = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
+    order = functools.cache(lambda: models.call_order(module, seen))
+    return Task(
+        init=functools.partial(_init, agent, start, config.batch_size),
+        train_step=functools.partial(train_step, agent, rollout, see, learn),
+        score=lambda state, data, key: score(state.learner.best_variables, key),
+        artifacts=lambda state, data, key: shown(state.learner.best_variables, key),
+        parameters=lambda state: learner.parameters(state.learner.params, order()),
+        partition=_partition,
+        examples=rollout * config.batch_size,
+    )
 
-    def think(variables: Any, observation: jax.Array) -> tuple[Categorical | Gaussian, jax.Array]:
+
+class Agent(NamedTuple):
+    """A network of policy and value, and where it acts.
+
+    Attributes:
+      module: observations (…, size) -> (logits, or mean and log-deviation; value).
+      environment: of `jaxdl.envs`.
+    """
+
+    module: Any
+    environment: envs.Environment
+
+    def think(
+        self, variables: Any, observation: jax.Array
+    ) -> tuple[Categorical | Gaussian, jax.Array]:
         """(policy, value) of observations (…, size)."""
-        output, value = module.apply(variables, observation)
-        return (Categorical(output) if environment.actions else Gaussian(*output)), value
+        output, value = self.module.apply(variables, observation)
+        return (Categorical(output) if self.environment.actions else Gaussian(*output)), value
 
+
+def acting(
+    agent: Agent, variables: Any, start: vectorised.Vectorised, key: jax.Array, rollout: int
+) -> tuple[vectorised.Vectorised, vectorised.Transition]:
+    """The environments after the rollout, and its transitions, (rollout, environments, …)."""
+    environment = agent.environment
+    size = environment.actions or environment.action_size
     # Continuous actions are learned in units of their range, as they were drawn.
     in_units = environment._replace(
         step=lambda state, action: environment.step(state, environment.from_units(action))
     )
 
-    def roll_out(variables: Any, start: vectorised.Vectorised, key: jax.Array):
-        """The environments after the rollout, and its transitions, (rollout, environments, …)."""
-        size = environment.actions or environment.action_size
+    def act(observation: jax.Array, own: jax.Array) -> jax.Array:
+        policy = agent.think(variables, observation)[0]
+        return policy.sample(jax.vmap(lambda k: policy.noise(k, (size,)))(own))
 
-        def act(observation: jax.Array, own: jax.Array) -> jax.Array:
-            policy = think(variables, observation)[0]
-            return policy.sample(jax.vmap(lambda k: policy.noise(k, (size,)))(own))
+    return vectorised.roll_out(in_units, act, start, key, rollout)
 
-        return vectorised.roll_out(in_units, act, start, key, rollout)
 
-    def examples(variables: Any, moves: vectorised.Transition) -> dict[str, jax.Array]:
-        """What is learned from, (environments, rollout, …)."""
-        policy, value = think(variables, moves.observation)
-        advantage, target = gae(
-            moves.reward * reward_scale,
-            value,
-            think(variables, moves.next_observation)[1],
-            moves.terminated,
-            moves.truncated,
-            discount,
-            gae_lambda,
-        )
-        found = dict(
-            observation=moves.observation,
-            action=moves.action,
-            log_prob=policy.log_prob(moves.action),
-            value=value,
-            advantage=advantage,
-            target=target,
-        )
-        return jax.tree.map(lambda x: x.swapaxes(0, 1), found)
-
-    def loss_fn(params: Any, model_state: Any, batch: Mapping, key: jax.Array) -> learner.Loss:
-        policy, value = think({"params": params, **model_state}, batch["observation"])
-        log_ratio = policy.log_prob(batch["action"]) - batch["log_prob"]
-        ratio = jnp.exp(log_ratio)
-        near = jnp.clip(ratio, 1 - clip_ratio, 1 + clip_ratio)
-        # Schulman et al., 2017, equation 7.
-        policy_loss = -jnp.minimum(ratio * batch["advantage"], near * batch["advantage"])
-        value_loss = _value_loss(value, batch, value_clip)
-        nats = policy.entropy()
-        return learner.Loss(
-            Mean.of(policy_loss + value_weight * value_loss - entropy * nats),
-            model_state,
-            {
-                "policy_loss": Mean.of(policy_loss),
-                "value_loss": Mean.of(value_loss),
-                "entropy": Mean.of(nats),
-                # E[r - 1 - log r] over the old policy is KL(old, new), and no term is negative.
-                "approximate_kl": Mean.of(ratio - 1 - log_ratio),
-                "clip_fraction": Mean.of(jnp.abs(ratio - 1) > clip_ratio),
-            },
-        )
-
-    start, update = learner.by_config(run, loss_fn, updates=epochs * minibatches)
-
-    def learn(
-        agent: learner.Learner, seen: Mapping[str, jax.Array], key: jax.Array
-    ) -> tuple[learner.Learner, Metrics]:
-        """All epochs. A minibatch is some of the times, of every environment: none moves."""
-        draw_order = lambda k: jax.random.permutation(k, rollout)
-        orders = jax.vmap(draw_order)(jax.random.split(keys.named(key, "order"), epochs))
-        times = orders.reshape(epochs * minibatches, rollout // minibatches)
-
-        def body(agent, now):
-            times, i = now
-            batch = {name: x[:, times] for name, x in seen.items()}
-            if normalise_advantages:
-                batch["advantage"] = _normalise(batch["advantage"])
-            return update(agent, batch, jax.random.fold_in(keys.named(key, "update"), i))
-
-        agent, metrics = jax.lax.scan(body, agent, (times, jnp.arange(len(times))))
-        return agent, jax.tree.map(lambda x: x.sum(0), metrics)
-
-    def train_step(state: State, batch: Mapping, key: jax.Array) -> tuple[State, Metrics]:
-        agent, many = state
-        many, moves = roll_out(agent.variables, many, key)
-        agent, metrics = learn(agent, examples(agent.variables, moves), key)
-        return State(agent, many), {**metrics, **episodes.ended(moves)}
-
-    def init(key: jax.Array, batch: Mapping) -> State:
-        observation = jnp.zeros((1, environment.observation_size), jnp.float32)
-        variables = module.init(keys.named(key, "model"), observation)
-        many = vectorised.create(environment, keys.named(key, "environments"), config.batch_size)
-        return State(start(variables), many)
-
-    def greedy(variables: Any) -> vectorised.Policy:
-        return lambda observation: environment.from_units(think(variables, observation)[0].mode())
-
-    score = episodes.mean_return(environment, greedy)
-    shown = episodes.artifacts(environment, greedy)
-
-    def parameters(state: State) -> dict[str, jax.Array]:
-        shape = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
-        return learner.parameters(state.learner.params, models.call_order(module, shape))
-
-    return Task(
-        init=init,
-        train_step=train_step,
-        score=lambda state, data, key: score(state.learner.best_variables, key),
-        artifacts=lambda state, data, key: shown(state.learner.best_variables, key),
-        parameters=parameters,
-        partition=lambda state: State(
-            *(
-                jax.tree.map(lambda leaf, split=split: split, part)
-                for part, split in zip(state, (False, True), strict=True)
-            )
-        ),
-        examples=rollout * config.batch_size,
+def examples(
+    agent: Agent,
+    variables: Any,
+    moves: vectorised.Transition,
+    *,
+    reward_scale: float,
+    discount: float,
+    gae_lambda: float,
+) -> dict[str, jax.Array]:
+    """What is learned from, (environments, rollout, …)."""
+    policy, value = agent.think(variables, moves.observation)
+    advantage, target = gae(
+        moves.reward * reward_scale,
+        value,
+        agent.think(variables, moves.next_observation)[1],
+        moves.terminated,
+        moves.truncated,
+        discount,
+        gae_lambda,
     )
+    found = dict(
+        observation=moves.observation,
+        action=moves.action,
+        log_prob=policy.log_prob(moves.action),
+        value=value,
+        advantage=advantage,
+        target=target,
+    )
+    return jax.tree.map(lambda x: x.swapaxes(0, 1), found)
+
+
+def training_loss(
+    agent: Agent,
+    clip_ratio: float,
+    value_clip: float,
+    value_weight: float,
+    entropy: float,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """The clipped objective of a minibatch.
+
+    Args:
+      agent: who learns.
+      clip_ratio: as of `ppo`; so are value_clip, value_weight and entropy.
+      value_clip: 0 is off.
+      value_weight: of the value's loss.
+      entropy: weight of the policy's.
+      params: the network's; so is model_state.
+      model_state: its other collections.
+      batch: part of `examples`.
+      key: draws nothing.
+    """
+    policy, value = agent.think({"params": params, **model_state}, batch["observation"])
+    log_ratio = policy.log_prob(batch["action"]) - batch["log_prob"]
+    ratio = jnp.exp(log_ratio)
+    near = jnp.clip(ratio, 1 - clip_ratio, 1 + clip_ratio)
+    # Schulman et al., 2017, equation 7.
+    policy_loss = -jnp.minimum(ratio * batch["advantage"], near * batch["advantage"])
+    value_loss = _value_loss(value, batch, value_clip)
+    nats = policy.entropy()
+    return learner.Loss(
+        Mean.of(policy_loss + value_weight * value_loss - entropy * nats),
+        model_state,
+        {
+            "policy_loss": Mean.of(policy_loss),
+            "value_loss": Mean.of(value_loss),
+            "entropy": Mean.of(nats),
+            # E[r - 1 - log r] over the old policy is KL(old, new), and no term is negative.
+            "approximate_kl": Mean.of(ratio - 1 - log_ratio),
+            "clip_fraction": Mean.of(jnp.abs(ratio - 1) > clip_ratio),
+        },
+    )
+
+
+def learning(
+    update: Callable[..., tuple[learner.Learner, Metrics]],
+    own: learner.Learner,
+    seen: Mapping[str, jax.Array],
+    key: jax.Array,
+    *,
+    epochs: int,
+    minibatches: int,
+    normalise: bool,
+) -> tuple[learner.Learner, Metrics]:
+    """All epochs. A minibatch is some of the times, of every environment: none moves.
+
+    Args:
+      update: of `jaxdl.tasks.learner.by_config`.
+      own: the learner.
+      seen: of `examples`.
+      key: of the order.
+      epochs: passes.
+      minibatches: of each.
+      normalise: each minibatch's advantages.
+    """
+    rollout = seen["value"].shape[1]
+    draw_order = lambda k: jax.random.permutation(k, rollout)
+    orders = jax.vmap(draw_order)(jax.random.split(keys.named(key, "order"), epochs))
+    times = orders.reshape(epochs * minibatches, rollout // minibatches)
+
+    def body(own: learner.Learner, now: tuple[jax.Array, jax.Array]) -> Any:
+        times, i = now
+        batch = {name: x[:, times] for name, x in seen.items()}
+        if normalise:
+            batch["advantage"] = _normalise(batch["advantage"])
+        return update(own, batch, jax.random.fold_in(keys.named(key, "update"), i))
+
+    own, metrics = jax.lax.scan(body, own, (times, jnp.arange(len(times))))
+    return own, jax.tree.map(lambda x: x.sum(0), metrics)
+
+
+def train_step(
+    agent: Agent,
+    rollout: int,
+    see: Callable[[Any, vectorised.Transition], dict[str, jax.Array]],
+    learn: Callable[..., tuple[learner.Learner, Metrics]],
+    state: State,
+    batch: Mapping,
+    key: jax.Array,
+) -> tuple[State, Metrics]:
+    """A rollout, and all that is learned from it.
+
+    Args:
+      agent: who acts.
+      rollout: steps in each environment.
+      see: `examples`, with its numbers.
+      learn: `learning`, with its numbers.
+      state: of all; batch is empty.
+      batch: nothing.
+      key: of the step.
+    """
+    own, many = state
+    many, moves = acting(agent, own.variables, many, key, rollout)
+    own, metrics = learn(own, see(own.variables, moves), key)
+    return State(own, many), {**metrics, **episodes.ended(moves)}
+
+
+def _init(
+    agent: Agent,
+    start: Callable[[Mapping], learner.Learner],
+    count: int,
+    key: jax.Array,
+    batch: Mapping,
+) -> State:
+    observation = jnp.zeros((1, agent.environment.observation_size), jnp.float32)
+    variables = agent.module.init(keys.named(key, "model"), observation)
+    many = vectorised.create(agent.environment, keys.named(key, "environments"), count)
+    return State(start(variables), many)
+
+
+def _greedy(agent: Agent, variables: Any) -> vectorised.Policy:
+    likeliest = lambda observation: agent.think(variables, observation)[0].mode()
+    return lambda observation: agent.environment.from_units(likeliest(observation))
+
+
+def _partition(state: State) -> State:
+    whole = lambda part, split: jax.tree.map(lambda leaf: split, part)
+    return State(*map(whole, state, (False, True)))
 
 
 def _check(rollout: int, minibatches: int, epochs: int, clip_ratio: float, **shares: float) -> None:
@@ -217,21 +321,6 @@ def _check(rollout: int, minibatches: int, epochs: int, clip_ratio: float, **sha
     if not clip_ratio > 0:
         raise UserError(f"config.task.clip_ratio={clip_ratio} must be above 0")
     check_shares(**shares)
-
-
-def _fields(config: Any, name: str, environment: envs.Environment) -> dict[str, Any]:
-    """The model's: as configured, with the environment's kind and number of actions."""
-    fields = {k: v for k, v in config.model.items() if k != "name"}
-    for key, needed in (
-        ("actions", environment.actions or 0),
-        ("action_size", environment.action_size or 0),
-    ):
-        if fields.get(key) not in (None, 0, needed):
-            raise UserError(
-                f"config.model.{key}={fields[key]} but environment {name!r} has {needed}"
-            )
-        fields[key] = needed
-    return {**fields, "dtype": precision.compute_dtype(config.precision)}
 
 
 def _value_loss(value: jax.Array, batch: Mapping[str, jax.Array], clip: float) -> jax.Array:

@@ -37,8 +37,8 @@ class Evaluator:
         # Apart from the step, which the first batch would compile without a sum, the others with.
         self._add = jax.jit(metrics.add)
 
-    def __call__(self, state: tasks.State) -> dict[str, Any]:
-        """{name: figure} of ``state`` on the split, the task's whole-set scores included."""
+    def __call__(self, state: tasks.State, scored: bool = True) -> dict[str, Any]:
+        """{name: figure} of ``state`` on the split, with the task's whole-set scores if wanted."""
         total = None
         layout, size = self._experiment.layout, self._batch_size
         for i, load in enumerate(self._batches):
@@ -46,8 +46,10 @@ class Evaluator:
             with jax.set_mesh(layout.mesh):  # as when the training step is traced
                 found = self._step(state, batch, self._key, i)
                 total = found if total is None else self._add(total, found)
-        scores = self._experiment.task.score(state, self._split, self._key)
-        return {**metrics.divide(jax.device_get(total or {})), **scores}
+        found = metrics.divide(jax.device_get(total or {}))
+        if scored:
+            found |= self._experiment.task.score(state, self._split, self._key)
+        return found
 
 
 def best_state(experiment: Experiment, workdir: epath.Path) -> tuple[int, tasks.State]:
@@ -56,7 +58,7 @@ def best_state(experiment: Experiment, workdir: epath.Path) -> tuple[int, tasks.
     Raises:
       UserError: the folder has no checkpoint.
     """
-    with checkpoint.Checkpoints(workdir, experiment.config) as checkpoints:
+    with checkpoint.Checkpoints(workdir, experiment.config, read_only=True) as checkpoints:
         wanted = {"state": experiment.abstract_state}
         restored = checkpoints.restore(wanted, first=checkpoints.best_step())
     if restored is None:

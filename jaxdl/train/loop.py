@@ -20,8 +20,8 @@ from jaxdl.experiment import Experiment, history, population
 from jaxdl.experiment.history import Watch
 from jaxdl.registry import choose
 from jaxdl.report import samples
+from jaxdl.runs import logs
 from jaxdl.runs.checkpoint import Checkpoints
-from jaxdl.runs.logs import MetricWriter
 from jaxdl.train import advance, diagnose, dispatch, pace, signals
 from jaxdl.train.evaluate import Evaluator
 from jaxdl.train.progress import Progress
@@ -39,29 +39,40 @@ class Outcome(NamedTuple):
     state: tasks.State
 
 
-def train(experiment: Experiment, workdir: epath.Path) -> Outcome:
+def train(
+    experiment: Experiment, workdir: epath.Path, check: Callable[[], None] = lambda: None
+) -> Outcome:
     """Runs an experiment to its end, from the newest checkpoint of ``workdir`` if it has one.
 
     Args:
       experiment: from `jaxdl.experiment.create`.
       workdir: where config.json is; gets metrics.jsonl and checkpoints/.
+      check: called before each checkpoint is written; raises what the run is to end with instead.
 
     Raises:
       NonFiniteError: a step's metrics were not finite; that update was not applied.
     """
     with Checkpoints(workdir, experiment.config) as checkpoints:
-        return _Run(experiment, workdir, checkpoints).to_the_end()
+        return _Run(experiment, workdir, checkpoints, check).to_the_end()
 
 
 class _Run:
     """One life of a run: from its beginning, or a checkpoint, to the end."""
 
-    def __init__(self, experiment: Experiment, workdir: epath.Path, checkpoints: Checkpoints):
+    def __init__(
+        self,
+        experiment: Experiment,
+        workdir: epath.Path,
+        checkpoints: Checkpoints,
+        check: Callable[[], None],
+    ):
         config = experiment.config
+        self.check = check
         self.experiment, self.config, self.checkpoints = experiment, config, checkpoints
         self.workdir = workdir
         self.steps = experiment.run.steps
         self.eval_every = config.eval.every or max(1, -(-self.steps // 20))
+        self.best, self.patient = experiment.best, experiment.patient
         self.log_every = config.log.every or max(1, self.steps // 100)
         self.save_every = config.checkpoint.every or self.eval_every
         found = experiment.abstract_window
@@ -75,7 +86,7 @@ class _Run:
         self.carry, self.per_call, self.step = self._begin()
         self.start = self.step
         self.evaluator = Evaluator(experiment)
-        self.writer = MetricWriter(workdir, self.start)
+        self.writer = logs.MetricWriter(workdir, self.start)
         self.progress = Progress(
             self.steps, self.start, experiment.run.steps_per_epoch, experiment.examples
         )
@@ -219,17 +230,11 @@ class _Run:
             )
 
     def _log(self, step: int, figures: dict[str, Any]) -> None:
-        """``loss`` goes to the split "train"; ``layers/a/b`` to "layers", as {a: {b: …}}."""
-        splits: dict[str, dict[str, Any]] = {"train": {}}
-        for name, value in figures.items():
-            if "/" in name:
-                split, group, part = name.split("/", 2)
-                splits.setdefault(split, {}).setdefault(group, {})[part] = value
-            else:
-                splits["train"][name] = value
+        """A line for each split that the figures' names are of."""
+        splits = logs.by_split(figures)
         for split, found in splits.items():
             self.writer.write(step, split, found)
-        self.progress.figures(step, "train", self._shown(splits["train"]))
+        self.progress.figures(step, "train", self._shown(logs.flat(splits["train"])))
 
     def _shown(self, figures: dict[str, Any]) -> dict[str, Any]:
         """For a line: of a population the medians."""
@@ -247,26 +252,33 @@ class _Run:
 
     def _evaluate(self) -> bool:
         """Scores the state; returns whether it is the best so far."""
-        figures = self.evaluator(self.carry.state)
-        self.writer.write(self.step, "eval", figures)
-        self.writer.flush()
-        self.progress.figures(self.step, "eval", self._shown(figures))
-        best, patient = self.config.eval.best, self.config.early_stopping.metric
-        for key, metric in (("eval.best", best), ("early_stopping.metric", patient)):
-            if metric:
-                choose(f"config.{key}", metric, figures)
+        scored = self._score_is_due()
+        figures = self.evaluator(self.carry.state, scored=scored)
+        if figures:
+            self.writer.write(self.step, "eval", figures)
+            self.writer.flush()
+            self.progress.figures(self.step, "eval", self._shown(figures))
+        for key, goal in (("eval.best", self.best), ("early_stopping.metric", self.patient)):
+            if goal is not None and scored:
+                choose(f"config.{key}", goal.metric, figures)
         self._sample()
         before = self._leader.best
         for i in np.flatnonzero(self._learning()):
             own = population.own(figures, i) if self.members else figures
             found = {"step": self.step, **own}
-            self.watches[i] = history.after(self.watches[i], found, best, patient)
+            self.watches[i] = history.after(self.watches[i], found, self.best, self.patient)
         self.carry = self.carry._replace(active=self._put(self._learning()))
         return self._leader.best is not before
 
+    def _score_is_due(self) -> bool:
+        """Whether an evaluation now is the first since another ``eval.score_every`` updates."""
+        every, before = self.config.eval.score_every, (self.step - 1) // self.eval_every
+        passed = not every or self.step // every > before * self.eval_every // every
+        return passed or self.step == self.steps
+
     @property
     def _leader(self) -> Watch:
-        return self.watches[history.leader(self.watches, self.config.eval.best)]
+        return self.watches[history.leader(self.watches, self.best)]
 
     def _sample(self) -> None:
         """Keeps what the state generates, if it is time to."""
@@ -289,7 +301,8 @@ class _Run:
         return not self._learning().any()
 
     def _save(self, ranked: bool) -> None:
-        best, began = self.config.eval.best, time.perf_counter()
+        began = time.perf_counter()
+        self.check()
         self.checkpoints.save(
             self.step,
             {"state": self.carry.state, "window": self.carry.window},
@@ -299,7 +312,7 @@ class _Run:
                 "sound": self.sound.tolist(),
                 "steps_per_call": self.per_call,
             },
-            rank=history.rank_of_last(self.watches, best) if ranked else None,
+            rank=history.rank_of_last(self.watches, self.best) if ranked else None,
         )
         self.save_seconds += time.perf_counter() - began
 
@@ -346,7 +359,7 @@ class _Run:
         return population.figures(
             self.experiment.members,
             self.watches,
-            history.leader(self.watches, self.config.eval.best),
+            history.leader(self.watches, self.best),
             self.steps_done.tolist(),
             ended.tolist(),
         )
@@ -360,6 +373,7 @@ class _Run:
             "steps": self.step,
             "epochs": self.step / per if (per := self.experiment.run.steps_per_epoch) else None,
             "stopped_early": self.step < self.steps,
+            "directions": dict(self.experiment.task.directions),
             "parameters": sum(x.size for x in parameters.values()),
             "examples_per_second": rate,
             "train_seconds": self.train_seconds,

@@ -7,7 +7,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import config as settings
-from jaxdl import experiment, metrics, parallel
+from jaxdl import experiment, parallel
 from jaxdl.errors import UserError
 from jaxdl.experiment import population, sweep
 from jaxdl.runs import checkpoint, workdir
@@ -47,7 +47,9 @@ def single_out(folder: epath.Path, config: ConfigDict) -> tuple[epath.Path, Conf
     seed = found[index].seed + config.seed - trained.seed
     own = sweep.config_of(config, kept, seed)
     if not target.exists():
-        _cut_out(folder, target, trained, index)
+        with workdir.held(folder / f".member-{index}.lock.json", f"member {index} of {folder}"):
+            if not target.exists():
+                _cut_out(folder, target, trained, index)
     return target, own
 
 
@@ -55,11 +57,10 @@ def _cut_out(folder: epath.Path, target: epath.Path, trained: ConfigDict, index:
     """Writes the member's part of the population's checkpoints to ``target``."""
     made = experiment.create(trained)
     wanted = {"state": made.abstract_state, "window": made.abstract_window}
-    best = trained.eval.best
     # Under another name until all is there: a half is never taken for the whole.
     begun = folder / f".member-{index}"
     with contextlib.ExitStack() as stack:
-        whole = stack.enter_context(checkpoint.Checkpoints(folder, trained))
+        whole = stack.enter_context(checkpoint.Checkpoints(folder, trained, read_only=True))
         if whole.latest_step() is None:
             raise UserError(f"{folder} holds no checkpoint of a population: train there first")
         parts = stack.enter_context(checkpoint.Checkpoints(begun, trained))
@@ -67,7 +68,7 @@ def _cut_out(folder: epath.Path, target: epath.Path, trained: ConfigDict, index:
             found = whole.restore(wanted, first=step)
             part = population.part_of(found.meta, index)
             last = part["watches"][0]["last"]
-            rank = metrics.rank(best, last[best]) if last else None
+            rank = made.best.rank(last) if made.best.metric in last else None
             of_all = {**found.tree, "state": found.tree["state"].own}
             parts.save(part["steps"], population.take(of_all, index), part, rank)
     parallel.wait_for_all("member singled out")

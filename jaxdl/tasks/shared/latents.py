@@ -9,11 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import keys, models, precision
-from jaxdl.data import Data
+from jaxdl import keys, models
+from jaxdl.data import Data, without_padding
+from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.report import draw
-from jaxdl.tasks import Run, generation, learner, need_batches
+from jaxdl.tasks import learner
+from jaxdl.tasks.shared import generation
+from jaxdl.tasks.shared.checks import need_batches
+from jaxdl.tasks.shared.contract import Run
+from jaxdl.tasks.shared.model import build_model
+from jaxdl.tasks.shared.splits import EachFn, over_split
 
 # Pairs of images that strips lead from one to the other of, and the images between.
 _PAIRS, _BETWEEN = 4, 6
@@ -36,16 +42,7 @@ def create_model(run: Run, parts: int, example: str) -> tuple[nn.Module, tuple[i
     need_batches(run)
     config = run.config
     shape = run.data.train.take(np.arange(1))["image"].shape[1:]
-    fields = {k: v for k, v in config.model.items() if k != "name"}
-    takes = models.settings(config.model.name) if config.model.name else ()
-    if "shape" in takes and tuple(fields.setdefault("shape", shape)) != shape:
-        text = lambda shape: "x".join(map(str, shape))
-        raise UserError(
-            f"config.model.shape is {text(fields['shape'])} but the images are {text(shape)}"
-        )
-    module = models.create(
-        config.model.name, **fields, dtype=precision.compute_dtype(config.precision)
-    )
+    module = build_model(run, {"shape": shape}, because="as the images have it")
 
     def through(images: jax.Array) -> tuple[Any, Any]:
         encode, decode = (
@@ -75,21 +72,38 @@ def parameters(
     return learner.parameters(state.params, models.call_order(module, image))
 
 
+def init(
+    module: nn.Module,
+    start: Callable[[Mapping], learner.Learner],
+    key: jax.Array,
+    batch: Mapping,
+) -> learner.Learner:
+    """`Task.init` of a model of `create_model`; ``start`` is `jaxdl.tasks.learner.by_config`'s."""
+    return start(module.init(key, unit_range(batch["image"][:1])))
+
+
+def score(
+    each: EachFn, data: Data, at_once: int, state: learner.Learner, split: Any, key: jax.Array
+) -> dict[str, float]:
+    """`Task.score`: ``auroc`` of how little each image is like what was learned.
+
+    Args:
+      each: (state, batch, key) -> (batch,), higher for what is less like it.
+      data: with an anomaly.
+      at_once: images at a time.
+      state: for ``each``; so is key.
+      split: the evaluation part.
+      key: its stream "score" is used.
+    """
+    found = over_split(each, split, at_once, state, keys.named(key, "score"))
+    return {"auroc": auroc(found, split.labels, data.anomaly)}
+
+
 def known(batch: Mapping, data: Data) -> jax.Array | None:
     """Weights (batch,) of what counts in an evaluation: no padding, and no anomalies."""
-    mask = batch.get("mask")
     if data.anomaly is None:
-        return mask
-    learned = (batch["label"] != data.anomaly).astype(jnp.float32)
-    return learned if mask is None else learned * mask
-
-
-def on_split(
-    made: Callable[[jax.Array, jax.Array], jax.Array], split: Any, key: jax.Array, at_once: int
-) -> np.ndarray:
-    """``made(images, key)`` of all images of a split, ``at_once`` at a time: (size, …)."""
-    load = lambda key, indices: made(split.take(indices)["image"], key)
-    return generation.in_batches(load, key, np.arange(len(split)), min(at_once, len(split)))
+        return without_padding(batch)
+    return without_padding(batch, (batch["label"] != data.anomaly).astype(jnp.float32))
 
 
 def auroc(scores: np.ndarray, labels: np.ndarray, anomaly: int) -> float:
@@ -106,8 +120,9 @@ def auroc(scores: np.ndarray, labels: np.ndarray, anomaly: int) -> float:
 
 
 def pictures(
-    encode: Callable[[jax.Array], jax.Array],
+    encode: EachFn,
     decode: Callable[[jax.Array], jax.Array],
+    state: learner.Learner,
     scores: np.ndarray,
     said: str,
     split: Any,
@@ -117,16 +132,16 @@ def pictures(
     """What the report of any such task shows of an evaluation split.
 
     Args:
-      encode: images (n, h, w, c), as the data have them -> codes (n, d).
+      encode: (state, batch with ``image`` (n, h, w, c), key) -> codes (n, d).
       decode: codes (n, d) -> images (n, h, w, c).
+      state: for ``encode``.
       scores: (size,), of the split's images, higher for what is less like the training part.
       said: what these are.
       split: the evaluation part.
       data: has the classes.
       at_once: images that are encoded at a time.
     """
-    encode, decode = jax.jit(encode), jax.jit(decode)
-    codes = on_split(lambda images, _: encode(images), split, keys.root(0), at_once)
+    codes, decode = over_split(encode, split, at_once, state), jax.jit(decode)
     return {
         "Most anomalous": most_anomalous(scores, said, split, data),
         "Between two images": interpolations(codes, decode, split, data),

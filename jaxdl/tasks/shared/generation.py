@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdl.data.preprocess import white
 from jaxdl.metrics import sample_quality
 from jaxdl.report import draw
 
@@ -17,8 +18,7 @@ LEARNED = 10_000
 
 def scaled(images: jax.Array) -> jax.Array:
     """uint8, or floats in [0, 1], to float32 in [-1, 1]."""
-    scale = 2 / 255 if images.dtype == jnp.uint8 else 2.0
-    return images.astype(jnp.float32) * scale - 1
+    return images.astype(jnp.float32) * (2 / white(images.dtype)) - 1
 
 
 def unit_range(images: jax.Array) -> jax.Array:
@@ -50,7 +50,7 @@ def spread(split: Any, most: int, name: str = "image") -> np.ndarray:
     found = split.take(chosen)[name]
     if name != "image":
         return found
-    return found.astype(np.float32) / (255 if found.dtype == np.uint8 else 1)
+    return found.astype(np.float32) / np.float32(white(found.dtype))
 
 
 class Learned:

@@ -1,0 +1,52 @@
+"""What factories refuse: data that are none for them, and settings out of range."""
+
+import math
+
+import numpy as np
+
+from jaxdl.errors import UserError
+from jaxdl.tasks.shared.contract import Run
+
+
+def need_batches(run: Run, array: str = "image") -> None:
+    """Raises UserError unless the data come in batches with ``array``."""
+    task, data = run.config.task.name, run.config.data.name
+    if run.data.train is None:
+        raise UserError(
+            f"task {task!r} learns from batches of examples, and data set {data!r} has none"
+        )
+    found = run.data.train.take(np.arange(1))
+    if array not in found:
+        raise UserError(
+            f"task {task!r} learns from {array!r}, and data set {data!r} has {', '.join(found)}"
+        )
+
+
+def need_whole(run: Run, kind: type) -> None:
+    """Raises UserError unless the data are one piece of type ``kind`` (``type(None)``: no data)."""
+    if not isinstance(run.data.whole, kind) or run.data.train is not None:
+        wanted = "data.name='none'" if kind is type(None) else f"a {kind.__name__.lower()}"
+        raise UserError(
+            f"task {run.config.task.name!r} needs {wanted}, not data set {run.config.data.name!r}"
+        )
+
+
+def check_counts(**settings: int) -> None:
+    """Raises UserError for the first of the task's settings that is not at least 1."""
+    for name, value in settings.items():
+        if value < 1:
+            raise UserError(f"config.task.{name}={value} must be at least 1")
+
+
+def check_shares(**settings: float) -> None:
+    """Raises UserError for the first of the task's settings that is not in [0, 1]."""
+    for name, value in settings.items():
+        if not 0 <= value <= 1:
+            raise UserError(f"config.task.{name}={value} must be at least 0 and at most 1")
+
+
+def check_at_least(low: float, **settings: float) -> None:
+    """Raises UserError for the first of the task's settings that is below ``low`` or not finite."""
+    for name, value in settings.items():
+        if not low <= value < math.inf:
+            raise UserError(f"config.task.{name}={value} must be at least {low}")

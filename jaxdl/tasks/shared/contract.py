@@ -1,0 +1,150 @@
+"""The contract between a system and the loop: what a task is, and what its factory is told."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxdl.metrics import Metrics
+from jaxdl.trees import leaf_names
+
+State = Any
+Batch = Mapping[str, jax.Array]
+
+# Numbers of each array that a line tells.
+_TOLD = 8
+
+
+class Description(NamedTuple):
+    """What a prediction says to people, and to programs.
+
+    Attributes:
+      text: a line.
+      record: the same as JSON.
+    """
+
+    text: str
+    record: dict[str, Any]
+
+
+def _no_scores(state: State, data: Any, key: jax.Array) -> dict[str, float]:
+    return {}
+
+
+def _named_leaves(state: State) -> dict[str, jax.Array]:
+    return dict(zip(leaf_names(state), jax.tree.leaves(state), strict=True))
+
+
+def _no_artifacts(state: State, data: Any, key: jax.Array) -> dict[str, Any]:
+    return {}
+
+
+def _nothing_to_batch(state: State, batch: Batch, key: jax.Array) -> Metrics:
+    return {}
+
+
+def _nothing_to_check() -> None:
+    return
+
+
+def _nothing_split(state: State) -> Any:
+    return jax.tree.map(lambda leaf: False, state)
+
+
+def as_it_is(prediction: Mapping[str, np.ndarray]) -> Description:
+    """The numbers of a prediction, the first few of each array in the line."""
+    record = {name: np.asarray(array).tolist() for name, array in prediction.items()}
+    parts = []
+    for name, array in prediction.items():
+        flat = np.asarray(array).ravel()
+        more = " …" if flat.size > _TOLD else ""
+        parts.append(f"{name} {' '.join(f'{x:.4g}' for x in flat[:_TOLD])}{more}")
+    return Description("  ".join(parts), record)
+
+
+class Task(NamedTuple):
+    """Pure functions, free to jit, vmap and differentiate; the loop in `jaxdl.train` runs any.
+
+    Attributes:
+      init: (key, batch) -> state. The state is any pytree and holds everything that must survive a
+        crash; of the batch only shapes and dtypes are used.
+      train_step: (state, batch, key) -> (state, metrics), for the global batch. Metrics are
+        (sum, weight) pairs by name; a name such as ``layers/x`` is logged in a line of its own,
+        of the split "layers" (`jaxdl.runs.logs.by_split`). The loop undoes a step that has any
+        non-finite metric, so every quantity whose failure matters should be part of one.
+      eval_step: (state, batch, key) -> metrics, weighted by `jaxdl.data.without_padding`;
+        all go to one line, whatever their names.
+      score: (state, data, key) -> {name: number}: figures that need the whole evaluation split
+        (`jaxdl.data.Split`, None without batches) at once, such as a mean return; as often as
+        config.eval.score_every says.
+      artifacts: (state, data, key) -> {name: `jaxdl.report.draw.Picture` or text}, for the report.
+      parameters: (state) -> {name: array} of what is learned, in the order that reads best.
+      partition: (state) -> the same tree with True for leaves whose first axis is one of examples
+        (environments, replay buffers, independent learners), which is split over the devices that
+        the batch is split over; the others follow the rules for parameters.
+      sample: (state, key) -> {name: `jaxdl.report.draw.Picture` or text}: what the state generates,
+        for `--mode=sample` and, a few times on the way, for the report. None if it generates
+        nothing.
+      predict: (state, images (batch, h, w, c), uint8 or floats in [0, 1]) -> {name: (batch, …)},
+        for `--mode=predict` and `--mode=export`. None if nothing is told of images.
+      describe: {name: one example's part of what `predict` returned, on the host} -> `Description`.
+      labels: {name: what the last axis of that array of `predict` is of}, class names say; they are
+        written beside an exported program.
+      directions: {name: "low" or "high"}, whichever is better, of the figures of evaluation that
+        `jaxdl.metrics.DIRECTIONS` does not have; only these can name the best checkpoint.
+      examples: what an update learns from, in examples, environment steps or the like; None is the
+        batch size.
+      check: raises UserError for what keeps a run from beginning, and not from going on: weights to
+        start from that are gone.
+    """
+
+    init: Callable[[jax.Array, Batch], State]
+    train_step: Callable[[State, Batch, jax.Array], tuple[State, Metrics]]
+    eval_step: Callable[[State, Batch, jax.Array], Metrics] = _nothing_to_batch
+    score: Callable[[State, Any, jax.Array], dict[str, float]] = _no_scores
+    artifacts: Callable[[State, Any, jax.Array], dict[str, Any]] = _no_artifacts
+    parameters: Callable[[State], dict[str, jax.Array]] = _named_leaves
+    partition: Callable[[State], Any] = _nothing_split
+    sample: Callable[[State, jax.Array], dict[str, Any]] | None = None
+    predict: Callable[[State, jax.Array], dict[str, jax.Array]] | None = None
+    describe: Callable[[Mapping[str, np.ndarray]], Description] = as_it_is
+    labels: Mapping[str, Sequence[str]] = {}
+    directions: Mapping[str, str] = {}
+    examples: int | None = None
+    check: Callable[[], None] = _nothing_to_check
+
+    @property
+    def has_score(self) -> bool:
+        """Whether figures come from the whole evaluation split."""
+        return self.score is not _no_scores
+
+
+class Run(NamedTuple):
+    """What a task's factory is told of the run that it is for.
+
+    Attributes:
+      config: all settings.
+      data: `jaxdl.data.Data`.
+      steps: updates in the whole run.
+      steps_per_epoch: updates a pass over the training data, or None without batches.
+    """
+
+    config: Any
+    data: Any
+    steps: int
+    steps_per_epoch: float | None
+
+
+class Traits(NamedTuple):
+    """What can be known of a task before it is made.
+
+    Attributes:
+      groups: of `jaxdl.config` that it uses, of those that not every task does: "model", "augment",
+        "pretrained". A setting of the others is refused.
+      derives: the model's fields that follow from the data, or from the task's own settings, and so
+        stand in no config unless a file sets them.
+    """
+
+    groups: tuple[str, ...] = ("model",)
+    derives: tuple[str, ...] = ()

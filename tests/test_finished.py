@@ -1,0 +1,70 @@
+"""What a run of each kind of learning leaves, and that it goes on where it was cut."""
+
+import json
+
+import numpy as np
+import pytest
+import tiny
+from launching import assert_same_bits, figures, leaves, summary
+
+from jaxdl import tasks
+
+# What a report shows beside what every report shows.
+PICTURES = {
+    "autoencoder:sparse": "Between two images",
+    "dcgan": "Generated, and nearest in training",
+    "ddpm": "Denoising",
+    "dqn": "Episode",
+    "gcn": "Graph",
+    "gpt": "Most surprising",
+    "lstm:mackey_glass": "Error by horizon",
+    "ppo": "Episode",
+    "q_learning": "Policy: frozen lake 4x4",
+    "vae": "Codes by class",
+    "wgan:gradient_penalty": "Generated, and nearest in training",
+}
+# These log no norms of layers.
+WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population
+
+
+def settings(folder):
+    return json.loads((folder / "config.json").read_text())
+
+
+@pytest.mark.parametrize("experiment", tiny.FINISHED)
+def test_a_run_that_was_cut_ends_like_one_that_was_not(experiment, finished):
+    whole = finished(experiment)
+    cut = whole.parent / "cut"
+    assert_same_bits(leaves(whole), leaves(cut))
+    for split in ("train", "eval", "layers"):
+        assert figures(whole, split) == figures(cut, split)
+    assert summary(whole)["best"] == summary(cut)["best"]
+    if experiment in tiny.FOR_USERS:
+        assert summary(whole)["steps_per_call"] != summary(cut)["steps_per_call"]
+
+
+@pytest.mark.parametrize("experiment", tiny.FINISHED)
+def test_a_run_leaves_everything_it_promises(experiment, finished):
+    folder = finished(experiment)
+    found, config = summary(folder), settings(folder)
+    steps, every = config["steps"], config["log.every"]
+    assert found["steps"] == steps
+    assert len(found["final"]) > 1
+    assert np.isfinite(list(found["final"].values())).all()
+    assert found["examples_per_second"] > 0
+    logged = [line["step"] for line in figures(folder, "train")]
+    assert logged == sorted({*range(every, steps + 1, every), steps})
+    assert figures(folder, "eval")[-1]["step"] == steps
+    headings = ["Curves", "Parameters", "Settings", PICTURES.get(experiment, "Most wrong")]
+    if experiment not in WITHOUT_LAYERS:
+        layers = figures(folder, "layers")[-1]
+        assert set(layers["gradient_norm"]) == set(layers["update_norm"])
+        headings.append("Gradient flow")
+    page = (folder / "report.html").read_text()
+    for heading in headings:
+        assert f"<h2>{heading}</h2>" in page
+    assert "http" not in page.replace("http://www.w3.org", "")  # self-contained
+
+
+def test_every_task_is_among_them(finished):
+    assert {settings(finished(name))["task.name"] for name in tiny.FINISHED} == set(tasks.names())

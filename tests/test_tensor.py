@@ -1,0 +1,134 @@
+"""What config.parallel.tensor splits: for every architecture, and by which rule."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxdl import config, keys, layers, models, parallel
+from jaxdl.trees import path_name
+
+
+def image(size, channels=1):
+    return (jnp.zeros((1, size, size, channels)),)
+
+
+TOKENS, NUMBER = (jnp.zeros((1, 8), int),), jnp.zeros(1, int)
+STAGES = dict(depths=(1, 1), widths=(8, 16))
+ATTENTION = {f"{name}/{part} {axis}" for name in ("query", "key", "value")
+             for part, axis in (("kernel", 1), ("bias", 0))} | {"out/kernel 0"}  # fmt: skip
+FEED_FORWARD = {"up/kernel 1", "up/bias 0", "down/kernel 0"}
+TRANSFORMER = {f"attention/{x}" for x in ATTENTION} | {f"feed_forward/{x}" for x in FEED_FORWARD}
+TABLE = {"token/embedding 0"}
+
+
+def dense(above="", name="dense", rank=2):
+    return {f"{above}{name}/kernel {rank - 1}", f"{above}{name}/bias 0"}
+
+
+# An architecture: fields, inputs, and what is split, by the end of its name and the axis.
+SPLIT = {
+    "actor_critic": (dict(actions=2), (jnp.zeros((1, 4)),), set()),
+    "alexnet": (
+        dict(channels=(8,) * 5, hidden=16),
+        image(64),
+        dense(name="dense_0", rank=4) | dense(name="dense_1"),
+    ),
+    "autoencoder": (
+        dict(shape=(8, 8, 1), hidden=(16,)),
+        image(8),
+        dense("encoder/", "dense_0") | dense("decoder/", "dense_0"),
+    ),
+    "coatnet": (dict(**STAGES, blocks="CT", head_dim=4), image(8), TRANSFORMER),
+    "convnext": (STAGES, image(32), set()),
+    "cvt": (
+        dict(**STAGES, heads=(2, 2), patch_sizes=(7, 3), strides=(4, 2), paddings=(2, 1)),
+        image(32),
+        TRANSFORMER,
+    ),
+    "dcgan": (dict(widths=(8, 4), base=2), (jnp.zeros((1, 8)),), set()),
+    "ddpm": (
+        dict(width=8, groups=2, multipliers=(1,), channels=1, heads=2),
+        (*image(8), NUMBER, NUMBER),
+        {f"attention/{x}" for x in ATTENTION},
+    ),
+    "deep_cnn": (dict(channels=(4,), hidden=8), image(8), dense()),
+    "efficientnet": (dict(stages=((1, 3, 1, 8, 1),), last=16), image(8), set()),
+    "gcn": (dict(hidden=(4,)), (jnp.zeros((3, 4)), jnp.eye(3)), set()),
+    "googlenet": (dict(stem=(4, 4, 8), stages=(((4, 4, 8, 2, 4, 4),),)), image(32), set()),
+    "gpt": (dict(vocab_size=10, context=8, depth=1, width=8, heads=2), TOKENS, TRANSFORMER | TABLE),
+    "lenet": ({}, image(32), dense()),
+    "lstm_forecaster": (dict(hidden=4), (jnp.zeros((1, 8, 1)),), set()),
+    "lstm_lm": (dict(vocab_size=10, hidden=4), TOKENS, TABLE),
+    "lstm_rows": (dict(hidden=4), image(8), set()),
+    "mlp": (dict(hidden=(8, 4)), image(8), dense(name="dense_0") | dense(name="dense_1")),
+    "mobilevit": (
+        dict(**STAGES, strides=(2, 1, 2), tokens=(16,), heads=2, last_width=16),
+        image(32),
+        TRANSFORMER,
+    ),
+    "resnet": (dict(stages=(1, 1), width=8), image(8), set()),
+    "vae": (
+        dict(shape=(8, 8, 1), hidden=(16,)),
+        image(8),
+        dense("encoder/", "dense_0") | dense("decoder/", "dense_0"),
+    ),
+    "vgg": (
+        dict(stages=(1,), channels=(8,), hidden=16),
+        image(32),
+        dense(name="dense_0", rank=4) | dense(name="dense_1"),
+    ),
+    "vit": (dict(depth=1, width=8, heads=2, patch_size=4), image(8), TRANSFORMER),
+}
+# Of the same architecture with another cell.
+ALIKE = ("rnn_", "gru_")
+
+
+def layout():
+    sizes = {**config.default().parallel, "data": 1, "tensor": 2}
+    return parallel.create(sizes, 1, devices=jax.devices()[:2], rules=layers.TENSOR_RULES)
+
+
+@functools.cache
+def abstract(name):
+    fields, inputs, _ = SPLIT[name]
+    how = dict(method="generate") if name == "dcgan" else {}
+    module = models.create(name, **fields)
+    return jax.eval_shape(lambda key: module.init(key, *inputs, **how), keys.root(0))["params"]
+
+
+def split(params):
+    """{"name axis"} of the leaves that two devices have halves of."""
+    found = jax.tree_util.tree_leaves_with_path(layout().state(params))
+    return {
+        f"{path_name(path)} {list(x.sharding.spec).index('tensor')}"
+        for path, x in found
+        if "tensor" in x.sharding.spec
+    }
+
+
+def test_every_architecture_is_here():
+    families = {name for name in models.names() if not name.startswith(ALIKE)}
+    published = {name for name in families if name.startswith(tuple(SPLIT)) and name not in SPLIT}
+    published -= {"gpt"}
+    named = families - published - {n for n in families if n.startswith("gpt2_")}
+    assert named - {"sine_net", "sines", "sines_large"} == set(SPLIT)
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_what_two_devices_have_halves_of(name):
+    found, wanted = split(abstract(name)), SPLIT[name][2]
+    short = {re.sub(r"^.*((?:attention|feed_forward)/)", r"\1", leaf) for leaf in found}
+    short = {re.sub(r"^.*(token/)", r"\1", leaf) for leaf in short}
+    assert short == wanted
+
+
+def test_every_rule_is_of_use():
+    names = [path_name(p) for name in SPLIT for p, _ in
+             jax.tree_util.tree_leaves_with_path(abstract(name))]  # fmt: skip
+    for rule in layers.TENSOR_RULES:
+        assert any(re.search(rule.pattern, name) for name in names), rule
+    of_layers = [layers.attention, layers.transformer, layers.dense, layers.token]
+    assert sum((m.TENSOR_RULES for m in of_layers), ()) == layers.TENSOR_RULES

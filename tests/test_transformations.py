@@ -1,0 +1,289 @@
+"""Every operation and every loss under jvp, second derivatives, vmap, checkpoint and loops."""
+
+import functools
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from both_modes import check, direction, inner, jitted, near
+
+from jaxdl import losses, ops
+from jaxdl.losses import gan as adversarial
+from jaxdl.ops import attention_cpu, normalization, recurrent
+from jaxdl.ops.derivatives import with_reference
+
+WHOLE = jax.ShapeDtypeStruct
+
+
+def f64(*shape: int) -> WHOLE:
+    return WHOLE(shape, jnp.float64)
+
+
+KEY = functools.partial(jax.random.key, 0)
+LABELS = np.array([1, 0, 3])
+EDGES = np.array([[0, 1], [1, 2], [0, 3]])
+LENGTHS = np.array([2, 3])
+SEEN = np.tril(np.ones((4, 4), bool)) & (np.arange(4) != 2)
+IMAGE = f64(2, 5, 5, 4)
+HEADS = f64(1, 4, 2, 3)
+
+
+def weighted(x, weight):
+    edges = ops.normalised(EDGES, 4)
+    return ops.propagate(x, edges._replace(weight=weight))
+
+
+# By operation: what is differentiated, and what of.
+OPS = {
+    "activation": [(ops.activation("identity"), (f64(3, 4),))],
+    "adaptive_avg_pool": [(lambda x: ops.adaptive_avg_pool(x, 4), (IMAGE,))],
+    "attention": [
+        (functools.partial(ops.attention, causal=True), (HEADS, HEADS, HEADS)),
+        (lambda q, k, v: ops.attention(q, k, v, mask=SEEN), (HEADS, HEADS, HEADS)),
+        (lambda q, k, v, m: ops.attention(q, k, v, mask=m), (HEADS, HEADS, HEADS, f64(2, 4, 4))),
+        (
+            lambda q, k, v: ops.attention(q, k, v, drop=lambda w: ops.dropout(KEY(), w, 0.3)),
+            (HEADS, HEADS, HEADS),
+        ),
+    ],
+    "attention_weights": [(ops.attention_weights, (HEADS, HEADS))],
+    "avg_pool": [(lambda x: ops.avg_pool(x, 2, 1), (IMAGE,)), (ops.avg_pool, (IMAGE,))],
+    "conv": [
+        (functools.partial(ops.conv, stride=2), (IMAGE, f64(3, 3, 4, 3))),
+        (functools.partial(ops.conv, groups=2, dilation=2), (IMAGE, f64(3, 3, 2, 4))),
+        (functools.partial(ops.conv, groups=4), (IMAGE, f64(2, 2, 1, 4))),
+        (functools.partial(ops.conv, stride=2, padding=0), (f64(2, 4, 4, 4), f64(2, 2, 4, 3))),
+    ],
+    "conv_transpose": [
+        (functools.partial(ops.conv_transpose, stride=2), (IMAGE, f64(3, 3, 2, 4))),
+    ],
+    "cross_entropy": [
+        (lambda x: ops.cross_entropy(x, LABELS, 0.1), (f64(3, 4),)),
+        (ops.cross_entropy, (f64(3, 4), f64(3, 4))),
+    ],
+    "dense": [(ops.dense, (f64(2, 3, 4), f64(4, 5), f64(5)))],
+    "dense_adjacency": [
+        (
+            lambda w: ops.dense_adjacency(ops.normalised(EDGES, 4)._replace(weight=w), 4),
+            (f64(10),),
+        )
+    ],
+    "dropout": [(lambda x: ops.dropout(KEY(), x, 0.3), (f64(3, 4),))],
+    "group_norm": [(lambda *a: ops.group_norm(*a, 2, 1e-3), (IMAGE, f64(4), f64(4)))],
+    "gru": [
+        (
+            lambda x, *w: ops.gru(x, *w[:-1], (w[-1],), lengths=LENGTHS),
+            (f64(2, 3, 3), f64(3, 12), f64(4, 12), f64(12), f64(12), f64(2, 4)),
+        )
+    ],
+    "join_masks": [(lambda a, b: ops.join_masks(a, b), (f64(3, 4), f64(4)))],
+    "layer_norm": [(lambda *a: ops.layer_norm(*a, 1e-3), (f64(2, 3, 5), f64(5), f64(5)))],
+    "local_response_norm": [(lambda x: ops.local_response_norm(x, alpha=0.5), (f64(2, 7),))],
+    "lstm": [(ops.lstm, (f64(2, 3, 3), f64(3, 16), f64(4, 16), f64(16)))],
+    "max_pool": [
+        (lambda x: ops.max_pool(x, 2, 1, 1), (IMAGE,)),
+        (lambda x: ops.max_pool(x, 2, ceil=True), (IMAGE,)),
+    ],
+    "propagate": [
+        (weighted, (f64(4, 3), f64(10))),
+        (ops.propagate, (f64(4, 3), f64(4, 4))),
+    ],
+    "rnn": [
+        (
+            functools.partial(ops.rnn, reverse=True),
+            (f64(2, 3, 3), f64(3, 4), f64(4, 4), f64(4)),
+        )
+    ],
+    "softmax": [(ops.softmax, (f64(3, 4),))],
+    "widen": [(ops.widen, (f64(3, 4),))],
+    **{
+        name: [(getattr(ops, name), (f64(3, 4),))]
+        for name in ("gelu", "gelu_tanh", "leaky_relu", "relu", "sigmoid", "silu", "tanh")
+    },
+}
+NO_DERIVATIVE = {
+    "Edges": "a container",
+    "normalised": "counts, on the host",
+    "references": "a context",
+    "wide_dtype": "of dtypes",
+}
+
+BATCH = f64(3, 4)
+positive = lambda f: lambda first, *rest: f(jax.nn.sigmoid(first), *rest)
+LOSSES = {
+    "binary_cross_entropy": (losses.binary_cross_entropy, (BATCH, BATCH)),
+    "cross_entropy": (lambda x: losses.cross_entropy(x, LABELS, label_smoothing=0.1), (BATCH,)),
+    "elbo": (functools.partial(losses.elbo, beta=0.5), (f64(3), BATCH, BATCH)),
+    "focal": (lambda x: losses.focal(x, np.eye(4)[:3]), (BATCH,)),
+    "gradient_penalty": (
+        lambda w, real, fake: adversarial.gradient_penalty(
+            lambda x: jnp.tanh(x @ w[:, :3]) @ w[0, :3], real, fake, KEY()
+        ),
+        (f64(4, 4), BATCH, BATCH),
+    ),
+    "huber": (functools.partial(losses.huber, delta=0.9), (BATCH, BATCH)),
+    "kl_divergence": (losses.kl_divergence, (BATCH, BATCH)),
+    "mae": (losses.mae, (BATCH, BATCH)),
+    "mse": (losses.mse, (BATCH, BATCH)),
+    "normal_kl": (losses.normal_kl, (BATCH, BATCH)),
+    "normal_log_likelihood": (losses.normal_log_likelihood, (BATCH, BATCH, BATCH)),
+    "sparsity": (positive(lambda x: losses.sparsity(x, 0.2)), (f64(4),)),
+}
+
+
+def cases(table):
+    return [
+        pytest.param(*row, id=name if len(rows) == 1 else f"{name}-{i}")
+        for name, rows in table.items()
+        for i, row in enumerate(rows)
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _wide_and_in_blocks(monkeypatch):
+    # Short sequences too take the CPU's form, several blocks of it, and loops.
+    monkeypatch.setattr(attention_cpu, "FEWEST_SCORES", 0)
+    monkeypatch.setattr(attention_cpu, "SHORTEST_BLOCK", 2)
+    monkeypatch.setattr(recurrent, "UNROLLED", 1)
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.mark.parametrize("f, shapes", cases(OPS))
+def test_operation(f, shapes):
+    check(f, direction(shapes, 0))
+
+
+@pytest.mark.parametrize("f, shapes", LOSSES.values(), ids=LOSSES)
+def test_loss(f, shapes):
+    check(f, direction(shapes, 0))
+
+
+@pytest.mark.parametrize("game", adversarial.GAMES)
+def test_game(game):
+    both = adversarial.GAMES[game]
+    f = lambda real, fake: (both.discriminator(real, fake), both.generator(fake))
+    check(f, direction((f64(5), f64(5)), 0))
+
+
+def test_no_operation_and_no_loss_is_forgotten():
+    assert {*OPS} | {*NO_DERIVATIVE} == {*ops.__all__}
+    public = {
+        name
+        for module in (losses, adversarial)
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and function.__module__ == module.__name__
+        if not name.startswith("_")
+    }
+    assert {*LOSSES} == public
+
+
+@pytest.mark.parametrize("name", ["attention", "conv", "dropout", "layer_norm", "lstm", "max_pool"])
+def test_third_derivatives_and_the_references(name):
+    f, shapes = OPS[name][0]
+    args, v = direction(shapes, 0), direction(shapes, 1)
+
+    def along(t):
+        y = f(*jax.tree.map(lambda x, v: x + t * v, args, v))
+        return sum(jnp.sin(x).sum() for x in jax.tree.leaves(y))
+
+    def forwards(f):
+        return lambda t: jax.jvp(f, (t,), (1.0,))[1]
+
+    second = forwards(jax.grad(along))
+    thirds = [forwards(forwards(forwards(along))), jax.grad(second)]
+    got = jitted(lambda t: (second(t), *(third(t) for third in thirds)))(0.0)
+    near(got[1], got[2], 1e-10, "only forwards")
+    with ops.references():
+        near(jitted(second)(0.0), got[0], 1e-10, "the references")
+
+
+def test_bf16_logits_have_a_tangent():
+    x, w = direction((WHOLE((3, 4), jnp.bfloat16), WHOLE((4, 5), jnp.bfloat16)), 0)
+    f = functools.partial(ops.dense, wide=True)
+    y, y_dot = jax.jvp(f, (x, w), (x, w))
+    assert y_dot.dtype == jnp.float32
+    np.testing.assert_allclose(y_dot, 2 * y, rtol=1e-2)
+
+
+def test_linearize_saves_the_work_and_its_transpose_is_the_gradient():
+    f = lambda *args: ops.layer_norm(*args, 1e-3)
+    args = direction((f64(3, 5), f64(5), f64(5)), 0)
+    y, push = jax.linearize(f, *args)
+    y_vjp, pull = jax.vjp(f, *args)
+    dots, bar = direction(args, 1), direction(y, 2)
+    near(y, y_vjp, 1e-15, "values")
+    near(inner(push(*dots), bar), inner(pull(bar), dots), 1e-12, "adjoint")
+    transposed = jax.linear_transpose(push, *args)(bar)
+    near(transposed, pull(bar), 1e-12, "transpose of the linear function")
+
+
+def test_in_a_while_loop():
+    # Only forward mode goes through a loop of unknown length.
+    kernel, x = direction((f64(3, 3, 2, 2), f64(1, 4, 4, 2)), 0)
+
+    def f(kernel):
+        more = lambda state: (state[0] < 3) & jnp.isfinite(state[1]).all()
+        step = lambda state: (state[0] + 1, jnp.tanh(ops.conv(state[1], kernel)))
+        return jax.lax.while_loop(more, step, (0, x))[1]
+
+    def unrolled(kernel):
+        y = x
+        for _ in range(3):
+            y = jnp.tanh(ops.conv(y, kernel))
+        return y
+
+    got, expected = (
+        jitted(lambda k, f=f: jax.jvp(f, (k,), (jnp.ones_like(k),))[1])(kernel)
+        for f in (f, unrolled)
+    )
+    near(got, expected, 1e-12, "while loop")
+
+
+def opaque(x, w):
+    """tanh(x) w, which JAX can differentiate once, in reverse mode, like a library's kernel."""
+    call = lambda f, like, *args: jax.pure_callback(f, like, *args, vmap_method="sequential")
+
+    @jax.custom_vjp
+    def kernel(x, w):
+        return call(lambda x, w: np.tanh(x) * w, x, x, w)
+
+    def backward(kept, g):
+        return call(lambda t, w, g: (g * w * (1 - t * t), g * t), (x, w), *kept, g)
+
+    kernel.defvjp(lambda x, w: (kernel(x, w), (jnp.tanh(x), w)), backward)
+    return kernel(x, w)
+
+
+def test_a_kernel_that_is_differentiated_once_takes_the_rest_from_its_reference():
+    args = direction((f64(3, 4), f64(3, 4)), 0)
+    with pytest.raises(TypeError, match="custom_vjp"):
+        jax.jvp(opaque, args, args)
+    f = with_reference(opaque, lambda x, w: jnp.tanh(x) * w)
+    check(f, args)
+    # Training takes the kernel, both ways.
+    text = str(jax.make_jaxpr(jax.grad(lambda x, w: f(x, w).sum()))(*args))
+    assert text.count("pure_callback") == 2
+
+
+KEPT = {
+    "attention": (attention_cpu.attention, attention_cpu, (4,), (*[HEADS] * 3, None, True)),
+    "layer_norm": (normalization._layer_norm, normalization, (3,), (BATCH, f64(4), f64(4), 1e-3)),
+}
+
+
+@pytest.mark.parametrize("f, module, static, args", KEPT.values(), ids=KEPT)
+def test_a_gradient_keeps_what_it_would_with_a_custom_vjp(f, module, static, args):
+    # What forward mode needs must not be paid for by every training step.
+    custom = jax.custom_vjp(lambda *args: module._forward(*args)[0], nondiff_argnums=static)
+    custom.defvjp(module._forward, module._backward)
+    place = static[0]
+
+    def kept(f):
+        vjp = lambda *x: jax.vjp(lambda *x: f(*x, *args[place:]), *x)[1]
+        shapes = jax.tree.leaves(jax.eval_shape(vjp, *args[:place]))
+        return sorted(x.shape for x in shapes if x.size > 1)
+
+    assert kept(f) == kept(custom)

@@ -1,0 +1,123 @@
+"""Every experiment as small as it goes: one table, so that tests share what is compiled for one."""
+
+SELDOM = ("--config.eval.every=6",)  # an evaluation may play whole episodes, or draw many images
+_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.heads=4")
+_GPT = ("--config.model.depth=1", "--config.model.width=16", "--config.model.heads=2",
+        "--config.data.context=16", "--config.data.stride=16", "--config.data.test_fraction=.01",
+        "--config.task.prompt=def")  # fmt: skip
+_RECURRENT = ("--config.model.hidden=8",)
+_TEXT = (*_RECURRENT, "--config.data.context=16", "--config.data.stride=0",
+         "--config.data.test_fraction=.01", "--config.task.tokens=8")  # fmt: skip
+_SERIES = (*_RECURRENT, "--config.data.length=600", "--config.data.window=32",
+           "--config.data.stride=16", "--config.task.skip=8", "--config.batch_size=8")  # fmt: skip
+_IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
+_UNET = ("--config.model.width=8", "--config.model.groups=2", "--config.model.multipliers=(1,)",
+         "--config.task.timesteps=20", "--config.task.sampling_steps=4",
+         "--config.task.ancestral_steps=3")  # fmt: skip
+_CODE = ("--config.model.hidden=(16,)", "--config.model.latent=3")
+_GAME = ("--config.model.widths=8,4", "--config.task.latent=8",
+         "--config.optimizer.schedule=constant")  # fmt: skip
+_STAGES = ("--config.model.depths=(1,1)", "--config.model.widths=(8,16)")
+_EFFICIENTNET = ("--config.model.stages=((1,3,1,8,1),(4,3,2,16,1))", "--config.model.last=16")
+_RESNET = ("--config.model.stages=(1,1)", "--config.model.width=8")
+_PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,16",
+        "--config.task.rollout=16", "--config.task.minibatches=2",
+        "--config.task.epochs=2")  # fmt: skip
+_TABULAR = ("--config.batch_size=8", "--config.steps=6", "--config.task.transitions=5")
+_SWEEP = ("--config.model.hidden=16", "--config.population=2", "--config.optimizer.eps=1e-3",
+          "--config.sweep=optimizer.learning_rate=1e-3,1e-2,1e-9")  # fmt: skip
+
+FLAGS = {
+    "mlp": ("--config.model.hidden=16",),
+    "lenet": (),
+    "alexnet": ("--config.model.channels=(8,8,8,8,8)", "--config.model.hidden=16",
+                "--config.data.image_size=64"),
+    "vgg": ("--config.model.channels=(8,8,8)", "--config.model.hidden=16"),
+    "googlenet": ("--config.model.stem=(4,4,8)", "--config.model.stages=(((4,4,8,2,4,4),),)"),
+    "resnet": _RESNET,
+    "resnet:50": (*_RESNET, *_IMAGES),
+    "efficientnet": _EFFICIENTNET,
+    "efficientnet:b0": (*_EFFICIENTNET, *_IMAGES),
+    "convnext": (*_STAGES, "--config.data.image_size=0"),
+    "mobilevit": (*_STAGES, "--config.model.tokens=(16,)", "--config.model.last_width=16"),
+    "cvt": (*_STAGES, "--config.model.heads=(1,2)"),
+    "coatnet": (*_STAGES, "--config.data.image_size=8", "--config.model.head_dim=8"),
+    "transfer": ("--config.model.channels=(8,)",),
+    "transfer:pretrain": ("--config.model.channels=(8,)",),
+    "autoencoder": _CODE,
+    "autoencoder:linear": (),
+    "autoencoder:denoising": _CODE,
+    "autoencoder:sparse": _CODE,
+    "autoencoder:anomaly": _CODE,
+    "dcgan": _GAME,
+    "ddpm": _UNET,
+    "deep_cnn": ("--config.model.channels=8,16", "--config.model.hidden=32"),
+    "dqn": ("--config.steps=6", "--config.batch_size=8", "--config.task.rollout=4",
+            "--config.task.updates=2", "--config.task.examples=16", "--config.task.capacity=64",
+            "--config.model.hidden=8,8"),
+    "gcn": ("--config.batch_size=8", "--config.steps=6"),
+    "gcn:digits": ("--config.batch_size=2", "--config.steps=6"),
+    "gpt": _GPT,
+    "gpt:S": _GPT,
+    "gru:digits": _RECURRENT,
+    "lstm": _TEXT,
+    "lstm:mackey_glass": _SERIES,
+    "rnn:mackey_glass": _SERIES,
+    "optimizers": _SWEEP,
+    "ppo": _PPO,
+    "ppo:acrobot": _PPO,
+    "ppo:pendulum": _PPO,
+    "q_learning": _TABULAR,
+    "q_learning:frozen_lake_8x8": _TABULAR,
+    "q_learning:taxi": _TABULAR,
+    "q_learning:cliff_walking": _TABULAR,
+    "vae": (*_CODE, "--config.task.samples=2"),
+    "vae:2": _CODE[:1],
+    "vae:16": _CODE[:1],
+    "vit": _VIT,
+    "vit:B/16": (*_VIT, *_IMAGES),
+    "wgan": (*_GAME, "--config.batch_size=60"),
+    "wgan:gradient_penalty": (*_GAME, "--config.batch_size=60"),
+    "wgan:clip": (*_GAME, "--config.batch_size=60"),
+}  # fmt: skip
+
+_LEARN = ("--config.ema=.9", "--config.eval.every=3", "--config.log.every=2",
+          "--config.checkpoint.every=5")  # fmt: skip
+_EVENTS = ("--config.eval.every=6", "--config.log.every=3")
+_ONE_EVAL = ("--config.eval.every=12", "--config.checkpoint.every=6", "--config.log.every=3")
+
+# One run a kind of learning: what makes it use most of what it can, and where it is cut in two. The
+# fixture `finished` makes it once, and any test may read what it left.
+FINISHED = {
+    "mlp": ((*_LEARN, "--config.steps_per_call=1"), 5),
+    "deep_cnn": ((*_LEARN, "--config.steps_per_call=5", "--config.accumulate=4"), 5),
+    "vit": ((*_LEARN, "--config.steps_per_call=1", "--config.accumulate=4"), 5),
+    "optimizers": (("--config.eval.every=3", "--config.log.every=2",
+                    "--config.checkpoint.every=5"), 5),
+    "autoencoder:sparse": ((*_ONE_EVAL, "--config.task.sparsity=.01", "--config.task.noise=.3",
+                            "--config.ema=.9", "--config.accumulate=2",
+                            "--config.data.anomaly=5"), 6),
+    "vae": ((*_ONE_EVAL, "--config.ema=.9"), 6),
+    "dcgan": ((*_EVENTS, "--config.ema=.9"), 6),
+    "wgan:gradient_penalty": (_EVENTS, 6),
+    "ddpm": ((*_EVENTS, "--config.ema=.9"), 6),
+    "gpt": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2",
+             "--config.steps_per_call=5"), 6),
+    "lstm:mackey_glass": ((*_EVENTS, "--config.ema=.9"), 6),
+    "gcn": (("--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
+             "--config.log.every=3"), 4),
+    "dqn": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",
+             "--config.eval.every=3"), 4),
+    "ppo": (("--config.checkpoint.every=3", "--config.log.every=1", "--config.eval.every=2"), 3),
+    "q_learning": (("--config.checkpoint.every=2", "--config.log.every=3",
+                    "--config.eval.every=3"), 4),
+}  # fmt: skip
+
+# Made of programs as users have them, whose bits are promised; others' are compiled in a hurry.
+FOR_USERS = ("deep_cnn",)
+
+
+def of_finished(experiment: str) -> tuple[str, ...]:
+    """The flags of the run that the fixture `finished` makes; further modes need the same."""
+    calls = "--config.steps_per_call=3"  # not as many as the clock says: the last of equals counts
+    return (calls, *FLAGS[experiment], *FINISHED[experiment][0], "--config.log.report=true")
