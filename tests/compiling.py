@@ -22,15 +22,9 @@ CPU_SECONDS = 240
 def begin(argv: list[str]) -> dict[str, float]:
     """Begins the experiment that the launcher's flags ``argv`` name.
 
-        Returns:
-    <<<<<<< HEAD
+    Returns:
           {what: seconds of processor time}: "init" compiles and runs the initial state; "update"
-          compiles one update and "run" runs it; "evaluate" compiles the evaluation of a batch.
-    =======
-          {what: seconds of processor time}: "init", which compiles and runs the initial state;
-          "update", which compiles one update, and "run", which runs it; "evaluate", which compiles the
-          evaluation of a batch.
-    >>>>>>> main
+      compiles one update and "run" runs it; "evaluate" compiles the evaluation of a batch.
     """
     import jax
     import numpy as np

@@ -7,7 +7,8 @@ experiment's own file and those of its model, task and data set. Experiments are
 (``slow("vit", "gcn:digits")``) or by the parameter ``experiment``; where nothing is named, it is
 the test's own file that counts.
 
-With ``--minutes=M`` no slow test begins later than that; those that are always wanted come first.
+With ``--minutes=M`` no slow test begins later than that; those that are always wanted come first, and
+those marked ``slow(last=True)`` last.
 """
 
 import datetime
@@ -59,10 +60,15 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out = [item for item in slow if item.nodeid not in wanted]
     config.hook.pytest_deselected(items=left_out)
     out = {item.nodeid for item in left_out}
-    # What is always wanted comes first, in case that time runs out.
-    always = lambda item: (mark := item.get_closest_marker("slow")) and mark.kwargs.get("always")
     items[:] = [item for item in items if item.nodeid not in out]
-    items.sort(key=lambda item: not always(item))
+    items.sort(key=_urgency)
+
+
+def _urgency(item: pytest.Item) -> int:
+    """In case that time runs out: what is always wanted first, what can wait last."""
+    mark = item.get_closest_marker("slow")
+    kwargs = mark.kwargs if mark else {}
+    return 0 if kwargs.get("always") else 2 if kwargs.get("last") else 1
 
 
 def chosen(files: dict[str, set[str]], changed: Iterable[str], turn: int) -> list[str]:

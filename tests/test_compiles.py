@@ -81,7 +81,7 @@ def begin(*arguments, devices=1):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(last=True)
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiments_begin_within_a_minute_of_compilation(experiment):

@@ -5,10 +5,7 @@ import contextlib
 import jax
 import numpy as np
 import pytest
-from launching import ROOT, SHORT, figures, leaves, run
-
-from jaxdl import experiment
-from jaxdl.launch import flags
+from launching import figures, leaves, run
 
 ONE_STEP = ("--config.steps=1", "--config.batch_size=8", "--config.log.every=1")
 TINY_CODE = ("--config.model.hidden=(8,)",)
