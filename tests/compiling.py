@@ -23,7 +23,7 @@ def begin(argv: list[str]) -> dict[str, float]:
     """Begins the experiment that the launcher's flags ``argv`` name.
 
     Returns:
-          {what: seconds of processor time}: "init" compiles and runs the initial state; "update"
+      {what: seconds of processor time}: "init" compiles and runs the initial state; "update"
       compiles one update and "run" runs it; "evaluate" compiles the evaluation of a batch.
     """
     import jax

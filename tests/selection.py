@@ -7,7 +7,7 @@ experiment's own file and those of its model, task and data set. Experiments are
 (``slow("vit", "gcn:digits")``) or by the parameter ``experiment``; where nothing is named, it is
 the test's own file that counts.
 
-With ``--minutes=M`` no slow test begins later than that; those that are always wanted come first, and
+With ``--minutes=M`` no slow test begins later than that; those that are always wanted come first,
 those marked ``slow(last=True)`` last.
 """
 
