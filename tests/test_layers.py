@@ -340,3 +340,23 @@ def test_encoder_block_is_pre_norm_with_two_residuals():
     expected = x1 + np.maximum(h, 0) @ ff["down"]["kernel"] + ff["down"]["bias"]
     got = apply(module, params, x, train=False)
     np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-11)
+
+
+# Normalisation: where the variance is of the size of epsilon, epsilon shows.
+
+
+@pytest.mark.parametrize(
+    "norm, axes, epsilon",
+    [
+        (layers.BatchNorm(use_running_average=False), (0,), 1e-5),
+        (layers.LayerNorm(), (1,), 1e-6),
+    ],
+    ids=["batch", "layer"],
+)
+def test_norms_have_the_published_epsilon(norm, axes, epsilon):
+    x = normal(16, 8, seed=5) * np.sqrt(epsilon)
+    variables = norm.init(keys.root(0), x.astype(np.float32))
+    with jax.enable_x64(True):
+        found, _ = norm.apply(variables, jnp.asarray(x, jnp.float64), mutable=["batch_stats"])
+    mean, var = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    np.testing.assert_allclose(found, (x - mean) / np.sqrt(var + epsilon), rtol=1e-6, atol=1e-9)
