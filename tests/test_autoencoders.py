@@ -387,7 +387,7 @@ def test_a_model_that_does_not_encode_and_decode_images_is_refused(name):
 
 
 def test_a_model_of_other_images_is_refused():
-    with pytest.raises(UserError, match="shape is 4x4x1 but the images are 8x8x1"):
+    with pytest.raises(UserError, match="shape=4x4x1 must be 8x8x1, as the images have it"):
         small(**{"model": dict(name="autoencoder", shape=(4, 4, 1))})
 
 

@@ -212,8 +212,13 @@ def _model(run: Run) -> nn.Module:
         raise UserError(
             f"task {run.config.task.name!r} needs a model of tokens, such as 'gpt', not {name!r}"
         )
-    derived = {"vocab_size": data.tokenizer.size, "context": data.train.context}
-    return build_model(run, derived, at_least=("vocab_size", "context"))
+    size, context = data.tokenizer.size, data.train.context
+    return build_model(
+        run,
+        {"vocab_size": size, "context": context},
+        at_least=("vocab_size", "context"),
+        because=f"for windows of config.data.context={context} and {size} tokens",
+    )
 
 
 def _room(module: nn.Module, length: int) -> int:
