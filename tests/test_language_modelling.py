@@ -235,8 +235,8 @@ def experiment_file(folder, line):
 MISFITS = {
     "config.model.context = 15": "config.model.context=15 must be at least 16, for windows of "
     "config.data.context=16",
-    "config.model.vocab_size = 255": "config.model.vocab_size=255 must be at least 256, for windows "
-    "of config.data.context=16 and 256 tokens",
+    "config.model.vocab_size = 255": "config.model.vocab_size=255 must be at least 256, for "
+    "windows of config.data.context=16 and 256 tokens",
     "config.model = dict(name='mlp')": "needs a model of tokens, such as 'gpt', not 'mlp'",
     "config.task = dict(name='classification')": "task 'classification' learns from 'image', and "
     "data set 'topics' has tokens",
