@@ -167,7 +167,8 @@ try:
     import jax
     import numpy as np
 
-    from jaxdl import hosts, parallel
+    from jaxdl import parallel
+    from jaxdl.parallel import hosts
 except ImportError as error:
     sys.exit(f"error: {reason(error)}: remove the virtual environment and run this again")
 

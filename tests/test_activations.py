@@ -52,6 +52,7 @@ def test_values_are_the_reference_to_float64_rounding(name):
 
 
 @EACH
+@pytest.mark.optimised
 def test_values_are_the_reference_to_float32_rounding(name):
     x = GRID.astype(np.float32)
     got, _ = value_and_slope(name, jnp.asarray(x))

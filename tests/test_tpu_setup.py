@@ -105,8 +105,9 @@ class Machine:
         package = folder.parent / "jaxdl"
         package.mkdir()
         (package / "__init__.py").write_text("")
-        shutil.copy(SCRIPT.parent / "jaxdl" / "hosts.py", package)
-        (package / "parallel.py").write_text(
+        (package / "parallel").mkdir()
+        shutil.copy(SCRIPT.parent / "jaxdl" / "parallel" / "hosts.py", package / "parallel")
+        (package / "parallel" / "__init__.py").write_text(
             "import jax\ninitialize = jax.distributed.initialize\n"
         )
         self.environment["PYTHONPATH"] = str(folder.parent)
