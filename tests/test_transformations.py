@@ -1,7 +1,9 @@
 """Every operation and every loss under jvp, second derivatives, vmap, checkpoint and loops."""
 
 import functools
+import importlib
 import inspect
+import pkgutil
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ import pytest
 from both_modes import check, direction, inner, jitted, near
 
 from jaxdl import losses, ops
-from jaxdl.losses import gan as adversarial
+from jaxdl.losses import gan
 from jaxdl.ops import attention_cpu, normalization, recurrent
 from jaxdl.ops.derivatives import with_reference
 
@@ -118,7 +120,7 @@ LOSSES = {
     "elbo": (functools.partial(losses.elbo, beta=0.5), (f64(3), BATCH, BATCH)),
     "focal": (lambda x: losses.focal(x, np.eye(4)[:3]), (BATCH,)),
     "gradient_penalty": (
-        lambda w, real, fake: adversarial.gradient_penalty(
+        lambda w, real, fake: gan.gradient_penalty(
             lambda x: jnp.tanh(x @ w[:, :3]) @ w[0, :3], real, fake, KEY()
         ),
         (f64(4, 4), BATCH, BATCH),
@@ -161,18 +163,20 @@ def test_loss(f, shapes):
     check(f, direction(shapes, 0))
 
 
-@pytest.mark.parametrize("game", adversarial.GAMES)
+@pytest.mark.parametrize("game", gan.GAMES)
 def test_game(game):
-    both = adversarial.GAMES[game]
+    both = gan.GAMES[game]
     f = lambda real, fake: (both.discriminator(real, fake), both.generator(fake))
     check(f, direction((f64(5), f64(5)), 0))
 
 
 def test_no_operation_and_no_loss_is_forgotten():
     assert {*OPS} | {*NO_DERIVATIVE} == {*ops.__all__}
+    files = pkgutil.iter_modules(losses.__path__, "jaxdl.losses.")
+    modules = [importlib.import_module(file.name) for file in files]
     public = {
         name
-        for module in (losses.per_example, adversarial)
+        for module in modules
         for name, function in vars(module).items()
         if inspect.isfunction(function) and function.__module__ == module.__name__
         if not name.startswith("_")
