@@ -107,6 +107,15 @@ def _optimised(request):
         yield
 
 
+@pytest.fixture
+def explicit():
+    """No array gets an axis in front, and none another dtype, without being asked to."""
+    import jax
+
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        yield
+
+
 @contextlib.contextmanager
 def _as_for_users(jax):
     before = jax.config.read("jax_disable_most_optimizations")

@@ -13,6 +13,7 @@ from jaxdl.control import replay
 TINY = tiny.FLAGS["dqn"]
 
 
+@pytest.mark.usefixtures("explicit")
 def test_the_buffer_keeps_the_newest_of_each_environment():
     environments, capacity, time = 3, 8, 4
     like = {"x": jax.ShapeDtypeStruct((2,), jnp.float32)}
@@ -29,11 +30,12 @@ def test_the_buffer_keeps_the_newest_of_each_environment():
     assert made.capacity == capacity
 
 
+@pytest.mark.usefixtures("explicit")
 def test_draws_are_even_and_of_each_environments_own():
     environments, capacity = 2, 8
     made = replay.create(jax.ShapeDtypeStruct((), jnp.int32), environments, capacity)
     # Six of eight places are filled, by 0 … 5 and 100 … 105.
-    made = replay.add(made, jnp.arange(6)[:, None] + jnp.array([0, 100]))
+    made = replay.add(made, jnp.add.outer(jnp.arange(6), jnp.array([0, 100])))
     drawn = replay.sample(made, jax.random.split(keys.root(0), environments), 6000)
     own = np.asarray(drawn).reshape(environments, 6000)
     for i in range(environments):

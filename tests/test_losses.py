@@ -10,6 +10,8 @@ from scipy.stats import norm
 
 from jaxdl import losses
 
+pytestmark = pytest.mark.usefixtures("explicit")
+
 SHAPES = [(4, 5), (3, 2, 5), (2, 3, 2, 4)]  # the last axis: classes
 HUGE = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4], [-1e4, -1e4, -1e4], [0, 1, 2]])
 

@@ -11,6 +11,8 @@ from jaxdl import metrics
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean
 
+pytestmark = pytest.mark.usefixtures("explicit")
+
 # Small whole numbers add without rounding: equal means equal, in any order.
 values = st.lists(st.integers(-100, 100), min_size=1, max_size=12)
 

@@ -54,6 +54,7 @@ def test_a_continuous_policy_has_one_deviation_in_all_states():
     np.testing.assert_array_equal(log_std, [-0.5, -0.5])
 
 
+@pytest.mark.usefixtures("explicit")
 def test_the_values_loss_is_the_larger_of_two():
     batch = {"value": jnp.zeros(4), "target": jnp.float32([1, 1, -1, 0.1])}
     value = jnp.float32([0.1, 0.5, 0.5, 0.5])
@@ -65,6 +66,7 @@ def test_the_values_loss_is_the_larger_of_two():
     assert (wanted != free).any()
 
 
+@pytest.mark.usefixtures("explicit")
 def test_advantages_are_normalised_over_all_environments():
     x = 3 + 5 * jax.random.normal(keys.root(0), (8, 6))
     found = ppo._normalise(x)

@@ -60,6 +60,7 @@ def numpy_values(world, discount, policy=None, sweeps=3000):
     return q
 
 
+@pytest.mark.usefixtures("explicit")
 @pytest.mark.parametrize("name, discount", [("frozen_lake", 0.99), ("taxi", 0.9)])
 def test_value_iteration_finds_the_optimum(name, discount):
     world = tabular.create(name)
@@ -67,6 +68,7 @@ def test_value_iteration_finds_the_optimum(name, discount):
     np.testing.assert_allclose(ours, numpy_values(world, discount), atol=2e-5)
 
 
+@pytest.mark.usefixtures("explicit")
 def test_expected_return_is_that_of_played_episodes():
     world = tabular.create("frozen_lake")
     policy = np.asarray(exact.value_iteration(world, 0.99).argmax(-1))

@@ -3,49 +3,25 @@
 import contextlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import figures, leaves, run
+import tiny
+from launching import ROOT, SHORT, figures, leaves, run
 
-ONE_STEP = ("--config.steps=1", "--config.batch_size=8", "--config.log.every=1")
-TINY_CODE = ("--config.model.hidden=(8,)",)
-TINY_AGENT = ("--config.task.rollout=8",)
-TINY_UNET = (
-    *("--config.model.width=8", "--config.model.groups=2", "--config.model.multipliers=(1,)"),
-    *("--config.task.timesteps=20", "--config.task.sampling_steps=2"),
-    *("--config.task.ancestral_steps=2", "--config.data.test_fraction=.05"),
-)
-TINY_TEXT = (
-    "--config.data.context=16",
-    "--config.data.stride=16",
-    "--config.data.test_fraction=.01",
-)
-TINY_SERIES = ("--config.model.hidden=8", "--config.data.length=1000", "--config.data.window=32",
-               "--config.data.stride=8", "--config.task.skip=8")  # fmt: skip
-AUGMENTED = (
-    *("--config.augment.crop=.5", "--config.augment.flip=true", "--config.augment.mixup=.8"),
-    *("--config.augment.cutmix=1.", "--config.augment.contrast=.3", "--config.augment.shift=1"),
-)
-# One a kind of task, and what draws in a way of its own.
-KINDS = {
-    "mlp": ("--config.model.hidden=(8,)", *AUGMENTED),
-    "gpt": ("--config.model.depth=1", "--config.model.width=16", *TINY_TEXT),
-    "lstm:mackey_glass": TINY_SERIES,
-    "gcn": (),
-    "autoencoder:denoising": TINY_CODE,
-    "vae": TINY_CODE,
-    "wgan": ("--config.model.width=8", "--config.data.test_fraction=.05"),
-    "ddpm": TINY_UNET,
-    "dqn": (*TINY_AGENT, "--config.task.capacity=1024", "--config.task.examples=16"),
-    "ppo:acrobot": TINY_AGENT,
-    "ppo:pendulum": TINY_AGENT,
-    "q_learning": ("--config.task.transitions=10",),
-}
+from jaxdl import envs, experiment, keys, metrics
+from jaxdl.control import policies, returns, tabular
+from jaxdl.data import augment
+from jaxdl.envs import tabular as worlds
+from jaxdl.launch import flags
+
+# Optax keeps the three coefficients of muon in the widest float that there is.
+WIDE_NUMBERS = {"gpt": 3}
 
 
 @contextlib.contextmanager
 def wide():
-    """For all threads, as the environment variables would have it."""
+    """As environment variables would have it, for all threads; NaN and leaked tracers raise."""
     settings = ("jax_enable_x64", "jax_debug_nans", "jax_check_tracer_leaks")
     before = {name: getattr(jax.config, name) for name in settings}
     try:
@@ -57,31 +33,113 @@ def wide():
             jax.config.update(name, value)
 
 
-# Those that did not begin so before their draws named a dtype; the others are traced alike.
-DAILY = ("vae", "ddpm", "dqn", "ppo:pendulum")
+def numbers_of_64_bits(tree):
+    return sum(x.size for x in jax.tree.leaves(tree) if x.dtype in (np.float64, np.int64))
+
+
+@pytest.mark.parametrize("name", [*tiny.FINISHED, "ppo:acrobot", "ppo:pendulum", "gcn:digits"])
+def test_states_and_metrics_stay_narrow(name):
+    stem, colon, variant = name.partition(":")
+    file = f"--config={ROOT / 'experiments' / stem}.py{colon}{variant}"
+    given = flags.parse([file, *SHORT, *tiny.FLAGS.get(name, tiny.FLAGS[stem])]).config
+    with wide():
+        made = experiment.create(given)
+        start = made.abstract_state
+        end, found = jax.eval_shape(made.task.train_step, start, made.abstract_batch, made.key)
+    for state in (start, end):
+        assert numbers_of_64_bits(state) == WIDE_NUMBERS.get(name, 0)
+    assert not numbers_of_64_bits(found)
+
+
+# Of those whose draws a loop carries on, and which end in a TypeError where one is wider.
+DAILY = ("vae", "dqn", "ppo")
 
 
 @pytest.mark.parametrize(
     "name",
-    [n if n in DAILY else pytest.param(n, marks=pytest.mark.slow(n, last=True)) for n in KINDS],
+    [
+        name if name in DAILY else pytest.param(name, marks=pytest.mark.slow(name, last=True))
+        for name in tiny.FINISHED
+        if name not in tiny.FOR_USERS
+    ],
 )
-def test_runs_are_the_same(name, tmp_path):
-    def launched(folder):
-        assert run(name, folder, *ONE_STEP, *KINDS[name]) == 0
-        return [figures(folder, split)[0] for split in ("train", "eval")], leaves(folder)
-
-    found, state = launched(tmp_path / "narrow")
+def test_runs_are_the_same(name, finished, tmp_path):
+    """As far as the first figures; later ones have had time to differ by rounding."""
+    narrow = finished(name)
     with wide():
-        again, wide_state = launched(tmp_path / "wide")
-    for ours, theirs in zip(again, found, strict=True):
+        flags = (*tiny.of_finished(name), "--config.log.report=false")
+        assert run(name, tmp_path, *flags) == 0
+    for split in ("train", "eval"):
+        ours, theirs = (figures(folder, split)[0] for folder in (tmp_path, narrow))
         assert ours.keys() == theirs.keys()
         for key, value in theirs.items():
-            if key != "split" and value is None:  # of no episode that ended
-                assert ours[key] is None
-            elif key != "split":
-                assert ours[key] == pytest.approx(value, rel=1e-4, abs=1e-6), key
-    for ours, theirs in zip(wide_state, state, strict=True):
-        if np.issubdtype(theirs.dtype, np.inexact):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5 * np.abs(theirs).max())
-        else:
-            np.testing.assert_array_equal(ours, theirs)
+            # None is of no episode that ended.
+            same = value if value is None or key == "split" else pytest.approx(value, 1e-3, 1e-5)
+            assert ours[key] == same, key
+    assert numbers_of_64_bits(leaves(tmp_path)) == WIDE_NUMBERS.get(name, 0)
+
+
+AUGMENT = dict(
+    crop=0.5, rotate=10.0, zoom=0.1, shear=0.1, shift=1, flip=True, brightness=0.3, contrast=0.3,
+    saturation=0.3, mixup=0.0, cutmix=0.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"mixup": 0.8}, {"cutmix": 1.0}, {"rotate": 0.0, "zoom": 0.0, "shear": 0.0}],
+    ids=["all", "mixup", "cutmix", "shift"],
+)
+def test_augmentation_draws_the_same(change):
+    rng = np.random.default_rng(0)
+    batch = {
+        "image": rng.uniform(size=(6, 8, 8, 3)).astype(np.float32),
+        "label": np.arange(6, dtype=np.int32),
+    }
+
+    def found():
+        change_batch = jax.jit(augment.create({**AUGMENT, **change}, num_classes=6))
+        return jax.device_get(change_batch(keys.root(1), batch))
+
+    narrow = found()
+    with wide():
+        again = found()
+    for name, array in narrow.items():
+        assert again[name].dtype == array.dtype
+        np.testing.assert_allclose(again[name], array, atol=1e-5)
+
+
+# Of float64 the functions that research code calls make float64.
+
+
+@pytest.mark.parametrize("name", envs.names())
+def test_environments_keep_the_dtype_of_their_state(name):
+    env = envs.create(name)
+    with wide():
+        state, _ = jax.eval_shape(env.reset, keys.root(0))
+        assert state.dtype == jnp.float32
+        for dtype in (jnp.float32, jnp.float64):
+            action = jnp.int32(0) if env.actions else jnp.zeros(env.action_size, dtype)
+            after, seen, reward, _ = jax.eval_shape(env.step, jnp.zeros(state.shape, dtype), action)
+            assert after.dtype == seen.dtype == dtype
+            assert reward.dtype in (jnp.float32, dtype)
+
+
+def test_metrics_and_control_given_float64_answer_in_float64():
+    with wide(), jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        x = jnp.linspace(-1, 1, 12, dtype=jnp.float64).reshape(3, 4)
+        ends, action = jnp.zeros(x.shape, bool), jnp.zeros(3, jnp.int32)
+        categorical, gaussian = policies.Categorical(x), policies.Gaussian(x, x[0])
+        world = worlds.create("frozen_lake")
+        exact = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), (world.probability,) * 2)
+        world = world._replace(probability=exact[0], reward=jnp.float64(world.reward))
+        answers = (
+            metrics.Mean.of(x[0], jnp.ones(4, jnp.float64)), metrics.Mean.once(x[0, 0]),
+            returns.gae(x, x, x, ends, ends, 0.9, 0.8), gaussian.log_prob(x), gaussian.entropy(),
+            categorical.log_prob(action), categorical.entropy(),
+            tabular.value_iteration(world, 0.9, sweeps=3),
+            tabular.action_values(world, jnp.zeros(16, x.dtype), 1.0),
+        )  # fmt: skip
+        assert {a.dtype for a in jax.tree.leaves(answers)} == {jnp.dtype(jnp.float64)}
+        narrow = metrics.Mean.once(0.1), metrics.Mean.once(jnp.bfloat16(1))
+        assert {a.dtype for a in jax.tree.leaves(narrow)} == {jnp.dtype(jnp.float32)}

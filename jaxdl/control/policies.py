@@ -54,6 +54,11 @@ class Categorical(NamedTuple):
         return -(jnp.exp(log_probs) * log_probs).sum(-1)
 
 
+def _along_last(vector: jax.Array, like: jax.Array) -> jax.Array:
+    """(n,) -> (1, …, n), to go with ``like`` (…, n)."""
+    return vector.reshape(*[1] * (like.ndim - 1), -1)
+
+
 class Gaussian(NamedTuple):
     """n numbers, independent of each other.
 
@@ -72,7 +77,7 @@ class Gaussian(NamedTuple):
 
     def sample(self, noise: jax.Array) -> jax.Array:
         """Actions (…, n)."""
-        return self.mean + jnp.exp(self.log_std) * noise
+        return self.mean + jnp.exp(_along_last(self.log_std, self.mean)) * noise
 
     def mode(self) -> jax.Array:
         """The likeliest actions, (…, n)."""
@@ -80,8 +85,9 @@ class Gaussian(NamedTuple):
 
     def log_prob(self, action: jax.Array) -> jax.Array:
         """Log density of actions (…, n), in nats, (…)."""
-        scaled = (action - self.mean) * jnp.exp(-self.log_std)
-        return -(0.5 * scaled**2 + self.log_std + 0.5 * jnp.log(2 * jnp.pi)).sum(-1)
+        log_std = _along_last(self.log_std, self.mean)
+        scaled = (action - self.mean) * jnp.exp(-log_std)
+        return -(0.5 * scaled**2 + log_std + 0.5 * jnp.log(2 * jnp.pi)).sum(-1)
 
     def entropy(self) -> jax.Array:
         """(…), in nats."""

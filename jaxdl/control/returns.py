@@ -32,7 +32,7 @@ def gae(
       (advantages, targets of the value), both (time, …); the targets are advantages + values.
     """
     errors = rewards + discount * jnp.where(terminated, 0, next_values) - values
-    keep = (discount * lam * ~(terminated | truncated)).astype(errors.dtype)
+    keep = jnp.where(terminated | truncated, 0.0, discount * lam).astype(errors.dtype)
 
     def back(later, now):
         error, kept = now

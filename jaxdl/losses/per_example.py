@@ -15,7 +15,9 @@ from jaxdl import ops
 
 def _wide(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     """In at least float32: a bf16 loss loses the digits that its gradient needs."""
-    dtype = jnp.promote_types(jnp.result_type(*arrays, jnp.float32), jnp.float32)
+    # Of numbers of Python's own nothing follows: they are as wide as what they stand beside.
+    given = [ops.wide_dtype(a.dtype) for a in arrays if hasattr(a, "dtype")]
+    dtype = max(given, key=lambda dtype: dtype.itemsize, default=jnp.float32)
     return tuple(jnp.asarray(a, dtype) for a in arrays)
 
 

@@ -19,8 +19,8 @@ class Mean(NamedTuple):
     """A weighted sum and its weight.
 
     Attributes:
-      total: Σ w x, float32, any shape.
-      weight: Σ w, float32, a scalar.
+      total: Σ w x, float32, any shape; float64 of what is.
+      weight: Σ w, in the same dtype, a scalar.
     """
 
     total: jax.Array
@@ -39,8 +39,10 @@ class Mean(NamedTuple):
     @classmethod
     def once(cls, value: jax.Array) -> "Mean":
         """Of a figure that a step has one of: a norm, a learning rate."""
-        value = jnp.asarray(value, jnp.float32)
-        return cls(value, jnp.ones((), jnp.float32))
+        value = jnp.asarray(value)
+        # A weak type, of Python's numbers and of arithmetic with nothing else, says nothing.
+        value = value.astype(jnp.float32 if value.weak_type else wide_dtype(value.dtype))
+        return cls(value, jnp.ones((), value.dtype))
 
 
 Metrics = Mapping[str, Mean]

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 
 def wide_dtype(dtype: Any) -> jnp.dtype:
     """float32, or ``dtype`` itself where that holds more."""
-    return jnp.promote_types(dtype, jnp.float32)
+    dtype = jax.dtypes.canonicalize_dtype(dtype)
+    holds_more = jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize > 4
+    return dtype if holds_more else jnp.dtype(jnp.float32)
 
 
 def widen(x: jax.Array) -> jax.Array:

@@ -265,6 +265,8 @@ def _artifacts(
 
 
 def _standardise(images: jax.Array, mean: np.ndarray, std: np.ndarray) -> jax.Array:
+    # Of one number or one a channel.
+    mean, std = (np.reshape(x, (1, 1, 1, -1)) for x in (mean, std))
     return (images - mean) / std
 
 

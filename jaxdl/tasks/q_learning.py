@@ -119,7 +119,7 @@ def _pick(cumulated: jax.Array, u: jax.Array) -> jax.Array:
 
 def _init(worlds: Worlds, count: int, first_value: float, key: jax.Array, batch: Any) -> State:
     q = jnp.full((count, *worlds.table.reward.shape[:2]), first_value, jnp.float32)
-    place = _pick(worlds.starts, jax.random.uniform(key, (count, 1), jnp.float32))
+    place = _pick(worlds.starts[None], jax.random.uniform(key, (count, 1), jnp.float32))
     zeros = jnp.zeros(count, jnp.int32)
     return State(
         q,

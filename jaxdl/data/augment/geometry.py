@@ -28,7 +28,7 @@ def random_shift(key: jax.Array, batch: Batch, pixels: int) -> Batch:
     def move(x: jax.Array) -> jax.Array:
         x, rest = jnp.asarray(x), ((0, 0),) * (x.ndim - 3)
         padded = jnp.pad(x, ((0, 0), (p, p), (p, p), *rest))
-        at = lambda start: (start[0], start[1], *(0 for _ in rest))
+        at = lambda start: (start[0], start[1], *(jnp.int32(0) for _ in rest))
         crop = lambda x, start: jax.lax.dynamic_slice(x, at(start), (H, W, *x.shape[2:]))
         return jax.vmap(crop)(padded, starts_Bx2)
 

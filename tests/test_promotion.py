@@ -1,0 +1,64 @@
+"""No axis is put in front of an array unasked where numbers are averaged.
+
+A loss of shape (batch,) minus targets of shape (batch, 1) is a matrix that nobody wanted, and its
+mean is a number that looks like a loss. Biases and statistics of channels, in models, layers and
+ops, are added to whatever has channels last.
+"""
+
+import contextlib
+import traceback
+import warnings
+
+import jax
+import pytest
+import tiny
+from launching import ROOT, SHORT
+
+from jaxdl import experiment
+from jaxdl.launch import flags
+
+EXPLICIT = ("losses", "metrics", "control", "tasks")
+KINDS = (
+    *("mlp", "gpt", "lstm", "lstm:mackey_glass", "gcn", "gcn:digits", "autoencoder:sparse", "vae"),
+    *("dcgan", "wgan", "ddpm", "dqn", "ppo", "ppo:pendulum", "q_learning", "transfer"),
+)
+
+
+@contextlib.contextmanager
+def promotions():
+    """Gives a list that fills with the lines of jaxdl/ where ranks are promoted meanwhile."""
+    found = []
+
+    def note(message, category, filename, lineno, file=None, line=None):
+        if "rank_promotion" in str(message):
+            own = [
+                f for f in traceback.extract_stack() if f.filename.startswith(str(ROOT / "jaxdl"))
+            ]
+            found.append(
+                f"{own[-1].filename.removeprefix(str(ROOT / 'jaxdl'))[1:]}:{own[-1].lineno}"
+            )
+
+    with warnings.catch_warnings(), jax.numpy_rank_promotion("warn"):
+        warnings.simplefilter("always")
+        warnings.showwarning = note
+        yield found
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_tasks_and_what_they_average_broadcast_explicitly(name):
+    stem, colon, variant = name.partition(":")
+    file = f"--config={ROOT / 'experiments' / stem}.py{colon}{variant}"
+    with promotions() as found:
+        made = experiment.create(
+            flags.parse([file, *SHORT, *tiny.FLAGS.get(name, tiny.FLAGS[stem])]).config
+        )
+        _ = made.traced_step
+    assert not {line for line in found if line.startswith(EXPLICIT)}
+
+
+def test_a_promotion_is_found():
+    from jaxdl.metrics import Mean
+
+    with promotions() as found:
+        Mean.of(jax.numpy.ones((2, 3)), jax.numpy.ones(3))
+    assert [line.partition(":")[0] for line in found] == ["metrics/means.py"]
