@@ -8,7 +8,7 @@ is fused into whatever uses the bits. The bits are those that JAX gives by defau
 Only draws are fused. Words of a key that another was folded or split into end in a barrier, or each
 user of that key would compute all of its ancestry anew, and compile it: twenty rounds a generation
 twice over, which multiply. By jax 0.12 the parameters of an LSTM did not compile in ten minutes so;
-with the barrier in 2 s. By 0.10, whose compiler shared the words by itself, it changes nothing.
+with the barrier in 2 s. By 0.10, whose compiler shared the words itself, they compiled without it.
 """
 
 import functools

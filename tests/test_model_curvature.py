@@ -119,7 +119,7 @@ def product(scalar):
     return lambda params, v: jax.jvp(jax.value_and_grad(scalar), ((params,),), ((v,),))
 
 
-# Compiled in a hurry its maxima of places are not those of the gradient.
+# Compiled in a hurry by jax 0.10 its second derivatives are wrong, for a reason that is not found.
 AS_FOR_USERS = pytest.param("deep_cnn", marks=pytest.mark.optimised)
 
 
