@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import shipped
 from flax import linen as nn
 
 from jaxdl import keys, layers, models, pretrained, process, trees
@@ -52,7 +53,9 @@ def test_parameter_count_is_the_published_one(name):
 
 
 def test_every_size_is_counted():
-    assert {name for name in models.names() if name.startswith("convnext_")} == set(PARAMETERS)
+    assert {name for name in shipped.model_names() if name.startswith("convnext_")} == set(
+        PARAMETERS
+    )
 
 
 def test_initial_weights_are_the_published_ones():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import shipped
 
 from jaxdl import config, data, keys, losses, models
 from jaxdl.errors import UserError
@@ -46,20 +47,16 @@ COUNTED_ELSEWHERE = {
 
 
 def test_every_model_is_counted():
-    found = {name for name in models.names() if not name.startswith(CLASSIFIERS)}
-    assert found - SEEN_ELSEWHERE == {*PARAMETERS} | COUNTED_ELSEWHERE
+    found = {name for name in shipped.model_names() if not name.startswith(CLASSIFIERS)}
+    assert found == {*PARAMETERS} | COUNTED_ELSEWHERE
 
 
 @pytest.mark.parametrize("family", CLASSIFIERS)
 def test_every_classifier_is_counted_in_its_own_file(family):
     module = importlib.import_module(f"test_{family}")
-    names = {name for name in models.names() if name.startswith(family)}
+    names = {name for name in shipped.model_names() if name.startswith(family)}
     # The name of the architecture itself has fields to be chosen, and no published size.
     assert names - {family} == set(module.PARAMETERS) - {family}
-
-
-# Registered by the README's snippets, if their test ran in this process before.
-SEEN_ELSEWHERE = {"sine_net"} & set(models.names())
 
 
 def test_unknown_model_and_unknown_field_name_the_nearest():

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import shipped
 from flax import linen as nn
 from safetensors.numpy import load_file, save_file
 
@@ -67,7 +68,7 @@ def test_parameter_count_is_the_published_one(name):
 
 
 def test_every_size_with_every_patch_is_counted():
-    assert {name for name in models.names() if name.startswith("vit_")} == set(PARAMETERS)
+    assert {name for name in shipped.model_names() if name.startswith("vit_")} == set(PARAMETERS)
 
 
 @pytest.mark.parametrize("pool", ["token", "mean"])
