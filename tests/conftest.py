@@ -107,6 +107,14 @@ def _optimised(request):
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten():
+    """A file's programs go with it: of all files they are gigabytes, and slow to look through."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+
+
 @pytest.fixture
 def explicit():
     """No array gets an axis in front, and none another dtype, without being asked to."""

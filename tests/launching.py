@@ -7,8 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+import tiny
 
+from jaxdl import experiment as experiments
 from jaxdl import launch
+from jaxdl.launch import flags
 from jaxdl.runs import checkpoint, logs
 
 ROOT = Path(__file__).parent.parent
@@ -35,6 +38,18 @@ def run(experiment: str, workdir: Path, *overrides: str) -> int:
     return launch.main(
         [f"--config={file}{colon}{variant}", f"--workdir={workdir}", *SHORT, *overrides]
     )
+
+
+def made(experiment: str, *overrides: str) -> experiments.Experiment:
+    """The experiment as the launcher makes it; nothing is compiled."""
+    name, colon, variant = experiment.partition(":")
+    file = f"--config={ROOT / 'experiments' / name}.py{colon}{variant}"
+    return experiments.create(flags.parse([file, *SHORT, *overrides]).config)
+
+
+def built(experiment: str, *overrides: str) -> experiments.Experiment:
+    """The same, as small as it goes."""
+    return made(experiment, *tiny.FLAGS[experiment], *overrides)
 
 
 def summary(workdir: Path) -> dict[str, Any]:

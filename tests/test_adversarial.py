@@ -431,6 +431,7 @@ def assert_close(ours, theirs):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=max(1e-5 * np.abs(a).max(), 1e-6))
 
 
+@pytest.mark.slow("dcgan", "wgan", "jaxdl/parallel/")
 @pytest.mark.parametrize("name", RUNS)
 def test_eight_devices_learn_what_one_does(name, tmp_path):
     flags = (*SMALL, *SGD, "--config.optimizer.learning_rate=.02", "--config.batch_size=48",

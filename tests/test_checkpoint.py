@@ -441,7 +441,13 @@ def undisturbed(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "number, code",
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow("jaxdl/runs/", "jaxdl/train/")),
+    ],
+)
 def test_signal_saves_and_the_same_command_goes_on(number, code, undisturbed, tmp_path):
     folder = tmp_path / "run"
     process = start(folder)

@@ -465,6 +465,7 @@ def plain(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow("ddpm", "jaxdl/parallel/")
 def test_eight_devices_learn_what_one_does(plain, tmp_path):
     flags = (*PLAIN, "--config.optimizer.name=sgd", "--config.parallel.data=8")
     assert run("ddpm", tmp_path, *flags) == 0

@@ -104,7 +104,15 @@ def solve_counts(errors, loss, values, value):
     return None
 
 
-@pytest.mark.parametrize("devices", [{"data": 8}, {"data": 4, "strategy": "pmap"}])
+@pytest.mark.parametrize(
+    "devices",
+    [
+        {"data": 8},
+        pytest.param(
+            {"data": 4, "strategy": "pmap"}, marks=pytest.mark.slow("dqn", "jaxdl/parallel/")
+        ),
+    ],
+)
 def test_one_device_equals_eight(devices, tmp_path):
     mesh = [f"--config.parallel.{name}={value}" for name, value in devices.items()]
     sgd = ("--config.optimizer.name=sgd", "--config.optimizer.learning_rate=.01")

@@ -15,6 +15,7 @@ from launching import (
     ROOT,
     SHORT,
     assert_same_bits,
+    built,
     figures,
     leaves,
     run,
@@ -50,25 +51,6 @@ def test_published_sizes_ask_for_what_there_is(name):
         config = flags.parse([f"--config={ROOT / 'experiments' / name}.py:{variant}"]).config
         experiments.check(config)
         assert config.model.name.startswith(name)
-
-
-def made_of(name, *overrides):
-    """The experiment as the launcher makes it, shrunk; nothing is compiled."""
-    file, colon, variant = name.partition(":")
-    path = f"{ROOT / 'experiments' / file}.py{colon}{variant}"
-    argv = [f"--config={path}", *SHORT, *tiny.FLAGS[name], *overrides]
-    return experiments.create(flags.parse(argv).config)
-
-
-@pytest.mark.parametrize("experiment", [name for name in tiny.FLAGS if name not in tiny.FINISHED])
-def test_experiment_can_be_traced_whole(experiment):
-    made = made_of(experiment)
-    made.task.check()
-    step, metrics = made.traced_step
-    assert metrics
-    # A step gives back a state of the same shapes: any number of them can be taken.
-    shapes = [(x.shape, x.dtype) for x in jax.tree.leaves(made.abstract_state)]
-    assert [(x.shape, x.dtype) for x in step.out_avals[: len(shapes)]] == shapes
 
 
 @pytest.mark.optimised
@@ -185,7 +167,7 @@ def test_all_batches_of_an_evaluation_are_one_program():
 
 def test_evaluation_counts_every_example_once_at_any_batch_size():
     whole, *others = (
-        Evaluator(made := made_of("mlp", f"--config.eval.batch_size={n}"))(made.init_state())
+        Evaluator(made := built("mlp", f"--config.eval.batch_size={n}"))(made.init_state())
         for n in (360, 7, 64, 1000)
     )
     for found in others:

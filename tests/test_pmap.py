@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
-from test_precision import built
+from launching import built
 
 from jaxdl.parallel import replicas
 
@@ -44,9 +44,14 @@ def one_device(made):
     return update
 
 
-@pytest.mark.parametrize("name", SMALL)
+# The others take a minute to compile.
+PARALLEL = "jaxdl/parallel/"
+CASES = ["dcgan", *(pytest.param(n, marks=pytest.mark.slow(n, PARALLEL)) for n in ("wgan", "ddpm"))]
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_devices_keep_one_state(name):
-    made = built(name, "float32", *SMALL[name], *SETTINGS)
+    made = built(name, "--config.precision=float32", *SMALL[name], *SETTINGS)
     update = jax.jit(one_device(made))(made.init_state(), made.batch(0), made.key)
     for ours, theirs in zip(jax.tree.leaves(mapped(made)), jax.tree.leaves(update), strict=True):
         np.testing.assert_array_equal(theirs, np.broadcast_to(theirs[:1], theirs.shape))
@@ -64,7 +69,7 @@ def draws(jaxpr):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_devices_draw_each_their_own(name):
-    made = built(name, "float32", *SMALL[name], *SETTINGS)
+    made = built(name, "--config.precision=float32", *SMALL[name], *SETTINGS)
     program = jax.make_jaxpr(one_device(made))(made.abstract_state, made.batch(0), made.key)
     # A key that all share has no axis of parts.
     assert set(draws(program.jaxpr)) == {(DEVICES,)}

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from launching import (
     ROOT,
-    SHORT,
+    built,
     figures,
     leaves,
+    made,
     run,
     summary,
 )
 
-from jaxdl import experiment, keys, launch, metrics
+from jaxdl import keys, launch, metrics
 from jaxdl.experiment import population
-from jaxdl.launch import flags as flags_of
 from jaxdl.train import advance
 
 # Adam's first steps divide by the gradient's own size, and so magnify rounding where it is small.
@@ -44,12 +44,6 @@ KINDS = {
     "gcn": ((), ("model.dropout", 0.2, 0.5), 2),
     "ppo": (("--config.task.rollout=16",), ("task.clip_ratio", 0.1, 0.3), 2),
 }
-
-
-def made(name, *flags):
-    """An experiment as the launcher makes it."""
-    file = f"--config={ROOT / 'experiments' / name}.py"
-    return experiment.create(flags_of.parse([file, *SHORT, *flags]).config)
 
 
 def after_steps(one, count=3):
@@ -222,7 +216,7 @@ def test_a_cpu_takes_as_many_members_at_once_as_its_cache_holds():
 
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_every_experiment_can_be_a_population(name):
-    whole = made(name, "--config.population=2")
+    whole = built(name, "--config.population=2")
     count = len(whole.members)
     assert count % 2 == 0
     for tree in (whole.abstract_state, whole.abstract_window):
@@ -263,7 +257,7 @@ SWEPT = [
 @pytest.mark.parametrize("case", SWEPT, ids=lambda case: f"{case[0]}-{case[1][:30]}")
 def test_what_the_step_can_take_as_a_traced_number_can_be_swept(case):
     name, sweep, *flags = case
-    whole = made(name, *flags, f"--config.sweep={sweep}")  # which traces its step
+    whole = built(name, *flags, f"--config.sweep={sweep}")  # which traces its step
     assert len(whole.members) == 2 ** sweep.count("=")
 
 

@@ -132,7 +132,11 @@ def on_one_device(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "variant, name",
-    (("cartpole", "data"), ("cartpole", "fsdp"), ("pendulum", "pmap")),
+    (
+        pytest.param("cartpole", "data", marks=pytest.mark.slow("ppo", "jaxdl/parallel/")),
+        ("cartpole", "fsdp"),
+        pytest.param("pendulum", "pmap", marks=pytest.mark.slow("ppo", "jaxdl/parallel/")),
+    ),
 )
 def test_devices_change_no_number(variant, name, on_one_device, tmp_path):
     one, many = on_one_device(variant), tmp_path / "run"

@@ -1,54 +1,20 @@
 """With jax_enable_x64, as research code often has it: the same runs, in float32 as ever."""
 
-import contextlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
-from launching import ROOT, SHORT, figures, leaves, run
+from launching import figures, leaves, run
+from wide import numbers_of_64_bits, wide
 
-from jaxdl import envs, experiment, keys, metrics
+from jaxdl import envs, keys, metrics
 from jaxdl.control import policies, returns, tabular
 from jaxdl.data import augment
 from jaxdl.envs import tabular as worlds
-from jaxdl.launch import flags
 
 # Optax keeps the three coefficients of muon in the widest float that there is.
 WIDE_NUMBERS = {"gpt": 3}
-
-
-@contextlib.contextmanager
-def wide():
-    """As environment variables would have it, for all threads; NaN and leaked tracers raise."""
-    settings = ("jax_enable_x64", "jax_debug_nans", "jax_check_tracer_leaks")
-    before = {name: getattr(jax.config, name) for name in settings}
-    try:
-        for name in settings:
-            jax.config.update(name, True)
-        yield
-    finally:
-        for name, value in before.items():
-            jax.config.update(name, value)
-
-
-def numbers_of_64_bits(tree):
-    return sum(x.size for x in jax.tree.leaves(tree) if x.dtype in (np.float64, np.int64))
-
-
-@pytest.mark.parametrize("name", [*tiny.FINISHED, "ppo:acrobot", "ppo:pendulum", "gcn:digits"])
-def test_states_and_metrics_stay_narrow(name):
-    stem, colon, variant = name.partition(":")
-    file = f"--config={ROOT / 'experiments' / stem}.py{colon}{variant}"
-    given = flags.parse([file, *SHORT, *tiny.FLAGS.get(name, tiny.FLAGS[stem])]).config
-    with wide():
-        made = experiment.create(given)
-        start = made.abstract_state
-        end, found = jax.eval_shape(made.task.train_step, start, made.abstract_batch, made.key)
-    for state in (start, end):
-        assert numbers_of_64_bits(state) == WIDE_NUMBERS.get(name, 0)
-    assert not numbers_of_64_bits(found)
 
 
 # Of those whose draws a loop carries on, and which end in a TypeError where one is wider.
