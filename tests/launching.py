@@ -93,6 +93,8 @@ def assert_resumes_to_the_bit(
     if not same_calls:
         per_call = 3 if summary(whole)["steps_per_call"] == 1 else 1
         overrides = (*overrides, f"--config.steps_per_call={per_call}")
+    # Of pictures the whole run's are enough.
+    overrides = (*overrides, "--config.log.report=false")
     save = checkpoint.Checkpoints.save
 
     def save_then_die(self, step, *args, **kwargs):

@@ -2,6 +2,8 @@
 
 import functools
 
+import pytest
+
 from jaxdl import models
 
 
@@ -15,3 +17,15 @@ def _module(name: str) -> str:
     while isinstance(factory, functools.partial):
         factory = factory.func
     return factory.__module__
+
+
+def sizes(counts: dict[str, int], *files: str) -> list:
+    """Names to parametrise a test by: all but the two smallest wait for a change of the files.
+
+    Args:
+      counts: {name: parameters}; large models take seconds to trace.
+      files: those of the family, beside jaxdl/layers/, which all are made of.
+    """
+    daily = sorted(counts, key=counts.get)[:2]
+    mark = pytest.mark.slow(*files, "jaxdl/layers/")
+    return [name if name in daily else pytest.param(name, marks=mark) for name in counts]

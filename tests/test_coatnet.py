@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import shipped
 
 from jaxdl import keys, layers, models, pretrained
 from jaxdl.errors import UserError
@@ -34,7 +35,7 @@ def drawn(tree):
     return jax.tree.map(lambda x: rng.standard_normal(x.shape).astype(np.float32), tree)
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", shipped.sizes(PARAMETERS, "jaxdl/models/coatnet.py"))
 def test_parameter_count_is_the_published_one(name):
     found = shapes(models.create(name), 224)["params"]
     assert sum(x.size for x in jax.tree.leaves(found)) == PARAMETERS[name]

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from launching import built
 from test_learner import optimizer_of
 from test_parallel import assert_close
 from test_pmap import draws
-from test_precision import built
 
 from jaxdl import config, keys, metrics, parallel
 from jaxdl.metrics import Mean
@@ -172,7 +172,7 @@ def test_the_settings_noise_is_that_of_the_update():
 def test_both_adversaries_gradients_are_noisy():
     normal_draws, leaves = [], []
     for noise in (0.0, NOISE):
-        made = built("dcgan", "float32", f"--config.optimizer.noise={noise}")
+        made = built("dcgan", "--config.precision=float32", f"--config.optimizer.noise={noise}")
         state = made.abstract_state
         program = jax.make_jaxpr(made.task.train_step)(state, made.batch(0), made.key)
         normal_draws.append(len(list(draws(program.jaxpr))))

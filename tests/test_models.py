@@ -74,7 +74,9 @@ def test_call_order_is_that_of_the_forward_pass():
     assert names == ["patch_embed", *(f"block_{i}" for i in range(11)), "norm", "head"]
 
 
-@pytest.mark.parametrize("name", ["deep_cnn", "vit", "mlp"])
+@pytest.mark.parametrize(
+    "name", ["deep_cnn", "mlp", pytest.param("vit", marks=pytest.mark.slow("vit", "jaxdl/ops/"))]
+)
 def test_compiled_gradient_is_that_of_float64_one_operation_at_a_time(name):
     # Digits have much background, so pooling windows hold many equal values. A compiler computes
     # them anew in several places, each rounded in its own way: no maximum may then be counted

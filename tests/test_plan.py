@@ -25,7 +25,7 @@ needs_libtpu = pytest.mark.skipif(
     not importlib.util.find_spec("libtpu"), reason="libtpu is not installed (extra tpu)"
 )
 
-TINY_VIT = ("--config.model.depth=2", "--config.model.width=32", "--config.model.heads=4")
+TINY_VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.heads=4")
 
 
 def config(name, *overrides):

@@ -91,7 +91,6 @@ _ONE_EVAL = ("--config.eval.every=12", "--config.checkpoint.every=6", "--config.
 FINISHED = {
     "mlp": ((*_LEARN, "--config.steps_per_call=1"), 5),
     "deep_cnn": ((*_LEARN, "--config.steps_per_call=5", "--config.accumulate=4"), 5),
-    "vit": ((*_LEARN, "--config.steps_per_call=1", "--config.accumulate=4"), 5),
     "optimizers": (("--config.eval.every=3", "--config.log.every=2",
                     "--config.checkpoint.every=5"), 5),
     "autoencoder:sparse": ((*_ONE_EVAL, "--config.task.sparsity=.01", "--config.task.noise=.3",
