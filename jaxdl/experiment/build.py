@@ -188,6 +188,7 @@ def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> E
     Raises:
       UserError: anything in the config, the data or the devices that cannot be.
     """
+    settings.expand_paths(config)
     check(config)
     data = data_sets.load(config.data)
     batches = data.train is not None
