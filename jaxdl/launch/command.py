@@ -84,10 +84,11 @@ def run(options) -> int:
     Args:
       options: `jaxdl.launch.flags.Options`.
     """
+    import jax
     from etils import epath
 
     from jaxdl import experiment, parallel, process
-    from jaxdl.errors import UserError
+    from jaxdl.errors import UserError, note
     from jaxdl.launch import evaluate, flags, lr_find, plan, sample, train, use
     from jaxdl.runs import workdir
     from jaxdl.train import single_out
@@ -100,7 +101,6 @@ def run(options) -> int:
         use.prepare(options)
         if not options.workdir or not (epath.Path(options.workdir) / "config.json").exists():
             return use.of_published(options)
-    modes = {"train": train.run, "evaluate": evaluate.run, "sample": sample.run}
     folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
     if options.mode != "train" and not options.workdir:
         raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
@@ -110,11 +110,25 @@ def run(options) -> int:
         workdir.check(folder, config, options.accept_changes)
     process.use_compilation_cache()
     parallel.initialize()
+    say = note if jax.process_index() == 0 else lambda line: None
     if config.member is not None:
-        folder, config = single_out.single_out(folder, config)
+        folder, config = single_out.single_out(folder, config, say)
         if options.mode != "train":
             workdir.adopt(folder, config)
         workdir.check(folder, config, options.accept_changes)
+    if options.mode == "train":
+        made, keep = experiment.to_train(config, folder, options.accept_changes, say)
+        return train.run(options, made, folder, keep)
     if options.mode == "export":
         config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
-    return modes.get(options.mode, use.of_run)(options, experiment.create(config), folder)
+    elif workdir.has_own(folder, config, "parallel"):
+        experiment.fit_devices(config)
+    if options.mode == "evaluate":
+        made = experiment.to_evaluate(config, folder, options.accept_changes, say)
+        return evaluate.run(options, made, folder)
+    made = experiment.to_use(config, folder, say)
+    return (
+        sample.run(options, made, folder)
+        if options.mode == "sample"
+        else use.of_run(options, made, folder)
+    )
