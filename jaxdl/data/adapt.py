@@ -57,6 +57,8 @@ def adapt(data: Data, now: Facts, facts: Facts, *, learns: bool, accepted: bool)
         _check_learnable(facts, now, place, said, accepted)
     elif now.whole != facts.whole:
         said.append("what is scored is the one that the run learned from")
+    elif _may_overlap(facts, now):
+        said.append("some of what is measured on may have been learned from")
     if data.class_names and any(i != at for i, at in place.items()):
         data = _in_places(data, names, place, said)
     data = data._replace(class_names=tuple(names) if data.class_names else ())
@@ -88,6 +90,12 @@ def _check_learnable(
         raise UserError("the graph is not the one that this run learns from: begin another run")
 
 
+def _may_overlap(facts: Facts, now: Facts) -> bool:
+    """Whether examples may have changed sides: both parts are others."""
+    pairs = ((facts.train, now.train), (facts.test, now.test))
+    return all(a and b and a.fingerprint != b.fingerprint for a, b in pairs)
+
+
 def _in_places(
     data: Data, names: list[str], place: Mapping[int, int | None], said: list[str]
 ) -> Data:
@@ -105,10 +113,11 @@ def _in_places(
                 f"no example {called} is of a class that this run learned ({', '.join(names)})"
             )
         if len(kept) < len(labels):
-            said.append(
-                f"{len(labels) - len(kept)} of {len(labels)} examples {called} are of no class "
-                "that it learned, and left out"
-            )
+            if split is data.test:
+                said.append(
+                    f"{len(labels) - len(kept)} of {len(labels)} examples {called} are of no class "
+                    "that it learned, and left out"
+                )
             split, labels = split.subset(kept), labels[kept]
         return Relabelled(split, labels.astype(np.int32))
 

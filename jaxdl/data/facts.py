@@ -191,10 +191,14 @@ def read(content: Mapping[str, Any]) -> Facts:
         found = Facts(**{**content, **parts})
     except (TypeError, AttributeError) as error:
         raise ValueError(str(error)) from None
-    if not all(isinstance(name, str) for name in found.class_names):
-        raise ValueError("class_names are texts")
-    if len(set(found.class_names)) < len(found.class_names):
+    names = found.class_names
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("class_names must be a list of texts")
+    if len(set(names)) < len(names):
         raise ValueError("class_names has a name twice")
+    for part in (found.train, found.test):
+        if part and part.class_counts and len(part.class_counts) != len(names):
+            raise ValueError(f"class_names has {len(names)} names of {len(part.class_counts)}")
     return found
 
 
