@@ -231,8 +231,9 @@ def test_nothing_is_learned_from_other_data_unasked():
         with pytest.raises(UserError, match=words) as caught:
             adapted(now, run, learns=True)
         assert "\n" not in str(caught.value)
-    found = adapted(images(["apple"], seed=2), run, learns=True, accepted=True)
+    found = adapted(images(["berry"], seed=2), run, learns=True, accepted=True)
     assert found.data.class_names == ("apple", "berry")
+    assert through_json(found.facts).train.class_counts == [0, 6]
     np.testing.assert_array_equal(found.data.mean, np.full(3, 0.3, np.float32))
 
 

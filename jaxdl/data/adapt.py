@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdl.data import Data
-from jaxdl.data.facts import Facts, changes, named, renamed
+from jaxdl.data.facts import Facts, changes, class_counts, named, renamed
 from jaxdl.data.label_noise import Relabelled
 from jaxdl.errors import UserError
 
@@ -63,11 +63,25 @@ def adapt(data: Data, now: Facts, facts: Facts, *, learns: bool, accepted: bool)
         data = _in_places(data, names, place, said)
     data = data._replace(class_names=tuple(names) if data.class_names else ())
     data = _standardised(data, facts)
+    return Adapted(data, _known(data, now), said)
+
+
+def _known(data: Data, now: Facts) -> Facts:
+    """The facts of data in the run's terms; fingerprints stay those of the data as they lie there."""
     listed = lambda x: [] if x is None else [float(value) for value in x]
-    now = now._replace(
-        class_names=names, anomaly=data.anomaly, mean=listed(data.mean), std=listed(data.std)
+    names = list(data.class_names) or now.class_names
+    train, test = (
+        part and part._replace(class_counts=class_counts(split, len(names)))
+        for part, split in ((now.train, data.train), (now.test, data.test))
     )
-    return Adapted(data, now, said)
+    return now._replace(
+        class_names=names,
+        anomaly=data.anomaly,
+        mean=listed(data.mean),
+        std=listed(data.std),
+        train=train,
+        test=test,
+    )
 
 
 def _check_learnable(

@@ -100,15 +100,19 @@ def _of_part(split: Any, classes: int) -> Part | None:
     if split is None:
         return None
     example = split.take(np.arange(1))
-    labels = getattr(split, "labels", ()) if classes else ()
-    counts = np.bincount(labels, minlength=classes).tolist() if len(labels) else []
     return Part(
         len(split),
         {name: [x.dtype.name, *x.shape[1:]] for name, x in example.items()},
-        counts,
+        class_counts(split, classes),
         dict(getattr(split, "about", {})),
         fingerprint.of(split),
     )
+
+
+def class_counts(split: Any, classes: int) -> list[int]:
+    """Examples of each class; [] where there are no classes, or no labels."""
+    labels = getattr(split, "labels", ()) if classes else ()
+    return np.bincount(labels, minlength=classes).tolist() if len(labels) else []
 
 
 def _of_whole(whole: Any) -> str:
