@@ -67,7 +67,7 @@ def adapt(data: Data, now: Facts, facts: Facts, *, learns: bool, accepted: bool)
 
 
 def _known(data: Data, now: Facts) -> Facts:
-    """The facts of data in the run's terms; fingerprints stay those of the data as they lie there."""
+    """Facts in the run's terms; fingerprints stay those of the data as they lie there."""
     listed = lambda x: [] if x is None else [float(value) for value in x]
     names = list(data.class_names) or now.class_names
     train, test = (
