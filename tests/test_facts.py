@@ -233,7 +233,7 @@ def test_nothing_is_learned_from_other_data_unasked():
         assert "\n" not in str(caught.value)
     found = adapted(images(["berry"], seed=2), run, learns=True, accepted=True)
     assert found.data.class_names == ("apple", "berry")
-    assert through_json(found.facts).train.class_counts == [0, 6]
+    assert through_json(found.facts).parts["train"].class_counts == [0, 6]
     np.testing.assert_array_equal(found.data.mean, np.full(3, 0.3, np.float32))
 
 
@@ -297,7 +297,8 @@ def test_another_text_and_another_graph_are_noticed(loaded, tmp_path):
         (dict(class_names=["a", "a"]), "a name twice"),
         (dict(class_names=["a", "b", "c"]), "has 3 names of 2"),
         (dict(class_names=[1, 2]), "must be a list of texts"),
-        (dict(train={"examples": 3}), "missing"),
+        (dict(parts={"train": {"examples": 3}}), "missing"),
+        (dict(parts=[]), "items"),
         (dict(further=1), "unexpected"),
     ],
 )

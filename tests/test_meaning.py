@@ -107,10 +107,10 @@ def test_a_run_keeps_what_its_weights_mean(trained):
     assert content["format"] == 1
     found = content["data"]
     assert found["class_names"] == ["apple", "berry"]
-    assert found["train"]["examples"] == 32
-    assert found["train"]["class_counts"] == [16, 16]
-    assert found["train"]["arrays"]["image"] == ["uint8", 8, 8, 3]
-    assert found["test"]["class_counts"] == [4, 4]
+    assert found["parts"]["train"]["examples"] == 32
+    assert found["parts"]["train"]["class_counts"] == [16, 16]
+    assert found["parts"]["train"]["arrays"]["image"] == ["uint8", 8, 8, 3]
+    assert found["parts"]["test"]["class_counts"] == [4, 4]
     made = data.load(config_of(trained / "run").data)
     pixels = made.train.take(np.arange(32))["image"].astype(np.float64) / 255
     np.testing.assert_allclose(found["mean"], pixels.mean((0, 1, 2)), rtol=1e-6)
@@ -181,7 +181,7 @@ def test_a_run_goes_on_with_other_data_only_if_told_so(copied):
     keep()
     now = json.loads((copied / "run" / "data.json").read_text())
     assert now["data"]["class_names"] == ["cherry", "berry"]
-    assert now["data"]["train"]["class_counts"] == [16, 64]
+    assert now["data"]["parts"]["train"]["class_counts"] == [16, 64]
     assert (now["data"]["mean"], now["data"]["std"]) == (kept["data"]["mean"], kept["data"]["std"])
     assert going_on(copied)[2] == []
     assert predicted(copied)[0][0] == "cherry"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdl.data import Data
-from jaxdl.data.facts import Facts, changes, class_counts, named, renamed
+from jaxdl.data.facts import PARTS, Facts, changes, class_counts, named, parts, renamed
 from jaxdl.data.label_noise import Relabelled
 from jaxdl.errors import UserError
 
@@ -70,17 +70,16 @@ def _known(data: Data, now: Facts) -> Facts:
     """Facts in the run's terms; fingerprints stay those of the data as they lie there."""
     listed = lambda x: [] if x is None else [float(value) for value in x]
     names = list(data.class_names) or now.class_names
-    train, test = (
-        part and part._replace(class_counts=class_counts(split, len(names)))
-        for part, split in ((now.train, data.train), (now.test, data.test))
-    )
+    counted = {
+        name: now.parts[name]._replace(class_counts=class_counts(split, len(names)))
+        for name, split in parts(data).items()
+    }
     return now._replace(
         class_names=names,
         anomaly=data.anomaly,
         mean=listed(data.mean),
         std=listed(data.std),
-        train=train,
-        test=test,
+        parts=counted,
     )
 
 
@@ -106,7 +105,7 @@ def _check_learnable(
 
 def _may_overlap(facts: Facts, now: Facts) -> bool:
     """Whether examples may have changed sides: both parts are others."""
-    pairs = ((facts.train, now.train), (facts.test, now.test))
+    pairs = [(facts.parts.get(name), now.parts.get(name)) for name in ("train", "test")]
     return all(a and b and a.fingerprint != b.fingerprint for a, b in pairs)
 
 
@@ -115,29 +114,27 @@ def _in_places(
 ) -> Data:
     table = np.array([-1 if place[i] is None else place[i] for i in range(len(place))])
 
-    def part(split: Any, called: str) -> Any:
-        if split is None:
-            return None
+    def part(name: str, split: Any) -> Any:
         if not hasattr(split, "labels"):
             raise UserError("the classes are others, and the examples have no labels to know by")
         labels = table[split.labels]
         kept = np.flatnonzero(labels >= 0)
         if not len(kept):
             raise UserError(
-                f"no example {called} is of a class that this run learned ({', '.join(names)})"
+                f"no example {PARTS[name]} is of a class that this run learned ({', '.join(names)})"
             )
         if len(kept) < len(labels):
-            if split is data.test:
+            if name != "train":
                 said.append(
-                    f"{len(labels) - len(kept)} of {len(labels)} examples {called} are of no class "
-                    "that it learned, and left out"
+                    f"{len(labels) - len(kept)} of {len(labels)} examples {PARTS[name]} are of no "
+                    "class that it learned, and left out"
                 )
             split, labels = split.subset(kept), labels[kept]
         return Relabelled(split, labels.astype(np.int32))
 
     anomaly = data.anomaly if data.anomaly is None else place[data.anomaly]
-    test = part(data.test, "to be measured on")
-    return data._replace(train=part(data.train, "to learn from"), test=test, anomaly=anomaly)
+    placed = {name: part(name, split) for name, split in parts(data).items()}
+    return data._replace(anomaly=anomaly, **placed)
 
 
 def _standardised(data: Data, facts: Facts) -> Data:
@@ -151,4 +148,5 @@ def _standardised(data: Data, facts: Facts) -> Data:
     # What comes standardised, as a series does, is led back and standardised anew.
     factor, offset = old_std / std, (old_mean - mean) / std
     again = lambda x: x.rescaled(factor, offset) if hasattr(x, "rescaled") else x
-    return data._replace(train=again(data.train), test=again(data.test), mean=mean, std=std)
+    scaled = {name: again(split) for name, split in parts(data).items()}
+    return data._replace(mean=mean, std=std, **scaled)

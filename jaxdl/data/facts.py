@@ -14,9 +14,16 @@ from jaxdl.data import Data, fingerprint, tokens
 from jaxdl.data.absent import Absent
 from jaxdl.data.graph import Graph
 
+# The parts that data may have, and what their examples are for.
+PARTS = {
+    "train": "to learn from",
+    "test": "to be measured on",
+    "validation": "to choose by",
+}
+
 
 class Part(NamedTuple):
-    """The training part, or the evaluation part.
+    """One of the parts that data are in.
 
     Attributes:
       examples: how many.
@@ -44,8 +51,7 @@ class Facts(NamedTuple):
       tokens: size of the vocabulary; 0 where there is none.
       tokenizer: fingerprint of the tokenizer's file, "bytes", or "" for none or another kind.
       whole: fingerprint of what is learned from as one piece, "" of nothing.
-      train: None where there are no batches.
-      test: the evaluation part.
+      parts: by the names in PARTS; none where there are no batches.
     """
 
     class_names: list[str]
@@ -55,8 +61,12 @@ class Facts(NamedTuple):
     tokens: int
     tokenizer: str
     whole: str
-    train: Part | None
-    test: Part | None
+    parts: dict[str, Part]
+
+    @property
+    def examples(self) -> int | None:
+        """That are learned from; None where there are no batches."""
+        return self.parts["train"].examples if "train" in self.parts else None
 
     @property
     def restorable(self) -> bool:
@@ -70,12 +80,12 @@ class Facts(NamedTuple):
           tokenizer: the file of the tokenizer; "" where it is bytes.
         """
         return Data(
-            *(Absent(p.examples, p.arrays, p.about) if p else None for p in self[-2:]),
             class_names=tuple(self.class_names),
             mean=np.float32(self.mean) if self.mean else None,
             std=np.float32(self.std) if self.std else None,
             tokenizer=tokens.create(tokenizer) if self.tokens else None,
             anomaly=self.anomaly,
+            **{name: Absent(p.examples, p.arrays, p.about) for name, p in self.parts.items()},
         )
 
 
@@ -91,14 +101,17 @@ def of(data: Data) -> Facts:
         0 if data.tokenizer is None else data.tokenizer.size,
         getattr(data.tokenizer, "fingerprint", ""),
         _of_whole(data.whole),
-        _of_part(data.train, len(names)),
-        _of_part(data.test, len(names)),
+        {name: _of_part(split, len(names)) for name, split in parts(data).items()},
     )
 
 
-def _of_part(split: Any, classes: int) -> Part | None:
-    if split is None:
-        return None
+def parts(data: Data) -> dict[str, Any]:
+    """The splits that data have, by their names in PARTS."""
+    found = {name: getattr(data, name, None) for name in PARTS}
+    return {name: split for name, split in found.items() if split is not None}
+
+
+def _of_part(split: Any, classes: int) -> Part:
     example = split.take(np.arange(1))
     return Part(
         len(split),
@@ -140,14 +153,12 @@ def _changed_classes(old: Facts, new: Facts) -> Iterator[str]:
     if old.tokenizer != new.tokenizer or old.tokens != new.tokens:
         yield "another tokenizer"
     if old.whole != new.whole:
-        yield "another graph" if new.train is None else "other data"
+        yield "another graph" if not new.parts else "other data"
 
 
 def _changed_parts(old: Facts, new: Facts) -> Iterator[str]:
-    for was, now, called in (
-        (old.train, new.train, "to learn from"),
-        (old.test, new.test, "to be measured on"),
-    ):
+    for name, called in PARTS.items():
+        was, now = old.parts.get(name), new.parts.get(name)
         if was is None or now is None:
             if was != now:
                 yield f"{'no' if now is None else 'now'} examples {called}"
@@ -191,21 +202,22 @@ def read(content: Mapping[str, Any]) -> Facts:
       ValueError: it is none.
     """
     try:
-        parts = {k: v and Part(**v) for k, v in content.items() if k in ("train", "test")}
-        found = Facts(**{**content, **parts})
-    except (TypeError, AttributeError) as error:
+        parts = {name: Part(**part) for name, part in content["parts"].items()}
+        found = Facts(**{**content, "parts": parts})
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from None
     names = found.class_names
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("class_names must be a list of texts")
     if len(set(names)) < len(names):
         raise ValueError("class_names has a name twice")
-    for part in (found.train, found.test):
-        if part and part.class_counts and len(part.class_counts) != len(names):
+    for part in parts.values():
+        if part.class_counts and len(part.class_counts) != len(names):
             raise ValueError(f"class_names has {len(names)} names of {len(part.class_counts)}")
     return found
 
 
 def written(facts: Facts) -> dict[str, Any]:
     """`read`'s JSON."""
-    return {k: v._asdict() if isinstance(v, Part) else v for k, v in facts._asdict().items()}
+    parts = {name: part._asdict() for name, part in facts.parts.items()}
+    return {**facts._asdict(), "parts": parts}

@@ -103,7 +103,7 @@ def to_evaluate(
     data = data_sets.load(kept.settings(config.data))
     found = adapt(data, facts.of(data), kept.facts, learns=False, accepted=accepted)
     _say_changes(folder, [*kept.said(), *found.said], say)
-    return create(config, found.data, kept.facts.train and kept.facts.train.examples)
+    return create(config, found.data, kept.facts.examples)
 
 
 def to_train(
