@@ -295,7 +295,8 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Keys of two flat configs that differ and matter, as ``key: old → new``."""
     # A model that is not set is the one that the weights to start from brought with them.
-    harmless = (*HARMLESS, "model.") if new.get("model.name") == "" else HARMLESS
+    brought = {"model.name": "model.", "pretrained.model": "pretrained.model"}
+    harmless = (*HARMLESS, *(group for name, group in brought.items() if new.get(name) == ""))
     # A key that there was not yet when the run began is as if it stood there as it comes.
     old = {k: key.default for k, key in _items() if k in new and key.default == new[k]} | old
     return [

@@ -66,7 +66,8 @@ class Weights(NamedTuple):
 def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
     """How a run with `config.pretrained.source` begins.
 
-    Where ``config.model.name`` is not set, the model that was found is written there.
+    Where ``config.model.name`` is not set, the model that was found is written there; and in
+    ``config.pretrained.model``, whose images published weights see.
 
     Args:
       config: all settings.
@@ -295,6 +296,7 @@ def _standardise(
         name = given.model or config.model.name
         try:
             published = pretrained.preprocess(name)
+            given.model = name  # by which config.json says it, when the source is gone
         except UserError:
             if not given.mean:
                 raise UserError(
