@@ -35,7 +35,7 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
                             bounds on its time; trains nothing; writes DIR/plan.json if DIR is given
   --topology=NAME           what to plan for: v5e:16x16 or any TPU slice (no TPU needed, but the
                             extra tpu), or cpu:8; default: the devices at hand
-  --accept_changes          goes on in DIR although settings differ from those it began with
+  --accept_changes          goes on in DIR although settings or data differ from those it began with
   --debug                   shows the traceback behind an error
   --list                    every experiment, its cost and the result to expect
   --help                    this text
