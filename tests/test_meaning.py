@@ -207,6 +207,24 @@ def test_class_names_may_be_corrected_by_hand(copied):
     assert "new" not in said[0]
 
 
+def test_images_that_keep_their_size_keep_the_one_that_was_learned(copied):
+    given = config_of(copied / "run").data.to_dict() | {"image_size": 0}
+    made = data.load(given)
+    kept = meaning.Meaning(facts.of(made))
+    assert facts.of(data.load(kept.settings(given))) == kept.facts
+    Image.new("RGB", (16, 16)).save(copied / "data" / "apple" / "0-first.png")
+    assert data.load(given).train.take(np.arange(1))["image"].shape == (1, 16, 16, 3)
+    found = data.load(kept.settings(given))
+    assert found.train.take(np.arange(1))["image"].shape == (1, 10, 10, 3)
+    digits = settings.default().data.to_dict()
+    kept_digits = meaning.Meaning(facts.of(data.load(digits)))
+    assert kept_digits.settings(digits)["image_size"] == 8
+    assert facts.of(data.load(kept_digits.settings(digits))) == kept_digits.facts
+    for name in ("digits", "npz"):  # which takes a size, and which takes none
+        own = meaning.Meaning(facts.of(made)).settings({"name": name, "image_size": 0})
+        assert own["image_size"] == (10 if name == "digits" else 0)
+
+
 # Runs that keep nothing, or what they kept is damaged
 
 

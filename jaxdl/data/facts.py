@@ -69,6 +69,12 @@ class Facts(NamedTuple):
         return self.parts["train"].examples if "train" in self.parts else None
 
     @property
+    def side(self) -> int:
+        """Pixels a side of square images; 0 of anything else."""
+        shape = self.parts["train"].arrays.get("image", []) if "train" in self.parts else []
+        return shape[1] if len(shape) == 4 and shape[1] == shape[2] else 0
+
+    @property
     def restorable(self) -> bool:
         """Whether `restored` gives data that are enough to use a model."""
         return not self.whole and bool(self.tokens) == bool(self.tokenizer)

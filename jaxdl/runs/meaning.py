@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from etils import epath
 
+from jaxdl import data as data_sets
 from jaxdl.data import Data, facts, tokens
 from jaxdl.data.facts import Facts
 from jaxdl.errors import UserError
@@ -34,10 +35,17 @@ class Meaning(NamedTuple):
     source: str = ""
 
     def settings(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`config.data` with the run's own tokenizer in place of the file that it was copied of."""
+        """`config.data` with what it leaves to the files there, as it was found when the run began.
+
+        The run's own tokenizer stands in place of the file that it was copied of, and for images
+        that keep their size, which a folder takes from its first one, that size.
+        """
         own = dict(data)
         if self.tokenizer and own.get("tokenizer") == self.source:
             own["tokenizer"] = self.tokenizer
+        side = self.facts.side
+        if side and own["image_size"] == 0 and "image_size" in data_sets.own_settings(own["name"]):
+            own["image_size"] = side
         return own
 
     def restored(self) -> Data | None:
