@@ -4,6 +4,7 @@ Flags in, exit code out: 0 done, 2 bad input (one line says what and how), 3 a n
 4 no sound checkpoint, 5 a checkpoint not written, 130 and 143 stopped by SIGINT and SIGTERM.
 """
 
+import functools
 import sys
 import traceback
 from collections.abc import Sequence
@@ -116,19 +117,16 @@ def run(options) -> int:
         if options.mode != "train":
             workdir.adopt(folder, config)
         workdir.check(folder, config, options.accept_changes)
-    if options.mode == "train":
-        made, keep = experiment.to_train(config, folder, options.accept_changes, say)
-        return train.run(options, made, folder, keep)
     if options.mode == "export":
         config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
-    elif workdir.has_own(folder, config, "parallel"):
+    elif options.mode != "train" and workdir.has_own(folder, config, "parallel"):
         experiment.fit_devices(config)
-    if options.mode == "evaluate":
+    modes = {"evaluate": evaluate.run, "sample": sample.run}
+    if options.mode == "train":
+        made, keep = experiment.to_train(config, folder, options.accept_changes, say)
+        modes["train"] = functools.partial(train.run, keep=keep)
+    elif options.mode == "evaluate":
         made = experiment.to_evaluate(config, folder, options.accept_changes, say)
-        return evaluate.run(options, made, folder)
-    made = experiment.to_use(config, folder, say)
-    return (
-        sample.run(options, made, folder)
-        if options.mode == "sample"
-        else use.of_run(options, made, folder)
-    )
+    else:
+        made = experiment.to_use(config, folder, say)
+    return modes.get(options.mode, use.of_run)(options, made, folder)
