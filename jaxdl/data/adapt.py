@@ -133,7 +133,8 @@ def _in_places(
         return Relabelled(split, labels.astype(np.int32))
 
     anomaly = data.anomaly if data.anomaly is None else place[data.anomaly]
-    placed = {name: part(name, split) for name, split in parts(data).items()}
+    # What is measured on comes first: it is what an evaluation is told of.
+    placed = {name: part(name, split) for name, split in [*parts(data).items()][::-1]}
     return data._replace(anomaly=anomaly, **placed)
 
 
