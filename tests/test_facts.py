@@ -142,6 +142,18 @@ def test_any_change_of_a_split_is_noticed(kind):
         seen.add(found)
 
 
+def test_what_a_user_brings_says_what_it_can():
+    split = Bare(np.zeros((5, 2, 2, 1), np.uint8), np.ones((5, 2), np.int32))  # of both classes
+    split.about = {"length": np.int64(3), "kind": "own"}
+    tokenizer = type("Own", (), {"size": 7})
+    found = through_json(facts.of(Data(split, split, ("a", "b"), tokenizer=tokenizer)))
+    part = found.parts["train"]
+    assert (part.examples, part.class_counts) == (5, [])
+    assert part.about == {"length": 3, "kind": "own"}
+    assert found.tokens == 7
+    assert not found.restorable  # nobody can bring back that tokenizer
+
+
 def test_examples_made_of_others_are_known_too(loaded):
     parts = {name: fingerprint.of(loaded[name].train) for name in ("images", "few", "turned")}
     assert len(set(parts.values())) == 3

@@ -123,22 +123,24 @@ def _of_part(split: Any, classes: int) -> Part:
         len(split),
         {name: [x.dtype.name, *x.shape[1:]] for name, x in example.items()},
         class_counts(split, classes),
-        dict(getattr(split, "about", {})),
+        {k: getattr(v, "item", lambda v=v: v)() for k, v in getattr(split, "about", {}).items()},
         fingerprint.of(split),
     )
 
 
 def class_counts(split: Any, classes: int) -> list[int]:
-    """Examples of each class; [] where there are no classes, or no labels."""
-    labels = getattr(split, "labels", ()) if classes else ()
-    return np.bincount(labels, minlength=classes).tolist() if len(labels) else []
+    """Examples of each class; [] where there are no classes, or no labels (n,) that number them."""
+    labels = np.asarray(getattr(split, "labels", ()) if classes else ())
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+        return []
+    return np.bincount(labels, minlength=classes).tolist()
 
 
 def _of_whole(whole: Any) -> str:
     if whole is None:
         return ""
-    arrays = whole._asdict() if hasattr(whole, "_asdict") else {}
-    return fingerprint.digest({k: v for k, v in arrays.items() if v is not None}) or "unknown"
+    fields = whole._asdict() if hasattr(whole, "_asdict") else {}
+    return fingerprint.digest({k: v for k, v in fields.items() if isinstance(v, np.ndarray)})
 
 
 def changes(old: Facts, new: Facts) -> list[str]:

@@ -112,6 +112,7 @@ def run(options) -> int:
     process.use_compilation_cache()
     parallel.initialize()
     say = note if jax.process_index() == 0 else lambda line: None
+    own_devices = workdir.has_own(folder, config, "parallel")
     if config.member is not None:
         folder, config = single_out.single_out(folder, config, say)
         if options.mode != "train":
@@ -119,7 +120,7 @@ def run(options) -> int:
         workdir.check(folder, config, options.accept_changes)
     if options.mode == "export":
         config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
-    elif options.mode != "train" and workdir.has_own(folder, config, "parallel"):
+    elif options.mode != "train" and own_devices:
         experiment.fit_devices(config)
     modes = {"evaluate": evaluate.run, "sample": sample.run}
     if options.mode == "train":
