@@ -54,6 +54,11 @@ def told(error: JaxdlError) -> int:
     return error.exit_code
 
 
+def note(message: str) -> None:
+    """Prints what a user should know and need not act on, a line on stderr."""
+    print(f"note: {message}", file=sys.stderr)
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Ends an error message: the most similar choice first, then all of them when they are few.
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxdl import paths
+
 _IMPORTED = time.monotonic()
 _compiled: collections.Counter[str] = collections.Counter()
 
@@ -74,8 +76,8 @@ def seconds_since_start() -> float:
 
 def cache_folder() -> Path:
     """The user's folder for compiled programs: $JAXDL_CACHE, or jaxdl in the usual cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("JAXDL_CACHE") or Path(base) / "jaxdl")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(paths.expanded(os.environ.get("JAXDL_CACHE") or f"{base}/jaxdl"))
 
 
 def use_compilation_cache() -> None:
@@ -85,8 +87,8 @@ def use_compilation_cache() -> None:
     """
     import jax
 
-    if not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+    folder = jax.config.jax_compilation_cache_dir or str(cache_folder() / "xla")
+    jax.config.update("jax_compilation_cache_dir", paths.expanded(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     if not _compiled:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from jaxdl import config, experiment, keys, layers, models, pretrained
 from jaxdl.errors import UserError
+from jaxdl.experiment import use
 from jaxdl.runs import checkpoint
 
 FIELDS = dict(stages=(2,), channels=(8,), hidden=8, pooled=1)
@@ -185,6 +186,16 @@ def test_what_does_not_fit_is_one_line(source, changed, words):
         assert word in message
 
 
+def test_a_head_of_classes_that_were_called_otherwise_is_new(source, tmp_path):
+    shutil.copytree(source, tmp_path / "source")
+    file = tmp_path / "source" / "data.json"
+    file.write_text(file.read_text().replace('"4"', '"four"'))
+    best = state_of(source, checkpoint_of_best(source))["params"]["head"]
+    for folder, kept in ((source, True), (tmp_path / "source", False)):
+        found = start(experiment.create(settings(folder, data__classes=(0, 1, 2, 3, 4))))
+        assert same(found["params"]["head"], best) is kept
+
+
 # From a published checkpoint
 
 
@@ -224,6 +235,23 @@ def test_images_are_standardised_as_published_and_grey_ones_have_all_colours(fil
     expected = module.apply(state.variables, jnp.asarray(seen, jnp.float32))
     found = made.task.predict(state, grey)["logits"]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_images_are_standardised_as_published_when_the_file_is_gone(file, tmp_path):
+    path, _ = file
+    copy = tmp_path / path.name
+    shutil.copy(path, copy)
+    made = published(copy)
+    images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 1), np.uint8)
+    state = made.init_state()
+    expected = made.task.predict(state, images)["logits"]
+    copy.unlink()
+    found = use.create(made.config, made.run.data).task.predict(state, images)["logits"]
+    np.testing.assert_array_equal(found, expected)
+    # Who goes on with it need not name the model either.
+    again = settings(copy, model=dict(name="resnet18", **RESNET), data__image_size=16)
+    assert made.config.pretrained.model == "resnet18"
+    assert config.differences(config.flatten(made.config), config.flatten(again)) == []
 
 
 def test_a_published_checkpoint_learns_a_folder_of_images(file, tmp_path):

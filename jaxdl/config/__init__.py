@@ -13,6 +13,7 @@ from jaxdl.config.settings import (
     default,
     describe,
     differences,
+    expand_paths,
     flatten,
     validate,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "default",
     "describe",
     "differences",
+    "expand_paths",
     "flatten",
     "load",
     "validate",

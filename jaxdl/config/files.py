@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxdl import paths
 from jaxdl.errors import UserError, nearest
 
 
@@ -17,7 +18,7 @@ def load(file: str) -> ConfigDict:
     Raises:
       UserError: no such file, an error in it, or a variant that it does not have.
     """
-    path, _, variant = file.partition(":")
+    path, _, variant = paths.expanded(file).partition(":")
     if not Path(path).is_file():
         here = [str(p) for p in Path(path).parent.glob("*.py")] + [
             str(p) for p in Path("experiments").glob("*.py")

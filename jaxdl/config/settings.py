@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 from ml_collections.config_dict import FieldReference, placeholder
 
+from jaxdl import paths
 from jaxdl.errors import UserError, nearest
 from jaxdl.registry import check_names
 
@@ -294,7 +295,8 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Keys of two flat configs that differ and matter, as ``key: old → new``."""
     # A model that is not set is the one that the weights to start from brought with them.
-    harmless = (*HARMLESS, "model.") if new.get("model.name") == "" else HARMLESS
+    brought = {"model.name": "model.", "pretrained.model": "pretrained.model"}
+    harmless = (*HARMLESS, *(group for name, group in brought.items() if new.get(name) == ""))
     # A key that there was not yet when the run began is as if it stood there as it comes.
     old = {k: key.default for k, key in _items() if k in new and key.default == new[k]} | old
     return [
@@ -302,6 +304,18 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         for key in sorted({*old, *new})
         if old.get(key) != new.get(key) and not key.startswith(harmless)
     ]
+
+
+def expand_paths(config: ConfigDict) -> None:
+    """Has ``~`` in the config's paths stand for what it means (`jaxdl.paths.expanded`).
+
+    Paths are `pretrained.source`, `data.path`, and each text among a data set's own settings.
+    """
+    own = [key for key in config.data if key == "path" or key not in KEYS["data"]]
+    for group, keys in ((config.data, own), (config.pretrained, ("source",))):
+        for key in keys:
+            if isinstance(group[key], str):
+                group[key] = paths.expanded(group[key])
 
 
 def changed(config: ConfigDict, group: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxdl import paths
 from jaxdl.data import label_noise, subsets, symmetries
 from jaxdl.data.preprocess import white
 from jaxdl.data.split import (
@@ -122,6 +123,7 @@ def load(settings: Mapping[str, Any]) -> Data:
                 raise UserError(f"data.{key}={own[key]!r}: data set {name!r} takes none")
             del own[key]
     check_names(f"data set {name!r}", own, takes)
+    own = {k: paths.expanded(v) if isinstance(v, str) else v for k, v in own.items()}
     source = loader(**own)
     for key, unset in _OF_IMAGES.items():
         if settings[key] != unset and not isinstance(source, Source):

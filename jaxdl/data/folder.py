@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from etils import epath
 
-from jaxdl.data import Source, register
+from jaxdl.data import Source, fingerprint, register
 from jaxdl.data.preprocess import SUFFIXES, Preprocess, image, opened
 from jaxdl.data.split import Arrays, Batch
 from jaxdl.errors import UserError
@@ -45,6 +45,12 @@ class Images:
         """``image`` (n, size, size, channels) uint8 and ``label`` (n,) int32."""
         images = list(self._threads.map(self._read, indices))
         return {"image": np.stack(images), "label": self.labels[indices]}
+
+    def fingerprint(self) -> str:
+        """Of all names and labels, and of the pixels of a few."""
+        names = [f"{file.parent.name}/{file.name}" for file in self.files]
+        few = fingerprint.looked_at(self)
+        return fingerprint.digest({**few, "names": names, "labels": self.labels})
 
     def subset(self, indices: np.ndarray) -> "Images":
         """Of only these files."""

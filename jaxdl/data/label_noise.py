@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxdl.data import fingerprint
 from jaxdl.data.split import Batch, Split
 
 
@@ -29,6 +30,10 @@ class Relabelled:
         """What the split gives, ``label`` replaced, in the dtype that it had."""
         batch = self.split.take(indices)
         return {**batch, "label": self.labels[indices].astype(batch["label"].dtype)}
+
+    def fingerprint(self) -> str:
+        """Of the examples and the labels."""
+        return fingerprint.digest({"of": fingerprint.of(self.split), "labels": self.labels})
 
     def subset(self, indices: np.ndarray) -> "Relabelled":
         """Of only these examples."""

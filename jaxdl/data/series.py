@@ -3,7 +3,7 @@
 import numpy as np
 from etils import epath
 
-from jaxdl.data import Data, register
+from jaxdl.data import Data, fingerprint, register
 from jaxdl.data.split import Batch
 from jaxdl.data.windows import Windows, places
 from jaxdl.errors import UserError
@@ -84,6 +84,11 @@ class Excerpts(Windows):
         """``series`` (n, context + 1, features) of the windows that begin at ``indices`` (n,)."""
         return {"series": self.tokens[places(indices, self.context + 1)]}
 
+    def rescaled(self, factor: np.ndarray, offset: np.ndarray) -> "Excerpts":
+        """Of x · factor + offset, both (features,)."""
+        values = np.float64(self.tokens) * factor + offset
+        return Excerpts(values.astype(np.float32), self.context)
+
 
 class Ends:
     """The end of a series to be measured on: every step is forecast once, in order.
@@ -98,6 +103,19 @@ class Ends:
 
     def __init__(self, series: np.ndarray, start: int, window: int, stride: int):
         self.series, self.start, self.window, self.stride = series, start, window, stride
+
+    @property
+    def about(self) -> dict[str, int]:
+        """``window``, ``stride`` and ``start``."""
+        return {"window": self.window, "stride": self.stride, "start": self.start}
+
+    def fingerprint(self) -> str:
+        """Of every value."""
+        return fingerprint.digest({"series": self.series})
+
+    def rescaled(self, factor: np.ndarray, offset: np.ndarray) -> "Ends":
+        """Of x · factor + offset, both (features,)."""
+        return Ends(self.series * factor + offset, self.start, self.window, self.stride)
 
     def __len__(self) -> int:
         """Windows."""

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from jaxdl.data import fingerprint
 from jaxdl.errors import UserError
 
 Batch = dict[str, np.ndarray]
@@ -18,8 +19,9 @@ class Split(Protocol):
     """Examples by index: arrays in memory, files on disk, or anything a user brings.
 
     A split may have ``shuffled(rng) -> indices``, one pass over it to learn from, where that is
-    another thing than a permutation. ``subset`` and ``labels`` are for `jaxdl.data.load` to split
-    and check by: examples that come to it split need neither.
+    another thing than a permutation; ``about``, {name: number or text} of what tasks ask of it; and
+    ``fingerprint() -> str`` (`jaxdl.data.fingerprint`). ``subset`` and ``labels`` are for
+    `jaxdl.data.load` to split and check by: examples that come to it split need neither.
     """
 
     def __len__(self) -> int:
@@ -62,6 +64,10 @@ class Arrays:
     def labels(self) -> np.ndarray:
         """The array called ``label``."""
         return self.arrays["label"]
+
+    def fingerprint(self) -> str:
+        """Of every number."""
+        return fingerprint.digest(self.arrays)
 
 
 def training_batches(split: Split, batch_size: int, seed: int) -> Callable[..., Batch]:

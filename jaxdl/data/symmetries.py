@@ -7,6 +7,7 @@ learns features of more than the few that there are.
 
 import numpy as np
 
+from jaxdl.data import fingerprint
 from jaxdl.data.split import Batch, Split
 from jaxdl.errors import UserError
 
@@ -56,6 +57,10 @@ class Symmetries:
         # A dtype that just held the classes may be too small for eight times as many.
         label = (batch["label"] + self.classes * symmetry).astype(np.int32)
         return {**batch, "image": image, "label": label}
+
+    def fingerprint(self) -> str:
+        """Of the examples and what is made of them."""
+        return fingerprint.digest({"of": fingerprint.of(self.split), "places": self.places})
 
     def subset(self, indices: np.ndarray) -> "Symmetries":
         """Of only these examples."""

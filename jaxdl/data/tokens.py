@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from etils import epath
 
+from jaxdl.data import fingerprint
 from jaxdl.errors import UserError
 
 
@@ -27,7 +28,7 @@ class Tokenizer(Protocol):
 class Bytes:
     """The 256 bytes of UTF-8."""
 
-    size = 256
+    size, fingerprint = 256, "bytes"
 
     def encode(self, text: str) -> np.ndarray:
         """(n,) uint8."""
@@ -66,10 +67,12 @@ class Vocabulary:
         if not file.is_file():
             raise UserError(f"data.tokenizer={path!r} is no file: name a tokenizer.json")
         try:
-            self._tokenizer = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
+            text = file.read_text(encoding="utf-8")
+            self._tokenizer = tokenizers.Tokenizer.from_str(text)
         except Exception as error:  # the library raises nothing narrower
             reason = " ".join(str(error).split())
             raise UserError(f"{path} is not a tokenizer.json: {reason}") from None
+        self.fingerprint = fingerprint.digest({"tokenizer.json": text})
         self.size = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
     def encode(self, text: str) -> np.ndarray:

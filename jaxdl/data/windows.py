@@ -6,6 +6,7 @@ before it.
 
 import numpy as np
 
+from jaxdl.data import fingerprint
 from jaxdl.data.split import Batch
 
 
@@ -40,6 +41,15 @@ class Windows:
         """``tokens`` (n, context + 1) int32 of the windows that begin at ``indices`` (n,)."""
         return {"tokens": self.tokens[places(indices, self.context + 1)].astype(np.int32)}
 
+    @property
+    def about(self) -> dict[str, int]:
+        """``context``."""
+        return {"context": self.context}
+
+    def fingerprint(self) -> str:
+        """Of every token."""
+        return fingerprint.digest({"tokens": self.tokens})
+
 
 class Passages:
     """A text to be measured on: every token is predicted once, in order.
@@ -61,6 +71,16 @@ class Passages:
     def __len__(self) -> int:
         """Windows."""
         return -(-len(self.tokens) // self.stride)
+
+    @property
+    def about(self) -> dict[str, float]:
+        """``context``, ``stride`` and ``bytes_per_token``."""
+        names = ("context", "stride", "bytes_per_token")
+        return {name: getattr(self, name) for name in names}
+
+    def fingerprint(self) -> str:
+        """Of every token."""
+        return fingerprint.digest({"tokens": self._text})
 
     def take(self, indices: np.ndarray) -> Batch:
         """``tokens`` (n, context + 1) int32, and ``weight`` (n, context) float32.

@@ -1,5 +1,16 @@
 """A config made real: one run, or many as one program."""
 
 from jaxdl.experiment.build import Experiment, check, check_training, complete, create
+from jaxdl.experiment.use import fit_devices, to_evaluate, to_train, to_use
 
-__all__ = ["Experiment", "check", "check_training", "complete", "create"]
+__all__ = [
+    "Experiment",
+    "check",
+    "check_training",
+    "complete",
+    "create",
+    "fit_devices",
+    "to_evaluate",
+    "to_train",
+    "to_use",
+]

@@ -32,6 +32,8 @@ class Experiment(NamedTuple):
       key: the root of every random draw; an array of them, one a member, in a population.
       batch: (step, rows) -> host batch, or the slice ``rows`` of it; {} where there are none.
       members: of a population; none for a plain run.
+      learns: False of a model that is only used: no batch is learned from, so that neither it nor
+        what the state keeps of one need divide over the devices.
     """
 
     config: ConfigDict
@@ -41,6 +43,7 @@ class Experiment(NamedTuple):
     key: jax.Array
     batch: Callable[..., Any]
     members: Sequence[sweep.Member] = ()
+    learns: bool = True
 
     @property
     def rows(self) -> int:
@@ -70,6 +73,8 @@ class Experiment(NamedTuple):
     def abstract_batch(self) -> Any:
         """Shapes, dtypes and shardings of one batch; only its first example is read."""
         size, sharding = self.rows, self.layout.batch()
+        if not self.learns and size % self.layout.batch_devices:
+            sharding = self.layout.replicated
         return jax.tree.map(
             lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype, sharding=sharding),
             self.batch(0, slice(0, 1)),
@@ -84,7 +89,12 @@ class Experiment(NamedTuple):
     def abstract_state(self) -> Any:
         """Shapes, dtypes and shardings of the task's state."""
         shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), self.abstract_batch)
-        return self.layout.state(shapes, self.task.partition(shapes))
+        try:
+            return self.layout.state(shapes, self.task.partition(shapes))
+        except UserError:
+            if self.learns:
+                raise
+            return self.layout.state(shapes)
 
     @property
     def traced_step(self) -> tuple[ClosedJaxpr, Any]:
@@ -177,19 +187,25 @@ def _check_groups(config: ConfigDict, swept: Iterable[str]) -> None:
             raise UserError(f"{given[0]}: task {task!r} uses nothing of config.{group}")
 
 
-def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> Experiment:
+def create(
+    config: ConfigDict,
+    devices: Sequence[jax.Device] | None = None,
+    data: data_sets.Data | None = None,
+) -> Experiment:
     """Builds the experiment that ``config`` describes; data are loaded before devices are touched.
 
     Args:
       config: the settings.
       devices: those to plan for, which may be on no machine at hand. Only shapes are wanted of such
         an experiment, so its data may hold fewer examples than a batch. None is a run's own.
+      data: to learn from; loaded if None.
 
     Raises:
       UserError: anything in the config, the data or the devices that cannot be.
     """
+    settings.expand_paths(config)
     check(config)
-    data = data_sets.load(config.data)
+    data = data_sets.load(config.data) if data is None else data
     batches = data.train is not None
     if batches and devices is None and config.batch_size > len(data.train):
         raise UserError(
@@ -205,11 +221,22 @@ def create(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> E
     steps = config.steps or math.ceil(config.epochs * steps_per_epoch)
     schedules.create(config.optimizer, steps=steps, steps_per_epoch=steps_per_epoch)
 
-    run = tasks.Run(config, data, steps, steps_per_epoch)
-    plan = _population if sweep.is_population(config) else _plain
-    experiment = plan(run, devices)
-    _check_model(experiment)
+    experiment = assemble(tasks.Run(config, data, steps, steps_per_epoch), devices)
     _check_metrics(experiment)
+    return experiment
+
+
+def assemble(
+    run: tasks.Run, devices: Sequence[jax.Device] | None = None, learns: bool = True
+) -> Experiment:
+    """The task, devices and streams of a run; arguments as of `create` and `Experiment`.
+
+    Raises:
+      UserError: a model that cannot be built on these data, or devices that cannot be.
+    """
+    plan = _population if sweep.is_population(run.config) else _plain
+    experiment = plan(run, devices, learns)
+    _check_model(experiment)
     return experiment
 
 
@@ -217,22 +244,23 @@ def _no_batch(step: int, rows: slice | None = None) -> dict:
     return {}
 
 
-def _plain(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experiment:
+def _plain(run: tasks.Run, devices: Sequence[jax.Device] | None, learns: bool = True) -> Experiment:
     config, train = run.config, run.data.train
     batch = _no_batch
     if train is not None:
         batch = data_sets.training_batches(train, config.batch_size, config.seed)
     layout = parallel.create(
         config.parallel,
-        config.batch_size,
+        config.batch_size if learns else 0,
         config.accumulate,
         devices,
         rules=layers.TENSOR_RULES,
     )
-    return Experiment(config, run, tasks.create(run), layout, keys.root(config.seed), batch)
+    key = keys.root(config.seed)
+    return Experiment(config, run, tasks.create(run), layout, key, batch, learns=learns)
 
 
-def _population(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experiment:
+def _population(run: tasks.Run, devices: Sequence[jax.Device] | None, learns: bool) -> Experiment:
     config, train = run.config, run.data.train
     members = sweep.members(config)
     seeds = [member.seed for member in members]
@@ -240,16 +268,17 @@ def _population(run: tasks.Run, devices: Sequence[jax.Device] | None) -> Experim
     if train is not None:
         batch = data_sets.member_batches(train, config.batch_size, seeds)
     what = "the number of members, config.population times the values of config.sweep,"
-    layout = parallel.create(config.parallel, len(members), 1, devices, what, layers.TENSOR_RULES)
+    count = len(members) if learns else 0
+    layout = parallel.create(config.parallel, count, 1, devices, what, layers.TENSOR_RULES)
     if layout.strategy == "pmap":
         raise UserError("a population lies on devices by config.parallel.strategy='jit' only")
     if members[0].settings:
         # What is wrong with one run is no matter of the sweep.
         first = population.alone(run, members[0])
         first.config.parallel.update(data=1, fsdp=1, tensor=1)
-        _check_model(_plain(first, layout.mesh.devices.flat[:1]))
+        _check_model(_plain(first, layout.mesh.devices.flat[:1], learns))
     task = population.create(run, members)
-    return Experiment(config, run, task, layout, keys.root(seeds), batch, members)
+    return Experiment(config, run, task, layout, keys.root(seeds), batch, members, learns)
 
 
 def check_training(experiment: Experiment) -> None:
@@ -269,7 +298,9 @@ def _check_model(experiment: Experiment) -> None:
     """Builds the state abstractly, so that a shape that cannot be is found now."""
     with _telling_of_model(experiment.config):
         _ = experiment.abstract_state
-        if experiment.members:  # what a sweep may change is found by tracing the step
+        if (
+            experiment.members and experiment.learns
+        ):  # what a sweep may change is found by tracing the step
             _ = experiment.traced_step
 
 

@@ -4,6 +4,7 @@ Flags in, exit code out: 0 done, 2 bad input (one line says what and how), 3 a n
 4 no sound checkpoint, 5 a checkpoint not written, 130 and 143 stopped by SIGINT and SIGTERM.
 """
 
+import functools
 import sys
 import traceback
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
                             bounds on its time; trains nothing; writes DIR/plan.json if DIR is given
   --topology=NAME           what to plan for: v5e:16x16 or any TPU slice (no TPU needed, but the
                             extra tpu), or cpu:8; default: the devices at hand
-  --accept_changes          goes on in DIR although settings differ from those it began with
+  --accept_changes          goes on in DIR although settings or data differ from those it began with
   --debug                   shows the traceback behind an error
   --list                    every experiment, its cost and the result to expect
   --help                    this text
@@ -84,10 +85,11 @@ def run(options) -> int:
     Args:
       options: `jaxdl.launch.flags.Options`.
     """
+    import jax
     from etils import epath
 
     from jaxdl import experiment, parallel, process
-    from jaxdl.errors import UserError
+    from jaxdl.errors import UserError, note
     from jaxdl.launch import evaluate, flags, lr_find, plan, sample, train, use
     from jaxdl.runs import workdir
     from jaxdl.train import single_out
@@ -100,7 +102,6 @@ def run(options) -> int:
         use.prepare(options)
         if not options.workdir or not (epath.Path(options.workdir) / "config.json").exists():
             return use.of_published(options)
-    modes = {"train": train.run, "evaluate": evaluate.run, "sample": sample.run}
     folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(options.file)
     if options.mode != "train" and not options.workdir:
         raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
@@ -110,11 +111,23 @@ def run(options) -> int:
         workdir.check(folder, config, options.accept_changes)
     process.use_compilation_cache()
     parallel.initialize()
+    say = note if jax.process_index() == 0 else lambda line: None
+    own_devices = workdir.has_own(folder, config, "parallel")
     if config.member is not None:
-        folder, config = single_out.single_out(folder, config)
+        folder, config = single_out.single_out(folder, config, say)
         if options.mode != "train":
             workdir.adopt(folder, config)
         workdir.check(folder, config, options.accept_changes)
     if options.mode == "export":
         config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
-    return modes.get(options.mode, use.of_run)(options, experiment.create(config), folder)
+    elif options.mode != "train" and own_devices:
+        experiment.fit_devices(config)
+    modes = {"evaluate": evaluate.run, "sample": sample.run}
+    if options.mode == "train":
+        made, keep = experiment.to_train(config, folder, options.accept_changes, say)
+        modes["train"] = functools.partial(train.run, keep=keep)
+    elif options.mode == "evaluate":
+        made = experiment.to_evaluate(config, folder, options.accept_changes, say)
+    else:
+        made = experiment.to_use(config, folder, say)
+    return modes.get(options.mode, use.of_run)(options, made, folder)

@@ -9,7 +9,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import config as settings
-from jaxdl import experiment
+from jaxdl import experiment, paths
 from jaxdl.config.files import load
 from jaxdl.errors import UserError, nearest
 from jaxdl.runs import workdir
@@ -40,6 +40,8 @@ _FLAGS = (
     *("config", "workdir", "mode", "topology", "input", "input_size"),
     *("accept_changes", "debug", "help", "list"),
 )
+# Those that name files.
+_PATHS = ("config", "workdir", "input")
 # Those of one mode, and what they are there.
 _OF_MODE = {
     "topology": ("plan", "what --mode=plan plans for"),
@@ -63,6 +65,7 @@ def parse(argv: Sequence[str]) -> Options:
     for name in given:
         if not name.startswith("config.") and name not in _FLAGS:
             raise UserError(f"unknown flag --{name}: {nearest(name, _FLAGS)}")
+    given |= {name: paths.expanded(given[name]) for name in _PATHS if name in given}
     file, mode = given.get("config", ""), given.get("mode", "train")
     if mode not in _MODES:
         raise UserError(f"unknown --mode {mode!r}: {nearest(mode, _MODES)}")
@@ -79,6 +82,7 @@ def parse(argv: Sequence[str]) -> Options:
     plugs = {k: v for k, v in overrides.items() if k in _PLUG_NAMES}
     config = experiment.complete(_overridden(config, plugs))
     config = _overridden(config, overrides)
+    settings.expand_paths(config)
     return Options(
         config,
         file,

@@ -1,5 +1,7 @@
 """``--mode=train``: the run, its summary and its report."""
 
+from collections.abc import Callable
+
 import jax
 from etils import epath
 
@@ -10,14 +12,22 @@ from jaxdl.launch.flags import Options
 from jaxdl.runs import workdir
 
 
-def run(options: Options, made: Experiment, folder: epath.Path) -> int:
-    """Trains to the end; returns the exit code."""
+def run(options: Options, made: Experiment, folder: epath.Path, keep: Callable[[], None]) -> int:
+    """Trains to the end; returns the exit code.
+
+    Args:
+      options: the command line.
+      made: the experiment.
+      folder: of the run.
+      keep: writes there what its weights mean.
+    """
     experiment.check_training(made)
     if not (folder / "checkpoints").exists():  # a run that begins: nothing is written before
         made.task.check()
     with workdir.claimed(folder, made.config) as lock:
         if jax.process_index() == 0:
             print(f"workdir {folder}", flush=True)
+            keep()
         return _run(options, made, folder, train.train(made, folder, lock.check))
 
 

@@ -237,7 +237,7 @@ def create(
     Args:
       settings: ``strategy``, the sizes ``data``, ``fsdp`` and ``tensor`` (-1, once: what is left),
         and ``fsdp_min_size``.
-      batch_size: examples an update, or what else is split over the devices.
+      batch_size: examples an update, or what else is split over the devices; 0 is nothing.
       accumulate: microbatches an update.
       devices: those to lie on; all of this run if None.
       what: is split, for messages.

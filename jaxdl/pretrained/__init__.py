@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from flax import linen as nn
 
+from jaxdl import paths
 from jaxdl.errors import UserError
 from jaxdl.pretrained import config, read, tensors
 from jaxdl.pretrained.catalog import chosen, of, preprocess, register
@@ -77,7 +78,7 @@ def save(module: nn.Module, variables: Any, path: str | Path, naming: str | None
       UserError: the architecture is not known, or not in that library, or the variables are not the
         module's.
     """
-    path, architecture = Path(path), of(module)
+    path, architecture = Path(paths.expanded(str(path))), of(module)
     if path.suffix in tensors.TORCH:
         raise UserError(
             f"{path}: save to a file that ends in .safetensors: "

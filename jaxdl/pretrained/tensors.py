@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from jaxdl import paths
 from jaxdl.errors import UserError
 from jaxdl.pretrained import hub, torch_file
 
@@ -84,7 +85,7 @@ def locate(source: str | Path) -> Path:
     Raises:
       UserError: there is none.
     """
-    path = Path(source)
+    path = Path(paths.expanded(str(source)))
     if path.exists():
         return path
     if hub.is_id(source) and path.suffix not in (".safetensors", *TORCH):

@@ -23,7 +23,7 @@ from jaxdl.per_member import Swept
 from jaxdl.pretrained import catalog
 from jaxdl.pretrained.architecture import by_name, is_under, name_of
 from jaxdl.pretrained.mapping import compare, complain
-from jaxdl.runs import checkpoint, workdir
+from jaxdl.runs import checkpoint, meaning, workdir
 
 # Fields of a module that its weights have no part in.
 _OURS = ("name", "num_classes", "dtype", "parent")
@@ -66,7 +66,8 @@ class Weights(NamedTuple):
 def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
     """How a run with `config.pretrained.source` begins.
 
-    Where ``config.model.name`` is not set, the model that was found is written there.
+    Where ``config.model.name`` is not set, the model that was found is written there; and in
+    ``config.pretrained.model``, whose images published weights see.
 
     Args:
       config: all settings.
@@ -99,7 +100,10 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
             if is_run:
                 data_set = _hashable(_data_set(settings.flatten(config)))
                 name = config.model.name
-                found = _of_run(given.source, name, fixed, num_classes, data_set, _stamp(path))
+                names = tuple(data.class_names)
+                found = _of_run(
+                    given.source, name, fixed, names, num_classes, data_set, _stamp(path)
+                )
             else:
                 name = given.model or config.model.name
                 found = _published(
@@ -174,7 +178,13 @@ def _published(
 
 @functools.lru_cache(maxsize=1)
 def _of_run(
-    source: str, model: str, fields: tuple, num_classes: int, data_set: tuple, stamp: float
+    source: str,
+    model: str,
+    fields: tuple,
+    class_names: tuple[str, ...],
+    num_classes: int,
+    data_set: tuple,
+    stamp: float,
 ) -> Weights:
     folder, earlier = epath.Path(source), settings.default()
     workdir.adopt(folder, earlier)
@@ -195,7 +205,9 @@ def _of_run(
         )
     params, model_state = state.get("average") or (state["params"], state["model_state"])
     arrays = by_name({"params": params, **(model_state or {})})
-    same = dict(data_set) == _data_set(settings.flatten(earlier))
+    kept, same = meaning.read(folder), dict(data_set) == _data_set(settings.flatten(earlier))
+    if kept is not None:  # the same folder may hold other classes by now
+        same = same and kept.facts.class_names == [*class_names]
     kept = _without(arrays, () if same else _head(module))
     return Weights(module, {name: np.asarray(x) for name, x in kept.items()})
 
@@ -284,6 +296,7 @@ def _standardise(
         name = given.model or config.model.name
         try:
             published = pretrained.preprocess(name)
+            given.model = name  # by which config.json says it, when the source is gone
         except UserError:
             if not given.mean:
                 raise UserError(

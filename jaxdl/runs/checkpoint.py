@@ -20,7 +20,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
-from jaxdl import keys, parallel
+from jaxdl import keys, parallel, paths
 from jaxdl.errors import DamagedError, UserError, WriteError
 from jaxdl.runs import complaints
 from jaxdl.runs.checksum import checksums, checksums_on_host, damaged
@@ -373,7 +373,7 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
       UserError: no checkpoint there.
       DamagedError: it is not what was written.
     """
-    folder = epath.Path(workdir).resolve() / "checkpoints"
+    folder = epath.Path(paths.expanded(str(workdir))).resolve() / "checkpoints"
     steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
     if not steps:
         raise UserError(f"{workdir} holds no checkpoint")

@@ -64,7 +64,7 @@ def check(workdir: epath.Path, config: ConfigDict, accept_changes: bool = False)
         what matters.
     """
     check_folder(workdir)
-    old = _stored(workdir)
+    old = stored(workdir)
     changed = settings.differences(old, settings.flatten(config))
     if old and changed and not accept_changes:
         raise UserError(
@@ -79,13 +79,20 @@ def adopt(workdir: epath.Path, config: ConfigDict) -> None:
 
     So that evaluating a run needs no repeat of the flags that it was trained with.
     """
-    stored = _stored(workdir)
-    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    own = stored(workdir)
+    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
     with config.unlocked(), config.ignore_type():
         config.update_from_flattened_dict(tuples)
 
 
-def _stored(workdir: epath.Path) -> dict[str, Any]:
+def has_own(workdir: epath.Path, config: ConfigDict, group: str) -> bool:
+    """Whether a group's settings are those of the run in ``workdir``."""
+    old = stored(workdir)
+    own = {k: v for k, v in settings.flatten(config).items() if k.startswith(f"{group}.")}
+    return all(old.get(k) == v for k, v in own.items())
+
+
+def stored(workdir: epath.Path) -> dict[str, Any]:
     """The flat config of the run in ``workdir``; empty without one."""
     file = workdir / "config.json"
     if not file.exists():

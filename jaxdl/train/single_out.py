@@ -1,6 +1,7 @@
 """One member of a trained population as a run of its own: ``--config.member=i``."""
 
 import contextlib
+from collections.abc import Callable
 
 import jax
 from etils import epath
@@ -10,10 +11,12 @@ from jaxdl import config as settings
 from jaxdl import experiment, parallel
 from jaxdl.errors import UserError
 from jaxdl.experiment import population, sweep
-from jaxdl.runs import checkpoint, workdir
+from jaxdl.runs import checkpoint, meaning, workdir
 
 
-def single_out(folder: epath.Path, config: ConfigDict) -> tuple[epath.Path, ConfigDict]:
+def single_out(
+    folder: epath.Path, config: ConfigDict, say: Callable[[str], None] = print
+) -> tuple[epath.Path, ConfigDict]:
     """The folder and config of the population's `config.member` by itself.
 
     The folder is made, unless it is there, with the member's part of the newest checkpoint and of
@@ -23,6 +26,7 @@ def single_out(folder: epath.Path, config: ConfigDict) -> tuple[epath.Path, Conf
     Args:
       folder: of the population.
       config: its settings with those that are given anew, which count for the member.
+      say: is told as by `jaxdl.experiment.to_use`.
 
     Raises:
       UserError: the folder holds no population, no checkpoint, or no such member.
@@ -49,13 +53,21 @@ def single_out(folder: epath.Path, config: ConfigDict) -> tuple[epath.Path, Conf
     if not target.exists():
         with workdir.held(folder / f".member-{index}.lock.json", f"member {index} of {folder}"):
             if not target.exists():
-                _cut_out(folder, target, trained, index)
+                _cut_out(folder, target, trained, index, say)
     return target, own
 
 
-def _cut_out(folder: epath.Path, target: epath.Path, trained: ConfigDict, index: int) -> None:
+def _cut_out(
+    folder: epath.Path,
+    target: epath.Path,
+    trained: ConfigDict,
+    index: int,
+    say: Callable[[str], None],
+) -> None:
     """Writes the member's part of the population's checkpoints to ``target``."""
-    made = experiment.create(trained)
+    if workdir.has_own(folder, trained, "parallel"):
+        experiment.fit_devices(trained)
+    made = experiment.to_use(trained, folder, say)
     wanted = {"state": made.abstract_state, "window": made.abstract_window}
     # Under another name until all is there: a half is never taken for the whole.
     begun = folder / f".member-{index}"
@@ -73,5 +85,6 @@ def _cut_out(folder: epath.Path, target: epath.Path, trained: ConfigDict, index:
             parts.save(part["steps"], population.take(of_all, index), part, rank)
     parallel.wait_for_all("member singled out")
     if jax.process_index() == 0:
+        meaning.copy(folder, begun)
         begun.rename(target)
     parallel.wait_for_all("member named")
