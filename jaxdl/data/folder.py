@@ -7,7 +7,8 @@ import numpy as np
 from etils import epath
 
 from jaxdl.data import Source, register
-from jaxdl.data.preprocess import SUFFIXES, Preprocess, image, opened
+from jaxdl.data.pictures import SUFFIXES, opened
+from jaxdl.data.preprocess import Preprocess, image
 from jaxdl.data.split import Arrays, Batch
 from jaxdl.errors import UserError
 

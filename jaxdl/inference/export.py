@@ -9,6 +9,7 @@ the scores in memory.
 
 import contextlib
 import importlib.util
+import inspect
 
 import jax
 import jax.export
@@ -16,26 +17,30 @@ import jax.numpy as jnp
 from etils import epath
 
 from jaxdl import ops
-from jaxdl.data.preprocess import MODES, fitted
+from jaxdl.data.pictures import MODES, plain
+from jaxdl.data.preprocess import fitted
 from jaxdl.errors import UserError
 from jaxdl.inference.predict import Predictor
 from jaxdl.runs import workdir
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
-# Written beside the program, as an example of its use.
-SCRIPT = '''\
+# Written beside the program, as an example of its use; pictures are read as jaxdl reads them.
+SCRIPT = f'''\
 """What the model beside this file says of a picture: python example.py photo.jpg"""
 
 import json, pathlib, sys
 import jax.export, numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+
+{inspect.getsource(plain)}
 
 here = pathlib.Path(__file__).parent
 about = json.loads((here / "model.json").read_text())
 model = jax.export.deserialize(bytearray((here / "model.jaxexport").read_bytes()))
 take = about["input"]
-image = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert(take["mode"])
+image = plain(Image.open(sys.argv[1])).convert(take["mode"])
 w, h = (1, 1) if take["squash"] else image.size
 short, side = min(w, h), take["resize"] or min(w, h)
 how = Image.Resampling[take["interpolation"].upper()]
@@ -50,7 +55,7 @@ for name, array in found.items():
         print(row)
         continue
     for i in np.argsort(-row)[:5]:
-        print(f"  {labels[i]} {row[i]:.3f}")
+        print(f"  {{labels[i]}} {{row[i]:.3f}}")
 '''
 
 
