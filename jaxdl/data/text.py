@@ -109,16 +109,21 @@ def _data(
     learned, held_out = _cut("\n".join(texts).encode(), test_fraction)
     if eval_on == "validation":
         learned, held_out = _cut(learned, test_fraction)
-    train, test = (made.encode(part.decode()) for part in (learned, held_out))
+    parts = [part.decode() for part in (learned, held_out)]
+    train, test = map(made.encode, parts)
     if len(train) <= context or not len(test):
         raise UserError(
             f"{where}: {len(train)} tokens to learn from and {len(test)} held out are too few: "
             f"data.context={context} needs {context + 1} and 1"
         )
+    notes = ()
+    if tokenizer and (lost := tokens.lost("".join(parts), made.decode(train) + made.decode(test))):
+        notes = (f"data.tokenizer={tokenizer!r} does not keep the text whole: {lost}",)
     return Data(
         Windows(train, context),
         Passages(test, int(train[-1]), context, stride or context, len(held_out)),
         tokenizer=made,
+        notes=notes,
     )
 
 

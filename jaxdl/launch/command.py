@@ -84,6 +84,7 @@ def run(options) -> int:
     Args:
       options: `jaxdl.launch.flags.Options`.
     """
+    import jax
     from etils import epath
 
     from jaxdl import experiment, parallel, process
@@ -117,4 +118,8 @@ def run(options) -> int:
         workdir.check(folder, config, options.accept_changes)
     if options.mode == "export":
         config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
-    return modes.get(options.mode, use.of_run)(options, experiment.create(config), folder)
+    made = experiment.create(config)
+    if jax.process_index() == 0:
+        for note in made.run.data.notes:
+            print(f"note: {note}", file=sys.stderr, flush=True)
+    return modes.get(options.mode, use.of_run)(options, made, folder)
