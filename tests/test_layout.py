@@ -76,6 +76,19 @@ def test_names_are_a_users_own_unless_hidden_or_of_a_system():
     assert not any(files.is_own(name.split("/")[0]) for name in LEFT_BEHIND)
 
 
+def test_what_is_asked_for_by_name_is_there_whatever_it_is_called(tmp_path):
+    hidden = tmp_path / ".cache" / "__MACOSX"
+    lay(hidden, "cat/0.png", "dog/0.png")
+    assert set(found(hidden)[0]["train"]) == {"cat/0.png", "dog/0.png"}
+    inside = epath.Path(hidden) / "cat" / "0.png"
+    for pattern, asked in (
+        (f"{hidden}/*/*.png", True),
+        (f"{tmp_path}/.c*/__MACOSX/**", True),
+        (f"{tmp_path}/.cache/*/cat/*.png", False),
+    ):
+        assert files.matches(inside, pattern) is asked
+
+
 def test_links_in_a_circle_are_gone_through_once(tmp_path):
     lay(tmp_path, "cat/0.png", "cat/more/1.png")
     (tmp_path / "cat/more/again").symlink_to(tmp_path / "cat")

@@ -219,8 +219,8 @@ def write(predictions: Iterator[Prediction], folder: epath.Path) -> None:
                 continue
             lines.write(json.dumps({"file": found.name, **found.said.record}) + "\n")
             if first:
-                name = found.name.encode("utf-8", "backslashreplace").decode()  # may be any bytes
-                print(f"{name}  {found.said.text}", flush=True)
+                line = f"{found.name}  {found.said.text}"  # names of files may be any bytes
+                print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
     if first:
         print(f"predictions {file}", flush=True)
     if broken:
