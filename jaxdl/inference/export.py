@@ -25,8 +25,8 @@ from jaxdl.runs import workdir
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
-# Written beside the program, as an example of its use; pictures are read as jaxdl reads them.
-SCRIPT = f'''\
+# Written beside the program, as an example of its use; READ is how jaxdl reads pictures.
+SCRIPT = '''\
 """What the model beside this file says of a picture: python example.py photo.jpg"""
 
 import json, pathlib, sys
@@ -34,7 +34,7 @@ import jax.export, numpy as np
 from PIL import Image
 
 
-{inspect.getsource(plain)}
+READ
 
 here = pathlib.Path(__file__).parent
 about = json.loads((here / "model.json").read_text())
@@ -55,7 +55,7 @@ for name, array in found.items():
         print(row)
         continue
     for i in np.argsort(-row)[:5]:
-        print(f"  {{labels[i]}} {{row[i]:.3f}}")
+        print(f"  {labels[i]} {row[i]:.3f}")
 '''
 
 
@@ -143,5 +143,5 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
     files = [folder / name for name in ("model.jaxexport", "model.json", "example.py")]
     files[0].write_bytes(content)
     workdir.write_json(files[1], about)
-    files[2].write_text(SCRIPT)
+    files[2].write_text(SCRIPT.replace("READ", inspect.getsource(plain), 1))
     return files
