@@ -59,6 +59,12 @@ def note(message: str) -> None:
     print(f"note: {message}", file=sys.stderr)
 
 
+def one_line(error: BaseException) -> str:
+    """What another library's error says, as part of a message; its type where it says nothing."""
+    system = isinstance(error, OSError) and error.strerror  # without the number and the name
+    return " ".join(str(system or error).split()) or type(error).__name__
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Ends an error message: the most similar choice first, then all of them when they are few.
 

@@ -493,6 +493,10 @@ BAD_IDX = {
     "no zeros in front": (lambda raw: b"\x01" + raw[1:], ("idx file", "01000803")),
     "floats": (lambda raw: raw[:2] + b"\x0d" + raw[3:], ("unsigned bytes", "00000d03")),
     "another format": (lambda raw: b"\x89PNG\r\n\x1a\n" + raw * 4, ("idx file", "89504e47")),
+    "more axes than arrays have": (
+        lambda raw: raw[:3] + bytes([200]) + struct.pack(">200I", *[1] * 200) + b"1",
+        ("idx file", "000008c8"),
+    ),
     "gzip cut short": (lambda raw: gzip.compress(raw)[:-12], ("not an idx file",)),
     "gzip overwritten": (
         # Where nothing repeats, gzip only copies, and only its checksum tells.

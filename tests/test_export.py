@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import struct
 import subprocess
 import sys
 
@@ -36,10 +37,16 @@ np.savez(sys.argv[3], first=model.call(images[:1])["logits"], **found)
 """
 TINY_VIT = dict(patch_size=4, depth=1, width=32, heads=2)
 PREPARED = Preprocess()
-WITHOUT = (
-    "import sys, runpy; sys.modules['jaxdl'] = None; sys.argv = sys.argv[1:]; "
-    "runpy.run_path(sys.argv[0])"
-)
+# The script once a picture.
+WITHOUT = """\
+import sys, runpy
+sys.modules["jaxdl"] = None
+script, *files = sys.argv[1:]
+for file in files:
+    sys.argv = [script, file]
+    print(file)
+    runpy.run_path(script)
+"""
 
 
 def alone(*argv):
@@ -92,14 +99,24 @@ def test_it_says_what_goes_in_and_comes_out(finished):
 
 
 def test_its_example_says_what_predict_says(finished, tmp_path):
-    picture = np.random.default_rng(3).integers(0, 256, (37, 51, 3), np.uint8)
-    Image.fromarray(picture).save(tmp_path / "picture.png")
-    flags = ("--mode=predict", f"--input={tmp_path / 'picture.png'}")
-    assert launch.main([f"--workdir={finished}", *flags]) == 0
-    said = json.loads((finished / "predictions.jsonl").read_text())["classes"]
-    told = alone(WITHOUT, finished / "export" / "example.py", tmp_path / "picture.png")
-    shares = told.partition("shares\n")[2]
-    assert shares.splitlines() == [f"  {c['class']} {c['share']:.3f}" for c in said]
+    draws = np.random.default_rng(3)
+    colours = Image.fromarray(draws.integers(0, 256, (37, 51, 3), np.uint8))
+    wide = draws.integers(0, 65536, (37, 51), np.uint16)
+    colours.save(tmp_path / "colours.png")
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    Image.fromarray(wide.astype(np.float32) / 65535).save(tmp_path / "floats.tif")
+    # Held upright, by a camera that calls itself by texts where numbers should be.
+    notes = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + struct.pack("<HHII", 0x0112, 3, 1, 6)
+    notes += struct.pack("<HHI4s", 0x0128, 2, 1, b"in") + bytes(4)
+    colours.save(tmp_path / "held.jpg", exif=notes)
+    assert launch.main([f"--workdir={finished}", "--mode=predict", f"--input={tmp_path}"]) == 0
+    lines = (finished / "predictions.jsonl").read_text().splitlines()
+    said = [json.loads(line) for line in lines]
+    assert len(said) == 4
+    told = alone(WITHOUT, finished / "export" / "example.py", *(line["file"] for line in said))
+    for line in said:
+        shares = told.partition(line["file"])[2].partition("shares\n")[2].splitlines()
+        assert shares[:5] == [f"  {c['class']} {c['share']:.3f}" for c in line["classes"]]
 
 
 def predictor(name, size, dtype=jnp.float32, prepared=PREPARED, **fields):

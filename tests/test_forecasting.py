@@ -345,6 +345,12 @@ def test_a_bad_series_is_one_clear_line(tmp_path):
 
     npy.write_bytes(b"not a file of numpy's")
     refused(npy, f"{npy} is not a readable .npy file")
+    for head in (
+        b"{'descr': ((((\n",
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,), }\n",
+    ):
+        npy.write_bytes(b"\x93NUMPY\x01\0" + len(head).to_bytes(2, "little") + head)
+        refused(npy, f"{npy} is not a readable .npy file")
     refused(saved(np.array(["a"])), "a series must be numbers, got <U1")
     refused(saved(np.zeros((3, 2, 2))), "must be (T,) or (T, features), got (3, 2, 2)")
     refused(saved(np.zeros(0)), "got (0,)")

@@ -146,6 +146,21 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
         planetoid(str(tmp_path))
 
 
+@pytest.mark.parametrize("part", ["y", "allx", "graph"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x80", b"\x80\x02.", b"\x80\x02]\x85q\x00.", b"(dp0\nS'a\n", b"\x80\x02X\xff",
+     b"\xff" * 9, pickle.dumps([1, 2]), pickle.dumps(np.arange(3))],
+)  # fmt: skip
+def test_a_broken_pickle_is_one_line(tmp_path, part, content):
+    from jaxdl.data.planetoid import planetoid
+
+    planetoid_files(tmp_path)
+    (tmp_path / f"ind.tiny.{part}").write_bytes(content)
+    with pytest.raises(UserError, match=f"ind.tiny.{part}: not a file of a Planetoid graph"):
+        planetoid(str(tmp_path))
+
+
 BAD = {
     "an edge to nowhere": (
         lambda: graph.create(np.eye(3), [(0, 3)], np.zeros(3, int), "g"),

@@ -1,6 +1,7 @@
 """Pictures: how they are prepared, and what runs and published checkpoints say of them."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from jaxdl import config as settings
 from jaxdl import experiment, keys, launch, models, pretrained
 from jaxdl.data.preprocess import Preprocess, fitted, image, standardised
 from jaxdl.errors import UserError
-from jaxdl.inference import predict
+from jaxdl.inference import pictures, predict
 from jaxdl.launch import flags
 from jaxdl.runs import workdir
 from jaxdl.train import evaluate, single_out
@@ -224,6 +225,47 @@ def test_broken_pictures_are_named_when_the_others_are_done(colours, tmp_path, c
     assert "b.jpg" in told.err
     assert "d.jpg" in told.err
     assert "e.npy is broken" in told.err
+
+
+def test_whatever_breaks_a_reader_the_others_are_done(colours, tmp_path, capsys, monkeypatch):
+    """Also: greys of 16 bits are no white, notes of odd types are read, and leavings are not."""
+    grey = np.full((20, 20), 38 * 257, np.uint16)
+    saved(grey, tmp_path / "a.png")
+    saved((grey // 257).astype(np.uint8), tmp_path / "b.png")
+    saved(grey.astype(np.float32), tmp_path / "c.tif")
+    np.save(tmp_path / "d.npy", np.zeros((2, 9, 9, 3), np.uint8))
+    (tmp_path / "e.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((\n   ")
+    (tmp_path / "f.png").symlink_to(tmp_path / "nowhere")
+    odd = os.fsdecode(b"g\xff.png")
+    saved((grey // 257).astype(np.uint8), tmp_path / odd)
+    for name in ("._a.png", "__MACOSX/a.png", ".ipynb_checkpoints/a.png", "Thumbs.db/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no picture")
+
+    for where in (tmp_path, tmp_path / "**/*"):
+        assert use(colours / "run", f"--input={where}") == 2
+        told = capsys.readouterr()
+        a, b, g = written(colours / "run")
+        assert a["classes"] == b["classes"] == g["classes"]
+        assert g["file"] == str(tmp_path / odd)
+        assert "g\\udcff.png  " in told.out
+        arrays = where != tmp_path
+        assert f"{2 + 2 * arrays} of {5 + 2 * arrays} pictures could not be read" in told.err
+        assert "c.tif: its floats go from 9766 to 9766" in told.err
+        assert "f.png is a broken image: No such file" in told.err
+        assert ("d.npy has uint8[2, 9, 9, 3]" in told.err) == arrays
+        assert ("e.npy is broken" in told.err) == arrays
+        assert told.err.count("\n") == 1
+    (asked,) = pictures.find(f"{tmp_path}/__MACOSX/*.png", Preprocess(8, 8), 3)
+    assert asked.name == str(tmp_path / "__MACOSX" / "a.png")
+
+    def load(file, **_):
+        raise RuntimeError("of a kind that\nnobody thought of")
+
+    monkeypatch.setattr(np, "load", load)
+    (broken,) = pictures.find(str(tmp_path / "d.npy"), Preprocess(8, 8), 3)
+    error = f"{tmp_path / 'd.npy'} is broken: of a kind that nobody thought of"
+    assert pictures.tried(broken) == (None, error)
 
 
 def test_arrays_are_taken_as_the_model_sees_them(colours, tmp_path, capsys):

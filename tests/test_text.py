@@ -1,6 +1,8 @@
 """Texts as data: tokens, windows to learn from, passages to be measured on, files good and bad."""
 
+import json
 import sys
+from pathlib import Path
 
 import ngram
 import numpy as np
@@ -88,6 +90,76 @@ def test_a_bad_tokenizer_is_one_clear_line(tmp_path, monkeypatch):
     refused(broken, "is not a tokenizer.json", name="topics", tokenizer=str(broken))
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     refused("pip install", "[tokenizers]", name="topics", tokenizer=str(broken))
+
+
+def rewritten(file, **changed):
+    """The tokenizer's file with other settings."""
+    found = json.loads(Path(file).read_text())
+    model = changed.pop("model", {})
+    content = {**found, **changed, "model": {**found["model"], **model}}
+    Path(file).write_text(json.dumps(content))
+    return file
+
+
+CUT = dict(direction="Right", max_length=8, strategy="LongestFirst", stride=0)
+FILLED = dict(strategy=dict(Fixed=4096), direction="Left", pad_to_multiple_of=None, pad_id=0,
+              pad_type_id=0, pad_token="<pad>")  # fmt: skip
+SETTINGS = {
+    "truncation": dict(truncation=CUT),
+    "padding": dict(padding=FILLED),
+    "both": dict(truncation=CUT, padding=FILLED),
+    "dropout": dict(model=dict(dropout=0.5)),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_a_tokenizers_file_does_not_decide_how_much_of_a_text_is_used(case, tmp_path):
+    from tokenizers import Tokenizer
+
+    file = trained(tmp_path)
+    text = "the cat sat on the mat. " * 30 + POEM
+    whole = Tokenizer.from_file(file).encode(text).ids
+    path = str(write(tmp_path, "a.txt", text))
+    plain = load(path=path, context=4, tokenizer=file)
+    found = load(path=path, context=4, tokenizer=rewritten(file, **SETTINGS[case]))
+    np.testing.assert_array_equal(found.tokenizer.encode(text), whole)
+    for part in ("train", "test"):
+        ours, theirs = getattr(found, part), getattr(plain, part)
+        np.testing.assert_array_equal(ours.tokens, theirs.tokens)
+    assert found.test.bytes_per_token == plain.test.bytes_per_token
+    assert found.notes == plain.notes == ()
+
+
+TEXT = "The cat   sat.\nÉmile's mat. " * 20  # 28 characters
+STRIPPED = [dict(type="NFD"), dict(type="StripAccents")]
+LOSSY = {
+    "lower case": (
+        dict(normalizer=dict(type="Lowercase")),
+        "40 of 560 characters wrongly back",
+    ),
+    "no accents": (
+        dict(normalizer=dict(type="Sequence", normalizers=STRIPPED)),
+        "20 of 560 characters wrongly back",
+    ),
+    "a space in front": (
+        dict(pre_tokenizer=dict(type="ByteLevel", add_prefix_space=True, trim_offsets=True,
+                                use_regex=True)),
+        "562 characters in place of 560",  # of both parts
+    ),
+    "spaces made one": (
+        dict(normalizer=dict(type="Replace", pattern=dict(Regex=" +"), content=" ")),
+        "520 characters in place of 560",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LOSSY)
+def test_what_a_tokenizer_loses_of_a_text_is_said(case, tmp_path):
+    changed, words = LOSSY[case]
+    file = rewritten(trained(tmp_path), **changed)
+    found = load(path=str(write(tmp_path, "a.txt", TEXT)), context=4, tokenizer=file)
+    start = f"data.tokenizer={file!r} does not keep the text whole: decoding gives "
+    assert found.notes == (start + words,)
 
 
 # Windows and passages
@@ -219,6 +291,9 @@ def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path):
     write(tmp_path, "c.txt", b"\xef\xbb\xbfthird\n")  # as some editors mark UTF-8
     write(tmp_path, ".git/no.txt", "hidden")
     write(tmp_path, "no.png", b"\xff\xfe")
+    # Of Finder, an archive, Jupyter and editors.
+    for name in ("._b.md", "__MACOSX/c.txt", ".ipynb_checkpoints/c-checkpoint.py", "~$c.txt"):
+        write(tmp_path, name, b"\x00\x05\x16\x07\xff")
     assert whole(load(path=str(tmp_path), context=4)) == "first\n\nsecond\n\nthird\n"
 
 

@@ -94,7 +94,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "split_seed": _at_least(0, 0, "draws the split; apart from seed, so that runs compare"),
         "eval_on": _one_of(
             ("test", "validation"),
-            "validation holds out test_fraction of the training part; the test part stays unseen",
+            "validation: the data's own, or test_fraction of the training part; test stays unseen",
         ),
         "anomaly": Key("", "class, by name or number, that only the evaluation part keeps"),
         "label_noise": _share(0.0, "share of training labels that a random other class replaces"),

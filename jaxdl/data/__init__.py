@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdl import paths
-from jaxdl.data import label_noise, subsets, symmetries
+from jaxdl.data import label_noise, parts, subsets, symmetries
 from jaxdl.data.preprocess import white
 from jaxdl.data.split import (
     IS_REAL,
@@ -56,11 +56,15 @@ class Source(NamedTuple):
       train: the examples, ``image`` (n, h, w, c) uint8 or float in [0, 1], ``label`` (n,) integer.
       test: the test part, or None where `load` is to split it off.
       class_names: one a class, or () to count the labels.
+      validation: the part that data bring to choose by, beside the test part or in its place.
+      notes: what is worth knowing of how the data were read, a line each.
     """
 
     train: Split
     test: Split | None = None
     class_names: tuple[str, ...] = ()
+    validation: Split | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Whole(NamedTuple):
@@ -86,6 +90,9 @@ class Data(NamedTuple):
       whole: the content of a `Whole`.
       tokenizer: of texts, `jaxdl.data.tokens.Tokenizer`.
       anomaly: the class that the training part has no examples of, or None.
+      validation: what a run is measured on while it learns, so that its best checkpoint is not
+        chosen by ``test``; None where ``test`` does for both.
+      notes: what is worth knowing of how the data were read, a line each.
     """
 
     train: Split | None = None
@@ -96,6 +103,13 @@ class Data(NamedTuple):
     whole: Any = None
     tokenizer: Any = None
     anomaly: int | None = None
+    validation: Split | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def watched(self) -> Split | None:
+        """What a run is measured on while it learns."""
+        return self.test if self.validation is None else self.validation
 
 
 # What `load` splits by; a loader that splits by itself takes of these what it needs.
@@ -134,19 +148,18 @@ def load(settings: Mapping[str, Any]) -> Data:
         return source
     if isinstance(source, Whole):
         return Data(whole=source.content)
-    train, test = source.train, source.test
-    if test is None:
-        train, test = _split_off(
-            train, settings["test_fraction"], settings["split_seed"], settings["split"]
-        )
-    if settings["eval_on"] == "validation":
-        train, test = _split_off(
-            train, settings["test_fraction"], settings["split_seed"] + 1, "random"
-        )
-    class_names = _check_labels(train, test, source.class_names)
+    found = parts.divided(source.train, source.test, source.validation, settings)
+    train, measured = found.train, {"test": found.test, "validation": found.validation}
+    measured = {name: split for name, split in measured.items() if split is not None}
+    class_names = _check_parts(train, measured, source.class_names)
+    notes = source.notes
+    if source.test is None and source.validation is None:
+        notes += parts.of_single_examples(train, found.test, class_names)
     if settings["classes"]:
-        train, test, class_names = _of_classes(settings["classes"], train, test, class_names)
-    anomaly = _anomaly(settings["anomaly"], train, test, class_names)
+        train, measured, class_names = _of_classes(
+            settings["classes"], train, measured, class_names
+        )
+    anomaly = _anomaly(settings["anomaly"], train, measured, class_names)
     if anomaly is not None:
         train = train.subset(np.flatnonzero(train.labels != anomaly))
     if settings["labels_per_class"]:
@@ -160,41 +173,21 @@ def load(settings: Mapping[str, Any]) -> Data:
     if settings["symmetries"] > 1:
         if anomaly is not None:
             raise UserError("data.symmetries and data.anomaly exclude each other: set one")
-        train, test = (
-            symmetries.Symmetries(part, settings["symmetries"], len(class_names))
-            for part in (train, test)
-        )
+        turned = lambda part: symmetries.Symmetries(part, settings["symmetries"], len(class_names))
+        train, measured = turned(train), {name: turned(part) for name, part in measured.items()}
         class_names = symmetries.names(class_names, settings["symmetries"])
     mean, std = _channel_statistics(train)
-    return Data(train, test, class_names, mean, std, anomaly=anomaly)
+    return Data(
+        train, class_names=class_names, mean=mean, std=std, anomaly=anomaly, notes=notes, **measured
+    )
 
 
-def _split_off(pool: Split, fraction: float, seed: int, how: str) -> tuple[Split, Split]:
-    size = len(pool)
-    if how == "halves":
-        if size < 2:
-            raise UserError(f"data: {size} example cannot be split into halves")
-        return pool.subset(np.arange(size // 2)), pool.subset(np.arange(size // 2, size))
-    from sklearn.model_selection import train_test_split
-
-    labels = pool.labels
-    scarce = np.bincount(np.unique(labels, return_inverse=True)[1]).min() < 2
-    try:
-        first, second = train_test_split(
-            np.arange(size),
-            test_size=fraction,
-            random_state=seed,
-            stratify=None if scarce else labels,
-        )
-    except ValueError as error:
-        raise UserError(
-            f"data: {size} examples cannot be split {fraction:g} off: {error}"
-        ) from None
-    return pool.subset(first), pool.subset(second)
-
-
-def _check_labels(train: Split, test: Split, class_names: tuple[str, ...]) -> tuple[str, ...]:
-    for part, split in (("training", train), ("test", test)):
+def _check_parts(
+    train: Split, measured: Mapping[str, Split], class_names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The names of the classes of parts that fit together, numbers where there are none."""
+    everything = {"training": train, **measured}
+    for part, split in everything.items():
         labels = split.labels
         if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
             raise UserError(
@@ -202,29 +195,38 @@ def _check_labels(train: Split, test: Split, class_names: tuple[str, ...]) -> tu
                 f"got {labels.dtype} of shape {labels.shape}"
             )
     count = len(class_names) or int(train.labels.max()) + 1
-    for part, split in (("training", train), ("test", test)):
+    wanted = train.take(np.arange(1))["image"].shape[1:]
+    for part, split in everything.items():
         wrong = np.flatnonzero((split.labels < 0) | (split.labels >= count))
         if wrong.size:
             raise UserError(
                 f"data: label {split.labels[wrong[0]]} of {part} example {wrong[0]} is out of "
                 f"range: with {count} classes labels go from 0 to {count - 1}"
             )
+        shape = split.take(np.arange(1))["image"].shape[1:]
+        if shape != wanted:
+            raise UserError(f"data: images of the {part} part are {shape}, for training {wanted}")
     return class_names or tuple(str(i) for i in range(count))
 
 
 def _of_classes(
-    chosen: tuple[str | int, ...], train: Split, test: Split, class_names: tuple[str, ...]
-) -> tuple[Split, Split, tuple[str, ...]]:
-    """Both parts and the names of the classes that are called so, or numbered so."""
+    chosen: tuple[str | int, ...],
+    train: Split,
+    measured: Mapping[str, Split],
+    class_names: tuple[str, ...],
+) -> tuple[Split, dict[str, Split], tuple[str, ...]]:
+    """All parts and the names of the classes that are called so, or numbered so."""
     found = [_class_number("data.classes", str(name), class_names) for name in chosen]
     if len(set(found)) < len(found):
         raise UserError(f"data.classes={chosen!r} has a class twice")
-    for part, split in (("training", train), ("evaluation", test)):
+    for part, split in (("training", train), *measured.items()):
         for name, number in zip(chosen, found, strict=True):
             if not (split.labels == number).any():
+                part = {"test": "evaluation"}.get(part, part)
                 raise UserError(f"data.classes: the {part} part has no example of class {name!r}")
     kept = tuple(class_names[number] for number in found)
-    return subsets.of_classes(train, found), subsets.of_classes(test, found), kept
+    rest = {name: subsets.of_classes(part, found) for name, part in measured.items()}
+    return subsets.of_classes(train, found), rest, kept
 
 
 def _class_number(setting: str, name: str, class_names: tuple[str, ...]) -> int:
@@ -233,7 +235,9 @@ def _class_number(setting: str, name: str, class_names: tuple[str, ...]) -> int:
     return choose(f"class in {setting}", name, numbers | names)
 
 
-def _anomaly(name: str, train: Split, test: Split, class_names: tuple[str, ...]) -> int | None:
+def _anomaly(
+    name: str, train: Split, measured: Mapping[str, Split], class_names: tuple[str, ...]
+) -> int | None:
     """The number of the class that is called ``name``, or numbered so; None for ""."""
     if not name:
         return None
@@ -242,12 +246,14 @@ def _anomaly(name: str, train: Split, test: Split, class_names: tuple[str, ...])
         raise UserError(
             f"data.anomaly={name!r} leaves nothing to learn from: there is no other class"
         )
-    found = test.labels == anomaly
-    if found.all() or not found.any():
-        raise UserError(
-            f"data.anomaly={name!r}: {found.sum()} of {found.size} evaluation examples are of this "
-            "class, but it takes some that are and some that are not"
-        )
+    for part, split in measured.items():
+        part = {"test": "evaluation"}.get(part, part)
+        found = split.labels == anomaly
+        if found.all() or not found.any():
+            raise UserError(
+                f"data.anomaly={name!r}: {found.sum()} of {found.size} {part} examples are of this "
+                "class, but it takes some that are and some that are not"
+            )
     return anomaly
 
 

@@ -3,14 +3,13 @@
 import gzip
 import math
 import struct
-import zlib
 
 import numpy as np
 from etils import epath
 
 from jaxdl.data import Source, register
 from jaxdl.data.arrays import labelled_images
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, one_line
 
 
 def read_idx(path: epath.PathLike) -> np.ndarray:
@@ -28,10 +27,10 @@ def read_idx(path: epath.PathLike) -> np.ndarray:
             raw = gzip.decompress(raw)
         zeros, kind, axes = struct.unpack(">HBB", raw[:4])
         shape = struct.unpack(f">{axes}I", raw[4 : 4 + 4 * axes])
-    except (struct.error, OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} is not an idx file: {error}") from None
+    except Exception as error:  # gzip and its decompressor have errors of their own
+        raise UserError(f"{path} is not an idx file: {one_line(error)}") from None
     body = raw[4 + 4 * axes :]
-    if zeros or kind != 8:
+    if zeros or kind != 8 or axes > 32:  # as many as arrays have in every NumPy
         raise UserError(f"{path} is not an idx file of unsigned bytes: it begins {raw[:4].hex()}")
     size = math.prod(shape)
     if len(body) != size:

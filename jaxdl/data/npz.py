@@ -1,29 +1,30 @@
 """Images and labels from one NumPy archive."""
 
-import zipfile
-import zlib
-
 import numpy as np
 from etils import epath
 
 from jaxdl.data import Source, register
-from jaxdl.data.arrays import labelled_images
-from jaxdl.errors import UserError
+from jaxdl.data.arrays import channels_first, labelled_images
+from jaxdl.data.split import Arrays
+from jaxdl.errors import UserError, one_line
 
-# The names that archives in the wild use, most usual first.
+# The names that archives in the wild use, most usual first; capitals are as good.
 _PAIRS = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("image", "label"),
               ("images", "labels"), ("x", "y")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
+    "validation": (("x_val", "y_val"), ("val_images", "val_labels"), ("x_valid", "y_valid"),
+                   ("x_validation", "y_validation"), ("valid_images", "valid_labels")),
 }  # fmt: skip
 
 
 @register("npz")
 def npz(path: str = "") -> Source:
-    """An archive with ``x_train``, ``y_train`` and, if it has a test part, ``x_test``, ``y_test``.
+    """An archive with ``x_train``, ``y_train`` and, if it has such parts, ``x_test``, ``x_val`` ….
 
-    Also read: train_images/train_labels, images/labels, image/label, x/y. Images are (n, h, w) or
-    (n, h, w, c), uint8 or floating in [0, 1]; labels (n,) whole numbers.
+    Also read: train_images/train_labels (test_images, val_images, as MedMNIST has them),
+    images/labels, image/label, x/y. Images are (n, h, w), (n, h, w, c) or (n, c, h, w), uint8 or
+    floating in [0, 1]; labels (n,) or (n, 1) whole numbers.
     """
     file = epath.Path(path)
     if not path or not file.is_file():
@@ -31,17 +32,26 @@ def npz(path: str = "") -> Source:
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, TypeError, OSError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path} is not a readable .npz archive: {error}") from None
+    except Exception as error:  # zip, its decompressors and headers have errors of their own
+        raise UserError(f"{path} is not a readable .npz archive: {one_line(error)}") from None
+    named = {name.lower(): name for name in arrays} | {name: name for name in arrays}
+    notes = []
 
-    def pair(part: str):
-        for images, labels in _PAIRS[part]:
-            if images in arrays and labels in arrays:
-                return labelled_images(arrays[images], arrays[labels], f"{path}:{images}")
+    def part(which: str) -> Arrays | None:
+        for images, labels in _PAIRS[which]:
+            if images in named and labels in named:
+                where = f"{path}:{named[images]}"
+                found = arrays[named[images]]
+                if channels_first(found.shape):
+                    notes.append(f"{where} {found.shape} is taken as (n, channels, height, width)")
+                return labelled_images(found, arrays[named[labels]], where)
+        for images, labels in _PAIRS[which]:
+            if images in named and which != "train":
+                notes.append(f"{path}:{named[images]} has no {labels}, and is left out")
         return None
 
-    train = pair("train")
+    train = part("train")
     if train is None:
         wanted = " or ".join("/".join(p) for p in _PAIRS["train"])
         raise UserError(f"{path} has the arrays {sorted(arrays)}, but needs {wanted}")
-    return Source(train, pair("test"))
+    return Source(train, part("test"), validation=part("validation"), notes=tuple(notes))

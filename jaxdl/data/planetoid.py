@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxdl.data import Whole, graph, register
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, one_line
 
 _PARTS = ("x", "y", "tx", "ty", "allx", "ally", "graph", "test.index")
 
@@ -91,9 +91,18 @@ class _Unpickler(pickle.Unpickler):
 def _read(file: Path) -> Any:
     try:
         with file.open("rb") as stream:
-            return _Unpickler(stream, encoding="latin1").load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError) as error:
-        raise UserError(f"{file}: not a file of a Planetoid graph ({error})") from None
+            found = _Unpickler(stream, encoding="latin1").load()
+    except Exception as error:  # a broken pickle may raise anything
+        raise UserError(f"{file}: not a file of a Planetoid graph ({one_line(error)})") from None
+    wanted = isinstance(found, dict) if file.suffix == ".graph" else _axes(found) == 2
+    if not wanted:
+        kind = type(found).__name__
+        raise UserError(f"{file}: not a file of a Planetoid graph (it holds {kind})")
+    return found
+
+
+def _axes(array: Any) -> int:
+    return len(getattr(array, "shape", ()))
 
 
 def _dense(matrix: Any) -> np.ndarray:

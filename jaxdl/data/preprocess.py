@@ -1,24 +1,13 @@
 """How images are prepared for a model: read, scaled, cut and standardised."""
 
-import contextlib
-import struct
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from jaxdl.errors import UserError
-
-if TYPE_CHECKING:  # it is imported by those who read files
-    from PIL import Image
-
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-
-# What Pillow calls images of so many channels.
-MODES = {1: "L", 3: "RGB"}
+from jaxdl.data import pictures
 
 
 class Preprocess(NamedTuple):
@@ -44,32 +33,11 @@ class Preprocess(NamedTuple):
     squash: bool = False
 
 
-@contextlib.contextmanager
-def opened(file: epath.Path) -> Iterator["Image.Image"]:
-    """The image in a file; what goes wrong with it within is one UserError that names it."""
-    from PIL import Image
-
-    # Each of Pillow's readers has errors of its own for files that are cut off or made up.
-    broken = (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        Image.DecompressionBombError,
-    )
-    try:
-        with file.open("rb") as stream, Image.open(stream) as found:
-            yield found
-    except broken as error:
-        raise UserError(f"{file} is a broken image: {error}") from None
-
-
 def image(file: epath.Path, preprocess: Preprocess, channels: int = 3) -> np.ndarray:
     """One image as a model is to see it, but for `standardised`.
 
     To the bit what Resize and CenterCrop of torchvision (and timm) make of it; beyond them, a
-    camera's note of how it was held is followed.
+    camera's note of how it was held is followed, and more than 8 bits are scaled to 8.
 
     Args:
       file: of any kind that Pillow reads.
@@ -80,13 +48,13 @@ def image(file: epath.Path, preprocess: Preprocess, channels: int = 3) -> np.nda
       (size, size, channels) uint8, colours as red, green, blue.
 
     Raises:
-      UserError: the file cannot be read or decoded.
+      UserError: the file cannot be read or decoded, or holds numbers without a white.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     how = Image.Resampling[preprocess.interpolation.upper()]
-    with opened(file) as found:
-        found = ImageOps.exif_transpose(found).convert(MODES[channels])
+    with pictures.opened(file) as found:
+        found = pictures.decoded(found, file, channels)
         found = found.resize(_scaled(*found.size, preprocess), how)
         left, top = (_margin(side, preprocess.size) for side in found.size)
         # What lies outside is black.

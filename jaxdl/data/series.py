@@ -6,7 +6,7 @@ from etils import epath
 from jaxdl.data import Data, fingerprint, register
 from jaxdl.data.split import Batch
 from jaxdl.data.windows import Windows, places
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, one_line
 
 
 @register("series")
@@ -160,8 +160,8 @@ def _npy(file: epath.Path) -> np.ndarray:
     try:
         with file.open("rb") as stream:
             return np.load(stream, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise UserError(f"{file} is not a readable .npy file: {error}") from None
+    except Exception as error:  # a header may break its reader in any way
+        raise UserError(f"{file} is not a readable .npy file: {one_line(error)}") from None
 
 
 def _csv(file: epath.Path) -> np.ndarray:

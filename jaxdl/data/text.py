@@ -1,10 +1,8 @@
 """Texts to model: Python's own documentation, or any folder of text files."""
 
-from collections.abc import Iterator
-
 from etils import epath
 
-from jaxdl.data import Data, register, tokens
+from jaxdl.data import Data, files, register, tokens
 from jaxdl.data.windows import Passages, Windows
 from jaxdl.errors import UserError
 
@@ -51,8 +49,8 @@ def text(
 ) -> Data:
     """A file of UTF-8 text, or all such files below a folder, in the order of their paths.
 
-    Below a folder, files are known by their suffix (.txt, .md, .py and so on), and names that begin
-    with a dot are left out.
+    Below a folder, files are known by their suffix (.txt, .md, .py and so on); what is hidden, or
+    left behind by systems and editors, is passed over.
 
     Args:
       path: the file or folder.
@@ -74,20 +72,10 @@ def text(
 def _files(root: epath.Path) -> list[epath.Path]:
     if not root.is_dir():
         return [root]
-    found = list(_below(root))
+    found = [path for path in files.below(root) if files.of_kind(path, _SUFFIXES)]
     if not found:
         raise UserError(f"data.path={str(root)!r} holds no text files ({', '.join(_SUFFIXES)})")
     return found
-
-
-def _below(folder: epath.Path) -> Iterator[epath.Path]:
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            yield from _below(path)
-        elif path.suffix.lower() in _SUFFIXES:
-            yield path
 
 
 def _read(file: epath.Path) -> str:
@@ -121,16 +109,21 @@ def _data(
     learned, held_out = _cut("\n".join(texts).encode(), test_fraction)
     if eval_on == "validation":
         learned, held_out = _cut(learned, test_fraction)
-    train, test = (made.encode(part.decode()) for part in (learned, held_out))
+    parts = [part.decode() for part in (learned, held_out)]
+    train, test = map(made.encode, parts)
     if len(train) <= context or not len(test):
         raise UserError(
             f"{where}: {len(train)} tokens to learn from and {len(test)} held out are too few: "
             f"data.context={context} needs {context + 1} and 1"
         )
+    notes = ()
+    if tokenizer and (lost := tokens.lost("".join(parts), made.decode(train) + made.decode(test))):
+        notes = (f"data.tokenizer={tokenizer!r} does not keep the text whole: {lost}",)
     return Data(
         Windows(train, context),
         Passages(test, int(train[-1]), context, stride or context, len(held_out)),
         tokenizer=made,
+        notes=notes,
     )
 
 

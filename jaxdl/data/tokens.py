@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 
 from jaxdl.data import fingerprint
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, one_line
 
 
 class Tokenizer(Protocol):
@@ -48,6 +48,9 @@ class Bytes:
 class Vocabulary:
     """A trained tokenizer in the format of Hugging Face's tokenizers library.
 
+    What its file says of how long texts may be, of filling them up and of drawing among several
+    ways to cut them is set aside: all of a text is encoded, to the same tokens each time.
+
     Args:
       path: of its tokenizer.json.
 
@@ -70,8 +73,11 @@ class Vocabulary:
             text = file.read_text(encoding="utf-8")
             self._tokenizer = tokenizers.Tokenizer.from_str(text)
         except Exception as error:  # the library raises nothing narrower
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path} is not a tokenizer.json: {reason}") from None
+            raise UserError(f"{path} is not a tokenizer.json: {one_line(error)}") from None
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        if getattr(self._tokenizer.model, "dropout", None) is not None:  # of byte pairs
+            self._tokenizer.model.dropout = None
         self.fingerprint = fingerprint.digest({"tokenizer.json": text})
         self.size = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
@@ -94,6 +100,16 @@ class Vocabulary:
             pieces.append(text[before:after])
             before = after
         return pieces
+
+
+def lost(text: str, back: str) -> str:
+    """How much of a text is not what decoding its tokens gives back, in words; "" if all is."""
+    if back == text:
+        return ""
+    if len(back) != len(text):
+        return f"decoding gives {len(back)} characters in place of {len(text)}"
+    wrong = sum(a != b for a, b in zip(back, text, strict=True))
+    return f"decoding gives {wrong} of {len(text)} characters wrongly back"
 
 
 def create(path: str = "") -> Tokenizer:

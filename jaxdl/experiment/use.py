@@ -5,7 +5,8 @@ now. Of a run that is used nothing is asked that only training needs.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 from etils import epath
@@ -99,8 +100,8 @@ def to_evaluate(
     if kept is None:
         if meaning.has_weights(folder):
             say(_older(folder))
-        return create(config, data_sets.load(config.data))
-    data = data_sets.load(kept.settings(config.data))
+        return create(config, _load(config.data, say))
+    data = _load(kept.settings(config.data), say)
     found = adapt(data, facts.of(data), kept.facts, learns=False, accepted=accepted)
     _say_changes(folder, [*kept.said(), *found.said], say)
     return create(config, found.data, kept.facts.examples)
@@ -126,7 +127,7 @@ def to_train(
     goes_on = meaning.has_weights(folder)
     kept = meaning.read(folder) if goes_on else None
     own = kept.settings(config.data) if kept else dict(config.data)
-    data = data_sets.load(own)
+    data = _load(own, say)
     now = facts.of(data)
     source = config.data.get("tokenizer", "")
     keep = lambda found: meaning.write(folder, found, source, own.get("tokenizer", ""))
@@ -138,6 +139,14 @@ def to_train(
     _say_changes(folder, [*kept.said(), *found.said], say)
     made = create_to_train(config, data=found.data)
     return made, (lambda: keep(found.facts)) if found.said else (lambda: None)
+
+
+def _load(given: Mapping[str, Any], say: Say) -> data_sets.Data:
+    """The data, after telling what is worth knowing of how they were read."""
+    data = data_sets.load(given)
+    for line in data.notes:
+        say(line)
+    return data
 
 
 def _say_changes(folder: epath.Path, said: list[str], say: Say) -> None:

@@ -9,6 +9,7 @@ the scores in memory.
 
 import contextlib
 import importlib.util
+import inspect
 
 import jax
 import jax.export
@@ -16,26 +17,30 @@ import jax.numpy as jnp
 from etils import epath
 
 from jaxdl import ops
-from jaxdl.data.preprocess import MODES, fitted
+from jaxdl.data.pictures import MODES, plain
+from jaxdl.data.preprocess import fitted
 from jaxdl.errors import UserError
 from jaxdl.inference.predict import Predictor
 from jaxdl.runs import workdir
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
-# Written beside the program, as an example of its use.
+# Written beside the program, as an example of its use; READ is how jaxdl reads pictures.
 SCRIPT = '''\
 """What the model beside this file says of a picture: python example.py photo.jpg"""
 
 import json, pathlib, sys
 import jax.export, numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+
+READ
 
 here = pathlib.Path(__file__).parent
 about = json.loads((here / "model.json").read_text())
 model = jax.export.deserialize(bytearray((here / "model.jaxexport").read_bytes()))
 take = about["input"]
-image = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert(take["mode"])
+image = plain(Image.open(sys.argv[1])).convert(take["mode"])
 w, h = (1, 1) if take["squash"] else image.size
 short, side = min(w, h), take["resize"] or min(w, h)
 how = Image.Resampling[take["interpolation"].upper()]
@@ -138,5 +143,5 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
     files = [folder / name for name in ("model.jaxexport", "model.json", "example.py")]
     files[0].write_bytes(content)
     workdir.write_json(files[1], about)
-    files[2].write_text(SCRIPT)
+    files[2].write_text(SCRIPT.replace("READ", inspect.getsource(plain), 1))
     return files

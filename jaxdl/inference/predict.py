@@ -1,11 +1,10 @@
 """What a trained run, or a published checkpoint, says of pictures: `--mode=predict`."""
 
 import functools
-import glob
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +15,10 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import parallel, precision, pretrained
-from jaxdl.data.preprocess import MODES, SUFFIXES, Preprocess, image, standardised, unit_range
+from jaxdl.data.preprocess import Preprocess, standardised
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
+from jaxdl.inference.pictures import Picture, joined, tried
 from jaxdl.tasks import Description, classification
 from jaxdl.train import evaluate
 
@@ -63,13 +63,6 @@ class Prediction(NamedTuple):
     name: str
     said: Description | None
     error: str = ""
-
-
-class Picture(NamedTuple):
-    """Something to look at: its name, and what reads it."""
-
-    name: str
-    read: Callable[[], np.ndarray]
 
 
 def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
@@ -181,70 +174,6 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
-def pictures(where: str, predictor: Predictor) -> list[Picture]:
-    """What ``--input`` names: a picture, a folder, a pattern such as ``holiday/**/*.jpg``, or .npy.
-
-    Raises:
-      UserError: there is nothing.
-    """
-    path = epath.Path(where)
-    if path.is_dir():
-        files = [p for p in _inside(path) if p.suffix.lower() in SUFFIXES]
-    elif path.exists():
-        files = [path]
-    else:
-        files = [epath.Path(p) for p in glob.glob(where, recursive=True)]
-        files = [p for p in files if p.suffix.lower() in (*SUFFIXES, ".npy")]
-    if not files:
-        raise UserError(f"--input={where}: no pictures there ({', '.join(SUFFIXES)}, .npy)")
-    found: list[Picture] = []
-    for file in sorted(files):
-        if file.suffix.lower() == ".npy":
-            found += _in_array(file, predictor)
-        elif predictor.channels not in MODES:
-            raise UserError(f"{file}: images of {predictor.channels} channels are read from .npy")
-        else:
-            read = functools.partial(image, file, predictor.preprocess, predictor.channels)
-            found.append(Picture(str(file), read))
-    return found
-
-
-def _inside(folder: epath.Path) -> Iterator[epath.Path]:
-    """All files of a folder and those in it."""
-    for path in folder.iterdir():
-        yield from _inside(path) if path.is_dir() else (path,)
-
-
-def _in_array(file: epath.Path, predictor: Predictor) -> list[Picture]:
-    """Images in a .npy file, as the model sees them but for the standardisation."""
-    try:
-        array = np.load(file, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
-        return [Picture(str(file), functools.partial(_complain, f"{file} is broken: {reason}"))]
-    images = array[..., None] if array.ndim == 3 and predictor.channels == 1 else array
-    fits = images.shape[1:] == predictor.shape
-    if not fits or not (array.dtype == np.uint8 or np.issubdtype(array.dtype, np.floating)):
-        raise UserError(
-            f"{file} has {array.dtype}{list(array.shape)}: it should be [n, "
-            f"{', '.join(map(str, predictor.shape))}], uint8 or floats in [0, 1]"
-        )
-
-    def read(i: int) -> np.ndarray:
-        found = np.asarray(images[i])
-        if found.dtype == np.uint8:
-            return found
-        if not (found.min() >= 0 and found.max() <= 1):
-            raise UserError(f"{file}[{i}] has values outside [0, 1]")
-        return found.astype(np.float32)
-
-    return [Picture(f"{file}[{i}]", functools.partial(read, i)) for i in range(len(images))]
-
-
-def _complain(message: str) -> np.ndarray:
-    raise UserError(message)
-
-
 def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iterator[Prediction]:
     """What the model says of each picture, in their order.
 
@@ -257,11 +186,12 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
     predict = jax.jit(predictor.predict, out_shardings=layout.replicated)
     with ThreadPoolExecutor(8) as threads:
         parts = [found[i : i + batch_size] for i in range(0, len(found), batch_size)]
-        begin = lambda part: [threads.submit(_try, picture) for picture in part]
+        begin = lambda part: [threads.submit(tried, picture) for picture in part]
         coming = begin(parts[0])
         for part, later in zip(parts, [*parts[1:], ()], strict=True):
             reading, coming = coming, begin(later)
-            images, errors = _joined(reading, batch_size, predictor.shape)
+            read = [future.result() for future in reading]
+            images, errors = joined(read, batch_size, predictor.shape)
             batch = layout.put(images[layout.rows(batch_size)], batch_size)
             with jax.set_mesh(layout.mesh):  # as when the training step is traced
                 answers = jax.device_get(predict(predictor.variables, batch))
@@ -269,29 +199,6 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
                 answer = {name: array[i] for name, array in answers.items()}
                 said = None if error else predictor.describe(answer)
                 yield Prediction(picture.name, said, error)
-
-
-def _try(picture: Picture) -> tuple[np.ndarray | None, str]:
-    try:
-        return picture.read(), ""
-    except UserError as error:
-        return None, str(error)
-
-
-def _joined(
-    reading: Sequence[Future], size: int, shape: tuple[int, ...]
-) -> tuple[np.ndarray, list[str]]:
-    """One batch of what was read, with black in place of what could not be, and the errors."""
-    images, errors = zip(*[future.result() for future in reading], strict=True)
-    there = [x for x in images if x is not None]
-    if any(x.dtype != np.uint8 for x in there):
-        images = [x if x is None or x.dtype != np.uint8 else unit_range(x) for x in images]
-    kinds = {x.dtype for x in images if x is not None}
-    batch = np.zeros((size, *shape), kinds.pop() if kinds else np.uint8)
-    for i, x in enumerate(images):
-        if x is not None:
-            batch[i] = x
-    return batch, list(errors)
 
 
 def write(predictions: Iterator[Prediction], folder: epath.Path) -> None:
@@ -312,7 +219,8 @@ def write(predictions: Iterator[Prediction], folder: epath.Path) -> None:
                 continue
             lines.write(json.dumps({"file": found.name, **found.said.record}) + "\n")
             if first:
-                print(f"{found.name}  {found.said.text}", flush=True)
+                line = f"{found.name}  {found.said.text}"  # names of files may be any bytes
+                print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
     if first:
         print(f"predictions {file}", flush=True)
     if broken:

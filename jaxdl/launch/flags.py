@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from jaxdl import config as settings
 from jaxdl import experiment, paths
 from jaxdl.config.files import load
+from jaxdl.data import files
 from jaxdl.errors import UserError, nearest
 from jaxdl.runs import workdir
 
@@ -182,7 +183,8 @@ def experiment_files() -> list[Path]:
     """The experiments at hand: ./experiments, or those beside an editable install of jaxdl."""
     here = Path("experiments")
     folder = here if here.is_dir() else Path(__file__).parents[2] / "experiments"
-    return sorted(p for p in folder.glob("*.py") if not p.name.startswith("_"))
+    own = (p for p in folder.glob("*.py") if files.is_own(p.name))
+    return sorted(p for p in own if not p.name.startswith("_"))
 
 
 def list_experiments() -> str:

@@ -46,7 +46,7 @@ def _run(options: Options, made: Experiment, folder: epath.Path, outcome: train.
         print(f"best {population.name(made.members[index])}: {line(best)}", flush=True)
         task, state, key = population.member(made.run, made.members, index, state, key)
     if made.config.log.report:
-        pictures = task.artifacts(state, made.run.data.test, keys.named(key, "artifacts"))
+        pictures = task.artifacts(state, made.run.data.watched, keys.named(key, "artifacts"))
         title = options.file.removesuffix(".py")
         page = report.write(folder, title, pictures, task.parameters(state))
         print(f"report {page}", flush=True)

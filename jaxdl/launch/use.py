@@ -5,7 +5,7 @@ from etils import epath
 from jaxdl import parallel, process
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
-from jaxdl.inference import export, predict
+from jaxdl.inference import export, pictures, predict
 from jaxdl.launch.flags import Options
 from jaxdl.runs import workdir
 
@@ -44,6 +44,6 @@ def _use(options, predictor, folder) -> int:
         for file in export.write(predictor, folder / "export", options.input_size):
             print(f"export {file}", flush=True)
         return 0
-    found = predict.pictures(options.input, predictor)
+    found = pictures.find(options.input, predictor.preprocess, predictor.channels)
     predict.write(predict.run(predictor, found, options.config.eval.batch_size), folder)
     return 0

@@ -17,11 +17,14 @@ class Evaluator:
 
     Args:
       experiment: the task, its data and devices.
+      learning: whether it is to watch a run that learns, by the validation part if the data bring
+        one, and not by the test part.
     """
 
-    def __init__(self, experiment: Experiment):
+    def __init__(self, experiment: Experiment, learning: bool = False):
         self._experiment = experiment
-        self._split = experiment.run.data.test
+        data = experiment.run.data
+        self._split = data.watched if learning else data.test
         self._key = keys.named(experiment.key, "eval")
         layout, size = experiment.layout, len(self._split or ())
         devices = layout.batch_devices

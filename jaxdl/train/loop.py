@@ -85,7 +85,7 @@ class _Run:
         self.members = experiment.key.shape
         self.carry, self.per_call, self.step = self._begin()
         self.start = self.step
-        self.evaluator = Evaluator(experiment)
+        self.evaluator = Evaluator(experiment, learning=True)
         self.writer = logs.MetricWriter(workdir, self.start)
         self.progress = Progress(
             self.steps, self.start, experiment.run.steps_per_epoch, experiment.examples

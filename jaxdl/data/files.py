@@ -1,0 +1,89 @@
+"""The files below a folder that are a user's own: what systems and editors leave is passed over."""
+
+import collections
+import os
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from etils import epath
+
+from jaxdl.errors import UserError, one_line
+
+# In lower case: of Windows, of macOS' archives, of Linux' disks, of Synology's, of Python.
+_LEFT_BEHIND = frozenset({
+    "$recycle.bin", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini",
+    "__macosx", "icon\r", "lost+found", "@eadir", "#recycle", "__pycache__",
+})  # fmt: skip
+
+
+class Entry(NamedTuple):
+    """What a folder holds: a file, or another folder."""
+
+    path: epath.Path
+    is_folder: bool
+
+
+def is_own(name: str) -> bool:
+    """Whether a file or folder called so was put there by a person: not hidden, nor a backup."""
+    hidden = name.startswith((".", "~$")) or name.endswith("~")
+    return not hidden and name.lower() not in _LEFT_BEHIND
+
+
+def entries(folder: epath.Path) -> list[Entry]:
+    """What a folder holds of a user's own, sorted by name.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    try:
+        if "://" in str(folder):
+            found = [Entry(path, path.is_dir()) for path in folder.iterdir() if is_own(path.name)]
+        else:  # one look at the folder, and none at each file
+            with os.scandir(folder) as there:
+                own = [entry for entry in there if is_own(entry.name)]
+            found = [Entry(folder / entry.name, entry.is_dir()) for entry in own]
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {one_line(error)}") from None
+    return sorted(found, key=lambda entry: entry.path.name)
+
+
+def folders(folder: epath.Path) -> list[epath.Path]:
+    """The folders in a folder that are a user's own, sorted by name."""
+    return [entry.path for entry in entries(folder) if entry.is_folder]
+
+
+def below(folder: epath.Path, around: tuple[str, ...] = ()) -> Iterator[epath.Path]:
+    """All files in a folder and those below it, in the order of their paths; none twice in a loop.
+
+    Raises:
+      UserError: one of the folders cannot be read.
+    """
+    if "://" not in str(folder):
+        around = (*around, os.path.realpath(folder))
+        if around[-1] in around[:-1]:  # a link to where it lies
+            return
+    for path, is_folder in entries(folder):
+        if is_folder:
+            yield from below(path, around)
+        else:
+            yield path
+
+
+def matches(path: epath.Path, pattern: str) -> bool:
+    """Whether a path that glob found by a pattern is a user's own, or asked for by name.
+
+    A pattern finds names with a dot in front only where it has one itself.
+    """
+    asked = epath.Path(pattern).parts
+    return all(part.startswith(".") or part in asked or is_own(part) for part in path.parts)
+
+
+def of_kind(path: epath.Path, suffixes: Collection[str]) -> bool:
+    """Whether the name ends in one of ``suffixes``, which are in lower case."""
+    return path.suffix.lower() in suffixes
+
+
+def counted(left_out: Iterable[epath.Path]) -> str:
+    """How many files there are by their endings: ``12 .heic, 1 .txt``; "" for none."""
+    endings = collections.Counter(path.suffix.lower() for path in left_out)
+    return ", ".join(f"{n} {ending or 'without ending'}" for ending, n in endings.most_common())

@@ -1,0 +1,116 @@
+"""What `--input` names: pictures in files, folders and arrays, each read when it is wanted."""
+
+import functools
+import glob
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from etils import epath
+
+from jaxdl.data import files
+from jaxdl.data.pictures import MODES, SUFFIXES
+from jaxdl.data.preprocess import Preprocess, image, unit_range
+from jaxdl.errors import UserError, one_line
+
+
+class Picture(NamedTuple):
+    """Something to look at: its name, and what reads it."""
+
+    name: str
+    read: Callable[[], np.ndarray]
+
+
+def find(where: str, preprocess: Preprocess, channels: int) -> list[Picture]:
+    """A picture, a folder, a pattern such as ``holiday/**/*.jpg``, or .npy.
+
+    Args:
+      where: one of these.
+      preprocess: how a picture becomes one of the model's images.
+      channels: of these.
+
+    Raises:
+      UserError: there is nothing.
+    """
+    path = epath.Path(where)
+    if path.is_dir():
+        found = [p for p in files.below(path) if files.of_kind(p, SUFFIXES)]
+    elif path.exists():
+        found = [path]
+    else:
+        matching = map(epath.Path, glob.glob(where, recursive=True))
+        wanted = (*SUFFIXES, ".npy")
+        found = [p for p in matching if files.of_kind(p, wanted) and files.matches(p, where)]
+    if not found:
+        raise UserError(f"--input={where}: no pictures there ({', '.join(SUFFIXES)}, .npy)")
+    return [picture for file in sorted(found) for picture in _in_file(file, preprocess, channels)]
+
+
+def _in_file(file: epath.Path, preprocess: Preprocess, channels: int) -> list[Picture]:
+    if files.of_kind(file, (".npy",)):
+        try:
+            return _in_array(file, (preprocess.size, preprocess.size, channels))
+        except UserError as error:
+            return [Picture(str(file), functools.partial(_complain, error))]
+    if channels not in MODES:
+        raise UserError(f"{file}: images of {channels} channels are read from .npy")
+    return [Picture(str(file), functools.partial(image, file, preprocess, channels))]
+
+
+def _in_array(file: epath.Path, shape: tuple[int, int, int]) -> list[Picture]:
+    """Images in a .npy file, as the model sees them but for the standardisation."""
+    try:
+        array = np.load(file, mmap_mode="r")
+    except Exception as error:  # a header may break its reader in any way
+        raise UserError(f"{file} is broken: {one_line(error)}") from None
+    images = array[..., None] if array.ndim == 3 and shape[-1] == 1 else array
+    fits = images.shape[1:] == shape
+    if not fits or not (array.dtype == np.uint8 or np.issubdtype(array.dtype, np.floating)):
+        raise UserError(
+            f"{file} has {array.dtype}{list(array.shape)}: it should be [n, "
+            f"{', '.join(map(str, shape))}], uint8 or floats in [0, 1]"
+        )
+
+    def read(i: int) -> np.ndarray:
+        found = np.asarray(images[i])
+        if found.dtype == np.uint8:
+            return found
+        if not (found.min() >= 0 and found.max() <= 1):
+            raise UserError(f"{file}[{i}] has values outside [0, 1]")
+        return found.astype(np.float32)
+
+    return [Picture(f"{file}[{i}]", functools.partial(read, i)) for i in range(len(images))]
+
+
+def _complain(error: UserError) -> np.ndarray:
+    raise error
+
+
+def tried(picture: Picture) -> tuple[np.ndarray | None, str]:
+    """The image and "", or None and why it could not be read."""
+    try:
+        return picture.read(), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def joined(
+    read: Sequence[tuple[np.ndarray | None, str]], size: int, shape: tuple[int, ...]
+) -> tuple[np.ndarray, list[str]]:
+    """One batch of what was `tried`, with black in place of what could not be, and the errors.
+
+    Args:
+      read: what came of each picture.
+      size: images of the batch, at least as many.
+      shape: of one.
+    """
+    images, errors = zip(*read, strict=True)
+    there = [x for x in images if x is not None]
+    if any(x.dtype != np.uint8 for x in there):
+        images = [x if x is None or x.dtype != np.uint8 else unit_range(x) for x in images]
+    kinds = {x.dtype for x in images if x is not None}
+    batch = np.zeros((size, *shape), kinds.pop() if kinds else np.uint8)
+    for i, x in enumerate(images):
+        if x is not None:
+            batch[i] = x
+    return batch, list(errors)
