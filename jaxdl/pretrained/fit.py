@@ -1,26 +1,32 @@
 """Which library's names a checkpoint has, and whether all its tensors are what a module needs."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from flax import linen as nn
 
+from jaxdl.errors import UserError
 from jaxdl.pretrained.architecture import Architecture
-from jaxdl.pretrained.mapping import Rule, Shape, Table, compare, complain
+from jaxdl.pretrained.mapping import Rule, Shape, Table, compare, complain, first_ten
 
-# What wrappers of PyTorch modules put in front of all names.
-WRAPPERS = ("", "module.", "model.")
+# Counters of batch norms and of averaged models, which no computation reads.
+IGNORED = r".*num_batches_tracked|(?:.*\.)?n_averaged"
 
-# Counters of batch norms, which no computation reads.
-IGNORED = r".*num_batches_tracked"
+# How many of the prefixes that a checkpoint's names may have are looked at.
+_PREFIXES = 3
 
 
 class Found(Protocol):
-    """The tensors of a checkpoint, of which single ones are read; is_own if `save` wrote it."""
+    """The tensors of a checkpoint, of which single ones are read; is_own if `save` wrote it.
+
+    ``others`` are things that are no tensors and have names among theirs, {name: what it is}.
+    """
 
     names: Collection[str]
+    others: Mapping[str, str]
     is_own: bool
 
     def shape(self, name: str) -> Shape:
@@ -79,7 +85,7 @@ class Fit(NamedTuple):
     def check(
         self, shapes: Mapping[str, Shape], found: Found, where: str, unread: Iterable[str] = ()
     ) -> None:
-        """Raises UserError if tensors are missing, extra, misshapen or untied, with all names.
+        """Raises UserError if tensors are missing, extra, misshapen or untied, with their names.
 
         Args:
           shapes: what there should be, by our names.
@@ -88,6 +94,11 @@ class Fit(NamedTuple):
           unread: regular expressions, on the table's names, of what may be there in excess.
         """
         wanted = self.wanted(shapes)
+        if wanted and not any(name in found.names for name in wanted):
+            raise UserError(
+                f"{where} has none of the model's tensors, which {self.naming} calls "
+                f"{_few(wanted)}: it has {_few(found.names)}"
+            )
         tied = {self.wrapper + copy: self.prefix + of for copy, of in self.table.tied.items()}
         tied = {copy: of for copy, of in tied.items() if copy in found.names}
         patterns = [re.escape(self.prefix) + p for p in (*self.table.ignored, *unread)]
@@ -97,6 +108,10 @@ class Fit(NamedTuple):
             wanted, {name: found.shape(name) for name in found.names if not known(name)}
         )
         present = [name for name in wanted if name in found.names]
+        missing = [
+            f"{name} (it is a {found.others[name]})" if name in found.others else name
+            for name in missing
+        ]
         misshapen += [f"{name} holds no floats" for name in present if not found.is_floating(name)]
         untied = [
             f"{copy} is not {of}"
@@ -125,15 +140,32 @@ def best(
     fits = []
     for name, naming in architecture.namings.items():
         table = naming.table_of(module)
-        rules = table.apply(shapes)
-        prefixes = [(w, w + prefix) for w in WRAPPERS for prefix in table.prefixes]
-        fits += [Fit(name, table, wrapper, prefix, rules) for wrapper, prefix in prefixes]
+        for each in (table, table.alone()) if table.base else (table,):
+            rules = each.apply(shapes)
+            prefixes = _prefixes(each, rules, found.names)
+            fits += [Fit(name, each, wrapper, prefix, rules) for wrapper, prefix in prefixes]
     most = max(fit.hits(found) for fit in fits)
     fits = [fit for fit in fits if fit.hits(found) == most]
     # Shapes tell apart what names do not; the first of equals is the one declared first.
     fit = max(fits, key=lambda fit: fit.fitting(shapes, found)) if len(fits) > 1 else fits[0]
     fit.table.expand(shapes)
     return fit
+
+
+def _prefixes(table: Table, rules: Collection[str], names: Iterable[str]) -> list[tuple[str, str]]:
+    """(wrapper, prefix) of `Fit` by which most names are the table's, whatever is in front."""
+    counts = Counter()
+    for name in names:
+        cuts = [0, *(match.end() for match in re.finditer("[./]", name))]
+        counts.update(name[:cut] for cut in cuts if name[cut:] in rules)
+    found = [prefix for prefix, _ in counts.most_common(_PREFIXES)] or [table.prefixes[0]]
+    own = sorted(table.prefixes, key=len, reverse=True)
+    tails = [next((p for p in own if prefix.endswith(p)), "") for prefix in found]
+    return [(p.removesuffix(tail), p) for p, tail in zip(found, tails, strict=True)]
+
+
+def _few(names: Collection[str]) -> str:
+    return first_ten(list(names)[:5]) + (", …" if len(names) > 5 else "")
 
 
 def head_tensors(architecture: Architecture, table: Table) -> list[str]:

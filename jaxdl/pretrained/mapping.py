@@ -207,12 +207,20 @@ class Table(NamedTuple):
       prefixes: what may stand in front of all their names; the first is written.
       ignored: regular expressions for tensors that are no parameters, without prefix.
       tied: copies of other tensors, {whole name: name without prefix}: absent or equal.
+      base: what begins all names but the head's, and none in files of the model without its head.
     """
 
     rules: tuple[Rule, ...]
     prefixes: tuple[str, ...] = ("",)
     ignored: tuple[str, ...] = ()
     tied: Mapping[str, str] = {}
+    base: str = ""
+
+    def alone(self) -> "Table":
+        """That of files of the model without its head."""
+        rules = (r._replace(theirs=r.theirs.removeprefix(self.base)) for r in self.rules)
+        ignored = (x.removeprefix(re.escape(self.base)) for x in self.ignored)
+        return self._replace(rules=tuple(rules), ignored=tuple(ignored), base="")
 
     def apply(self, names: Iterable[str]) -> dict[str, Rule]:
         """The rules that apply to parameters of these names, with numbers in place, by theirs."""
@@ -276,6 +284,10 @@ def compare(
     )
 
 
+# The most names that a message has.
+_MOST = 10
+
+
 def complain(
     what: str,
     missing: Sequence[str] = (),
@@ -283,11 +295,30 @@ def complain(
     misshapen: Sequence[str] = (),
     untied: Sequence[str] = (),
 ) -> None:
-    """Raises one UserError that begins with ``what`` and lists all of these, if there are any."""
+    """Raises one UserError that begins with ``what`` and has a part for each list with a name.
+
+    Each part says how many there are; ten names at most are told, of all lists in turn.
+    """
     lists = dict(missing=missing, extra=extra, misshapen=misshapen, untied=untied)
-    told = [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in lists.items() if names]
+    lists = {kind: names for kind, names in lists.items() if names}
+    # In turn, so that a long list leaves room for the others.
+    turns = sorted((i, kind) for kind, names in lists.items() for i in range(len(names)))[:_MOST]
+    room = {kind: sum(kind == turn for _, turn in turns) for kind in lists}
+    told = [
+        f"{len(names)} {kind}: {_shortened(names, room[kind])}" for kind, names in lists.items()
+    ]
     if told:
         raise UserError(f"{what}: {'; '.join(told)}")
+
+
+def first_ten(names: Sequence[str]) -> str:
+    """Names for a message, and how many more there are."""
+    return _shortened(names, _MOST)
+
+
+def _shortened(names: Sequence[str], room: int) -> str:
+    shown, left = ", ".join(names[:room]), len(names) - room
+    return f"{shown} and {left} more" if left > 0 else shown
 
 
 def hollow(shape: Shape) -> np.ndarray:
