@@ -1,7 +1,7 @@
 """Checkpoints as training programs save them, and files that are none: what is read of each.
 
-The files in golden/checkpoints are made by golden/make_checkpoints.py, by timm's and Lightning's own
-savers and by torch.save.
+The files in golden/checkpoints are made by golden/make_checkpoints.py: by the savers of timm and
+Lightning, and by torch.save.
 """
 
 from pathlib import Path
@@ -127,7 +127,7 @@ def test_arrays_by_name_are_read_and_objects_are_not(tmp_path):
         tensors.opened(tmp_path / "y.npz").__enter__()
     data = (tmp_path / "x.npz").read_bytes()
     (tmp_path / "z.npz").write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserError, match="z.npz is damaged"):
+    with pytest.raises(UserError, match=r"z\.npz is damaged"):
         tensors.opened(tmp_path / "z.npz").__enter__()
 
 
@@ -141,5 +141,6 @@ def test_names_of_wrappers_are_no_part_of_names(tmp_path):
     save_file({name: np.float32([i]) for i, name in enumerate(names)}, tmp_path / "x.safetensors")
     with tensors.opened(tmp_path / "x.safetensors") as file:
         for i, name in enumerate(names.values()):
-            assert file.shape(name) == (1,) and file.is_floating(name)
+            assert file.shape(name) == (1,)
+            assert file.is_floating(name)
             np.testing.assert_array_equal(file.read(name), [i])

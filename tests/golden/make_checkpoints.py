@@ -25,6 +25,7 @@ import lightning  # noqa: E402
 import timm.utils  # noqa: E402
 
 FOLDER = pathlib.Path(__file__).parent / "checkpoints"
+DATA = pathlib.PurePosixPath("data")
 
 
 def model(first: float = 0.0) -> torch.nn.Module:
@@ -61,7 +62,7 @@ class Settings(dict):
 class Network(lightning.LightningModule):
     """What Lightning trains."""
 
-    def __init__(self, width: int = 3, path: pathlib.Path = pathlib.PurePosixPath("data")):
+    def __init__(self, width: int = 3, path: pathlib.PurePath = DATA):
         super().__init__()
         self.save_hyperparameters()
         self.model = model()
@@ -110,11 +111,9 @@ def of_torchvision(ema: bool) -> dict[str, Any]:
     """As its references' train.py has them."""
     layers = model()
     optimizer = trained(layers)
-    schedule = torch.optim.lr_scheduler.SequentialLR(
-        optimizer,
-        [torch.optim.lr_scheduler.LinearLR(optimizer), torch.optim.lr_scheduler.StepLR(optimizer, 1)],
-        milestones=[1],
-    )  # fmt: skip
+    schedules = torch.optim.lr_scheduler
+    parts = [schedules.LinearLR(optimizer), schedules.StepLR(optimizer, 1)]
+    schedule = schedules.SequentialLR(optimizer, parts, milestones=[1])
     found = {
         "model": layers.state_dict(),
         "optimizer": optimizer.state_dict(),
