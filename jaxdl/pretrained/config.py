@@ -33,7 +33,8 @@ def read(folder: Path) -> Chosen:
         raise UserError(f"{path} is not JSON: {error}") from None
     if not isinstance(config, dict):
         raise UserError(f"{path} holds no settings, but a {type(config).__name__}")
-    if "architecture" in config and "model_type" not in config:
+    # transformers wraps timm's models too, whose settings stay the same.
+    if "architecture" in config and config.get("model_type", "timm_wrapper") == "timm_wrapper":
         return _timm(config, path)
     return _transformers(config, path)
 
@@ -42,8 +43,26 @@ def _transformers(config: Mapping[str, Any], path: Path) -> Chosen:
     architecture = catalog.of_type(config.get("model_type"), str(path))
     for naming in architecture.namings.values():
         if naming.read is not None:
-            return Chosen(architecture, architecture.model, naming.read(config, path))
+            of_class = _of_class(config, path, naming.classes)
+            fields = {**naming.read(config, path), **of_class}
+            return Chosen(architecture, architecture.model, fields)
     raise UserError(f"{path}: {architecture.model!r} is not read from settings: name the model")
+
+
+def _of_class(
+    config: Mapping[str, Any], path: Path, known: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """The fields of the class that wrote a folder, if it says which that is."""
+    named = config.get("architectures")
+    if not named or not known:
+        return {}
+    for name in named if isinstance(named, list) else [named]:
+        if name in known:
+            return known[name]
+    raise UserError(
+        f"{path}: architectures={named}: of model_type {config.get('model_type')!r} only "
+        f"{' and '.join(known)} can be read"
+    )
 
 
 def _timm(config: Mapping[str, Any], path: Path) -> Chosen:

@@ -171,7 +171,8 @@ def _few(names: Collection[str]) -> str:
 def head_tensors(architecture: Architecture, table: Table) -> list[str]:
     """Regular expressions of the tensors that hold what depends on num_classes."""
     heads = [rule for rule in table.rules if architecture.in_head(rule.ours[0])]
-    return [re.sub(r"\\{\w+\\}", r"\\d+", re.escape(rule.theirs)) for rule in heads]
+    named = [re.sub(r"\\{\w+\\}", r"\\d+", re.escape(rule.theirs)) for rule in heads]
+    return [*named, *table.before_head]
 
 
 def classes(

@@ -207,6 +207,8 @@ class Table(NamedTuple):
       prefixes: what may stand in front of all their names; the first is written.
       ignored: regular expressions for tensors that are no parameters, without prefix.
       tied: copies of other tensors, {whole name: name without prefix}: absent or equal.
+      before_head: regular expressions for tensors that belong to the file's head and have no rule,
+        without prefix: a file with one is read only where its head is not.
       base: what begins all names but the head's, and none in files of the model without its head.
     """
 
@@ -214,6 +216,7 @@ class Table(NamedTuple):
     prefixes: tuple[str, ...] = ("",)
     ignored: tuple[str, ...] = ()
     tied: Mapping[str, str] = {}
+    before_head: tuple[str, ...] = ()
     base: str = ""
 
     def alone(self) -> "Table":
