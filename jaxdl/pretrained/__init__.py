@@ -14,11 +14,11 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl.errors import UserError
-from jaxdl.pretrained import config, read, tensors
+from jaxdl.pretrained import config, preprocessor, read, tensors
 from jaxdl.pretrained.catalog import chosen, of, preprocess, register
 from jaxdl.registry import choose
 
-__all__ = ["load", "preprocess", "register", "save"]
+__all__ = ["load", "preprocess", "preprocessor", "register", "save"]
 
 
 def load(
