@@ -174,3 +174,18 @@ def test_names_of_classes_are_those_of_the_settings(tmp_path):
         (tmp_path / "config.json").write_text(f'{{"id2label": {wrong}}}')
         with pytest.raises(UserError, match="id2label holds no names by number"):
             pretrained.config.labels(tmp_path)
+
+
+def test_published_names_say_what_transformers_notes_say():
+    """Of google/efficientnet-b2 and microsoft/cvt-w24-384-22k."""
+    own = {"size": {"height": 260, "width": 260}, "resample": 0, "include_top": True}
+    own |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.47853944, 0.4732864, 0.47434163]}
+    found = preprocessor.of_transformers(own, PATH, "efficientnet")
+    expected = pretrained.preprocess("google/efficientnet-b2")
+    np.testing.assert_allclose(found.std, expected.std, rtol=1e-6)
+    assert found._replace(std=expected.std) == expected
+    cvt = {"size": {"shortest_edge": 384}, "crop_pct": 0.875, "resample": 3}
+    cvt |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+    assert preprocessor.of_transformers(cvt, PATH, "cvt") == pretrained.preprocess(
+        "microsoft/cvt-w24-384-22k"
+    )

@@ -112,7 +112,10 @@ def of_checkpoint(config: ConfigDict) -> Predictor:
     if given.mean and given.std:
         prepared = prepared._replace(mean=tuple(given.mean), std=tuple(given.std))
     dtype = precision.compute_dtype(config.precision)
-    module, variables = pretrained.load(path, model or None, image_size=size or None, dtype=dtype)
+    module, variables = pretrained.load(
+        path, model or None, image_size=size or None, dtype=dtype,
+        checkpoint_key=given.checkpoint_key or None,
+    )  # fmt: skip
     layout = parallel.create(config.parallel, jax.device_count())
 
     def predict(variables: Any, images: jax.Array) -> dict[str, jax.Array]:

@@ -53,7 +53,8 @@ def choose(found: Any, tensor: type, checkpoint_key: str | None) -> Model:
     if len(models) > 1:
         raise UserError(
             f"holds {len(models)} models, {first_ten(models)}: "
-            f"say which by checkpoint_key={models[0]}"
+            f"say which, by --config.pretrained.checkpoint_key={models[0]} say, or checkpoint_key "
+            "of pretrained.load"
         )
     if models:
         return everything[models[0]]
