@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from jaxdl.errors import UserError
-from jaxdl.pretrained import torch_file
+from jaxdl.pretrained import stand_ins, torch_file
 
 GOLDEN = Path(__file__).parent / "golden" / "torch_files"
 KINDS = ["", "_legacy"]
@@ -155,6 +155,38 @@ def test_what_a_pickle_gets_hold_of_cannot_be_changed(tmp_path):
         for state in (b"}S'dtype'\nI1\ns", b"N}S'dtype'\nI1\ns\x86"):
             with pytest.raises(UserError, match="is damaged"):
                 torch_file.read(archive(tmp_path / "evil.pth", name + state + b"b."))
+
+
+def test_stand_ins_cannot_be_changed_and_change_nothing(tmp_path):
+    """Of a class the opcodes that set something are refused; of an object they do nothing."""
+    tensor = pickled(0, (8,), (1,))[:-1]  # a state dict, without the end
+    numbers = np.arange(8, dtype=np.float32).tobytes()
+    read = lambda code: torch_file.read(archive(tmp_path / "x.pth", code, **{"0": numbers}))
+    states = (b"}S'what'\nI1\nsb", b"N}S'what'\nI1\ns\x86b", b"I1\na", b"(I1\ne", b"S'what'\nI1\ns")
+    for state in states:
+        with pytest.raises(UserError, match="is damaged"):
+            read(tensor + b"S'x'\ncos\nsystem\n" + state + b"s.")
+        file = read(tensor + b"S'x'\ncos\nsystem\n(tR" + state + b"s.")
+        assert dict(file.others) == {"x": "os.system"}
+        assert list(file.names) == ["weight"]
+
+
+def test_modules_in_modules_do_not_grow_without_end(tmp_path, monkeypatch):
+    """Each is twice in the next; the limit is lowered, so that few do."""
+    monkeypatch.setattr(stand_ins, "_MOST_NAMES", 30)
+    parts = lambda children: b"}(S'_parameters'\n}S'_buffers'\n}S'_modules'\n}(" + children + b"uub"
+    leaf = b"cx\nM\n(tR}(S'_parameters'\n" + pickled(0, (8,), (1,))[:-1] + b"S'_buffers'\n}ub"
+    code = leaf
+    for i in range(4):
+        put = f"p{i}\n".encode()
+        code += put + b"cx\nM\n(tR" + parts(f"S'a'\ng{i}\nS'b'\ng{i}\n".encode())
+    numbers = {"0": np.zeros(8, np.float32).tobytes()}
+    file = torch_file.read(archive(tmp_path / "x.pth", code + b".", **numbers))
+    assert len(file.names) == 16
+    assert "b.a.b.b.weight" in file.names
+    code += b"p9\ncx\nM\n(tR" + parts(b"S'a'\ng9\nS'b'\ng9\n")
+    with pytest.raises(UserError, match="a module of more than 30 tensors"):
+        torch_file.read(archive(tmp_path / "x.pth", code + b".", **numbers))
 
 
 def pickled(offset, shape, strides, count=8) -> bytes:
