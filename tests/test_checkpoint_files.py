@@ -70,6 +70,19 @@ def test_what_stands_where_a_tensor_is_wanted_is_named():
     assert list(torch_file.read(GOLDEN / "float8.pth").others) == ["0.weight"]
 
 
+def test_a_key_may_be_what_names_begin_with(tmp_path):
+    arrays = {"net.w": np.float32([1]), "net.b": np.float32([2]), "network.w": np.float32([3])}
+    save_file(arrays, tmp_path / "x.safetensors")
+    np.savez(tmp_path / "y.npz", **{k.replace(".", "/"): x for k, x in arrays.items()})
+    for name, split in {"x.safetensors": ".", "y.npz": "/"}.items():
+        with tensors.opened(tmp_path / name, "net") as file:
+            assert set(file.names) == {f"net{split}w", f"net{split}b"}
+    file = torch_file.read(GOLDEN / "lightning.pth", "model.1")
+    assert list(file.names) == [f"model.{name}" for name in NAMES[2:]]
+    with pytest.raises(UserError, match=r"x\.safetensors, name that file and its model"):
+        tensors.opened(tmp_path).__enter__()
+
+
 # Files that hold no weights, or have another name than what they are.
 
 FOREIGN = {
@@ -108,7 +121,7 @@ def test_a_file_is_what_it_holds_whatever_its_name(tmp_path):
         with tensors.opened(tmp_path / name) as file:
             for key, array in arrays.items():
                 np.testing.assert_array_equal(file.read(key), array)
-        message = f"{name} has one model: leave out checkpoint_key='ema'"
+        message = f"{name} has no tensors under checkpoint_key='ema'"
         with pytest.raises(UserError, match=message), tensors.opened(tmp_path / name, "ema"):
             pass
     with tensors.opened(tmp_path / "z.safetensors") as file:

@@ -381,6 +381,19 @@ def test_a_published_file_is_named_with_its_model(tmp_path, monkeypatch, capsys)
     assert all(0 <= int(c["class"]) < 1000 for c in found["classes"])
 
 
+def test_a_published_encoder_without_a_head_tells_nothing(published, tmp_path, capsys):
+    _, module, variables, _ = published
+    params = {name: x for name, x in variables["params"].items() if name != "head"}
+    module = module.copy(num_classes=0)
+    pretrained.save(module, {"params": params}, tmp_path, "transformers")
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["architectures"] = ["ViTForMaskedImageModeling"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "preprocessor_config.json").write_text('{"size": 16}')
+    assert of_source(tmp_path, f"--input={tmp_path}") == 2
+    assert "has no head for classes: it tells nothing of pictures" in capsys.readouterr().err
+
+
 def test_a_run_is_no_published_checkpoint(colours, capsys):
     assert of_source(colours / "run", "--input=x") == 2
     assert "name it by --workdir" in capsys.readouterr().err

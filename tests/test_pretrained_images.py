@@ -190,6 +190,19 @@ def test_a_message_names_ten_tensors_at_most(tmp_path):
         pretrained.load(path, "deep_cnn", **SMALL)
 
 
+def test_what_else_a_program_has_weights_of_can_be_left_out(tmp_path):
+    def wrap(tensors):
+        for name in list(tensors):
+            tensors[f"net.{name}"] = tensors.pop(name)
+        tensors["criterion.weight"] = np.ones(3, np.float32)
+
+    path = saved(tmp_path / "x.safetensors", change=wrap)
+    message = r"more than the model: checkpoint_key=net reads .* net: 1 extra: criterion\.weight$"
+    with pytest.raises(UserError, match=message):
+        pretrained.load(path, "deepcnn")
+    assert_same(pretrained.load(path, "deepcnn", checkpoint_key="net")[1], made()[1])
+
+
 def test_counters_of_averages_are_in_nobodys_way(tmp_path):
     def average(tensors):
         for name in list(tensors):

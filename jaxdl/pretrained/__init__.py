@@ -49,7 +49,8 @@ def load(
         are brought to it. By default the file's.
       checkpoint_key: of a PyTorch file that has several models (the trained one, an average, a
         teacher), the key under which the wanted one stands, such as "state_dict_ema". There is no
-        default: an error lists them.
+        default: an error lists them. Of a file that has tensors of several modules, what the names
+        of the wanted one's begin with, such as "net".
       **fields: of the module: dtype, dropout, remat … Dropout rates are the module's own by
         default, whatever config.json says.
 

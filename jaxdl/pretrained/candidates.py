@@ -1,6 +1,6 @@
 """Which of the things that a training program saved are the tensors of a model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from jaxdl.errors import UserError
@@ -36,7 +36,8 @@ def choose(found: Any, tensor: type, checkpoint_key: str | None) -> Model:
       found: what was saved: mappings in mappings, `stand_ins.StandIn`s among them.
       tensor: the type of tensors; they have ``is_floating``.
       checkpoint_key: under which key it stands, behind those of the mappings around it, with dots
-        between; "." for the outermost mapping. None where there is only one.
+        between; "." for the outermost mapping. Or what its tensors' names begin with, where a
+        mapping has those of several modules. None where there is only one.
 
     Raises:
       UserError: there is none, there are several, or none of that key; begins with a verb.
@@ -48,6 +49,13 @@ def choose(found: Any, tensor: type, checkpoint_key: str | None) -> Model:
     if checkpoint_key is not None:
         if checkpoint_key in everything:
             return everything[checkpoint_key]
+        parts = {key: under(m.tensors, checkpoint_key) for key, m in everything.items()}
+        parts = {key: names for key, names in parts.items() if names}
+        if len(parts) == 1:
+            ((key, names),) = parts.items()
+            tensors, others = everything[key]
+            others = {k: others[k] for k in under(others, checkpoint_key)}
+            return Model({name: tensors[name] for name in names}, others)
         known = first_ten(models) if models else "none"
         raise UserError(f"has no tensors under checkpoint_key={checkpoint_key!r}; there is {known}")
     if len(models) > 1:
@@ -61,6 +69,12 @@ def choose(found: Any, tensor: type, checkpoint_key: str | None) -> Model:
     if everything:  # of whole numbers alone
         return next(iter(everything.values()))
     raise UserError(_empty(found))
+
+
+def under(names: Iterable[str], checkpoint_key: str) -> list[str]:
+    """The names that begin with a key, and go on behind a dot or a slash."""
+    starts = (f"{checkpoint_key}.", f"{checkpoint_key}/")
+    return [name for name in names if name.startswith(starts)]
 
 
 def _mappings(found: Any, tensor: type) -> Iterator[tuple[str, Model]]:

@@ -119,6 +119,12 @@ class Fit(NamedTuple):
             if of in present and not np.array_equal(found.read(copy), found.read(of))
         ]
         what = f"{where}, read by {self.naming}'s names, does not fit the model"
+        outside = [name for name in extra if not name.startswith(self.prefix)]
+        if outside == extra and extra and not (missing or misshapen or untied):
+            key = self.prefix[:-1]
+            what = (
+                f"{where} has more than the model: checkpoint_key={key} reads what is under {key}"
+            )
         complain(what, missing, extra, misshapen, untied)
 
     def read(self, shapes: Mapping[str, Shape], found: Found) -> Iterator[tuple[str, np.ndarray]]:

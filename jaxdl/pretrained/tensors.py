@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from jaxdl.errors import UserError
-from jaxdl.pretrained import foreign, hub, torch_file
+from jaxdl.pretrained import candidates, foreign, hub, torch_file
 from jaxdl.pretrained.npz_file import NpzFile
 
 WHOLE = "model.safetensors"
@@ -115,7 +115,8 @@ def opened(path: Path, checkpoint_key: str | None = None) -> Iterator[Tensors]:
 
     Args:
       path: of the file or folder.
-      checkpoint_key: which of several models it is, as `candidates.choose` has it.
+      checkpoint_key: which of several models it is, as `candidates.choose` has it; of files but
+        PyTorch's, what names begin with.
 
     Raises:
       UserError: there is no such file, it is damaged or none of tensors, or the key is not one of
@@ -128,20 +129,20 @@ def opened(path: Path, checkpoint_key: str | None = None) -> Iterator[Tensors]:
             if not file.exists():
                 raise UserError(f"{file} is not there, but an index.json beside it names it")
             kind = foreign.kind(file)
-            if kind != foreign.TORCH and checkpoint_key is not None:
-                raise UserError(
-                    f"{file} has one model: leave out checkpoint_key={checkpoint_key!r}"
-                )
             if kind == foreign.SAFETENSORS:
                 tensors = stack.enter_context(_safetensors(file))
             elif kind == foreign.NPZ:
                 tensors = NpzFile(file)
             else:
                 tensors = torch_file.read(file, checkpoint_key)
+            if kind != foreign.TORCH and checkpoint_key is not None:
+                tensors.names = candidates.under(tensors.names, checkpoint_key)
             for name in tensors.names:
                 # A name that the index has in another shard is read from there.
                 if name not in files or name in named:
                     files[name] = tensors
+        if checkpoint_key is not None and not files:
+            raise UserError(f"{path} has no tensors under checkpoint_key={checkpoint_key!r}")
         yield Tensors(files)
 
 
@@ -162,7 +163,10 @@ def _shards(folder: Path) -> dict[Path, set[str]]:
             return {folder / whole: set()}
         if (index := folder / f"{whole}.index.json").exists():
             return _indexed(index)
-    raise UserError(f"{folder} has neither {WHOLE} nor {WHOLE}.index.json nor {PICKLED}")
+    ends = (".safetensors", ".npz", *TORCH)
+    there = sorted(file.name for file in folder.iterdir() if file.suffix in ends)
+    hint = f": to read {there[0]}, name that file and its model" if there else ""
+    raise UserError(f"{folder} has neither {WHOLE} nor {WHOLE}.index.json nor {PICKLED}{hint}")
 
 
 def _indexed(index: Path) -> dict[Path, set[str]]:
