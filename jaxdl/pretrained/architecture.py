@@ -12,7 +12,8 @@ from flax import linen as nn
 
 from jaxdl import keys
 from jaxdl.data.preprocess import Preprocess
-from jaxdl.pretrained.mapping import Shape, Table, compare, complain, number_places
+from jaxdl.pretrained.differences import compare, complain
+from jaxdl.pretrained.mapping import Shape, Table, number_places
 from jaxdl.trees import path_name
 
 

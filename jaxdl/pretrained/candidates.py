@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from jaxdl.errors import UserError
 from jaxdl.pretrained import stand_ins
-from jaxdl.pretrained.mapping import first_ten
+from jaxdl.pretrained.differences import first_ten
 
 Tensor = TypeVar("Tensor")
 

@@ -10,7 +10,8 @@ from flax import linen as nn
 
 from jaxdl.errors import UserError
 from jaxdl.pretrained.architecture import Architecture
-from jaxdl.pretrained.mapping import Rule, Shape, Table, compare, complain, first_ten
+from jaxdl.pretrained.differences import compare, complain, first_ten
+from jaxdl.pretrained.mapping import Rule, Shape, Table
 
 # Counters of batch norms and of averaged models, which no computation reads.
 IGNORED = r".*num_batches_tracked|(?:.*\.)?n_averaged"

@@ -22,7 +22,7 @@ from jaxdl.errors import UserError
 from jaxdl.per_member import Swept
 from jaxdl.pretrained import catalog
 from jaxdl.pretrained.architecture import by_name, is_under, name_of
-from jaxdl.pretrained.mapping import compare, complain
+from jaxdl.pretrained.differences import compare, complain
 from jaxdl.runs import checkpoint, workdir
 
 # Fields of a module that its weights have no part in.
