@@ -192,16 +192,18 @@ def test_gpt_with_its_cache_takes_what_it_finds_likeliest_without(dtype, toleran
         np.testing.assert_array_equal(texts[:, 0], made)
 
 
-def test_a_stopped_text_is_filled_up():
-    module, variables, _ = chain(3)
+@pytest.mark.parametrize("stop", [2, [2], np.array([2, 0]), (0, 2, 2)], ids=str)
+def test_a_stopped_text_is_filled_up(stop):
+    module, variables, _ = chain(4)
     prompt = np.zeros((50, 1), np.int32)
     free = np.asarray(generate.sample(module, variables, prompt, KEY, tokens=8))
-    stopped = np.asarray(generate.sample(module, variables, prompt, KEY, tokens=8, stop=2))
-    assert (free == 2).any(axis=1).sum() > 10
+    stopped = np.asarray(generate.sample(module, variables, prompt, KEY, tokens=8, stop=stop))
+    stops = set(np.ravel(stop).tolist())
+    assert all((free == x).any(axis=1).sum() > 10 for x in stops)
     for a, b in zip(free, stopped, strict=True):
-        end = a.tolist().index(2) if 2 in a else 8
-        np.testing.assert_array_equal(a[:end], b[:end])
-        assert (b[end:] == 2).all()
+        end = next((i for i, x in enumerate(a) if x in stops), 7)
+        np.testing.assert_array_equal(a[: end + 1], b[: end + 1])
+        assert (b[end:] == a[end]).all()
 
 
 # Beams
@@ -210,11 +212,10 @@ def test_a_stopped_text_is_filled_up():
 def exhaustive(table, prompt, tokens, stop=None, length_penalty=0.0):
     """All texts with their scores, best first, by trying every one."""
     vocabulary, found = len(table), {}
+    stops = () if stop is None else tuple(np.ravel(stop))
     for text in itertools.product(range(vocabulary), repeat=tokens):
-        if stop is not None and stop in text:
-            end = text.index(stop)
-            text = text[: end + 1] + (stop,) * (tokens - end - 1)
-        length = text.index(stop) + 1 if stop is not None and stop in text else tokens
+        length = next((i + 1 for i, token in enumerate(text) if token in stops), tokens)
+        text = text[:length] + (text[length - 1],) * (tokens - length)
         seen, log_p = list(prompt), 0.0
         for token in text[:length]:
             log_p += table[seen[-2], seen[-1], token]
@@ -223,7 +224,9 @@ def exhaustive(table, prompt, tokens, stop=None, length_penalty=0.0):
     return sorted(found.items(), key=lambda item: -item[1])
 
 
-@pytest.mark.parametrize("stop, length_penalty", [(None, 0.0), (2, 0.0), (2, 0.6), (2, 3.0)])
+@pytest.mark.parametrize(
+    "stop, length_penalty", [(None, 0.0), (2, 0.0), (2, 0.6), (2, 3.0), ([2, 0], 0.6)]
+)
 def test_enough_beams_find_what_trying_everything_finds(stop, length_penalty):
     module, variables, table = chain(3)
     prompts = [[0, 1], [2, 2]]
@@ -233,8 +236,10 @@ def test_enough_beams_find_what_trying_everything_finds(stop, length_penalty):
     assert texts.shape == (2, 30, 4)
     for b, prompt in enumerate(prompts):
         wanted = exhaustive(table, prompt, 4, stop, length_penalty)[:30]
-        assert [tuple(t) for t in texts[b].tolist()] == [text for text, _ in wanted]
-        np.testing.assert_allclose(scores[b], [score for _, score in wanted], rtol=1e-5)
+        n = len(wanted)
+        assert [tuple(t) for t in texts[b, :n].tolist()] == [text for text, _ in wanted]
+        np.testing.assert_allclose(scores[b, :n], [score for _, score in wanted], rtol=1e-5)
+        assert (scores[b, n:] == -np.inf).all()
 
 
 def test_one_beam_is_greedy():
@@ -279,6 +284,11 @@ BAD = {
     "prompt has the token 5, but the model's go from 0 to 4": dict(prompt=[[1, 5]]),
     "prompt has the token -1": dict(prompt=[[1, -1]]),
     "tokens=0 must be at least 1": dict(tokens=0),
+    "stop='.' must be a token or several, whole numbers": dict(stop="."),
+    "stop=1.0 must be a token or several": dict(stop=1.0),
+    "stop=[[1, 2]] must be a token or several": dict(stop=[[1, 2]]),
+    "stop has the token 5, but the model's go from 0 to 4": dict(stop=[1, 5]),
+    "stop has the token -1": dict(stop=-1),
     "prompt of 3 tokens and tokens=6 more are longer than the model's context of 8": dict(
         prompt=[[1, 2, 3]], tokens=6
     ),

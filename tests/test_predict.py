@@ -17,7 +17,7 @@ from jaxdl import config as settings
 from jaxdl import experiment, keys, launch, models, pretrained
 from jaxdl.data.preprocess import Preprocess, fitted, image, standardised
 from jaxdl.errors import UserError
-from jaxdl.inference import pictures, predict
+from jaxdl.inference import pictures
 from jaxdl.launch import flags
 from jaxdl.runs import workdir
 from jaxdl.train import evaluate, single_out
@@ -403,6 +403,7 @@ def test_a_published_folder_says_what_a_picture_is(published, tmp_path):
     about = json.loads((tmp_path / "out" / "export" / "model.json").read_text())
     assert about["labels"] == {key: list(names) for key in ("logits", "shares")}
     taken = {"resize": 16, "size": 16, "squash": True, "interpolation": "bicubic", "mode": "RGB"}
+    taken["floor_cut"] = True
     assert about["input"] == {"shape": ["batch", 16, 16, 3], "dtype": "uint8", **taken}
 
 
@@ -423,53 +424,19 @@ def test_a_published_file_is_named_with_its_model(tmp_path, monkeypatch, capsys)
     assert all(0 <= int(c["class"]) < 1000 for c in found["classes"])
 
 
+def test_a_published_encoder_without_a_head_tells_nothing(published, tmp_path, capsys):
+    _, module, variables, _ = published
+    params = {name: x for name, x in variables["params"].items() if name != "head"}
+    module = module.copy(num_classes=0)
+    pretrained.save(module, {"params": params}, tmp_path, "transformers")
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["architectures"] = ["ViTForMaskedImageModeling"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "preprocessor_config.json").write_text('{"size": 16}')
+    assert of_source(tmp_path, f"--input={tmp_path}") == 2
+    assert "has no head for classes: it tells nothing of pictures" in capsys.readouterr().err
+
+
 def test_a_run_is_no_published_checkpoint(colours, capsys):
     assert of_source(colours / "run", "--input=x") == 2
     assert "name it by --workdir" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "settings, expected",
-    [
-        (
-            {"size": 224, "resample": 2, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
-            Preprocess(224, 224, "bilinear", (0.5,) * 3, (0.5,) * 3, squash=True),
-        ),
-        (
-            {"size": {"shortest_edge": 224}, "crop_pct": 0.875, "resample": 3}
-            | {"image_mean": [0.5] * 3, "image_std": [0.5] * 3},
-            Preprocess(224, 256, "bicubic", (0.5,) * 3, (0.5,) * 3),
-        ),
-        (
-            {"size": {"shortest_edge": 384}, "crop_pct": 0.875, "do_normalize": False},
-            Preprocess(384, 384, "bilinear", (0.0,) * 3, (1.0,) * 3, squash=True),
-        ),
-        (
-            {"size": {"shortest_edge": 288}, "crop_size": {"height": 256, "width": 256}}
-            | {"do_center_crop": True, "do_flip_channel_order": True},
-            Preprocess(256, 288, "bilinear", (0.0,) * 3, (1.0,) * 3, channels="bgr"),
-        ),
-        (
-            {"size": {"height": 260, "width": 260}, "resample": 0, "do_center_crop": False}
-            | {"crop_size": {"height": 289, "width": 289}, "include_top": True}
-            | {"image_mean": [0.5] * 3, "image_std": [0.5] * 3},
-            Preprocess(260, 260, "nearest", (0.5,) * 3, (0.25,) * 3, squash=True),
-        ),
-    ],
-    ids=["vit", "convnext", "convnext 384", "mobilevit", "efficientnet"],
-)
-def test_transformers_notes_are_read(settings, expected):
-    assert predict._processor(settings) == expected
-
-
-def test_published_names_say_what_transformers_notes_say():
-    """Of google/efficientnet-b2 and microsoft/cvt-w24-384-22k."""
-    own = {"size": {"height": 260, "width": 260}, "resample": 0, "include_top": True}
-    own |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.47853944, 0.4732864, 0.47434163]}
-    found = predict._processor(own)
-    expected = pretrained.preprocess("google/efficientnet-b2")
-    np.testing.assert_allclose(found.std, expected.std, rtol=1e-6)
-    assert found._replace(std=expected.std) == expected
-    cvt = {"size": {"shortest_edge": 384}, "crop_pct": 0.875, "resample": 3}
-    cvt |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-    assert predict._processor(cvt) == pretrained.preprocess("microsoft/cvt-w24-384-22k")

@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -121,7 +122,7 @@ def assert_same(ours, theirs):
 
 
 @pytest.mark.parametrize("naming", TOY.namings)
-@pytest.mark.parametrize("wrapper", ["", "module.", "model."])
+@pytest.mark.parametrize("wrapper", ["", "module.", "model.module._orig_mod.", "a.backbone."])
 def test_the_library_is_told_by_the_names(tmp_path, naming, wrapper):
     def wrap(tensors):
         for name in list(tensors):
@@ -157,6 +158,59 @@ def test_what_does_not_fit_is_listed_by_the_names_of_the_likeliest_library(tmp_p
         f"{path}, read by timm's names, does not fit the model: 1 missing: bn0.running_mean; "
         "1 extra: aux.weight; 1 misshapen: fc.weight is (10, 4), should be (11, 4)"
     )
+
+
+def test_a_message_names_ten_tensors_at_most(tmp_path):
+    def spoil(tensors):
+        tensors |= {f"more.{i}": np.ones(1, np.float32) for i in range(30)}
+        del tensors["net.bn0.running_mean"], tensors["net.bn1.running_mean"]
+
+    def wrap(tensors):
+        for name in list(tensors):
+            tensors[f"net.{name}"] = tensors.pop(name)
+        spoil(tensors)
+
+    path = saved(tmp_path / "x.safetensors", "timm", wrap)
+    with pytest.raises(UserError) as error:
+        pretrained.load(path, "deep_cnn", **SMALL)
+    told = str(error.value).split("fit the model: ")[1]
+    missing = "2 missing: net.bn0.running_mean, net.bn1.running_mean; 30 extra: "
+    assert told.startswith(missing)
+    assert told.endswith(" and 22 more")
+    assert len(set(re.findall(r"more\.\d+", told))) == 8
+
+    def rename(tensors):
+        for i, name in enumerate(list(tensors)):
+            tensors[f"t{i}"] = tensors.pop(name)
+
+    path = saved(tmp_path / "y.safetensors", "timm", rename)
+    with pytest.raises(
+        UserError, match=r"y\.safetensors has none of the model's tensors, which .*"
+    ):
+        pretrained.load(path, "deep_cnn", **SMALL)
+
+
+def test_what_else_a_program_has_weights_of_can_be_left_out(tmp_path):
+    def wrap(tensors):
+        for name in list(tensors):
+            tensors[f"net.{name}"] = tensors.pop(name)
+        tensors["criterion.weight"] = np.ones(3, np.float32)
+
+    path = saved(tmp_path / "x.safetensors", change=wrap)
+    message = r"more than the model: checkpoint_key=net reads .* net: 1 extra: criterion\.weight$"
+    with pytest.raises(UserError, match=message):
+        pretrained.load(path, "deepcnn")
+    assert_same(pretrained.load(path, "deepcnn", checkpoint_key="net")[1], made()[1])
+
+
+def test_counters_of_averages_are_in_nobodys_way(tmp_path):
+    def average(tensors):
+        for name in list(tensors):
+            tensors[f"module.{name}"] = tensors.pop(name)
+        tensors["n_averaged"] = np.array(3)
+
+    path = saved(tmp_path / "x.safetensors", change=average)
+    assert_same(pretrained.load(path, "deepcnn")[1], made()[1])
 
 
 # What libraries call a model.

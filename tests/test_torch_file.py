@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from jaxdl.errors import UserError
-from jaxdl.pretrained import torch_file
+from jaxdl.pretrained import stand_ins, torch_file
 
 GOLDEN = Path(__file__).parent / "golden" / "torch_files"
 KINDS = ["", "_legacy"]
@@ -59,9 +59,11 @@ def test_a_state_dict_beside_an_optimizer_is_found(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_whole_module_is_refused_by_name(kind):
-    with pytest.raises(UserError, match=r"torch\.nn\.modules\.batchnorm\.BatchNorm1d, and nothing"):
-        torch_file.read(GOLDEN / f"module{kind}.pth")
+def test_a_whole_module_has_the_tensors_of_its_state_dict(kind):
+    file = torch_file.read(GOLDEN / f"module{kind}.pth")
+    names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    assert list(file.names) == names
+    np.testing.assert_array_equal(file.read("running_mean"), np.float32([3, 4]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,7 +126,10 @@ def test_a_pickle_that_calls_functions_is_refused(tmp_path, write, protocol, fun
     mark = tmp_path / "mark"
     call = Calls(function, *(x.format(mark=str(mark)) for x in arguments))
     path = write(tmp_path / "evil.pth", pickle.dumps({"weight": call}, protocol))
-    with pytest.raises(UserError, match=rf"evil\.pth names [\w.]*{function.__name__}, and nothing"):
+    message = (
+        rf"evil\.pth holds no tensors by name, but weight \([\w.]*{function.__name__}\), and no"
+    )
+    with pytest.raises(UserError, match=message):
         torch_file.read(path)
     assert not mark.exists()
 
@@ -150,6 +155,38 @@ def test_what_a_pickle_gets_hold_of_cannot_be_changed(tmp_path):
         for state in (b"}S'dtype'\nI1\ns", b"N}S'dtype'\nI1\ns\x86"):
             with pytest.raises(UserError, match="is damaged"):
                 torch_file.read(archive(tmp_path / "evil.pth", name + state + b"b."))
+
+
+def test_stand_ins_cannot_be_changed_and_change_nothing(tmp_path):
+    """Of a class the opcodes that set something are refused; of an object they do nothing."""
+    tensor = pickled(0, (8,), (1,))[:-1]  # a state dict, without the end
+    numbers = np.arange(8, dtype=np.float32).tobytes()
+    read = lambda code: torch_file.read(archive(tmp_path / "x.pth", code, **{"0": numbers}))
+    states = (b"}S'what'\nI1\nsb", b"N}S'what'\nI1\ns\x86b", b"I1\na", b"(I1\ne", b"S'what'\nI1\ns")
+    for state in states:
+        with pytest.raises(UserError, match="is damaged"):
+            read(tensor + b"S'x'\ncos\nsystem\n" + state + b"s.")
+        file = read(tensor + b"S'x'\ncos\nsystem\n(tR" + state + b"s.")
+        assert dict(file.others) == {"x": "os.system"}
+        assert list(file.names) == ["weight"]
+
+
+def test_modules_in_modules_do_not_grow_without_end(tmp_path, monkeypatch):
+    """Each is twice in the next; the limit is lowered, so that few do."""
+    monkeypatch.setattr(stand_ins, "_MOST_NAMES", 30)
+    parts = lambda children: b"}(S'_parameters'\n}S'_buffers'\n}S'_modules'\n}(" + children + b"uub"
+    leaf = b"cx\nM\n(tR}(S'_parameters'\n" + pickled(0, (8,), (1,))[:-1] + b"S'_buffers'\n}ub"
+    code = leaf
+    for i in range(4):
+        put = f"p{i}\n".encode()
+        code += put + b"cx\nM\n(tR" + parts(f"S'a'\ng{i}\nS'b'\ng{i}\n".encode())
+    numbers = {"0": np.zeros(8, np.float32).tobytes()}
+    file = torch_file.read(archive(tmp_path / "x.pth", code + b".", **numbers))
+    assert len(file.names) == 16
+    assert "b.a.b.b.weight" in file.names
+    code += b"p9\ncx\nM\n(tR" + parts(b"S'a'\ng9\nS'b'\ng9\n")
+    with pytest.raises(UserError, match="a module of more than 30 tensors"):
+        torch_file.read(archive(tmp_path / "x.pth", code + b".", **numbers))
 
 
 def pickled(offset, shape, strides, count=8) -> bytes:
@@ -212,7 +249,9 @@ def test_compressed_and_missing_and_foreign_numbers_are_refused(tmp_path):
 
 def test_things_beside_tensors_are_named(tmp_path):
     content = pickle.dumps(collections.OrderedDict(epoch=3, lr=0.1), 2)
-    with pytest.raises(UserError, match=r"holds things that are no tensors: epoch, lr"):
+    with pytest.raises(
+        UserError, match=r"no tensors by name, but epoch \(int\), lr \(float\), and"
+    ):
         torch_file.read(archive(tmp_path / "x.pth", content))
 
 

@@ -174,6 +174,7 @@ def test_evaluating_and_going_on_need_no_source(source, tmp_path):
             ("does not fit the model", "conv/kernel is (3, 3, 8, 8), should be (3, 3, 9, 9)"),
         ),
         (dict(pretrained__fresh=("dens_",)), ("pretrained.fresh: 'dens_' matches no", "dense_0")),
+        (dict(pretrained__checkpoint_key="ema"), ("checkpoint_key='ema'", "one model")),
         (dict(pretrained__mean=(0.5,)), ("pretrained.mean and pretrained.std",)),
     ],
 )

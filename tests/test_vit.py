@@ -171,6 +171,50 @@ def test_a_table_that_is_no_square_is_refused():
 # Names of checkpoints.
 
 
+@pytest.mark.parametrize("name, pool", [("vision_transformer", "token"), ("big_vision", "mean")])
+def test_googles_arrays_give_the_logits_that_timm_makes_of_them(name, pool):
+    """golden/vit_npz is made by golden/make_vit_npz.py."""
+    fields = dict(patch_size=8, width=16, depth=2, heads=2, pool=pool)
+    module, variables = pretrained.load(GOLDEN / "vit_npz" / f"{name}.npz", "vit", **fields)
+    with np.load(GOLDEN / "vit_npz" / f"{name}_logits.npz") as expected:
+        logits = module.apply(variables, expected["images"])
+        assert module.num_classes == 3
+        np.testing.assert_allclose(logits, expected["logits"], rtol=1e-5, atol=1e-5)
+
+
+def test_a_representation_layer_of_googles_belongs_to_its_head(tmp_path):
+    with np.load(GOLDEN / "vit_npz" / "vision_transformer.npz") as file:
+        arrays = dict(file)
+    arrays |= {"pre_logits/kernel": np.zeros((16, 16)), "pre_logits/bias": np.zeros(16)}
+    np.savez(tmp_path / "x.npz", **arrays)
+    fields = dict(patch_size=8, width=16, depth=2, heads=2)
+    with pytest.raises(UserError, match="2 extra: pre_logits/kernel, pre_logits/bias"):
+        pretrained.load(tmp_path / "x.npz", "vit", **fields)
+    pretrained.load(tmp_path / "x.npz", "vit", num_classes=0, **fields)
+
+
+def test_an_encoder_trained_on_masked_images_is_read_without_its_decoder(tmp_path):
+    module, variables, _ = made(norm_epsilon=1e-12)
+    pretrained.save(module, variables, tmp_path, naming="transformers")
+    file, settings = tmp_path / "model.safetensors", tmp_path / "config.json"
+    tensors = {k: x for k, x in load_file(file).items() if not k.startswith("classifier")}
+    more = {"decoder.0.weight": (12, 16, 1, 1), "decoder.0.bias": (12,)}
+    more |= {"vit.embeddings.mask_token": (1, 1, 16)}
+    # transformers writes names in order, the decoder's first.
+    save_file({k: np.zeros(s, np.float32) for k, s in more.items()} | tensors, file)
+    config = json.loads(settings.read_text())
+    named = lambda name: json.dumps({**config, "architectures": [name]})
+    settings.write_text(named("ViTForMaskedImageModeling"))
+    again, there = pretrained.load(tmp_path)
+    assert again == module.copy(num_classes=0)
+    variables["params"].pop("head")
+    jax.tree.map(np.testing.assert_array_equal, there, variables)
+    settings.write_text(named("ViTForDepth"))
+    message = r"architectures=\['ViTForDepth'\]: of model_type 'vit' only ViTForImageClass.* can be"
+    with pytest.raises(UserError, match=message):
+        pretrained.load(tmp_path)
+
+
 @pytest.mark.parametrize("naming", VIT.namings)
 def test_every_naming_is_read_back(naming, tmp_path):
     module, variables, _ = made()
@@ -228,13 +272,14 @@ def test_a_vit_model_of_transformers_has_no_head_and_a_pooler_that_nothing_reads
 
 
 def test_names_of_libraries_mean_the_size_patch_and_preparation_that_they_say():
-    for naming in VIT.namings.values():
+    for library, naming in VIT.namings.items():
         for name, published in naming.models.items():
             assert published.model in PARAMETERS, name
             side = published.preprocess.size
-            assert str(side) in name or naming is VIT.namings["torchvision"], name
+            usual = {"torchvision": 224, "Google": 384}.get(library)
+            assert str(side) in name or side == usual or name == "vit_h_14", name
             letter = published.model.removeprefix("vit_")[0]
-            assert f"{letter}" in name.replace("vit", ""), name
+            assert f"{letter}" in name.lower().replace("vit", ""), name
     timm = VIT.namings["timm"].models
     assert timm["vit_small_patch32_384"].preprocess.resize == 384
     assert timm["vit_small_patch16_224"].preprocess.mean == (0.5, 0.5, 0.5)

@@ -133,6 +133,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
             "", "weights to start from: a checkpoint's file, folder or hub id, or a run's workdir"
         ),
         "model": Key("", "whose they are, by the library's name or ours, where no file says it"),
+        "checkpoint_key": Key("", "which of a PyTorch file's models, as 'state_dict_ema'"),
         "fresh": Key((), "regexes of names of what begins anew, besides a head of other classes"),
         "mean": Key((), "subtracted from each channel, images in [0, 1]; (): the model's own"),
         "std": Key((), "divides each channel then; (): the model's own"),

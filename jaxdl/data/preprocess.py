@@ -8,6 +8,7 @@ import numpy as np
 from etils import epath
 
 from jaxdl.data import pictures
+from jaxdl.errors import UserError
 
 
 class Preprocess(NamedTuple):
@@ -16,12 +17,15 @@ class Preprocess(NamedTuple):
     Attributes:
       size: pixels a side of what goes in: a square from the centre.
       resize: pixels of the image's short side before that; its own size where it is 0.
-      interpolation: "bilinear", "bicubic" or "nearest", antialiased where it shrinks.
+      interpolation: "bilinear", "bicubic", "lanczos", "box", "hamming" or "nearest", antialiased
+        where it shrinks.
       mean: of each channel, images in [0, 1]; subtracted.
       std: what is divided by then.
       channels: their order, "rgb" or "bgr"; that of mean and std too.
       squash: both sides are scaled to ``resize``, so that the cut leaves nothing out; some of
         transformers' models want it.
+      floor_cut: where half a pixel would be cut off, the cut begins before it, as transformers has
+        it; otherwise at the even one of its neighbours, as torchvision and timm have it.
     """
 
     size: int = 224
@@ -31,6 +35,11 @@ class Preprocess(NamedTuple):
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     channels: str = "rgb"
     squash: bool = False
+    floor_cut: bool = False
+
+
+# What jax calls the kinds of interpolation.
+_METHODS = dict(bilinear="linear", bicubic="cubic", lanczos="lanczos3", nearest="nearest")
 
 
 def image(file: epath.Path, preprocess: Preprocess, channels: int = 3) -> np.ndarray:
@@ -56,7 +65,7 @@ def image(file: epath.Path, preprocess: Preprocess, channels: int = 3) -> np.nda
     with pictures.opened(file) as found:
         found = pictures.decoded(found, file, channels)
         found = found.resize(_scaled(*found.size, preprocess), how)
-        left, top = (_margin(side, preprocess.size) for side in found.size)
+        left, top = (_margin(side, preprocess) for side in found.size)
         # What lies outside is black.
         found = found.crop((left, top, left + preprocess.size, top + preprocess.size))
     return np.asarray(found).reshape(preprocess.size, preprocess.size, channels)
@@ -67,12 +76,20 @@ def fitted(images: jax.Array, preprocess: Preprocess) -> jax.Array:
 
     It rounds nowhere, where Pillow makes whole numbers of what it has scaled, twice: they are a
     level of 255 apart.
+
+    Raises:
+      UserError: jax does not interpolate so.
     """
     width, height = _scaled(images.shape[2], images.shape[1], preprocess)
-    method = {"bilinear": "linear", "bicubic": "cubic"}.get(preprocess.interpolation, "nearest")
+    method = _METHODS.get(preprocess.interpolation)
+    if method is None:
+        raise UserError(
+            f"interpolation {preprocess.interpolation!r} is Pillow's alone: scale pictures by it "
+            "before they go in"
+        )
     x = unit_range(images)
     x = jax.image.resize(x, (x.shape[0], height, width, x.shape[3]), method, antialias=True)
-    before = [_margin(side, preprocess.size) for side in (height, width)]
+    before = [_margin(side, preprocess) for side in (height, width)]
     # Negative padding cuts.
     pads = [
         (-start, preprocess.size + start - side, 0)
@@ -116,7 +133,9 @@ def _scaled(width: int, height: int, preprocess: Preprocess) -> tuple[int, int]:
     return resize * width // short, resize * height // short
 
 
-def _margin(side: int, size: int) -> int:
+def _margin(side: int, preprocess: Preprocess) -> int:
     """Where the middle ``size`` of ``side`` begins; below 0 if there are fewer."""
-    spare = side - size
+    spare = side - preprocess.size
+    if preprocess.floor_cut:
+        return spare // 2
     return round(spare / 2) if spare > 0 else -(-spare // 2)

@@ -8,15 +8,15 @@ model without is run on the whole text again for every token. Its fields ``vocab
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
 from jaxdl import keys
-from jaxdl.errors import UserError
+from jaxdl.generate.requests import check_beams, check_prompt, check_sampling, check_stop
 
 
 def log_probabilities(
@@ -64,7 +64,7 @@ def sample(
     temperature: float = 1.0,
     top_k: int = 0,
     top_p: float = 1.0,
-    stop: int | None = None,
+    stop: int | Sequence[int] | None = None,
 ) -> jax.Array:
     """Texts that go on from prompts, each token drawn from `log_probabilities`.
 
@@ -77,7 +77,7 @@ def sample(
       temperature: at least 0; 0 takes the likeliest token and draws nothing.
       top_k: tokens that are drawn from, the likeliest; 0 is all.
       top_p: what the tokens that are drawn from have together, in (0, 1].
-      stop: a token that ends a text; what follows it is filled with it.
+      stop: a token that ends a text, or several that do; what follows it is filled with it.
 
     Returns:
       (batch, tokens) int32, without the prompt.
@@ -90,13 +90,14 @@ def sample(
     prompt = check_prompt(module, prompt, tokens)
     return _sample(
         module, variables, prompt, key, tokens=tokens, temperature=float(temperature),
-        top_k=top_k, top_p=float(top_p), stop=stop,
+        top_k=top_k, top_p=float(top_p), stops=check_stop(module, stop),
     )  # fmt: skip
 
 
 def greedy(
-    module: nn.Module, variables: Any, prompt: Any, *, tokens: int, stop: int | None = None
-) -> jax.Array:
+    module: nn.Module, variables: Any, prompt: Any, *, tokens: int,
+    stop: int | Sequence[int] | None = None,
+) -> jax.Array:  # fmt: skip
     """`sample` at temperature 0: the likeliest token each time, (batch, tokens) int32."""
     key = keys.root(0)  # draws nothing
     return sample(module, variables, prompt, key, tokens=tokens, temperature=0.0, stop=stop)
@@ -110,12 +111,12 @@ def beam_search(
     tokens: int,
     beams: int = 4,
     length_penalty: float = 0.0,
-    stop: int | None = None,
+    stop: int | Sequence[int] | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """The likeliest texts that go on from prompts, as far as ``beams`` of each length show them.
 
     A text ends with ``stop``, or after ``tokens``. Its score is log p / ((5 + length) / 6)^α, with
-    α the length penalty (Wu et al., 2016, equation 14); its length counts ``stop``.
+    α the length penalty (Wu et al., 2016, equation 14); its length counts what ended it.
 
     Args:
       module: a language model.
@@ -124,7 +125,7 @@ def beam_search(
       tokens: how many to add at most.
       beams: unfinished texts that are kept after each token, and texts that are returned.
       length_penalty: α; 0 compares texts by log p, in which shorter ones do better.
-      stop: a token that ends a text; what follows it is filled with it.
+      stop: a token that ends a text, or several that do; what follows it is filled with it.
 
     Returns:
       Texts (batch, beams, tokens) int32 without the prompt, best first, and their scores (batch,
@@ -137,68 +138,15 @@ def beam_search(
     prompt = check_prompt(module, prompt, tokens)
     return _beam_search(
         module, variables, prompt, tokens=tokens, beams=beams,
-        length_penalty=float(length_penalty), stop=stop,
+        length_penalty=float(length_penalty), stops=check_stop(module, stop),
     )  # fmt: skip
 
 
-# What can be asked for
-
-
-def check_sampling(temperature: float, top_k: int, top_p: float, where: str = "") -> None:
-    """Raises UserError for the first that is out of its range; ``where`` stands before its name."""
-    if not 0 <= temperature < float("inf"):
-        raise UserError(f"{where}temperature={temperature} must be at least 0")
-    if top_k < 0:
-        raise UserError(f"{where}top_k={top_k} must be at least 0")
-    if not 0 < top_p <= 1:
-        raise UserError(f"{where}top_p={top_p} must be above 0 and at most 1")
-
-
-def check_beams(beams: int, where: str = "") -> None:
-    """Raises UserError for fewer than one; ``where`` stands before the name."""
-    if beams < 1:
-        raise UserError(f"{where}beams={beams} must be at least 1")
-
-
-def check_prompt(module: nn.Module, prompt: Any, tokens: int, where: str = "") -> Any:
-    """The prompt (batch, P) as int32, if the model can add ``tokens`` to it.
-
-    What it holds is looked at unless it is traced, as inside a jitted function.
-
-    Raises:
-      UserError: it cannot; ``where`` stands before the names of what was asked for.
-    """
-    traced = isinstance(prompt, jax.core.Tracer)
-    try:
-        prompt = prompt if traced else np.asarray(prompt)
-    except ValueError:
-        raise UserError(f"{where}prompt must be rows of one length") from None
-    if prompt.ndim != 2:
-        raise UserError(f"{where}prompt must be (batch, tokens), got the shape {prompt.shape}")
-    if not prompt.size:
-        raise UserError(f"{where}prompt is empty: a text goes on from at least one token")
-    if prompt.dtype.kind not in "iu":
-        raise UserError(f"{where}prompt must be whole numbers, got {prompt.dtype}")
-    if tokens < 1:
-        raise UserError(f"{where}tokens={tokens} must be at least 1")
-    vocabulary, context = (getattr(module, name, None) for name in ("vocab_size", "context"))
-    if vocabulary and not traced:
-        wrong = prompt[(prompt < 0) | (prompt >= vocabulary)]
-        if wrong.size:
-            raise UserError(
-                f"{where}prompt has the token {wrong[0]}, but the model's go from 0 to "
-                f"{vocabulary - 1}"
-            )
-    length = prompt.shape[1]
-    if context and length + tokens > context:
-        raise UserError(
-            f"{where}prompt of {length} tokens and {where}tokens={tokens} more are longer than the "
-            f"model's context of {context}"
-        )
-    return prompt.astype(np.int32)
-
-
 # The model, one token after the other
+
+
+def _is_stop(token: jax.Array, stops: tuple[int, ...]) -> jax.Array:
+    return (token[..., None] == jnp.array(stops, jnp.int32)).any(-1)
 
 
 class _Text(NamedTuple):
@@ -231,11 +179,11 @@ def _next(module: nn.Module, variables: Any, tokens: jax.Array, cache: Any) -> t
 
 
 @functools.partial(
-    jax.jit, static_argnames=("module", "tokens", "temperature", "top_k", "top_p", "stop")
+    jax.jit, static_argnames=("module", "tokens", "temperature", "top_k", "top_p", "stops")
 )
 def _sample(
     module: nn.Module, variables: Any, prompt: jax.Array, key: jax.Array, *, tokens: int,
-    temperature: float, top_k: int, top_p: float, stop: int | None,
+    temperature: float, top_k: int, top_p: float, stops: tuple[int, ...],
 ) -> jax.Array:  # fmt: skip
     B, P = prompt.shape
 
@@ -246,17 +194,16 @@ def _sample(
         return jax.random.categorical(key, log_p).astype(jnp.int32)
 
     def body(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
-        logits_BxV, cache, ended_B = carry
+        logits_BxV, cache, last_B = carry
         token_B = choose(logits_BxV, key)
-        if stop is not None:
-            token_B = jnp.where(ended_B, stop, token_B)
-            ended_B |= token_B == stop
+        if stops:
+            token_B = jnp.where(_is_stop(last_B, stops), last_B, token_B)
         logits_BxV, cache = _next(module, variables, token_B[:, None], cache)
-        return (logits_BxV, cache, ended_B), token_B
+        return (logits_BxV, cache, token_B), token_B
 
     start = _next(module, variables, prompt, _init_cache(module, B, P + tokens))
-    ended_B = jnp.zeros(B, bool)
-    return jax.lax.scan(body, (*start, ended_B), jax.random.split(key, tokens))[1].T
+    none_B = jnp.full(B, -1, jnp.int32)  # a prompt may end in such a token, and goes on
+    return jax.lax.scan(body, (*start, none_B), jax.random.split(key, tokens))[1].T
 
 
 class _Beams(NamedTuple):
@@ -285,10 +232,12 @@ def _rows(x: jax.Array, which_BxK: jax.Array) -> jax.Array:
     return jax.vmap(lambda rows, which: rows[which])(x, which_BxK)
 
 
-@functools.partial(jax.jit, static_argnames=("module", "tokens", "beams", "length_penalty", "stop"))
+@functools.partial(
+    jax.jit, static_argnames=("module", "tokens", "beams", "length_penalty", "stops")
+)
 def _beam_search(
     module: nn.Module, variables: Any, prompt: jax.Array, *, tokens: int, beams: int,
-    length_penalty: float, stop: int | None,
+    length_penalty: float, stops: tuple[int, ...],
 ) -> tuple[jax.Array, jax.Array]:  # fmt: skip
     (B, P), K = prompt.shape, beams
     length = P + tokens
@@ -301,7 +250,7 @@ def _beam_search(
     )
     penalised = lambda log_p, length: log_p / ((5 + length) / 6) ** length_penalty
     texts = lambda first: _Beams(
-        jnp.full((B, K, tokens), 0 if stop is None else stop, jnp.int32),
+        jnp.full((B, K, tokens), stops[0] if stops else 0, jnp.int32),
         jnp.full((B, K), -jnp.inf).at[:, 0].set(first),
     )
 
@@ -309,13 +258,15 @@ def _beam_search(
         live, done, logits, cache = carry
         log_p_BxKxV = jax.nn.log_softmax(logits.astype(jnp.float32)).reshape(B, K, -1)
         V = log_p_BxKxV.shape[-1]
-        # Twice as many as are kept: were K of them to end, K others would still go on.
+        # So many that K go on, were all of the others to end.
         grown_BxKV = (live.score[..., None] + log_p_BxKxV).reshape(B, K * V)
-        score, index = jax.lax.top_k(grown_BxKV, min(2 * K, K * V))
+        score, index = jax.lax.top_k(grown_BxKV, min((1 + max(1, len(stops))) * K, K * V))
         parent, token = index // V, index % V
-        grown = _Beams(_rows(live.tokens, parent).at[:, :, i].set(token), score)
-        if stop is not None:
-            ends = token == stop
+        # From here on: the rest of what ends, and written over in what goes on.
+        rest = jnp.where(jnp.arange(tokens) < i, _rows(live.tokens, parent), token[..., None])
+        grown = _Beams(rest, score)
+        if stops:
+            ends = _is_stop(token, stops)
             ended = penalised(jnp.where(ends, score, -jnp.inf), i + 1)
             done, _ = done.beside(grown._replace(score=ended)).best(K)
             grown = grown._replace(score=jnp.where(ends, -jnp.inf, score))

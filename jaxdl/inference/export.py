@@ -45,7 +45,8 @@ w, h = (1, 1) if take["squash"] else image.size
 short, side = min(w, h), take["resize"] or min(w, h)
 how = Image.Resampling[take["interpolation"].upper()]
 image = image.resize((side * w // short, side * h // short), how)
-x, y = (round((n - take["size"]) / 2) for n in image.size)
+half = (lambda n: n // 2) if take["floor_cut"] else (lambda n: round(n / 2))
+x, y = (half(n - take["size"]) for n in image.size)
 image = image.crop((x, y, x + take["size"], y + take["size"]))
 found = model.call(np.asarray(image).reshape(1, *take["shape"][1:]))
 for name, array in found.items():
@@ -124,6 +125,7 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
     before = {"resize": prepared.resize, "size": size, "squash": prepared.squash}
     if input_size:
         before = {"resize": input_size, "size": input_size, "squash": False}
+    before["floor_cut"] = prepared.floor_cut
     shape = exported.in_avals[0].shape
     made = jax.tree.unflatten(exported.out_tree, exported.out_avals)
     about = {

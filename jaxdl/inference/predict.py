@@ -105,7 +105,10 @@ def of_checkpoint(config: ConfigDict) -> Predictor:
     if given.mean and given.std:
         prepared = prepared._replace(mean=tuple(given.mean), std=tuple(given.std))
     dtype = precision.compute_dtype(config.precision)
-    module, variables = pretrained.load(path, model or None, image_size=size or None, dtype=dtype)
+    module, variables = pretrained.load(
+        path, model or None, image_size=size or None, dtype=dtype,
+        checkpoint_key=given.checkpoint_key or None,
+    )  # fmt: skip
     layout = parallel.create(config.parallel, jax.device_count())
 
     def predict(variables: Any, images: jax.Array) -> dict[str, jax.Array]:
@@ -113,12 +116,14 @@ def of_checkpoint(config: ConfigDict) -> Predictor:
         return classification.shares_of(logits)
 
     variables = jax.device_put(variables, layout.replicated)
-    known = {int(i): n for i, n in _settings(path, "config.json").get("id2label", {}).items()}
+    known = pretrained.config.labels(path)
     one = jax.ShapeDtypeStruct((1, prepared.size, prepared.size, len(prepared.mean)), jnp.uint8)
     try:
         count = jax.eval_shape(predict, variables, one)["shares"].shape[-1]
     except (TypeError, ValueError) as error:
         raise UserError(f"{given.source} does not classify {prepared.size} px: {error}") from error
+    if not getattr(module, "num_classes", count):
+        raise UserError(f"{given.source} has no head for classes: it tells nothing of pictures")
     names = tuple(str(known.get(i, i)) for i in range(count))
     describe = functools.partial(classification.describe, names)
     labels = {"logits": names, "shares": names}
@@ -127,10 +132,9 @@ def of_checkpoint(config: ConfigDict) -> Predictor:
 
 def _published(source: str, path: Path, model: str) -> Preprocess:
     """By the model's name, or by what stands beside the checkpoint."""
-    timm = _settings(path, "config.json").get("architecture", "")
-    processor = _settings(path, "preprocessor_config.json")
-    if processor and not model:
-        return _processor(processor)
+    timm = pretrained.config.settings(path, "config.json").get("architecture", "")
+    if not model and (said := pretrained.preprocessor.beside(path)):
+        return said
     try:
         return pretrained.preprocess(model or timm or source)
     except UserError:
@@ -140,38 +144,6 @@ def _published(source: str, path: Path, model: str) -> Preprocess:
             f"{source} does not say how its images are prepared: name the model by "
             "--config.pretrained.model"
         ) from None
-
-
-def _processor(settings: Mapping[str, Any]) -> Preprocess:
-    """What transformers' preprocessor_config.json asks for."""
-    size, cut = settings["size"], settings.get("crop_size")
-    cuts, share = settings.get("do_center_crop"), settings.get("crop_pct")
-    short = size.get("shortest_edge") if isinstance(size, Mapping) else (cuts or share) and size
-    side = short or _side(size)
-    # ConvNeXt's name the square, and how much of the image it is, but cut nothing from large ones.
-    cuts_share = share and side < 384
-    normalises = settings.get("do_normalize", True) and "image_mean" in settings
-    # EfficientNet's, for classification, divide by the deviation twice.
-    power = 2 if settings.get("include_top") else 1
-    return Preprocess(
-        size=_side(cut) if cuts else side,
-        resize=int(side / share) if cuts_share else side,
-        interpolation={0: "nearest", 3: "bicubic"}.get(settings.get("resample", 2), "bilinear"),
-        mean=tuple(settings["image_mean"]) if normalises else (0.0,) * 3,
-        std=tuple(s**power for s in settings["image_std"]) if normalises else (1.0,) * 3,
-        channels="bgr" if settings.get("do_flip_channel_order") else "rgb",
-        squash=not short or bool(share and not cuts_share),
-    )
-
-
-def _side(size: Any) -> int:
-    return size["height"] if isinstance(size, Mapping) else size
-
-
-def _settings(path: Path, name: str) -> dict[str, Any]:
-    """A JSON file in the checkpoint's folder; {} if there is none."""
-    file = path / name
-    return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iterator[Prediction]:

@@ -15,11 +15,11 @@ from flax import linen as nn
 
 from jaxdl import paths
 from jaxdl.errors import UserError
-from jaxdl.pretrained import config, read, tensors
+from jaxdl.pretrained import config, preprocessor, read, tensors
 from jaxdl.pretrained.catalog import chosen, of, preprocess, register
 from jaxdl.registry import choose
 
-__all__ = ["load", "preprocess", "register", "save"]
+__all__ = ["load", "preprocess", "preprocessor", "register", "save"]
 
 
 def load(
@@ -28,6 +28,7 @@ def load(
     num_classes: int | None = None,
     *,
     image_size: int | None = None,
+    checkpoint_key: str | None = None,
     **fields: Any,
 ) -> tuple[nn.Module, Any]:
     """A published model and its weights.
@@ -35,8 +36,9 @@ def load(
     Args:
       source: a folder as Hugging Face's libraries write them (config.json, and model.safetensors,
         shards with their index, or pytorch_model.bin); "owner/name" of such a one on the Hugging
-        Face hub (extra ``hub``); one .safetensors file; or a PyTorch file of tensors by name (.pth,
-        .pt, .bin), of which nothing is executed.
+        Face hub (extra ``hub``); one .safetensors file; a PyTorch file (.pth, .pt, .bin, .ckpt) of
+        tensors by name, alone or with whatever else a training program saved, of which nothing is
+        executed; or an .npz of Google's.
       model: a name of `jaxdl.models`, or one of torchvision, timm or transformers; by default what
         config.json says. With it there need be no config.json, and none is read. Where a name of
         ours is also that of a library's model with other fields (its ``epsilon``, say), those hold
@@ -46,6 +48,10 @@ def load(
         is left unread; with 0 there is none.
       image_size: of the images that the module will take; parameters that belong to another size
         are brought to it. By default the file's.
+      checkpoint_key: of a PyTorch file that has several models (the trained one, an average, a
+        teacher), the key under which the wanted one stands, such as "state_dict_ema". There is no
+        default: an error lists them. Of a file that has tensors of several modules, what the names
+        of the wanted one's begin with, such as "net".
       **fields: of the module: dtype, dropout, remat … Dropout rates are the module's own by
         default, whatever config.json says.
 
@@ -59,7 +65,7 @@ def load(
     """
     path = tensors.locate(source)
     found = config.read(path) if model is None else chosen(model)
-    with tensors.opened(path) as file:
+    with tensors.opened(path, checkpoint_key) as file:
         return read.read(found, file, str(source), num_classes, image_size, fields)
 
 

@@ -12,7 +12,8 @@ from flax import linen as nn
 
 from jaxdl import keys
 from jaxdl.data.preprocess import Preprocess
-from jaxdl.pretrained.mapping import Shape, Table, compare, complain, number_places
+from jaxdl.pretrained.differences import compare, complain
+from jaxdl.pretrained.mapping import Shape, Table, number_places
 from jaxdl.trees import path_name
 
 
@@ -39,12 +40,15 @@ class Naming(NamedTuple):
       read: (config.json as transformers writes it, its path) -> fields of the registered module;
         raises UserError for what the module cannot compute.
       write: module -> a config.json that transformers reads.
+      classes: of config.json's architectures those whose files are read, with the fields that each
+        has besides; those without a head for classes have num_classes=0.
     """
 
     table: Table | Callable[[nn.Module], Table]
     models: Mapping[str, Published] = {}
     read: Callable[[Mapping[str, Any], Path], dict[str, Any]] | None = None
     write: Callable[[nn.Module], dict[str, Any]] | None = None
+    classes: Mapping[str, Mapping[str, Any]] = {}
 
     def table_of(self, module: nn.Module) -> Table:
         """The table for a module."""

@@ -109,9 +109,10 @@ def preprocess(model: str) -> Preprocess:
       UserError: no library publishes weights of such a model; the nearest names are told.
     """
     for name in (model, model.partition(".")[0]):
-        for _, _, theirs, published in _published():
+        for library, _, theirs, published in _published():
             if name in (theirs, published.model):
-                return published.preprocess
+                is_floored = library.startswith("transformers")
+                return published.preprocess._replace(floor_cut=is_floored)
     known = {name for _, _, theirs, p in _published() for name in (theirs, p.model)}
     raise UserError(f"no published model {model!r}: {nearest(model, known)}")
 

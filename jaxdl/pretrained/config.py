@@ -1,6 +1,7 @@
 """Settings files that stand beside checkpoints, as transformers and timm write them."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from flax import linen as nn
 
 from jaxdl import models
+from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
 from jaxdl.pretrained import catalog
 from jaxdl.pretrained.architecture import Architecture
@@ -27,23 +29,68 @@ def read(folder: Path) -> Chosen:
         raise UserError(f"{folder} is one file: say which model it is")
     if not path.exists():
         raise UserError(f"{folder} has no {NAME}: add it, or say which model it is")
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{path} holds no settings, but a {type(config).__name__}")
-    if "architecture" in config and "model_type" not in config:
+    config = settings(folder, NAME)
+    # transformers wraps timm's models too, whose settings stay the same.
+    if "architecture" in config and config.get("model_type", "timm_wrapper") == "timm_wrapper":
         return _timm(config, path)
     return _transformers(config, path)
+
+
+def settings(folder: Path, name: str) -> dict[str, Any]:
+    """The settings in a file of a checkpoint's folder; {} if there is none.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no settings, but a {type(found).__name__}")
+    return found
+
+
+def labels(folder: Path) -> dict[int, str]:
+    """The names of classes that config.json has, by number; {} if it has none.
+
+    Raises:
+      UserError: they are no names by number.
+    """
+    found = settings(folder, NAME).get("id2label") or {}
+    try:
+        return {int(i): str(name) for i, name in found.items()}
+    except (ValueError, AttributeError):
+        raise UserError(f"{folder / NAME}: id2label holds no names by number") from None
 
 
 def _transformers(config: Mapping[str, Any], path: Path) -> Chosen:
     architecture = catalog.of_type(config.get("model_type"), str(path))
     for naming in architecture.namings.values():
         if naming.read is not None:
-            return Chosen(architecture, architecture.model, naming.read(config, path))
+            of_class = _of_class(config, path, naming.classes)
+            fields = {**naming.read(config, path), **of_class}
+            return Chosen(architecture, architecture.model, fields)
     raise UserError(f"{path}: {architecture.model!r} is not read from settings: name the model")
+
+
+def _of_class(
+    config: Mapping[str, Any], path: Path, known: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """The fields of the class that wrote a folder, if it says which that is."""
+    named = config.get("architectures")
+    if not named or not known:
+        return {}
+    for name in named if isinstance(named, list) else [named]:
+        if name in known:
+            return known[name]
+    raise UserError(
+        f"{path}: architectures={named}: of model_type {config.get('model_type')!r} only "
+        f"{' and '.join(known)} can be read"
+    )
 
 
 def _timm(config: Mapping[str, Any], path: Path) -> Chosen:
@@ -97,7 +144,7 @@ def _timm_of(architecture: Architecture, module: nn.Module, size: int | None) ->
                     "input_size": [3, side, side],
                     "fixed_input_size": bool(architecture.resize),
                     "interpolation": seen.interpolation,
-                    "crop_pct": seen.size / (seen.resize or seen.size),
+                    "crop_pct": crop_share(seen),
                     "mean": list(seen.mean),
                     "std": list(seen.std),
                     "num_classes": module.num_classes,
@@ -106,6 +153,13 @@ def _timm_of(architecture: Architecture, module: nn.Module, size: int | None) ->
     raise UserError(
         f"timm has no such model, so there is no {NAME}: save to a file that ends in .safetensors"
     )
+
+
+def crop_share(seen: Preprocess) -> float:
+    """timm's crop_pct, of which it makes ``resize`` by rounding down ``size`` over it."""
+    resize = seen.resize or seen.size
+    share = seen.size / resize
+    return share if math.floor(seen.size / share) == resize else math.nextafter(share, 0)
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:

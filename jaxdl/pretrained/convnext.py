@@ -64,7 +64,8 @@ _TRANSFORMERS = Table(
         rule(f"{_layer}.layer_scale_parameter", f"{_block}/scale"),
         *norm("convnext.layernorm", "norm"),
         *dense("classifier", "head"),
-    )
+    ),
+    base="convnext.",
 )
 
 # {config.json's key: values with which the module computes the same}.
@@ -156,7 +157,14 @@ CONVNEXT = register("convnext")(
             ),
             "timm": Naming(_TIMM, models=_timm_published()),
             "transformers": Naming(
-                _TRANSFORMERS, models=_transformers_published(), read=_read, write=_write
+                _TRANSFORMERS,
+                models=_transformers_published(),
+                read=_read,
+                write=_write,
+                classes={
+                    "ConvNextForImageClassification": {},
+                    "ConvNextModel": dict(num_classes=0),
+                },
             ),
         },
         model_types=("convnext",),

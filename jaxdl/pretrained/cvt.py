@@ -179,6 +179,7 @@ CVT = register("cvt")(
                 },
                 read=_read,
                 write=_write,
+                classes={"CvtForImageClassification": {}},
             ),
             "the authors": Naming(lambda module: _table(_AUTHORS, len(module.depths) - 1)),
         },

@@ -75,7 +75,7 @@ def _transformers(module: EfficientNet) -> Table:
             rules += _unit(f"{theirs}.{unit}_conv", f"{theirs}.{unit}_{norm}", f"{ours}/{name}")
         rules += pointwise(f"{theirs}.squeeze_excite.reduce", f"{ours}/squeeze_excite/reduce")
         rules += pointwise(f"{theirs}.squeeze_excite.expand", f"{ours}/squeeze_excite/expand")
-    return Table(rules=(*rules, *dense("classifier", "head")))
+    return Table(rules=(*rules, *dense("classifier", "head")), base="efficientnet.")
 
 
 # What the authors' weights want, in PyTorch as in TensorFlow.
@@ -232,7 +232,16 @@ EFFICIENTNET = register("efficientnet")(
         namings={
             "torchvision": Naming(_torchvision, _of_torchvision()),
             "timm": Naming(_timm, _of_timm()),
-            "transformers": Naming(_transformers, _of_transformers(), read=_read, write=_write),
+            "transformers": Naming(
+                _transformers,
+                _of_transformers(),
+                read=_read,
+                write=_write,
+                classes={
+                    "EfficientNetForImageClassification": {},
+                    "EfficientNetModel": dict(num_classes=0),
+                },
+            ),
         },
         model_types=("efficientnet",),
         head=("head",),

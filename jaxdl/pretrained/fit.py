@@ -1,26 +1,33 @@
 """Which library's names a checkpoint has, and whether all its tensors are what a module needs."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from flax import linen as nn
 
+from jaxdl.errors import UserError
 from jaxdl.pretrained.architecture import Architecture
-from jaxdl.pretrained.mapping import Rule, Shape, Table, compare, complain
+from jaxdl.pretrained.differences import compare, complain, first_ten
+from jaxdl.pretrained.mapping import Rule, Shape, Table
 
-# What wrappers of PyTorch modules put in front of all names.
-WRAPPERS = ("", "module.", "model.")
+# Counters of batch norms and of averaged models, which no computation reads.
+IGNORED = r".*num_batches_tracked|(?:.*\.)?n_averaged"
 
-# Counters of batch norms, which no computation reads.
-IGNORED = r".*num_batches_tracked"
+# How many of the prefixes that a checkpoint's names may have are looked at.
+_PREFIXES = 3
 
 
 class Found(Protocol):
-    """The tensors of a checkpoint, of which single ones are read; is_own if `save` wrote it."""
+    """The tensors of a checkpoint, of which single ones are read; is_own if `save` wrote it.
+
+    ``others`` are things that are no tensors and have names among theirs, {name: what it is}.
+    """
 
     names: Collection[str]
+    others: Mapping[str, str]
     is_own: bool
 
     def shape(self, name: str) -> Shape:
@@ -79,7 +86,7 @@ class Fit(NamedTuple):
     def check(
         self, shapes: Mapping[str, Shape], found: Found, where: str, unread: Iterable[str] = ()
     ) -> None:
-        """Raises UserError if tensors are missing, extra, misshapen or untied, with all names.
+        """Raises UserError if tensors are missing, extra, misshapen or untied, with their names.
 
         Args:
           shapes: what there should be, by our names.
@@ -88,6 +95,11 @@ class Fit(NamedTuple):
           unread: regular expressions, on the table's names, of what may be there in excess.
         """
         wanted = self.wanted(shapes)
+        if wanted and not any(name in found.names for name in wanted):
+            raise UserError(
+                f"{where} has none of the model's tensors, which {self.naming} calls "
+                f"{_few(wanted)}: it has {_few(found.names)}"
+            )
         tied = {self.wrapper + copy: self.prefix + of for copy, of in self.table.tied.items()}
         tied = {copy: of for copy, of in tied.items() if copy in found.names}
         patterns = [re.escape(self.prefix) + p for p in (*self.table.ignored, *unread)]
@@ -97,6 +109,10 @@ class Fit(NamedTuple):
             wanted, {name: found.shape(name) for name in found.names if not known(name)}
         )
         present = [name for name in wanted if name in found.names]
+        missing = [
+            f"{name} (it is a {found.others[name]})" if name in found.others else name
+            for name in missing
+        ]
         misshapen += [f"{name} holds no floats" for name in present if not found.is_floating(name)]
         untied = [
             f"{copy} is not {of}"
@@ -104,6 +120,12 @@ class Fit(NamedTuple):
             if of in present and not np.array_equal(found.read(copy), found.read(of))
         ]
         what = f"{where}, read by {self.naming}'s names, does not fit the model"
+        outside = [name for name in extra if not name.startswith(self.prefix)]
+        if outside == extra and extra and not (missing or misshapen or untied):
+            key = self.prefix[:-1]
+            what = (
+                f"{where} has more than the model: checkpoint_key={key} reads what is under {key}"
+            )
         complain(what, missing, extra, misshapen, untied)
 
     def read(self, shapes: Mapping[str, Shape], found: Found) -> Iterator[tuple[str, np.ndarray]]:
@@ -125,9 +147,10 @@ def best(
     fits = []
     for name, naming in architecture.namings.items():
         table = naming.table_of(module)
-        rules = table.apply(shapes)
-        prefixes = [(w, w + prefix) for w in WRAPPERS for prefix in table.prefixes]
-        fits += [Fit(name, table, wrapper, prefix, rules) for wrapper, prefix in prefixes]
+        for each in (table, table.alone()) if table.base else (table,):
+            rules = each.apply(shapes)
+            prefixes = _prefixes(each, rules, found.names)
+            fits += [Fit(name, each, wrapper, prefix, rules) for wrapper, prefix in prefixes]
     most = max(fit.hits(found) for fit in fits)
     fits = [fit for fit in fits if fit.hits(found) == most]
     # Shapes tell apart what names do not; the first of equals is the one declared first.
@@ -136,10 +159,27 @@ def best(
     return fit
 
 
+def _prefixes(table: Table, rules: Collection[str], names: Iterable[str]) -> list[tuple[str, str]]:
+    """(wrapper, prefix) of `Fit` by which most names are the table's, whatever is in front."""
+    counts = Counter()
+    for name in names:
+        cuts = [0, *(match.end() for match in re.finditer("[./]", name))]
+        counts.update(name[:cut] for cut in cuts if name[cut:] in rules)
+    found = [prefix for prefix, _ in counts.most_common(_PREFIXES)] or [table.prefixes[0]]
+    own = sorted(table.prefixes, key=len, reverse=True)
+    tails = [next((p for p in own if prefix.endswith(p)), "") for prefix in found]
+    return [(p.removesuffix(tail), p) for p, tail in zip(found, tails, strict=True)]
+
+
+def _few(names: Collection[str]) -> str:
+    return first_ten(list(names)[:5]) + (", …" if len(names) > 5 else "")
+
+
 def head_tensors(architecture: Architecture, table: Table) -> list[str]:
     """Regular expressions of the tensors that hold what depends on num_classes."""
     heads = [rule for rule in table.rules if architecture.in_head(rule.ours[0])]
-    return [re.sub(r"\\{\w+\\}", r"\\d+", re.escape(rule.theirs)) for rule in heads]
+    named = [re.sub(r"\\{\w+\\}", r"\\d+", re.escape(rule.theirs)) for rule in heads]
+    return [*named, *table.before_head]
 
 
 def classes(

@@ -67,7 +67,11 @@ GPT2 = register("gpt2")(
     Architecture(
         model="gpt",
         inputs=lambda module, _: (jax.ShapeDtypeStruct((1, 1), jnp.int32),),
-        namings=dict(transformers=Naming(TABLE, read=_read, write=_write)),
+        namings=dict(
+            transformers=Naming(
+                TABLE, read=_read, write=_write, classes={"GPT2LMHeadModel": {}, "GPT2Model": {}}
+            )
+        ),
         model_types=("gpt2",),
     )
 )

@@ -10,9 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdl.errors import UserError
-
-Shape = tuple[int, ...]
+from jaxdl.pretrained.differences import Shape
 
 
 class Step(NamedTuple):
@@ -207,12 +205,23 @@ class Table(NamedTuple):
       prefixes: what may stand in front of all their names; the first is written.
       ignored: regular expressions for tensors that are no parameters, without prefix.
       tied: copies of other tensors, {whole name: name without prefix}: absent or equal.
+      before_head: regular expressions for tensors that belong to the file's head and have no rule,
+        without prefix: a file with one is read only where its head is not.
+      base: what begins all names but the head's, and none in files of the model without its head.
     """
 
     rules: tuple[Rule, ...]
     prefixes: tuple[str, ...] = ("",)
     ignored: tuple[str, ...] = ()
     tied: Mapping[str, str] = {}
+    before_head: tuple[str, ...] = ()
+    base: str = ""
+
+    def alone(self) -> "Table":
+        """That of files of the model without its head."""
+        rules = (r._replace(theirs=r.theirs.removeprefix(self.base)) for r in self.rules)
+        ignored = (x.removeprefix(re.escape(self.base)) for x in self.ignored)
+        return self._replace(rules=tuple(rules), ignored=tuple(ignored), base="")
 
     def apply(self, names: Iterable[str]) -> dict[str, Rule]:
         """The rules that apply to parameters of these names, with numbers in place, by theirs."""
@@ -259,35 +268,6 @@ def number_places(pattern: str) -> str:
         return rf"(?P={name})" if again else rf"(?P<{name}>\d+)"
 
     return re.sub(r"\\{(\w+)\\}", group, re.escape(pattern))
-
-
-def compare(
-    wanted: Mapping[str, Shape], found: Mapping[str, Shape]
-) -> tuple[list[str], list[str], list[str]]:
-    """(missing, extra, misshapen) of shapes by name, the last with their shapes."""
-    return (
-        [name for name in wanted if name not in found],
-        [name for name in found if name not in wanted],
-        [
-            f"{name} is {tuple(found[name])}, should be {tuple(shape)}"
-            for name, shape in wanted.items()
-            if name in found and tuple(found[name]) != tuple(shape)
-        ],
-    )
-
-
-def complain(
-    what: str,
-    missing: Sequence[str] = (),
-    extra: Sequence[str] = (),
-    misshapen: Sequence[str] = (),
-    untied: Sequence[str] = (),
-) -> None:
-    """Raises one UserError that begins with ``what`` and lists all of these, if there are any."""
-    lists = dict(missing=missing, extra=extra, misshapen=misshapen, untied=untied)
-    told = [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in lists.items() if names]
-    if told:
-        raise UserError(f"{what}: {'; '.join(told)}")
 
 
 def hollow(shape: Shape) -> np.ndarray:

@@ -113,7 +113,7 @@ def _transformers(module: MobileViT) -> Table:
         rules += _block(theirs, ours, names)
         apart = {name: f"{theirs}.attention.attention.{name}" for name in QKV}
         rules += qkv_apart(apart, f"{ours}/attention")
-    return Table(tuple(rules))
+    return Table(tuple(rules), base="mobilevit.")
 
 
 # {config.json's key: values with which the module computes the same}.
@@ -205,6 +205,10 @@ MOBILEVIT = register("mobilevit")(
                 },
                 read=_read,
                 write=_write,
+                classes={
+                    "MobileViTForImageClassification": {},
+                    "MobileViTModel": dict(num_classes=0),
+                },
             ),
         },
         model_types=("mobilevit",),

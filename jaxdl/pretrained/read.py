@@ -13,7 +13,8 @@ from jaxdl import keys, models
 from jaxdl.pretrained import fit as fits
 from jaxdl.pretrained.architecture import Architecture, by_name, name_of
 from jaxdl.pretrained.catalog import FREE, Chosen
-from jaxdl.pretrained.mapping import Shape, compare, complain
+from jaxdl.pretrained.differences import compare, complain
+from jaxdl.pretrained.mapping import Shape
 
 
 def read(

@@ -40,7 +40,8 @@ TRANSFORMERS = Table(
         *_transformers_unit(f"resnet.{_LAYER}.layer.{{k}}", "block_{i}_{j}/conv_{k}"),
         *_transformers_unit(f"resnet.{_LAYER}.shortcut", "block_{i}_{j}/shortcut"),
         *dense("classifier.1", "head"),
-    )
+    ),
+    base="resnet.",
 )
 
 _FIXED = dict(
@@ -121,6 +122,7 @@ RESNET = register("resnet")(
                 },
                 read=_read,
                 write=_write,
+                classes={"ResNetForImageClassification": {}, "ResNetModel": dict(num_classes=0)},
             ),
         },
         model_types=("resnet",),

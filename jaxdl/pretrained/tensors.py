@@ -1,7 +1,8 @@
-"""Tensors in files: safetensors, whole or in shards, or PyTorch's, read one tensor at a time."""
+"""Tensors in files, read one at a time: safetensors or PyTorch's, whole or in shards, or .npz."""
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from safetensors.numpy import save_file
 
 from jaxdl import paths
 from jaxdl.errors import UserError
-from jaxdl.pretrained import hub, torch_file
+from jaxdl.pretrained import candidates, foreign, hub, torch_file
+from jaxdl.pretrained.npz_file import NpzFile
 
 WHOLE = "model.safetensors"
 PICKLED = "pytorch_model.bin"
 
 # What PyTorch's own files end in.
-TORCH = (".pth", ".pt", ".bin")
+TORCH = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl")
 
 # What a file says of itself if `write` made it.
 _OWN = "jaxdl"
@@ -53,30 +55,45 @@ class Safetensors:
         return self._file.get_tensor(name)
 
 
+# What wrappers of PyTorch's put between the parts of names; no model has parts of these names.
+_WRAPPERS = re.compile(
+    r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
+)
+
+
 class Tensors:
     """Tensors by name, each in one of several open files.
 
     Attributes:
-      names: of all.
+      names: of all, without those of wrappers such as torch.compile's.
+      others: what has a name among them and is no tensor, {name: what it is}.
       is_own: whether `write` made all.
     """
 
-    def __init__(self, files: Mapping[str, Safetensors | torch_file.TorchFile]):
-        self.names = files.keys()
+    def __init__(self, files: Mapping[str, Safetensors | torch_file.TorchFile | NpzFile]):
+        self._names = {_WRAPPERS.sub("", name): name for name in files}
+        if len(self._names) < len(files):  # they are no wrappers' after all
+            self._names = {name: name for name in files}
+        self.names = self._names.keys()
+        self.others = {
+            _WRAPPERS.sub("", name): what
+            for file in files.values()
+            for name, what in getattr(file, "others", {}).items()
+        }
         self.is_own = all(getattr(file, "is_own", False) for file in files.values())
         self._files = files
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Of one, without reading it."""
-        return self._files[name].shape(name)
+        return self._files[self._names[name]].shape(self._names[name])
 
     def is_floating(self, name: str) -> bool:
         """Whether one is of float64, float32, float16 or bfloat16."""
-        return self._files[name].is_floating(name)
+        return self._files[self._names[name]].is_floating(self._names[name])
 
     def read(self, name: str) -> np.ndarray:
         """One; it may be a view of the file."""
-        return self._files[name].read(name)
+        return self._files[self._names[name]].read(self._names[name])
 
 
 def locate(source: str | Path) -> Path:
@@ -88,17 +105,23 @@ def locate(source: str | Path) -> Path:
     path = Path(paths.expanded(str(source)))
     if path.exists():
         return path
-    if hub.is_id(source) and path.suffix not in (".safetensors", *TORCH):
+    if hub.is_id(source) and path.suffix not in (".safetensors", ".npz", *TORCH):
         return hub.fetch(str(source))
     raise UserError(f"{path} is no folder and no file")
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Tensors]:
+def opened(path: Path, checkpoint_key: str | None = None) -> Iterator[Tensors]:
     """The tensors of a file or folder, to be read while the context lasts.
 
+    Args:
+      path: of the file or folder.
+      checkpoint_key: which of several models it is, as `candidates.choose` has it; of files but
+        PyTorch's, what names begin with.
+
     Raises:
-      UserError: there is no such file, or it is damaged.
+      UserError: there is no such file, it is damaged or none of tensors, or the key is not one of
+        its models'.
     """
     shards = _shards(path) if path.is_dir() else {path: set()}
     with contextlib.ExitStack() as stack:
@@ -106,14 +129,21 @@ def opened(path: Path) -> Iterator[Tensors]:
         for file, named in shards.items():
             if not file.exists():
                 raise UserError(f"{file} is not there, but an index.json beside it names it")
-            if file.suffix == ".safetensors":
+            kind = foreign.kind(file)
+            if kind == foreign.SAFETENSORS:
                 tensors = stack.enter_context(_safetensors(file))
+            elif kind == foreign.NPZ:
+                tensors = NpzFile(file)
             else:
-                tensors = torch_file.read(file)
+                tensors = torch_file.read(file, checkpoint_key)
+            if kind != foreign.TORCH and checkpoint_key is not None:
+                tensors.names = candidates.under(tensors.names, checkpoint_key)
             for name in tensors.names:
                 # A name that the index has in another shard is read from there.
                 if name not in files or name in named:
                     files[name] = tensors
+        if checkpoint_key is not None and not files:
+            raise UserError(f"{path} has no tensors under checkpoint_key={checkpoint_key!r}")
         yield Tensors(files)
 
 
@@ -134,7 +164,10 @@ def _shards(folder: Path) -> dict[Path, set[str]]:
             return {folder / whole: set()}
         if (index := folder / f"{whole}.index.json").exists():
             return _indexed(index)
-    raise UserError(f"{folder} has neither {WHOLE} nor {WHOLE}.index.json nor {PICKLED}")
+    ends = (".safetensors", ".npz", *TORCH)
+    there = sorted(file.name for file in folder.iterdir() if file.suffix in ends)
+    hint = f": to read {there[0]}, name that file and its model" if there else ""
+    raise UserError(f"{folder} has neither {WHOLE} nor {WHOLE}.index.json nor {PICKLED}{hint}")
 
 
 def _indexed(index: Path) -> dict[Path, set[str]]:

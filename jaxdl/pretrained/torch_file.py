@@ -2,9 +2,9 @@
 
 Both kinds hold a pickle that says which tensors there are and raw numbers beside it: a zip archive
 (PyTorch 1.6 and later) or several pickles one behind the other (before, and many files of
-torchvision's). A pickle may call any function of any installed package; here it can name only what
-tensors are made of, and stand-ins of ours are put in their place. Numbers are read from the mapped
-file when a tensor is.
+torchvision's). A pickle may call any function of any installed package. Here nothing that it names
+is imported: what tensors are made of has parts of ours in its place, and all else is a `StandIn`
+that does nothing. Numbers are read from the mapped file when a tensor is.
 """
 
 import collections
@@ -20,6 +20,8 @@ import ml_dtypes
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.pretrained import candidates
+from jaxdl.pretrained.stand_ins import StandIn, is_stand_in_class, stand_in
 
 # Storage types of PyTorch, as pickles name them.
 _DTYPES = {
@@ -36,13 +38,12 @@ _DTYPES = {
     "ComplexDoubleStorage": np.complex128,
     "ComplexFloatStorage": np.complex64,
 }
+# Of newer types of numbers, whose tensors are not read.
+_UNTYPED = ("torch.storage", "UntypedStorage")
 _FLOATING = (np.float64, np.float32, np.float16, ml_dtypes.bfloat16)
 
 # The first pickle of a file of the older kind.
 _MAGIC = 0x1950A86A20F9469CFC6C
-
-# Under which training programs keep the model beside the optimizer and the rest.
-_NESTED = ("state_dict", "model_state_dict", "model_state", "model")
 
 
 class Storage(NamedTuple):
@@ -78,6 +79,11 @@ class Tensor(NamedTuple):
             raise ValueError(f"{self.count} numbers from {first} on in {size} bytes")
 
     @property
+    def is_floating(self) -> bool:
+        """Whether its numbers are float64, float32, float16 or bfloat16."""
+        return self.storage.dtype in _FLOATING
+
+    @property
     def count(self) -> int:
         """Of numbers from the first to the last one."""
         if 0 in self.shape:
@@ -100,14 +106,13 @@ class TorchFile:
 
     Attributes:
       names: of all.
+      others: what has a name among them and is no tensor, {name: what it is}.
     """
 
-    def __init__(
-        self, data: memoryview, places: Mapping[str, slice], tensors: Mapping[str, Tensor]
-    ):
+    def __init__(self, data: memoryview, places: Mapping[str, slice], model: candidates.Model):
         """Of the file's bytes, where in them each storage is, and the tensors by name."""
-        self.names = tensors.keys()
-        self._data, self._places, self._tensors = data, places, tensors
+        self.names, self.others = model.tensors.keys(), model.others
+        self._data, self._places, self._tensors = data, places, model.tensors
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Of one, without reading it."""
@@ -115,7 +120,7 @@ class TorchFile:
 
     def is_floating(self, name: str) -> bool:
         """Whether one is of float64, float32, float16 or bfloat16."""
-        return self._tensors[name].storage.dtype in _FLOATING
+        return self._tensors[name].is_floating
 
     def read(self, name: str) -> np.ndarray:
         """One, a view of the file."""
@@ -123,31 +128,41 @@ class TorchFile:
         return tensor.of(self._data[self._places[tensor.storage.key]])
 
 
-def read(path: Path) -> TorchFile:
+def read(path: Path, checkpoint_key: str | None = None) -> TorchFile:
     """The tensors of a file.
 
+    Args:
+      path: the file.
+      checkpoint_key: which model it is where a training program saved several, as
+        `candidates.choose` has it.
+
     Raises:
-      UserError: the file is damaged, none of PyTorch's, or names anything but tensors.
+      UserError: the file is damaged, none of PyTorch's, has no tensors by name, or several such
+        mappings and no key.
     """
     try:
         with open(path, "rb") as file:
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             found, places = (_zipped if zipfile.is_zipfile(path) else _legacy)(file, data)
-        tensors = _named(found)
-        for tensor in tensors.values():
+        model = candidates.choose(found, Tensor, checkpoint_key)
+        for tensor in model.tensors.values():
             place = places[tensor.storage.key]
             tensor.check(min(place.stop, len(data)) - place.start)
     except UserError as error:
         raise UserError(f"{path} {error}") from None
     except Exception as error:  # a pickle may fail in any way
         raise UserError(f"{path} is damaged, or no file of PyTorch's: {error!r}") from None
-    return TorchFile(data, places, tensors)
+    return TorchFile(data, places, model)
 
 
 def _zipped(file: BinaryIO, data: memoryview) -> tuple[Any, dict[str, slice]]:
     """What was saved in an archive, and where the storages are in its bytes, by key."""
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
+        if any(name.split("/")[1:2] == ["code"] for name in names):
+            raise UserError("is TorchScript, a program: save the model's state_dict() instead")
+        if not any(name.endswith("/data.pkl") for name in names):
+            raise UserError("is a zip archive, but none of PyTorch's: it has no data.pkl")
         (main,) = (name for name in names if name.count("/") == 1 and name.endswith("/data.pkl"))
         folder = main.removesuffix("data.pkl")
         order = f"{folder}byteorder"
@@ -169,7 +184,9 @@ def _zipped(file: BinaryIO, data: memoryview) -> tuple[Any, dict[str, slice]]:
 
 def _legacy(file: BinaryIO, data: memoryview) -> tuple[Any, dict[str, slice]]:
     """The same of a row of pickles: four, the storages' keys, and the numbers in their order."""
-    if _Unpickler(file).load() != _MAGIC:
+    if type(first := _Unpickler(file).load()) is not int:
+        raise UserError("is a pickle that torch.save has not written: write it by torch.save")
+    if first != _MAGIC:
         raise ValueError("it begins with another number")
     _Unpickler(file).load()  # the protocol's version, which has always been 1001
     _check_order(_Unpickler(file).load()["little_endian"])
@@ -179,6 +196,8 @@ def _legacy(file: BinaryIO, data: memoryview) -> tuple[Any, dict[str, slice]]:
     for key in _Unpickler(file).load():
         (count,) = struct.unpack("<q", file.read(8))
         start = file.tell()
+        if unpickler.storages[key] is None:
+            raise UserError("has numbers of a type that is not read: save them as float32")
         places[key] = slice(start, start + count * unpickler.storages[key].itemsize)
         file.seek(places[key].stop)
     return found, places
@@ -190,46 +209,42 @@ def _check_order(is_little: bool) -> None:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes `Tensor`s of what PyTorch pickles, and refuses to make anything else.
+    """Makes `Tensor`s of what PyTorch pickles, and `StandIn`s of everything else.
 
     What pickles can get hold of are types of Python's that hold data, and objects of ours that
     cannot be changed.
 
     Attributes:
-      storages: the dtypes of those seen, by key.
+      storages: the dtypes of those seen, by key; None for those that are not read.
     """
 
     def __init__(self, file: Any):
-        super().__init__(file, encoding="utf-8")
-        self.storages: dict[str, np.dtype] = {}
+        # Texts of Python 2 may be bytes; no name that is looked for is.
+        super().__init__(file, encoding="utf-8", errors="surrogateescape")
+        self.storages: dict[str, np.dtype | None] = {}
+        self._stand_ins: dict[str, type[StandIn]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """The stand-in for what a pickle names."""
-        if (module, name) in (("torch", "Size"), ("builtins", "tuple")):
-            return tuple
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
+        """What stands for what a pickle names."""
         if module == "torch" and name in _DTYPES:
             return _Kind(np.dtype(_DTYPES[name]))
-        known = {
-            "torch._utils._rebuild_tensor": _Rebuild(),
-            "torch._utils._rebuild_tensor_v2": _Rebuild(),
-            "torch._utils._rebuild_parameter": _Wrap(),
-            "torch._utils._rebuild_parameter_with_state": _Wrap(),
-            "torch.nn.parameter.Parameter": _Wrap(),
-        }
-        if f"{module}.{name}" in known:
-            return known[f"{module}.{name}"]
-        raise UserError(
-            f"names {module}.{name}, and nothing is executed here: it must hold tensors only, as "
-            "torch.save(model.state_dict(), path) writes them"
-        )
+        if (module, name) == _UNTYPED:
+            return _Kind(np.dtype(np.uint8))
+        whole = f"{module}.{name}"
+        if whole in _KNOWN:
+            return _KNOWN[whole]
+        return self._stand_ins.setdefault(whole, stand_in(whole))
 
-    def persistent_load(self, identity: Any) -> Storage:
-        """A storage, from what stands for it in the pickle."""
+    def persistent_load(self, identity: Any) -> Any:
+        """A storage, from what stands for it in the pickle; or a class, which brings its source."""
+        if identity[0] == "module":
+            return identity[1]
         word, kind, key, _location, count, *view = identity
-        if word != "storage" or not isinstance(kind, _Kind):
+        if word != "storage":
             raise pickle.UnpicklingError(f"a {word!r} that is no storage")
+        if is_stand_in_class(kind):
+            self.storages[key] = None
+            return kind()
         self.storages[key] = kind.dtype
         # In older files a storage may be a piece of another.
         _, start, count = (view and view[0]) or (key, 0, count)
@@ -248,8 +263,10 @@ class _Rebuild:
     __slots__ = ()
 
     def __call__(
-        self, storage: Storage, offset: int, shape: tuple, strides: tuple, *_: Any
-    ) -> Tensor:
+        self, storage: Storage | StandIn, offset: int, shape: tuple, strides: tuple, *_: Any
+    ) -> Tensor | StandIn:
+        if isinstance(storage, StandIn):
+            return storage
         if not isinstance(storage, Storage):
             raise pickle.UnpicklingError("a tensor of no storage")
         return Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
@@ -260,20 +277,32 @@ class _Wrap:
 
     __slots__ = ()
 
-    def __call__(self, data: Tensor, *_: Any) -> Tensor:
+    def __call__(self, data: Tensor | StandIn, *_: Any) -> Tensor | StandIn:
         return data
 
 
-def _named(found: Any) -> dict[str, Tensor]:
-    """The tensors by name of what was saved."""
-    while isinstance(found, dict):
-        nested = [key for key in _NESTED if isinstance(found.get(key), dict)]
-        if not nested:
-            break
-        found = found[nested[0]]
-    if not isinstance(found, dict) or not found:
-        raise UserError(f"holds no tensors by name, but a {type(found).__name__}")
-    others = [str(key) for key, x in found.items() if not isinstance(x, Tensor)]
-    if others:
-        raise UserError(f"holds things that are no tensors: {', '.join(others)}")
-    return {str(key): x for key, x in found.items()}
+class _Retype:
+    """Makes a tensor that has attributes, or a subclass of tensors; it is a tensor here."""
+
+    __slots__ = ()
+
+    def __call__(self, make: Any, _type: Any, arguments: tuple, *_: Any) -> Tensor | StandIn:
+        if not isinstance(make, _Rebuild | _Wrap) and not is_stand_in_class(make):
+            raise pickle.UnpicklingError("a tensor that is made by no tensor's function")
+        return make(*arguments)
+
+
+# What a pickle gets when it names one of these.
+_KNOWN = {
+    "torch.Size": tuple,
+    "builtins.tuple": tuple,
+    "builtins.set": set,
+    "__builtin__.set": set,
+    "collections.OrderedDict": collections.OrderedDict,
+    "torch._utils._rebuild_tensor": _Rebuild(),
+    "torch._utils._rebuild_tensor_v2": _Rebuild(),
+    "torch._utils._rebuild_parameter": _Wrap(),
+    "torch._utils._rebuild_parameter_with_state": _Wrap(),
+    "torch.nn.parameter.Parameter": _Wrap(),
+    "torch._tensor._rebuild_from_type_v2": _Retype(),
+}

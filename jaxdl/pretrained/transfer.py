@@ -22,7 +22,7 @@ from jaxdl.errors import UserError
 from jaxdl.per_member import Swept
 from jaxdl.pretrained import catalog
 from jaxdl.pretrained.architecture import by_name, is_under, name_of
-from jaxdl.pretrained.mapping import compare, complain
+from jaxdl.pretrained.differences import compare, complain
 from jaxdl.runs import checkpoint, meaning, workdir
 
 # Fields of a module that its weights have no part in.
@@ -85,6 +85,10 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
         raise UserError(
             f"pretrained.model={given.model!r}: a run's folder says by itself which model it has"
         )
+    if is_run and given.checkpoint_key:
+        raise UserError(
+            f"pretrained.checkpoint_key={given.checkpoint_key!r}: a run's folder holds one model"
+        )
     if given.model and config.model.name and _chosen(given.model)[0] != config.model.name:
         raise UserError(
             f"config.model.name={config.model.name!r} is not pretrained.model={given.model!r}: "
@@ -107,8 +111,9 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
             else:
                 name = given.model or config.model.name
                 found = _published(
-                    given.source, name, fixed, num_classes, image.shape[1], _stamp(path)
-                )
+                    given.source, name, fixed, num_classes, image.shape[1],
+                    given.checkpoint_key or None, _stamp(path),
+                )  # fmt: skip
     except UserError as error:
         if path.exists():
             raise
@@ -156,14 +161,16 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
 
 @functools.lru_cache(maxsize=1)
 def _published(
-    source: str, model: str, fields: tuple, num_classes: int, side: int, stamp: float
-) -> Weights:
+    source: str, model: str, fields: tuple, num_classes: int, side: int,
+    checkpoint_key: str | None, stamp: float,
+) -> Weights:  # fmt: skip
     own = dict(fields)
     if model in models.names():
         # All fields stand in a config; those that were left as they come are the checkpoint's.
         usual = models.settings(model)
         own = {k: v for k, v in own.items() if k not in usual or v != usual[k]}
-    load = functools.partial(pretrained.load, source, model or None, image_size=side, **own)
+    own |= dict(image_size=side, checkpoint_key=checkpoint_key)
+    load = functools.partial(pretrained.load, source, model or None, **own)
     try:
         module, variables = load()
         new_head = module.num_classes != num_classes

@@ -1,4 +1,4 @@
-"""ViT's and DeiT's published weights, as torchvision, timm and transformers have them."""
+"""ViT's and DeiT's published weights, as torchvision, timm, transformers and Google have them."""
 
 import math
 import re
@@ -15,101 +15,15 @@ from jaxdl.models.vit import ViT
 from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming, Published, images
-from jaxdl.pretrained.mapping import (
-    QKV,
-    Shape,
-    Table,
-    attention_out,
-    conv,
-    dense,
-    norm,
-    qkv_apart,
-    qkv_packed,
-    rule,
-)
-
-_attention, _feed_forward = "block_{i}/attention", "block_{i}/feed_forward"
-_block = "encoder.layers.encoder_layer_{i}"
-
-
-def _torchvision(first: str, second: str) -> Table:
-    """The feed-forward layers' names differ between versions."""
-    return Table(
-        rules=(
-            rule("class_token", "class_token"),
-            rule("encoder.pos_embedding", "position"),
-            *conv("conv_proj", "patch_embed"),
-            *norm(f"{_block}.ln_1", "block_{i}/norm_attention"),
-            *qkv_packed(f"{_block}.self_attention.in_proj_", _attention),
-            *attention_out(f"{_block}.self_attention.out_proj", _attention),
-            *norm(f"{_block}.ln_2", "block_{i}/norm_feed_forward"),
-            *dense(f"{_block}.mlp.{first}", f"{_feed_forward}/up"),
-            *dense(f"{_block}.mlp.{second}", f"{_feed_forward}/down"),
-            *norm("encoder.ln", "norm"),
-            *dense("heads.head", "head"),
-        )
-    )
-
-
-_TIMM = Table(
-    rules=(
-        rule("cls_token", "class_token"),
-        rule("pos_embed", "position"),
-        *conv("patch_embed.proj", "patch_embed"),
-        *norm("blocks.{i}.norm1", "block_{i}/norm_attention"),
-        *qkv_packed("blocks.{i}.attn.qkv.", _attention),
-        *attention_out("blocks.{i}.attn.proj", _attention),
-        *norm("blocks.{i}.norm2", "block_{i}/norm_feed_forward"),
-        *dense("blocks.{i}.mlp.fc1", f"{_feed_forward}/up"),
-        *dense("blocks.{i}.mlp.fc2", f"{_feed_forward}/down"),
-        *norm("norm", "norm"),
-        *dense("head", "head"),
-    )
-)
-
-
-def _transformers(
-    base: str, block: str, attention: Mapping[str, str], first: str, second: str
-) -> Table:
-    """The table for names of which all but the classifier's begin with ``base``."""
-    block = f"{base}{block}"
-    return Table(
-        rules=(
-            rule(f"{base}embeddings.cls_token", "class_token"),
-            rule(f"{base}embeddings.position_embeddings", "position"),
-            *conv(f"{base}embeddings.patch_embeddings.projection", "patch_embed"),
-            *norm(f"{block}.layernorm_before", "block_{i}/norm_attention"),
-            *qkv_apart({name: f"{block}.{attention[name]}" for name in QKV}, _attention),
-            *attention_out(f"{block}.{attention['out']}", _attention),
-            *norm(f"{block}.layernorm_after", "block_{i}/norm_feed_forward"),
-            *dense(f"{block}.{first}", f"{_feed_forward}/up"),
-            *dense(f"{block}.{second}", f"{_feed_forward}/down"),
-            *norm(f"{base}layernorm", "norm"),
-            *dense("classifier", "head"),
-        ),
-        # Of ViTModel; no classifier reads it.
-        ignored=(rf"{re.escape(base)}pooler\.dense\.(weight|bias)",),
-    )
-
-
-# In files, whatever the version; version 5 has other names in memory.
-_FILES = dict(
-    block="encoder.layer.{i}",
-    attention={
-        **{name: f"attention.attention.{name}" for name in QKV},
-        "out": "attention.output.dense",
-    },
-    first="intermediate.dense",
-    second="output.dense",
-)
-_MEMORY = dict(
-    block="layers.{i}",
-    attention={
-        **{name: f"attention.{name[0]}_proj" for name in QKV},
-        "out": "attention.o_proj",
-    },
-    first="mlp.fc1",
-    second="mlp.fc2",
+from jaxdl.pretrained.mapping import Shape
+from jaxdl.pretrained.vit_tables import (
+    BIG_VISION,
+    GOOGLE,
+    TIMM,
+    TRANSFORMERS,
+    TRANSFORMERS_ALONE,
+    TRANSFORMERS_MEMORY,
+    torchvision,
 )
 
 # {the module's field: config.json's key}.
@@ -124,7 +38,7 @@ _FIXED = dict(hidden_act=("gelu",), qkv_bias=(True,), num_channels=(3,))
 
 
 def _read(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The fields that a ViTForImageClassification or a ViTModel has in a module of ours."""
+    """The fields that the encoder has in a module of ours."""
     settings.check(config, path, "vit", _FIXED)
     sizes = settings.sizes(config, path, _SIZES)
     hidden = settings.sizes(config, path, dict(hidden="intermediate_size"))["hidden"]
@@ -132,7 +46,6 @@ def _read(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
         sizes,
         mlp_ratio=hidden / sizes["width"],
         norm_epsilon=float(config.get("layer_norm_eps", 1e-12)),
-        **(dict(num_classes=0) if config.get("architectures") == ["ViTModel"] else {}),
     )
 
 
@@ -212,6 +125,20 @@ def _timm_published() -> dict[str, Published]:
     return found
 
 
+def _google_published() -> dict[str, Published]:
+    """By the files' names, "-224" where they were not tuned at the usual 384 pixels."""
+    models = [f"ViT-{size}" for size in ("B_16", "B_32", "L_16", "L_32")]
+    seen = dict(interpolation="bilinear", squash=True, **HALVES)
+    return {
+        f"{name}{end}": Published(
+            f"vit_{name[4:].replace('_', '').lower()}",
+            preprocess=Preprocess(size=side, resize=side, **seen),
+        )
+        for name in models
+        for end, side in {"": 384, "-224": 224}.items()
+    }
+
+
 def _grid(length: int) -> tuple[int, int]:
     """(patches along a side, tokens in front) of a table of positions of a square."""
     side = math.isqrt(length)
@@ -231,10 +158,13 @@ def _resize(table: np.ndarray, shape: Shape) -> np.ndarray:
 
 def _image_size(shapes: Mapping[str, Shape]) -> int | None:
     """From the table of positions and the kernel that embeds patches."""
-    tables = ("encoder.pos_embedding", "pos_embed", "embeddings.position_embeddings")
+    tables = ("pos_embedding", "pos_embed", "embeddings.position_embeddings")
     table = [shape for name, shape in shapes.items() if name.endswith(tables)]
-    kernel = [shape for shape in shapes.values() if len(shape) == 4]
-    return _grid(table[0][1])[0] * kernel[0][-1] if table and kernel else None
+    # (width, 3, patch, patch); Google's (patch, patch, 3, width).
+    kernels = ("conv_proj.weight", "patch_embed.proj.weight", "patch_embeddings.projection.weight")
+    patch = [shape[-1] for name, shape in shapes.items() if name.endswith(kernels)]
+    patch += [shape[0] for name, shape in shapes.items() if name.endswith("embedding/kernel")]
+    return _grid(table[0][1])[0] * patch[0] if table and patch else None
 
 
 VIT = register("vit")(
@@ -243,7 +173,7 @@ VIT = register("vit")(
         inputs=images(),
         namings={
             "torchvision": Naming(
-                _torchvision("0", "3"),
+                torchvision("0", "3"),
                 models=dict(
                     vit_b_16=Published("vit_b16"),
                     vit_b_32=Published("vit_b32"),
@@ -256,10 +186,10 @@ VIT = register("vit")(
                 ),
             ),
             # The files that it publishes are of this kind.
-            "torchvision before 0.13": Naming(_torchvision("linear_1", "linear_2")),
-            "timm": Naming(_TIMM, models=_timm_published()),
+            "torchvision before 0.13": Naming(torchvision("linear_1", "linear_2")),
+            "timm": Naming(TIMM, models=_timm_published()),
             "transformers": Naming(
-                _transformers("vit.", **_FILES),
+                TRANSFORMERS,
                 models={
                     f"google/{name}": _published(
                         name, fields=dict(norm_epsilon=1e-12), squash=True, **HALVES
@@ -275,9 +205,14 @@ VIT = register("vit")(
                 },
                 read=_read,
                 write=_write,
+                classes={
+                    "ViTForImageClassification": {},
+                    "ViTModel": dict(num_classes=0),
+                    "ViTForMaskedImageModeling": dict(num_classes=0),
+                },
             ),
             "transformers' ViTModel": Naming(
-                _transformers("", **_FILES),
+                TRANSFORMERS_ALONE,
                 models={
                     f"google/{name}-in21k": _published(
                         name, fields=dict(norm_epsilon=1e-12, num_classes=0), squash=True, **HALVES
@@ -291,7 +226,13 @@ VIT = register("vit")(
                     )
                 },
             ),
-            "transformers in memory": Naming(_transformers("vit.", **_MEMORY)),
+            "transformers in memory": Naming(TRANSFORMERS_MEMORY),
+            # Its own code has gelu by tanh; timm, and ours, the exact one with the same weights.
+            "Google": Naming(
+                GOOGLE,
+                models=_google_published(),
+            ),
+            "Google's big_vision": Naming(BIG_VISION),
         },
         model_types=("vit",),
         head=("head",),
