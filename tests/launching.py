@@ -27,6 +27,8 @@ SHORT = (
     "--config.eval.every=6",
     # Pictures take as long as all the rest; tests that look at them ask for them.
     "--config.log.report=false",
+    # And the norms of all layers a fifth of what compiling an update takes.
+    "--config.log.layers=false",
 )
 REPORT = "--config.log.report=true"
 

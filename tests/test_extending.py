@@ -52,7 +52,8 @@ def finished(installed):
     workdir = installed / "runs"
     config = str(installed / "experiments" / "waves.py")
     flags = ("--config.steps=600", "--config.batch_size=32", "--config.eval.every=600")
-    assert run(config, workdir, *flags, *HERE, "--config.log.report=true") == 0
+    told = ("--config.log.report=true", "--config.log.layers=true")
+    assert run(config, workdir, *flags, *HERE, *told) == 0
     return workdir
 
 

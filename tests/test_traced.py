@@ -13,6 +13,7 @@ from wide import numbers_of_64_bits, wide
 
 from jaxdl.anatomy import flops
 
+SETTINGS = ("--config.precision=bf16", "--config.log.layers=true")
 # Muon's own products, of momentum, are in float32.
 ADAMW = ("--config.optimizer.name=adamw", "--config.optimizer.options=()")
 
@@ -24,7 +25,7 @@ def dtypes(tree):
 @pytest.mark.parametrize("name", tiny.FLAGS)
 def test_an_update_computes_in_bf16_and_keeps_32_bits(name):
     with wide():
-        made = built(name, "--config.precision=bf16", *(ADAMW if name.startswith("gpt") else ()))
+        made = built(name, *SETTINGS, *(ADAMW if name.startswith("gpt") else ()))
         made.task.check()
         state = made.abstract_state
         step, metrics = made.traced_step

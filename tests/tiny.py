@@ -116,7 +116,10 @@ FINISHED = {
 FOR_USERS = ("deep_cnn",)
 
 
+_TOLD = ("--config.log.report=true", "--config.log.layers=true")
+
+
 def of_finished(experiment: str) -> tuple[str, ...]:
     """The flags of the run that the fixture `finished` makes; further modes need the same."""
     calls = "--config.steps_per_call=3"  # not as many as the clock says: the last of equals counts
-    return (calls, *FLAGS[experiment], *FINISHED[experiment][0], "--config.log.report=true")
+    return (calls, *FLAGS[experiment], *FINISHED[experiment][0], *_TOLD)
