@@ -60,8 +60,8 @@ def _seed(help: str) -> Key:
 
 
 def _memory(help: str) -> Key:
-    # 1 - memory^t divides the averages; float32 takes memories nearer to 1 for 1, or nearly.
-    return Key(float, help, lambda v: 0 <= v <= 0.999999, "at least 0 and at most 0.999999")
+    # 1 - memory^t divides the averages, in float32: nearer to 1 it is wrong by more than .1%, or 0.
+    return Key(float, help, lambda v: 0 <= v <= 0.99999, "at least 0 and at most 0.99999")
 
 
 def _share(default: Any, help: str) -> Key:
