@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import config, losses, optim
+from jaxdl import config, data, losses, optim
 from jaxdl.config import settings as keys_of
 from jaxdl.control.policies import Categorical
 from jaxdl.data.parts import held_out
@@ -101,6 +101,13 @@ def test_a_share_held_out_is_what_it_is_in_decimals():
     assert [held_out(100, share) for share in (0.29, 0.57, 0.58, 0.005)] == [29, 57, 58, 0]
 
 
+def test_label_noise_of_less_than_one_example_is_refused():
+    settings = config.default().data
+    settings.label_noise = 1e-5
+    with pytest.raises(UserError, match=r"label_noise=1e-05 of \d+ training examples"):
+        data.load(settings)
+
+
 def test_a_range_test_is_read_from_the_loss_that_fills_its_memory():
     found = [lr_find._first(steps) for steps in (20, 60, 100, 140, 150, 200, 400)]
     assert found == [0, 2, 4, 6, 7, 9, 19]
@@ -146,6 +153,16 @@ def test_adams_first_updates_are_the_rate_for_every_memory(b2):
     for _ in range(2):
         updates, state = optimizer.update({"w": jnp.full((2, 2), 0.5)}, state, params)
         np.testing.assert_allclose(updates["w"], -0.1, rtol=1e-3)
+
+
+def test_a_range_of_rates_and_a_groups_factor_stay_within_float32():
+    run = config.default()
+    run.update(steps=10)
+    run.lr_find.update(low=1e-37, high=10.0)
+    with pytest.raises(UserError, match=r"lr_find\.high=10 must be at most 1e30 times"):
+        config.validate(run)
+    with pytest.raises(UserError, match=r"optimizer\.groups: 'w=1e39'"):
+        optim.group_factors({"w": jnp.ones(1)}, ("w=1e39",))
 
 
 def test_seeds_of_a_population_stay_below_2_to_the_32():

@@ -380,6 +380,11 @@ def validate(config: ConfigDict) -> None:
             f"config.lr_find.low={config.lr_find.low:g} must be below config.lr_find.high="
             f"{config.lr_find.high:g}"
         )
+    if config.lr_find.high > 1e30 * config.lr_find.low:
+        raise UserError(
+            f"config.lr_find.high={config.lr_find.high:g} must be at most 1e30 times "
+            f"config.lr_find.low={config.lr_find.low:g}"
+        )
     if config.early_stopping.metric and not config.eval.best:
         raise UserError("config.early_stopping.metric needs config.eval.best")
 
