@@ -187,7 +187,7 @@ def test_any_temperature_above_0_gives_the_softmax(temperature):
     np.testing.assert_allclose(found, weights / weights.sum(), rtol=2e-3, atol=1e-7)
 
 
-@pytest.mark.parametrize("vocabulary", [10, 50, 1000])
+@pytest.mark.parametrize("vocabulary", [10, 50])
 def test_a_nucleus_of_equally_likely_tokens_has_its_share_of_them(vocabulary):
     for count in {1, 2, 5, 9, vocabulary // 2, vocabulary - 1}:
         found = log_probabilities(jnp.zeros(vocabulary), top_p=count / vocabulary)
