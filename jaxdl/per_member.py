@@ -213,6 +213,11 @@ def any_on(x: Any) -> bool:
     return any(bool(v) for v in x.values) if isinstance(x, Swept) else bool(x)
 
 
+def each(op: Callable[[Any], Any], x: Any) -> Any:
+    """A function of Python's own numbers, member by member where ``x`` differs between them."""
+    return x._alone(op) if isinstance(x, Swept) else op(x)
+
+
 def is_finite(x: Any) -> bool:
     """Whether a number is finite for all members."""
     return all(map(math.isfinite, x.values)) if isinstance(x, Swept) else math.isfinite(x)

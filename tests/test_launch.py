@@ -94,7 +94,8 @@ def test_larger_calls_are_taken_up_on_the_way(tmp_path, monkeypatch):
 
 @pytest.mark.optimised
 def test_where_calls_are_cut_leaves_no_trace_in_the_numbers(tmp_path):
-    run("mlp", tmp_path / "a", "--config.steps_per_call=5", "--config.log.every=3")
+    run("mlp", tmp_path / "a", "--config.steps_per_call=1000000", "--config.log.every=3")
+    assert summary(tmp_path / "a")["steps_per_call"] == 3  # as many as there is use for
     run(
         "mlp",
         tmp_path / "b",

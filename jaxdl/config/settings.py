@@ -54,6 +54,16 @@ def _axis(default: int, help: str) -> Key:
     return Key(default, help, lambda v: v == -1 or v > 0, "-1 or above 0")
 
 
+def _seed(help: str) -> Key:
+    # JAX makes a key of 32 bits of a seed, and of larger ones of the lowest of theirs.
+    return Key(0, help, lambda v: 0 <= v < 2**32, "at least 0 and below 4294967296 (2^32)")
+
+
+def _memory(help: str) -> Key:
+    # 1 - memory^t divides the averages, in float32: nearer to 1 it is wrong by more than .1%, or 0.
+    return Key(float, help, lambda v: 0 <= v <= 0.99999, "at least 0 and at most 0.99999")
+
+
 def _share(default: Any, help: str) -> Key:
     return Key(default, help, lambda v: 0 <= v < 1, "at least 0 and below 1")
 
@@ -63,7 +73,7 @@ def _one_of(choices: tuple[str, ...], help: str) -> Key:
 
 
 KEYS: dict[str, Key | dict[str, Key]] = {
-    "seed": _at_least(0, 0, "what every random draw of the run follows from"),
+    "seed": _seed("what every random draw of the run follows from"),
     "population": _at_least(0, 0, "seeds trained at once, from seed on; 0 is a plain run"),
     "sweep": Key(
         "", "settings trained at once: optimizer.learning_rate=1e-4:1e-1:8:log; ema=0.9,0.99"
@@ -91,7 +101,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "test_fraction": Key(
             0.2, "size of the random test part", lambda v: 0 < v < 1, "between 0 and 1"
         ),
-        "split_seed": _at_least(0, 0, "draws the split; apart from seed, so that runs compare"),
+        "split_seed": _seed("draws the split; apart from seed, so that runs compare"),
         "eval_on": _one_of(
             ("test", "validation"),
             "validation: the data's own, or test_fraction of the training part; test stays unseen",
@@ -100,7 +110,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "label_noise": _share(0.0, "share of training labels that a random other class replaces"),
         "classes": Key((), "classes to keep, by name or number: (5, 6, 7); () is all"),
         "labels_per_class": _at_least(0, 0, "training examples of each class to keep; 0 is all"),
-        "label_seed": _at_least(0, 0, "draws which those are"),
+        "label_seed": _seed("draws which those are"),
         "repeat": _at_least(1, 1, "times that a pass goes over each training example"),
         "symmetries": Key(
             1,
@@ -162,12 +172,12 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "clip_norm": _at_least(0, 0.0, "largest norm of each parameter's gradient; 0 is off"),
         "clip_value": _at_least(0, 0.0, "largest gradient of each weight; 0 is off"),
         "clip_adaptive": _at_least(0, 0.0, "largest gradient norm over weight norm; 0 is off"),
-        "momentum": Key(float, "of sgd and rmsprop"),
+        "momentum": _share(float, "of sgd and rmsprop"),
         "nesterov": Key(bool, "look ahead, in sgd, rmsprop, adam and adamw"),
-        "b1": Key(float, "memory of the mean in adam's kind"),
-        "b2": Key(float, "memory of the square in adam's kind"),
-        "eps": Key(float, "what keeps the denominator from 0"),
-        "decay": Key(float, "memory of rmsprop"),
+        "b1": _memory("memory of the mean in adam's kind"),
+        "b2": _memory("memory of the square in adam's kind"),
+        "eps": _at_least(0, float, "what keeps the denominator from 0"),
+        "decay": _share(float, "memory of rmsprop"),
         "centered": Key(bool, "rmsprop by variance instead of second moment"),
         "options": Key((), "the optimizer's further arguments: ('ns_steps=5',)"),
         "groups": Key((), "learning-rate factors: ('head=10', '^patch_embed=0'); 0 freezes"),
@@ -219,6 +229,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "report": Key(True, "a report.html at the end"),
     },
 }  # fmt: skip
+
+# The smallest and largest positive numbers of float32 with all their digits.
+LEAST, MOST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 
 # What a value of each type is called in messages.
 TYPES = {
@@ -367,6 +380,11 @@ def validate(config: ConfigDict) -> None:
             f"config.lr_find.low={config.lr_find.low:g} must be below config.lr_find.high="
             f"{config.lr_find.high:g}"
         )
+    if config.lr_find.high > 1e30 * config.lr_find.low:
+        raise UserError(
+            f"config.lr_find.high={config.lr_find.high:g} must be at most 1e30 times "
+            f"config.lr_find.low={config.lr_find.low:g}"
+        )
     if config.early_stopping.metric and not config.eval.best:
         raise UserError("config.early_stopping.metric needs config.eval.best")
 
@@ -390,6 +408,11 @@ def _check_value(name: str, value: Any, key: Key) -> None:
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         raise UserError(
             f"{name}={value!r} must be {TYPES[kind]}, not {TYPES.get(type(value), type(value))}"
+        )
+    if kind is float and math.isfinite(value) and not LEAST <= abs(value or 1) <= MOST:
+        raise UserError(
+            f"{name}={value!r} is not possible: runs compute in float32, which has numbers from "
+            f"{LEAST:.2g} to {MOST:.2g}"
         )
     if not key.check(value):
         hint = nearest(value, key.choices) if key.choices else key.says

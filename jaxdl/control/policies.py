@@ -45,13 +45,15 @@ class Categorical(NamedTuple):
 
     def log_prob(self, action: jax.Array) -> jax.Array:
         """Of actions (…), in nats."""
-        chosen = jax.nn.one_hot(action, self.logits.shape[-1], dtype=self.logits.dtype)
-        return (jax.nn.log_softmax(self.logits) * chosen).sum(-1)
+        chosen = jax.nn.one_hot(action, self.logits.shape[-1], dtype=bool)
+        return jnp.where(chosen, jax.nn.log_softmax(self.logits), 0).sum(-1)
 
     def entropy(self) -> jax.Array:
         """(…), in nats."""
         log_probs = jax.nn.log_softmax(self.logits)
-        return -(jnp.exp(log_probs) * log_probs).sum(-1)
+        # p log p is 0 where p is, also of an action that is ruled out by a logit of -inf.
+        finite = jnp.where(log_probs > -jnp.inf, log_probs, 0)
+        return -(jnp.exp(log_probs) * finite).sum(-1)
 
 
 def _along_last(vector: jax.Array, like: jax.Array) -> jax.Array:

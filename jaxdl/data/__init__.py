@@ -268,6 +268,10 @@ def _with_wrong_labels(
             f"data.label_noise={share!r} takes two classes or more to learn from, and there is "
             f"only {class_names[classes[0]]!r}"
         )
+    if not round(share * len(train)):
+        raise UserError(
+            f"data.label_noise={share!r} of {len(train)} training examples is not one of them"
+        )
     return label_noise.symmetric(train, share, classes, settings["split_seed"])
 
 

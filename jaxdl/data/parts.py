@@ -1,5 +1,6 @@
 """Which examples are learned from, which a run is measured on, and which it never sees."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -42,6 +43,11 @@ def divided(
     if settings["eval_on"] == "validation":
         return Parts(*_split_off(train, fraction, seed + 1, "random"))
     return Parts(train, test, validation)
+
+
+def held_out(size: int, fraction: float) -> int:
+    """The whole part of ``fraction`` of ``size``, as in decimals: .29 of 100 are 29, not 28."""
+    return math.floor(round(size * fraction, 6))
 
 
 def _split_off(pool: Split, fraction: float, seed: int, how: str) -> tuple[Split, Split]:

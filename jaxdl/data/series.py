@@ -4,6 +4,7 @@ import numpy as np
 from etils import epath
 
 from jaxdl.data import Data, fingerprint, register
+from jaxdl.data.parts import held_out as size_of_end
 from jaxdl.data.split import Batch
 from jaxdl.data.windows import Windows, places
 from jaxdl.errors import UserError, one_line
@@ -135,7 +136,7 @@ class Ends:
 
 
 def _cut(values: np.ndarray, test_fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    place = len(values) - int(len(values) * test_fraction)
+    place = len(values) - size_of_end(len(values), test_fraction)
     return values[:place], values[place:]
 
 

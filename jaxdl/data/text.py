@@ -3,6 +3,7 @@
 from etils import epath
 
 from jaxdl.data import Data, files, register, tokens
+from jaxdl.data.parts import held_out as size_of_end
 from jaxdl.data.windows import Passages, Windows
 from jaxdl.errors import UserError
 
@@ -129,7 +130,7 @@ def _data(
 
 def _cut(text: bytes, test_fraction: float) -> tuple[bytes, bytes]:
     """The text but its end, and its end; no letter is cut in two."""
-    place = len(text) - int(len(text) * test_fraction)
+    place = len(text) - size_of_end(len(text), test_fraction)
     while place < len(text) and text[place] & 0xC0 == 0x80:  # inside a letter of several bytes
         place += 1
     return text[:place], text[place:]

@@ -212,18 +212,25 @@ def create(
             f"config.batch_size={config.batch_size} is larger than the training data: "
             f"{len(data.train)} examples"
         )
-    steps_per_epoch = len(data.train) / config.batch_size if batches else None
+    size = len(data.train) if batches else None
+    steps_per_epoch = size / config.batch_size if batches else None
     if config.steps is None and not batches:
         raise UserError(
             f"config.epochs={config.epochs:g}: data set {config.data.name!r} has no batches to "
             "pass over; set config.steps"
         )
-    steps = config.steps or math.ceil(config.epochs * steps_per_epoch)
+    steps = config.steps or updates(config, size)
     schedules.create(config.optimizer, steps=steps, steps_per_epoch=steps_per_epoch)
 
     experiment = assemble(tasks.Run(config, data, steps, steps_per_epoch), devices)
     _check_metrics(experiment)
     return experiment
+
+
+def updates(config: ConfigDict, examples: int) -> int:
+    """The updates in ``config.epochs`` passes over so many examples, the last of them begun."""
+    # The product first: passes in whole batches then are a whole number of updates, exactly.
+    return math.ceil(config.epochs * examples / config.batch_size)
 
 
 def assemble(

@@ -83,6 +83,7 @@ def members(config: ConfigDict) -> list[Member]:
     sweeps = parse(config)
     points = itertools.product(*(sweep.values for sweep in sweeps))
     names = [sweep.name for sweep in sweeps]
+    settings.check_key("seed", config.seed + max(config.population, 1) - 1)
     of_each = itertools.product(points, range(max(1, config.population)))
     return [
         Member(i, config.seed + seed, dict(zip(names, point, strict=True)))
@@ -203,8 +204,14 @@ def _range(name: str, text: str) -> list[float]:
             "1e-4:1e-1:8:log (count at least 2; both ends above 0 with log)"
         ) from None
     values = np.geomspace(low, high, count) if log else np.linspace(low, high, count)
-    # Six digits are what a person types and reads; the ends stay as they were given.
-    return [low, *(float(f"{v:.6g}") for v in values[1:-1]), high]
+    # As many digits as a person types and reads, and more where they would not tell a value from
+    # its neighbours; the ends stay as they were given.
+    room = np.abs(np.diff(values)).min() / 100
+    for digits in range(6, 18):
+        inner = [float(f"{v:.{digits}g}") for v in values[1:-1]]
+        if (np.abs(inner - values[1:-1]) <= room).all():
+            break
+    return [low, *inner, high]
 
 
 def _value(name: str, kind: type, value: str | float) -> int | float:
@@ -213,7 +220,7 @@ def _value(name: str, kind: type, value: str | float) -> int | float:
     except ValueError:
         raise UserError(f"config.sweep: {name}={value!r} must be a number") from None
     if kind is int:
-        if number != int(number):
+        if not number.is_integer():
             raise UserError(f"config.sweep: {name}={value} must be a whole number")
         return int(number)
     return number

@@ -4,7 +4,6 @@ What the weights there mean is what the run keeps (`jaxdl.runs.meaning`), whatev
 now. Of a run that is used nothing is asked that only training needs.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ from jaxdl.data.absent import NotKeptError
 from jaxdl.data.adapt import adapt
 from jaxdl.errors import UserError
 from jaxdl.experiment import sweep
-from jaxdl.experiment.build import Experiment, assemble, check
+from jaxdl.experiment.build import Experiment, assemble, check, updates
 from jaxdl.experiment.build import create as create_to_train
 from jaxdl.runs import meaning
 
@@ -52,7 +51,7 @@ def create(config: ConfigDict, data: data_sets.Data, examples: int | None = None
     check(config)
     size = examples or (len(data.train) if data.train is not None else None)
     per_epoch = size / config.batch_size if size else None
-    steps = config.steps or math.ceil(config.epochs * (per_epoch or 1.0))
+    steps = config.steps or updates(config, size or config.batch_size)
     return assemble(tasks.Run(config, data, max(steps, 2), per_epoch), learns=False)
 
 

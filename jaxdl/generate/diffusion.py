@@ -25,9 +25,11 @@ _MOST = 0.999
 def linear(timesteps: int) -> np.ndarray:
     """Variances β from 1e-4 to .02 in equal steps at 1000 timesteps (Ho et al., 2020, section 4).
 
-    Other numbers of timesteps have β in proportion, so that they end in as much noise.
+    Other numbers of timesteps have β in proportion, so that they end in as much noise; of one
+    alone it is the mean of the ends.
     """
-    return np.linspace(1e-4, 0.02, timesteps) * 1000 / timesteps
+    first, last = (1e-4, 0.02) if timesteps > 1 else (0.01005, 0.01005)
+    return np.linspace(first, last, timesteps) * 1000 / timesteps
 
 
 def cosine(timesteps: int, offset: float = 0.008) -> np.ndarray:
@@ -133,20 +135,23 @@ def sample(
     chosen = chosen_steps(len(signal), steps)
     here = signal[chosen]
     after = np.append(here[1:], 1.0)  # the last step ends in the image
-    deviation = eta * np.sqrt((1 - after) / (1 - here) * (1 - here / after))
+    fresh = eta**2 * (1 - here / after) / (1 - here)  # the share of the noise that is drawn anew
+    # In float64: what is left of the old noise is a difference of what may be nearly the same, and
+    # below 0 by rounding.
+    old = np.sqrt((1 - after) * np.maximum(1 - fresh, 0) / (1 - here))
+    deviation = np.sqrt((1 - after) * fresh)
     single = lambda x: jnp.asarray(x, start.dtype)
 
     def step(noisy: jax.Array, now: Any) -> tuple[jax.Array, jax.Array]:
-        t, here, after, deviation, key = now
+        t, here, after, old, deviation, key = now
         answer = network(noisy, jnp.full(noisy.shape[:1], t))
         image = jnp.clip(image_of(answer, noisy, here), -1, 1)
         # The noise that leads from this image to x_t: not the answer's where the image was cut.
-        noise = (noisy - jnp.sqrt(here) * image) / jnp.sqrt(1 - here)
-        mean = jnp.sqrt(after) * image + jnp.sqrt(1 - after - deviation**2) * noise
+        mean = jnp.sqrt(after) * image + old * (noisy - jnp.sqrt(here) * image)
         fresh = jax.random.normal(key, noisy.shape, noisy.dtype) if eta else 0.0
         return mean + deviation * fresh, noisy[:seen]
 
-    inputs = (jnp.asarray(chosen), single(here), single(after), single(deviation))
+    inputs = (jnp.asarray(chosen), *map(single, (here, after, old, deviation)))
     return jax.lax.scan(step, start, (*inputs, jax.random.split(key, steps)))
 
 
@@ -156,7 +161,8 @@ def guided(conditional: jax.Array, unconditional: jax.Array, scale: float) -> ja
     Ho and Salimans, 2022, "Classifier-Free Diffusion Guidance", equation 6; ``scale`` is w, and 0
     leaves the conditional answer.
     """
-    return (1 + scale) * conditional - scale * unconditional
+    # Not as it is written above: of two large products the difference has few digits.
+    return conditional + scale * (conditional - unconditional)
 
 
 def _like(share: jax.Array, x: jax.Array) -> jax.Array:

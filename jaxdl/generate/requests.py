@@ -1,5 +1,6 @@
 """What can be asked of a language model: settings and prompts, checked before all else."""
 
+import math
 from typing import Any
 
 import jax
@@ -23,6 +24,19 @@ def check_beams(beams: int, where: str = "") -> None:
     """Raises UserError for fewer than one; ``where`` stands before the name."""
     if beams < 1:
         raise UserError(f"{where}beams={beams} must be at least 1")
+
+
+def check_penalty(length_penalty: float, tokens: int) -> None:
+    """Raises UserError where the longest text's score would be beyond float32.
+
+    It is log p times a factor, which may be 1e30: that leaves room for log p itself.
+    """
+    most = math.log(1e30) / math.log((5 + max(tokens, 2)) / 6)
+    if not abs(length_penalty) <= most:
+        raise UserError(
+            f"length_penalty={length_penalty} is not possible: with tokens={tokens} it must be "
+            f"from {-most:.3g} to {most:.3g}"
+        )
 
 
 def check_prompt(module: nn.Module, prompt: Any, tokens: int, where: str = "") -> Any:

@@ -16,7 +16,18 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl import keys
-from jaxdl.generate.requests import check_beams, check_prompt, check_sampling, check_stop
+from jaxdl.generate.requests import (
+    check_beams,
+    check_penalty,
+    check_prompt,
+    check_sampling,
+    check_stop,
+)
+
+# The temperatures between which float32 has both a number and its reciprocal.
+_COLDEST, _HOTTEST = 2.0**-126, 2.0**126
+# What a nucleus may lack of ``top_p``: a sum of shares in float32 is no more exact.
+_SUM = 1e-6
 
 
 def log_probabilities(
@@ -26,7 +37,8 @@ def log_probabilities(
 
     Logits are divided by the temperature; then all but the ``top_k`` most likely tokens are left
     out; then all but the nucleus, the fewest of the likeliest tokens that together have at least
-    ``top_p`` (Holtzman et al., 2020, section 3.1). Of equally likely tokens the first comes first.
+    ``top_p``, to 1e-6 (Holtzman et al., 2020, section 3.1). Of equally likely tokens the first
+    comes first.
 
     Args:
       logits: (…, vocabulary).
@@ -40,16 +52,20 @@ def log_probabilities(
     logits = logits.astype(jnp.float32)
     if temperature == 0:
         temperature, top_k, top_p = 1.0, 1, 1.0
-    logits = logits / temperature
+    # Less the largest, and by what float32 has: near 0 a temperature leaves the largest alone, and
+    # however high one is it leaves out what was left out before.
+    scale = min(max(temperature, _COLDEST), _HOTTEST)
+    logits = (logits - logits.max(axis=-1, keepdims=True)) / scale
     if top_k or top_p < 1:
         order = jnp.argsort(logits, axis=-1, descending=True, stable=True)
         ranked = jnp.take_along_axis(logits, order, axis=-1)
         if top_k:
-            ranked = jnp.where(jnp.arange(logits.shape[-1]) < top_k, ranked, -jnp.inf)
+            kept = jnp.arange(logits.shape[-1]) < min(top_k, logits.shape[-1])
+            ranked = jnp.where(kept, ranked, -jnp.inf)
         if top_p < 1:
             share = jax.nn.softmax(ranked, axis=-1)
             likelier = jnp.cumsum(share, axis=-1) - share
-            ranked = jnp.where(likelier < top_p, ranked, -jnp.inf)
+            ranked = jnp.where(likelier < max(top_p - _SUM, _SUM), ranked, -jnp.inf)
         logits = jnp.put_along_axis(logits, order, ranked, axis=-1, inplace=False)
     return jax.nn.log_softmax(logits, axis=-1)
 
@@ -132,9 +148,11 @@ def beam_search(
       beams) float32. Where there are fewer texts than beams, the rest have the score -inf.
 
     Raises:
-      UserError: as `sample`, or beams below 1.
+      UserError: as `sample`, or beams below 1, or a length penalty for which a text of so many
+        tokens has no score in float32.
     """
     check_beams(beams)
+    check_penalty(length_penalty, tokens)
     prompt = check_prompt(module, prompt, tokens)
     return _beam_search(
         module, variables, prompt, tokens=tokens, beams=beams,

@@ -141,7 +141,8 @@ def normal_log_likelihood(x: jax.Array, mean: jax.Array, log_variance: jax.Array
       (batch,), the sum over all other axes.
     """
     x, mean, log_variance = _wide(x, mean, log_variance)
-    squares = jnp.square(x - mean) * jnp.exp(-log_variance)
+    # The deviation has twice the room that the variance has in float32.
+    squares = jnp.square((x - mean) * jnp.exp(-0.5 * log_variance))
     return -0.5 * _sum(math.log(2 * math.pi) + log_variance + squares)
 
 
@@ -194,5 +195,8 @@ def sparsity(rates: jax.Array, target: float) -> jax.Array:
       (), 0 where every rate is the target.
     """
     (rates,) = _wide(rates)
+    # Units that are always on or off have rates of 1 or 0 by rounding: the logarithm stays finite.
+    room = jnp.finfo(rates.dtype)
+    rates = jnp.clip(rates, room.tiny, 1 - room.epsneg)
     on, off = target * (math.log(target) - jnp.log(rates)), jnp.log1p(-rates)
     return (on + (1 - target) * (math.log1p(-target) - off)).sum()

@@ -6,7 +6,6 @@ its optimizer then begins as if it were new, at the rate that the schedule has c
 """
 
 import inspect
-import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -110,7 +109,7 @@ def group_factors(params: Any, groups: Sequence[str]) -> Any:
         pattern, equals, factor = str(group).rpartition("=")
         try:
             rules.append((re.compile(pattern), float(factor)))
-            if not equals or not 0 <= rules[-1][1] < math.inf:
+            if not equals or not 0 <= rules[-1][1] < 2.0**128:  # where float32 ends
                 raise ValueError
         except (re.error, ValueError):
             raise UserError(

@@ -1,5 +1,7 @@
 """Learning rates over time: functions from the update's number to the rate."""
 
+import collections
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,10 +10,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxdl.errors import UserError
-from jaxdl.per_member import any_on
+from jaxdl.per_member import any_on, each
 from jaxdl.registry import choose
 
 Schedule = Callable[[jax.Array | int], jax.Array]
+
+# Updates are counted in 32 bits with a sign.
+MOST_UPDATES = 2**31 - 1
 
 
 def _constant(peak, steps, s):
@@ -19,9 +24,10 @@ def _constant(peak, steps, s):
 
 
 def _step(peak, steps, s):
-    """Times ``decay_factor`` at each boundary."""
+    """Times ``decay_factor`` at each boundary, twice where two of them are the same update."""
+    times = collections.Counter(s["boundaries"])
     return optax.piecewise_constant_schedule(
-        peak, dict.fromkeys(s["boundaries"], s["decay_factor"])
+        peak, {update: s["decay_factor"] ** n for update, n in times.items()}
     )
 
 
@@ -41,7 +47,14 @@ def _exponential(peak, steps, s):
             "optimizer.schedule='exponential' never comes to optimizer.end_factor=0: use one "
             "above 0, such as 0.01"
         )
-    return lambda t: peak * jnp.power(s["end_factor"], jnp.clip(t / steps, 0, 1))
+    # By its logarithm, and in two steps: the factor itself may be beyond float32.
+    log = each(math.log, s["end_factor"])
+
+    def schedule(t):
+        root = jnp.exp(log / 2 * jnp.clip(t / steps, 0, 1))
+        return peak * root * root
+
+    return schedule
 
 
 def _rsqrt(peak, steps, s):
@@ -109,12 +122,18 @@ def create(
     check(settings)
     s = dict(settings)
     make = SCHEDULES[s["schedule"]]
+    if steps > MOST_UPDATES:
+        raise UserError(
+            f"the run has {steps} updates, but they are counted up to {MOST_UPDATES} only"
+        )
     for boundary in s["boundaries"]:
-        if not isinstance(boundary, int | float):
+        if not isinstance(boundary, int | float) or isinstance(boundary, bool):
             raise UserError(f"optimizer.boundaries: {boundary!r} is not a number")
+        if not 0 <= boundary < math.inf:
+            raise UserError(f"optimizer.boundaries: {boundary!r} must be at least 0")
     unit = _unit(s, [s["warmup"], *s["boundaries"]], steps, steps_per_epoch)
-    s["warmup"] = round(s["warmup"] * unit)
-    s["boundaries"] = [round(b * unit) for b in s["boundaries"]]
+    s["warmup"] = _updates(s["warmup"] * unit)
+    s["boundaries"] = [round(min(b * unit, MOST_UPDATES)) for b in s["boundaries"]]
     if not 0 <= s["warmup"] < max(steps, 1):
         raise UserError(
             f"optimizer.warmup is {s['warmup']} steps long, but the run has only {steps}"
@@ -123,9 +142,11 @@ def create(
         return make(s["learning_rate"], steps, s)
     rise = optax.linear_schedule(0.0, s["learning_rate"], s["warmup"])
     if s["schedule"] == "step":  # boundaries count from the start of the run, as a user does
-        s["boundaries"] = [b - s["warmup"] for b in s["boundaries"]]
-    rest = make(s["learning_rate"], steps - s["warmup"], s)
-    return optax.join_schedules([rise, rest], [s["warmup"]])
+        rest, falls = optax.constant_schedule(s["learning_rate"]), make(1.0, steps, s)
+    else:
+        rest, falls = make(s["learning_rate"], steps - s["warmup"], s), lambda t: 1.0
+    whole = optax.join_schedules([rise, rest], [s["warmup"]])
+    return lambda t: whole(t) * falls(t)
 
 
 def frozen(settings: Mapping[str, Any], *, steps: int, steps_per_epoch: float | None = None) -> int:
@@ -137,10 +158,16 @@ def frozen(settings: Mapping[str, Any], *, steps: int, steps_per_epoch: float | 
     length = settings["unfreeze"]
     if not any_on(length):
         return 0
-    count = round(length * _unit(settings, [length], steps, steps_per_epoch))
+    count = _updates(length * _unit(settings, [length], steps, steps_per_epoch))
     if count > steps:
         raise UserError(f"optimizer.unfreeze is at step {count}, but the run has only {steps}")
     return count
+
+
+def _updates(length: Any) -> Any:
+    """A length as whole updates: the nearest number, but one at least of what is asked for."""
+    whole = lambda x: max(1, round(min(x, MOST_UPDATES + 1))) if x > 0 else 0
+    return each(whole, length)
 
 
 def _unit(

@@ -100,10 +100,7 @@ def dqn(
     start, update = learner.by_config(
         run, functools.partial(training_loss, forward), updates=updates
     )
-    share = lambda done: (
-        epsilon
-        + (last_epsilon - epsilon) * jnp.minimum(done / max(exploration * run.steps, 1e-9), 1.0)
-    )
+    share = functools.partial(exploring, epsilon, last_epsilon, exploration * run.steps)
     learn = functools.partial(
         learning, agent, update, updates=updates, examples=examples // count, rate=target_rate
     )
@@ -120,6 +117,11 @@ def dqn(
         partition=_partition,
         examples=rollout * count,
     )
+
+
+def exploring(first: float, last: float, length: float, done: jax.Array) -> jax.Array:
+    """The share of random actions after ``done`` updates: ``last`` from ``length`` of them on."""
+    return first + (last - first) * jnp.where(done < length, done / max(length, 1e-9), 1.0)
 
 
 class Agent(NamedTuple):

@@ -22,6 +22,7 @@ from jaxdl.tasks import (
     Run,
     Task,
     build_model,
+    check_at_least,
     check_counts,
     check_shares,
     learner,
@@ -85,6 +86,7 @@ def ppo(
     need_whole(run, type(None))
     config, environment = run.config, envs.create(env)
     _check(rollout, minibatches, epochs, clip_ratio, discount=discount, gae_lambda=gae_lambda)
+    check_at_least(0, value_clip=value_clip, entropy=entropy, value_weight=value_weight)
     sizes = {"actions": environment.actions or 0, "action_size": environment.action_size or 0}
     module = build_model(run, sizes, because=f"as environment {env!r} has it")
     agent = Agent(module, environment)
@@ -205,7 +207,7 @@ def training_loss(
     """
     policy, value = agent.think({"params": params, **model_state}, batch["observation"])
     log_ratio = policy.log_prob(batch["action"]) - batch["log_prob"]
-    ratio = jnp.exp(log_ratio)
+    ratio = _exponential(log_ratio)
     near = jnp.clip(ratio, 1 - clip_ratio, 1 + clip_ratio)
     # Schulman et al., 2017, equation 7.
     policy_loss = -jnp.minimum(ratio * batch["advantage"], near * batch["advantage"])
@@ -219,7 +221,10 @@ def training_loss(
             "value_loss": Mean.of(value_loss),
             "entropy": Mean.of(nats),
             # E[r - 1 - log r] over the old policy is KL(old, new), and no term is negative.
-            "approximate_kl": Mean.of(ratio - 1 - log_ratio),
+            # Their difference would have no digits left where the policies are nearly the same.
+            "approximate_kl": Mean.of(
+                jnp.where(jnp.abs(log_ratio) < 1, jnp.expm1(log_ratio), ratio - 1) - log_ratio
+            ),
             "clip_fraction": Mean.of(jnp.abs(ratio - 1) > clip_ratio),
         },
     )
@@ -321,6 +326,15 @@ def _check(rollout: int, minibatches: int, epochs: int, clip_ratio: float, **sha
     if not clip_ratio > 0:
         raise UserError(f"config.task.clip_ratio={clip_ratio} must be above 0")
     check_shares(**shares)
+
+
+def _exponential(x: jax.Array) -> jax.Array:
+    """``e^x``, from x = 40 on its tangent there: float32 ends at e^88, its squares at e^44.
+
+    So what the clipped objective leaves out has a gradient of 0, not of 0 times infinity.
+    """
+    near = jnp.minimum(x, 40.0)
+    return jnp.exp(near) * (1 + (x - near))
 
 
 def _value_loss(value: jax.Array, batch: Mapping[str, jax.Array], clip: float) -> jax.Array:

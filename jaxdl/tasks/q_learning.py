@@ -113,8 +113,11 @@ class Worlds(NamedTuple):
 
 
 def _pick(cumulated: jax.Array, u: jax.Array) -> jax.Array:
-    """The index that a uniform number (…, 1) falls on among shares that are added up (…, n)."""
-    return jnp.minimum((cumulated < u).sum(-1), cumulated.shape[-1] - 1)
+    """The index that u (…, 1), uniform in [0, 1), falls on among weights added up (…, n).
+
+    One of weight 0 is never taken: neither by u = 0, nor where rounding has them add up to below 1.
+    """
+    return (cumulated <= u * cumulated[..., -1:]).sum(-1)
 
 
 def _init(worlds: Worlds, count: int, first_value: float, key: jax.Array, batch: Any) -> State:
@@ -157,7 +160,7 @@ def transition(
     values = own.q[own.place]
     # A random one of the best: among equals the first would be tried for ever.
     best = values == values.max()
-    best = _pick(jnp.cumsum(best), which * best.sum())
+    best = _pick(jnp.cumsum(best).astype(jnp.float32), which)
     action = jnp.where(explore < eps, (which * values.size).astype(jnp.int32), best)
     i = _pick(worlds.likely[own.place, action], outcome)
     after, reward, done = (

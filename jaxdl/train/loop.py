@@ -104,18 +104,18 @@ class _Run:
         experiment = self.experiment
         wanted = {"state": experiment.abstract_state, "window": experiment.abstract_window}
         restored = self.checkpoints.restore(wanted)
+        # A call has room for its batches even where it ends sooner: no more than can be used.
+        given = min(self.config.steps_per_call, self.steps, *self.events)
         if restored is None:
             state, window = experiment.init_state(), self.empty_window()
             step, steps, sound = 0, 0, True
             watches = [Watch()] * self._number
-            per_call = self.config.steps_per_call or dispatch.first_updates(
-                experiment, self.most_per_call
-            )
+            per_call = given or dispatch.first_updates(experiment, self.most_per_call)
         else:
             state, window, meta = *restored.tree.values(), restored.meta
             step, steps, sound = restored.step, meta["steps"], meta["sound"]
             watches = [Watch(**w) for w in meta["watches"]]
-            per_call = self.config.steps_per_call or meta["steps_per_call"]
+            per_call = given or meta["steps_per_call"]
         self.steps_done = np.broadcast_to(np.int32(steps), self.members)
         # Which gave no non-finite number; all of a plain run's by itself, or it has ended.
         self.sound = np.broadcast_to(np.bool_(sound), self.members)

@@ -125,6 +125,11 @@ def memory(steps: int) -> float:
     return 1 - 1 / max(MEMORY * steps, 1)
 
 
+def _first(steps: int) -> int:
+    """The update at which the average of a test has seen as many losses as it remembers."""
+    return max(math.ceil(round(MEMORY * steps, 6)), 1) - 1
+
+
 def suggest(rates: np.ndarray, losses: np.ndarray) -> Reading:
     """Reads a curve.
 
@@ -143,7 +148,7 @@ def suggest(rates: np.ndarray, losses: np.ndarray) -> Reading:
     whole = int(broken[0]) if len(broken) else len(losses)
     diverged = float(rates[whole]) if len(broken) else None
     beta = memory(len(losses))
-    curve, first = smoothed(losses[:whole], beta), math.ceil(1 / (1 - beta)) - 1
+    curve, first = smoothed(losses[:whole], beta), _first(len(losses))
     if whole < first + 3:
         return nothing._replace(
             diverged=diverged,

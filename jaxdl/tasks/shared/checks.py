@@ -1,9 +1,8 @@
 """What factories refuse: data that are none for them, and settings out of range."""
 
-import math
-
 import numpy as np
 
+from jaxdl.config.settings import MOST
 from jaxdl.errors import UserError
 from jaxdl.tasks.shared.contract import Run
 
@@ -46,7 +45,12 @@ def check_shares(**settings: float) -> None:
 
 
 def check_at_least(low: float, **settings: float) -> None:
-    """Raises UserError for the first of the task's settings that is below ``low`` or not finite."""
+    """Raises UserError for the first of the task's settings that is not from ``low`` to 3.4e38.
+
+    That is the largest number of float32, in which runs compute.
+    """
     for name, value in settings.items():
-        if not low <= value < math.inf:
+        if not low <= value:
             raise UserError(f"config.task.{name}={value} must be at least {low}")
+        if not value <= MOST:
+            raise UserError(f"config.task.{name}={value} must be at most {MOST:.2g}")
