@@ -240,7 +240,7 @@ SWEPT = [
         "--config.optimizer.schedule=linear",
     ),
     ("deep_cnn", "optimizer.momentum=0,.9", "--config.optimizer.name=sgd"),
-    ("vit", "model.drop_path=0,.1; model.dropout=0,.1"),
+    ("vit", "model.drop_path=0,.1; model.dropout=0,.1", "--config.model.depth=2"),
     ("vae", "task.beta=0,1"),
     ("autoencoder", "task.noise=.1,.3"),
     ("dcgan", "task.discriminator_rate=1,2"),
@@ -257,9 +257,8 @@ SWEPT = [
 @pytest.mark.parametrize("case", SWEPT, ids=lambda case: f"{case[0]}-{case[1][:30]}")
 def test_what_the_step_can_take_as_a_traced_number_can_be_swept(case):
     name, sweep, *flags = case
-    whole = made(
-        name, *tiny.FLAGS.get(name, ()) if name != "vit" else (), *flags, f"--config.sweep={sweep}"
-    )  # which traces its step
+    small = tiny.FLAGS.get(name, ())
+    whole = made(name, *small, *flags, f"--config.sweep={sweep}")  # which traces its step
     assert len(whole.members) == 2 ** sweep.count("=")
 
 
