@@ -1,6 +1,7 @@
 """Set up before jax is imported: the CPU, and compiled programs shared by the test processes."""
 
 import contextlib
+import gc
 import os
 import sys
 import time
@@ -10,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import seconds
+import seldom
 import selection
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdl" / "tests"
@@ -84,11 +86,21 @@ def _forget_the_oldest_programs():
         bytes_left -= stat.st_size
 
 
+@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if files := seldom.files_of(item.path.name, item.name):
+            item.add_marker(pytest.mark.slow(*files))
     selection.select(config, items)
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+
+
+def pytest_collection_finish(session):
+    # What was imported stays: looking through it for garbage again and again is a twentieth of all.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item):

@@ -24,10 +24,9 @@ sys.path.insert(0, str(GOLDEN))
 import seeded  # noqa: E402
 
 CASES = sorted(path.stem for path in (GOLDEN / "classifiers").glob("*.npz"))
-# One a family; the others differ in whose names they have, in an epsilon, in a way to pad.
+# What compiles in seconds, of what all have: convolutions, norms, attention, and heads.
 DAILY = (
-    "alexnet", "coatnet", "convnext_timm", "cvt_token", "efficientnet_timm", "googlenet_aux",
-    "lenet", "mobilevit_transformers", "resnet_bottleneck", "vgg_bn", "vit_transformers",
+    "alexnet", "convnext_timm", "lenet", "resnet_bottleneck", "vgg_bn", "vit_transformers",
 )  # fmt: skip
 
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from launching import (
     ROOT,
-    built,
     figures,
     leaves,
     made,
@@ -216,7 +216,7 @@ def test_a_cpu_takes_as_many_members_at_once_as_its_cache_holds():
 
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_every_experiment_can_be_a_population(name):
-    whole = built(name, "--config.population=2")
+    whole = made(name, *tiny.FLAGS.get(name, ()), "--config.population=2")
     count = len(whole.members)
     assert count % 2 == 0
     for tree in (whole.abstract_state, whole.abstract_window):
@@ -240,7 +240,7 @@ SWEPT = [
         "--config.optimizer.schedule=linear",
     ),
     ("deep_cnn", "optimizer.momentum=0,.9", "--config.optimizer.name=sgd"),
-    ("vit", "model.drop_path=0,.1; model.dropout=0,.1"),
+    ("vit", "model.drop_path=0,.1; model.dropout=0,.1", "--config.model.depth=2"),
     ("vae", "task.beta=0,1"),
     ("autoencoder", "task.noise=.1,.3"),
     ("dcgan", "task.discriminator_rate=1,2"),
@@ -257,7 +257,8 @@ SWEPT = [
 @pytest.mark.parametrize("case", SWEPT, ids=lambda case: f"{case[0]}-{case[1][:30]}")
 def test_what_the_step_can_take_as_a_traced_number_can_be_swept(case):
     name, sweep, *flags = case
-    whole = built(name, *flags, f"--config.sweep={sweep}")  # which traces its step
+    small = tiny.FLAGS.get(name, ())
+    whole = made(name, *small, *flags, f"--config.sweep={sweep}")  # which traces its step
     assert len(whole.members) == 2 ** sweep.count("=")
 
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 import seconds
+import seldom
 import selection
 import tiny
 from launching import ROOT
@@ -112,3 +113,14 @@ def test_slow_tests_do_not_begin_when_their_minutes_are_over(slow, minutes, sinc
     began = time.monotonic() - since
     with pytest.raises(pytest.skip.Exception) if skipped else contextlib.nullcontext():
         selection.stop_in_time(Item(), began)
+
+
+@pytest.mark.parametrize("file", seldom.SELDOM)
+def test_what_runs_seldom_is_there_and_its_files_are(file):
+    text = (ROOT / "tests" / file).read_text()
+    for beginning, files in seldom.SELDOM[file].items():
+        assert f"def {beginning.partition('[')[0]}" in text
+        for name in files:
+            assert (ROOT / (name if "/" in name else f"experiments/{name}.py")).exists(), name
+    assert seldom.files_of(file, beginning) == files
+    assert seldom.files_of(file, "test_of_every_day") is None

@@ -19,7 +19,6 @@ def wide():
             jax.config.update(name, True)
         yield
     finally:
-        gc.unfreeze()
         for name, value in before.items():
             jax.config.update(name, value)
 

@@ -1,0 +1,136 @@
+"""Tests that take seconds, and whose result only a change of certain files can change.
+
+They are marked slow, with those files: `selection` says what runs when. Every day's run keeps, of
+what they test, a case that is cheaper. What begins a test's name stands for all its cases.
+"""
+
+_TRAIN, _PARALLEL, _RUNS = "jaxdl/train/", "jaxdl/parallel/", "jaxdl/runs/"
+_OPS, _LAYERS, _MODELS = "jaxdl/ops/", "jaxdl/layers/", "jaxdl/models/"
+_LEARNER, _PRETRAINED, _PLAN = "jaxdl/tasks/learner.py", "jaxdl/pretrained/", "jaxdl/plan/"
+_DIFFUSION = ("jaxdl/tasks/diffusion.py", "jaxdl/models/ddpm.py", "jaxdl/generate/diffusion.py")
+_GOOGLENET = ("jaxdl/models/googlenet.py", _LAYERS, _PRETRAINED)
+_MEMBERS = ("jaxdl/experiment/", "jaxdl/per_member.py", _PARALLEL)
+_SEEN = ("jaxdl/anatomy/", _MODELS, _LAYERS, _OPS)
+
+# {file: {beginning of a test's name: the files}}
+SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
+    "test_adversarial.py": {
+        "test_run_leaves_its_figures_and_pictures[wgan": ("jaxdl/tasks/adversarial.py",),
+    },
+    "test_anatomy.py": {
+        f"test_fields_are_the_pixels_that_change_a_place[{case}]": _SEEN
+        for case in ("resnet50", "convnext_t", "efficientnet_b0", "googlenet", "googlenet_paper")
+    }
+    | {
+        f"test_the_page_says_what_the_code_says[{case}]": (*_SEEN, "docs/models.md")
+        for case in ("mobilevit", "efficientnet", "cvt", "coatnet", "convnext", "googlenet")
+    },
+    "test_benchmarks.py": {
+        f"test_our_step_runs[{name}]": ("benchmarks/", _MODELS)
+        for name in ("resnet50", "convnext", "resnet18", "vit_ti", "gpt")
+    }
+    | {"test_parameters_are_those_of_the_published_model": ("benchmarks/", _MODELS)},
+    "test_checkpoint.py": {
+        "test_failed_write_ends_the_run": (_RUNS, _TRAIN),
+        "test_any_damaged_file_of_the_newest_step_is_noticed_or_does_no_harm[truncated]": (_RUNS,),
+        "test_any_damaged_file_of_the_newest_step_is_noticed_or_does_no_harm[deleted]": (_RUNS,),
+    },
+    "test_cvt.py": {
+        "test_settings_are_read_as_they_are_written": ("jaxdl/models/cvt.py", _PRETRAINED),
+        "test_only_the_last_stage": ("jaxdl/models/cvt.py", "jaxdl/report/"),
+    },
+    "test_diffusion.py": {
+        "test_first_loss_is_that": _DIFFUSION,
+        "test_dropped_labels_are_learned": _DIFFUSION,
+        "test_samples_come_from_the_average": _DIFFUSION,
+    },
+    "test_export.py": {"test_the_forms_of_all_platforms_are_in_it[attention": (_OPS,)},
+    "test_googlenet.py": {
+        "test_transformed_images_are": _GOOGLENET,
+        "test_parameter_count_is_the_published_one_for_any_image[False": _GOOGLENET,
+        "test_maps_and_features": _GOOGLENET,
+        "test_auxiliary_heads_speak_in_training": _GOOGLENET,
+    },
+    "test_graphs.py": {
+        "test_learners_know_nothing_of_each_other": ("jaxdl/tasks/node_classification.py",),
+        "test_one_device_equals_eight[False-devices1]": ("gcn", _PARALLEL),
+    },
+    "test_hosts.py": {"test_workdir_that_the_hosts_do_not_share": (_RUNS, _PARALLEL)},
+    "test_keys.py": {"test_what_draws_below_a_key": ("jaxdl/threefry.py", "jaxdl/keys.py")},
+    "test_language_modelling.py": {"test_eight_devices_learn_what_one_does": (_PARALLEL,)},
+    "test_launch.py": {
+        "test_updates_a_call_change_no_bit": (_TRAIN,),
+        "test_where_calls_are_cut_leaves_no_trace": (_TRAIN,),
+        "test_microbatches_give_the_update": (_LEARNER,),
+        "test_the_second_start_compiles_nothing[mlp]": (_TRAIN, "jaxdl/process.py"),
+        "test_larger_calls_are_taken_up": (_TRAIN,),
+    },
+    "test_model_curvature.py": {
+        f"{test}[{name}]": (_OPS, _LAYERS, _MODELS)
+        for test in (
+            "test_hessian_vector_product",
+            "test_reverse_over_reverse_is_forward_over_reverse",
+            "test_hessian_vector_product_is_there",
+        )
+        for name in ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit")
+    },
+    "test_models.py": {
+        "test_compiled_gradient_is_that_of_float64_one_operation_at_a_time[deep_cnn]": (_OPS,),
+    },
+    "test_ops_attention.py": {"test_the_cpus_form_is_the_reference": (_OPS,)},
+    "test_ops_dropout.py": {"test_the_rate_is_not_rounded": (_OPS,)},
+    "test_ops_pooling.py": {"test_max_pool_of_more_than_256_places": (_OPS,)},
+    "test_ops_recurrent.py": {
+        "test_the_written_out_gradient_is_that_of_the_scan": (_OPS, _LAYERS),
+        "test_gradients_hold_under_vmap_inside_scan_and_twice[gru]": (_OPS, _LAYERS),
+        "test_layers_give_their_shapes_and_parameters[LSTM-4-2]": (_OPS, _LAYERS),
+    },
+    "test_optimizers_benchmark.py": {
+        "test_comparison_from_end_to_end": ("benchmarks/", "experiments/optimizers.py"),
+    },
+    "test_parallel.py": {
+        "test_checkpoint_moves_between_meshes": (_PARALLEL, _RUNS),
+        "test_adamw_gives_the_same_losses_on_any_mesh[6 devices]": (_PARALLEL, _LEARNER),
+    },
+    "test_plan.py": {
+        "test_remat_changes_neither": (_PLAN, _MODELS),
+        "test_fsdp_is_proposed": (_PLAN,),
+        "test_what_does_not_fit": (_PLAN,),
+        "test_remat_keeps_less": (_PLAN, _MODELS),
+    },
+    "test_population.py": {
+        "test_on_eight_devices_it_is": _MEMBERS,
+        "test_members_equal_runs_by_themselves[ppo]": (*_MEMBERS, "jaxdl/tasks/ppo.py"),
+        "test_every_experiment_can_be_a_population": _MEMBERS,
+    },
+    "test_precision.py": {
+        "test_an_update_in_bf16_is_near_the_one_in_float32[ddpm]": _DIFFUSION,
+        "test_an_update_in_bf16_is_near_the_one_in_float32[ppo]": ("jaxdl/tasks/ppo.py",),
+        "test_an_update_in_bf16_is_near_the_one_in_float32[dqn]": ("jaxdl/tasks/dqn.py",),
+    },
+    "test_q_learning.py": {"test_one_device_equals_eight[devices1]": ("q_learning", _PARALLEL)},
+    "test_transfer.py": {
+        "test_evaluating_and_going_on_need_no_source": (_PRETRAINED, "jaxdl/experiment/"),
+        "test_a_moving_average_is_what_is_taken": (_PRETRAINED,),
+        "test_further_heads_add": (_PRETRAINED, "jaxdl/tasks/classification.py"),
+    },
+    "test_transformations.py": {
+        "test_operation": (_OPS,),
+        "test_third_derivatives": (_OPS,),
+    },
+    "test_variational.py": {"test_eight_devices_learn_what_one_does": (_PARALLEL,)},
+    "test_x64.py": {
+        "test_runs_are_the_same[ppo]": ("jaxdl/tasks/ppo.py", "jaxdl/envs/"),
+        "test_runs_are_the_same[vae]": ("jaxdl/tasks/variational.py",),
+        "test_augmentation_draws_the_same[mixup]": ("jaxdl/data/augment/",),
+        "test_augmentation_draws_the_same[cutmix]": ("jaxdl/data/augment/",),
+    },
+}  # fmt: skip
+
+
+def files_of(file: str, test: str) -> tuple[str, ...] | None:
+    """The files that a test of this file waits for; None if it is of every day."""
+    for beginning, files in SELDOM.get(file, {}).items():
+        if test.startswith(beginning):
+            return files
+    return None
