@@ -102,7 +102,7 @@ def compare_maps(prefix, ours, arrays, tolerance):
         assert_summaries_near(what, ours[name], arrays.arrays[f"summary/{what}"], tolerance)
 
 
-@pytest.mark.parametrize("case", map(also_slow, CASES))
+@pytest.mark.parametrize("case", [also_slow(case) for case in CASES])
 def test_logits_and_maps_are_those_of_the_original(case, loaded):
     found, (module, variables) = golden(case), loaded(case)
     images = seeded.images(found.about["image"])
@@ -136,7 +136,7 @@ def first(outputs):
     return output[0] if isinstance(output, tuple) else output
 
 
-@pytest.mark.parametrize("case", map(also_slow, CASES))
+@pytest.mark.parametrize("case", [also_slow(case) for case in CASES])
 def test_a_training_step_is_that_of_the_original(case, loaded, tmp_path):
     found, (module, variables) = golden(case), loaded(case)
     images = seeded.images(found.about["image"])
