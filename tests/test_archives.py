@@ -222,3 +222,18 @@ def test_the_best_checkpoint_is_not_chosen_on_the_test_part(tmp_path, capsys):
     assert line["accuracy"] == pytest.approx(1 - best["accuracy"])
     watched = [x["accuracy"] for x in map(json.loads, lines) if x["split"] == "eval"]
     assert best["accuracy"] == max(watched)
+
+
+def test_an_archive_to_be_measured_on_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (6, 4, 4), np.uint8), np.arange(6) % 3
+    np.savez(tmp_path / "a.npz", x_test=images, y_test=labels, x_val=images[:3], y_val=labels[:3])
+    given = {**config.default().data, "name": "npz", "path": str(tmp_path / "a.npz")}
+    found = data.load(given, learns=False)
+    assert found.train is None
+    np.testing.assert_array_equal(found.test.take(np.arange(6))["image"][..., 0], images)
+    assert len(data.load({**given, "eval_on": "validation"}, learns=False).test) == 3
+    kept = data.load({**given, "classes": (2, 0)}, learns=False)
+    assert (kept.class_names, kept.test.labels.tolist()) == (("2", "0"), [1, 0, 1, 0])
+    with pytest.raises(UserError, match="has no training part"):
+        data.load(given)

@@ -17,6 +17,7 @@ from jaxdl.errors import UserError
 from jaxdl.experiment import use
 from jaxdl.launch import flags
 from jaxdl.runs import meaning, workdir
+from jaxdl.tasks.shared import generation
 from jaxdl.train import evaluate, single_out
 
 COLOURS = {"apple": (200, 40, 40), "berry": (40, 40, 200)}
@@ -128,6 +129,36 @@ def test_pictures_are_called_as_before_whatever_became_of_the_data(copied, capsy
     shutil.rmtree(copied / "data")
     assert predicted(copied) == before
     assert capsys.readouterr().err == ""
+
+
+def test_an_evaluation_needs_nothing_to_learn_from(copied):
+    (before, _), later = measured(copied), copied / "later"
+    for name in ("berry", "apple"):
+        (later / "val").mkdir(parents=True, exist_ok=True)
+        shutil.move(copied / "data" / name, later / "val" / name)
+    shutil.rmtree(copied / "data")
+    (later / "val" / "apple").rename(later / "val" / "Apple")  # in another place by its name
+    said, folder = [], epath.Path(copied / "run")
+    config = config_of(folder, data={"path": str(later)})
+    made = experiment.to_evaluate(config, folder, True, said.append)
+    found = evaluate.evaluate(made, folder)
+    assert len(made.run.data.test) == 40
+    assert before["accuracy"] == found["accuracy"] == 1
+    np.testing.assert_array_equal(made.run.data.mean, data_of(copied).mean)
+    (line,) = said
+    assert "no examples to learn from" in line
+    with pytest.raises(UserError, match="has no training part: it can be measured on alone"):
+        experiment.to_train(config, folder, True)
+
+
+def test_what_is_made_is_held_against_examples_that_are_there(copied):
+    with pytest.raises(UserError, match="learned from are not here"):
+        generation.spread(data_of(copied).train, 10)
+
+
+def data_of(root):
+    """What the run keeps."""
+    return meaning.read(epath.Path(root / "run")).restored()
 
 
 def test_an_exported_program_needs_no_data_either(copied):

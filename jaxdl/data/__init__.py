@@ -53,14 +53,15 @@ class Source(NamedTuple):
     """What a data set's loader returns.
 
     Attributes:
-      train: the examples, ``image`` (n, h, w, c) uint8 or float in [0, 1], ``label`` (n,) integer.
+      train: the examples, ``image`` (n, h, w, c) uint8 or float in [0, 1], ``label`` (n,) integer;
+        None where there are only such to be measured on.
       test: the test part, or None where `load` is to split it off.
       class_names: one a class, or () to count the labels.
       validation: the part that data bring to choose by, beside the test part or in its place.
       notes: what is worth knowing of how the data were read, a line each.
     """
 
-    train: Split
+    train: Split | None
     test: Split | None = None
     class_names: tuple[str, ...] = ()
     validation: Split | None = None
@@ -122,8 +123,12 @@ _COMMON = (
 _OF_IMAGES = dict(anomaly="", label_noise=0, classes=(), labels_per_class=0, repeat=1, symmetries=1)
 
 
-def load(settings: Mapping[str, Any]) -> Data:
+def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
     """Loads, splits and checks the data set that `config.data` describes.
+
+    Args:
+      settings: `config.data`.
+      learns: whether there must be something to learn from.
 
     Raises:
       UserError: unknown name or setting, missing or broken files, labels out of range.
@@ -148,17 +153,24 @@ def load(settings: Mapping[str, Any]) -> Data:
         return source
     if isinstance(source, Whole):
         return Data(whole=source.content)
+    if source.train is None:
+        if learns:
+            raise UserError(
+                f"data.path={settings['path']!r} has no training part: it can be measured on alone"
+            )
+        return _to_be_measured(source, settings)
     found = parts.divided(source.train, source.test, source.validation, settings)
     train, measured = found.train, {"test": found.test, "validation": found.validation}
     measured = {name: split for name, split in measured.items() if split is not None}
-    class_names = _check_parts(train, measured, source.class_names)
+    class_names = _check_parts({"training": train, **measured}, source.class_names)
     notes = source.notes
     if source.test is None and source.validation is None:
         notes += parts.of_single_examples(train, found.test, class_names)
     if settings["classes"]:
-        train, measured, class_names = _of_classes(
-            settings["classes"], train, measured, class_names
+        kept, class_names = _of_classes(
+            settings["classes"], {"training": train, **measured}, class_names
         )
+        train, measured = kept.pop("training"), kept
     anomaly = _anomaly(settings["anomaly"], train, measured, class_names)
     if anomaly is not None:
         train = train.subset(np.flatnonzero(train.labels != anomaly))
@@ -182,11 +194,28 @@ def load(settings: Mapping[str, Any]) -> Data:
     )
 
 
-def _check_parts(
-    train: Split, measured: Mapping[str, Split], class_names: tuple[str, ...]
-) -> tuple[str, ...]:
+def _to_be_measured(source: Source, settings: Mapping[str, Any]) -> Data:
+    """Of a source without a training part, what a run can be measured on."""
+    wants = settings["eval_on"] == "validation" or source.test is None
+    test = source.validation if wants else source.test
+    if test is None:
+        raise UserError(f"data.path={settings['path']!r} has neither training nor validation part")
+    part = "validation" if wants else "test"
+    class_names = _check_parts({part: test}, source.class_names)
+    if settings["classes"]:
+        kept, class_names = _of_classes(settings["classes"], {part: test}, class_names)
+        test = kept[part]
+    anomaly = settings["anomaly"] or None
+    if anomaly is not None:
+        anomaly = _class_number("data.anomaly", anomaly, class_names)
+    if settings["symmetries"] > 1:
+        test = symmetries.Symmetries(test, settings["symmetries"], len(class_names))
+        class_names = symmetries.names(class_names, settings["symmetries"])
+    return Data(test=test, class_names=class_names, anomaly=anomaly, notes=source.notes)
+
+
+def _check_parts(everything: Mapping[str, Split], class_names: tuple[str, ...]) -> tuple[str, ...]:
     """The names of the classes of parts that fit together, numbers where there are none."""
-    everything = {"training": train, **measured}
     for part, split in everything.items():
         labels = split.labels
         if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
@@ -194,8 +223,9 @@ def _check_parts(
                 f"data: labels of the {part} part must be whole numbers, one an example; "
                 f"got {labels.dtype} of shape {labels.shape}"
             )
-    count = len(class_names) or int(train.labels.max()) + 1
-    wanted = train.take(np.arange(1))["image"].shape[1:]
+    main, first = next(iter(everything.items()))
+    count = len(class_names) or int(first.labels.max()) + 1
+    wanted = first.take(np.arange(1))["image"].shape[1:]
     for part, split in everything.items():
         wrong = np.flatnonzero((split.labels < 0) | (split.labels >= count))
         if wrong.size:
@@ -205,28 +235,24 @@ def _check_parts(
             )
         shape = split.take(np.arange(1))["image"].shape[1:]
         if shape != wanted:
-            raise UserError(f"data: images of the {part} part are {shape}, for training {wanted}")
+            raise UserError(f"data: images of the {part} part are {shape}, for {main} {wanted}")
     return class_names or tuple(str(i) for i in range(count))
 
 
 def _of_classes(
-    chosen: tuple[str | int, ...],
-    train: Split,
-    measured: Mapping[str, Split],
-    class_names: tuple[str, ...],
-) -> tuple[Split, dict[str, Split], tuple[str, ...]]:
+    chosen: tuple[str | int, ...], parts: Mapping[str, Split], class_names: tuple[str, ...]
+) -> tuple[dict[str, Split], tuple[str, ...]]:
     """All parts and the names of the classes that are called so, or numbered so."""
     found = [_class_number("data.classes", str(name), class_names) for name in chosen]
     if len(set(found)) < len(found):
         raise UserError(f"data.classes={chosen!r} has a class twice")
-    for part, split in (("training", train), *measured.items()):
+    for part, split in parts.items():
         for name, number in zip(chosen, found, strict=True):
             if not (split.labels == number).any():
                 part = {"test": "evaluation"}.get(part, part)
                 raise UserError(f"data.classes: the {part} part has no example of class {name!r}")
-    kept = tuple(class_names[number] for number in found)
-    rest = {name: subsets.of_classes(part, found) for name, part in measured.items()}
-    return subsets.of_classes(train, found), rest, kept
+    kept = {name: subsets.of_classes(part, found) for name, part in parts.items()}
+    return kept, tuple(class_names[number] for number in found)
 
 
 def _class_number(setting: str, name: str, class_names: tuple[str, ...]) -> int:

@@ -80,14 +80,14 @@ def folder(path: str = "", image_size: int = 0, channels: int = 3) -> Source:
     if not path or not root.is_dir():
         raise UserError(f"data.path={path!r} is no folder: name one that holds a folder a class")
     found = layout.find(root)
-    size = image_size or _short_side(found.parts["train"][0][0])
+    size = image_size or _short_side(next(iter(found.parts.values()))[0][0])
     parts: dict[str, Split] = {
         name: Images(files, np.array(labels, np.int32), size, channels)
         for name, (files, labels) in found.parts.items()
     }
     if sum(map(len, parts.values())) * size**2 * channels <= _IN_MEMORY:
         parts = {name: Arrays(p.take(np.arange(len(p)))) for name, p in parts.items()}
-    return Source(**parts, class_names=found.class_names, notes=found.notes)
+    return Source(**{"train": None, **parts}, class_names=found.class_names, notes=found.notes)
 
 
 def _short_side(file: epath.Path) -> int:

@@ -31,7 +31,7 @@ class Layout(NamedTuple):
     """The labelled pictures of a folder.
 
     Attributes:
-      parts: "train" and, where they are there, "test" and "validation".
+      parts: "train", "test" and "validation", as far as they are there.
       class_names: what the labels number.
       notes: a line each on what is left out.
     """
@@ -53,7 +53,8 @@ def find(root: epath.Path) -> Layout:
         the classes can be read in two ways.
     """
     folders = _parts(root)
-    train = folders.pop("train", root)
+    main = next(iter(folders), "train")
+    train = folders.pop(main, root)
     classes = files.folders(train)
     class_names = tuple(path.name for path in classes)
     if all(map(_part_called, class_names)):  # and where there is no folder at all
@@ -66,7 +67,7 @@ def find(root: epath.Path) -> Layout:
             there = f"; there are {files.counted(others)}" if others else ""
             raise UserError(f"{path} holds no images ({_READ}){there}")
     left_out = [path for _, others in of_class for path in others]
-    parts, notes = {"train": _joined([found for found, _ in of_class])}, []
+    parts, notes = {main: _joined([found for found, _ in of_class])}, []
     for name, folder in folders.items():
         if not (found := _part(folder, train, class_names, left_out)):
             notes.append(f"{folder} has neither class folders nor labels, and is left out")
@@ -94,8 +95,10 @@ def _parts(root: epath.Path) -> dict[str, epath.Path]:
         for name in reversed(names)
         if name in there
     }
-    # A train may be a thing to be seen, too.
-    return found if "train" in found and files.folders(found["train"]) else {}
+    if "train" in found:  # which may be a thing to be seen, too
+        return found if files.folders(found["train"]) else {}
+    # Without it they are parts where there is nothing else.
+    return found if len(found) == len(there) and all(map(files.folders, found.values())) else {}
 
 
 def _pictures(folder: epath.Path) -> tuple[list[epath.Path], list[epath.Path]]:

@@ -50,8 +50,8 @@ def npz(path: str = "") -> Source:
                 notes.append(f"{path}:{named[images]} has no {labels}, and is left out")
         return None
 
-    train = part("train")
-    if train is None:
+    train, test, validation = part("train"), part("test"), part("validation")
+    if train is None and test is None and validation is None:
         wanted = " or ".join("/".join(p) for p in _PAIRS["train"])
         raise UserError(f"{path} has the arrays {sorted(arrays)}, but needs {wanted}")
-    return Source(train, part("test"), validation=part("validation"), notes=tuple(notes))
+    return Source(train, test, validation=validation, notes=tuple(notes))

@@ -100,10 +100,14 @@ def to_evaluate(
         if meaning.has_weights(folder):
             say(_older(folder))
         return create(config, _load(config.data, say))
-    data = _load(kept.settings(config.data), say)
+    data = _load(kept.settings(config.data), say, learns=False)
     found = adapt(data, facts.of(data), kept.facts, learns=False, accepted=accepted)
     _say_changes(folder, [*kept.said(), *found.said], say)
-    return create(config, found.data, kept.facts.examples)
+    measured = found.data
+    if measured.train is None and "train" in kept.facts.parts:
+        run = kept.restored()
+        measured = measured._replace(train=run.train, mean=run.mean, std=run.std)
+    return create(config, measured, kept.facts.examples)
 
 
 def to_train(
@@ -140,9 +144,9 @@ def to_train(
     return made, (lambda: keep(found.facts)) if found.said else (lambda: None)
 
 
-def _load(given: Mapping[str, Any], say: Say) -> data_sets.Data:
+def _load(given: Mapping[str, Any], say: Say, learns: bool = True) -> data_sets.Data:
     """The data, after telling what is worth knowing of how they were read."""
-    data = data_sets.load(given)
+    data = data_sets.load(given, learns)
     for line in data.notes:
         say(line)
     return data

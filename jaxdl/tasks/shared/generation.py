@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdl.data.absent import Absent, NotKeptError
 from jaxdl.data.preprocess import white
 from jaxdl.metrics import sample_quality
 from jaxdl.report import draw
@@ -45,7 +46,16 @@ def in_batches(
 
 
 def spread(split: Any, most: int, name: str = "image") -> np.ndarray:
-    """Up to ``most`` examples' array ``name``, evenly spread; images as float32 in [0, 1]."""
+    """Up to ``most`` examples' array ``name``, evenly spread; images as float32 in [0, 1].
+
+    Raises:
+      NotKeptError: the split is not there, but for its shapes.
+    """
+    if isinstance(split, Absent):
+        raise NotKeptError(
+            "the examples that this run learned from are not here, and what it makes is held "
+            "against them"
+        )
     chosen = np.linspace(0, len(split) - 1, min(most, len(split))).round().astype(np.int64)
     found = split.take(chosen)[name]
     if name != "image":
