@@ -110,7 +110,7 @@ def pytest_runtest_setup(item):
 @pytest.fixture(autouse=True)
 def _optimised(request):
     """Tests of what users get, bits and seconds, have programs as users have them."""
-    if not any(request.node.get_closest_marker(m) for m in ("optimised", "slow")):
+    if not request.node.get_closest_marker("optimised"):
         yield
         return
     import jax

@@ -10,6 +10,9 @@ from sklearn.metrics import roc_auc_score
 
 from jaxdl import config, data, launch
 
+# Trainings of thousands of steps, some against the clock.
+pytestmark = pytest.mark.optimised
+
 # Experiment, range of each figure after the last step, and most seconds on two cores. The first
 # three's are the README's; the others' are those of the experiments' files, which are medians, and
 # a little room, since a single run on another processor draws another path.

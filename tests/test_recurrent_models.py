@@ -253,6 +253,7 @@ TINY_TEXT = (
 )  # fmt: skip
 
 
+@pytest.mark.optimised
 @pytest.mark.slow("gru", "jaxdl/train/")
 def test_a_text_run_resumes_to_the_bit_and_leaves_its_texts(tmp_path):
     assert_resumes_to_the_bit("gru", tmp_path, *TINY_TEXT, "--config.ema=.9", REPORT, at=6)
