@@ -182,7 +182,7 @@ def test_a_training_step_is_that_of_the_original(case, loaded, tmp_path):
             assert np.abs(theirs[name]).max() < 1e-4 * largest, name
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [also_slow(case) for case in CASES])
 def test_what_is_saved_is_the_original_file(case, loaded, tmp_path):
     module, variables = loaded(case)
     path = tmp_path / "saved.safetensors"
