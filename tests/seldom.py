@@ -6,7 +6,7 @@ what they test, a case that is cheaper. What begins a test's name stands for all
 
 _TRAIN, _PARALLEL, _RUNS = "jaxdl/train/", "jaxdl/parallel/", "jaxdl/runs/"
 _OPS, _LAYERS, _MODELS = "jaxdl/ops/", "jaxdl/layers/", "jaxdl/models/"
-_TASKS = "jaxdl/tasks/"
+_ALL = ("experiments/", _MODELS, "jaxdl/tasks/")
 _LEARNER, _PRETRAINED, _PLAN = "jaxdl/tasks/learner.py", "jaxdl/pretrained/", "jaxdl/plan/"
 _DIFFUSION = ("jaxdl/tasks/diffusion.py", "jaxdl/models/ddpm.py", "jaxdl/generate/diffusion.py")
 _GOOGLENET = ("jaxdl/models/googlenet.py", _LAYERS, _PRETRAINED)
@@ -116,7 +116,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "test_q_learning.py": {"test_one_device_equals_eight[devices1]": ("q_learning", _PARALLEL)},
     "test_traced.py": {
-        f"test_an_update_computes_in_bf16_and_keeps_32_bits[{name}]": ("experiments/", _MODELS, _TASKS)
+        f"test_an_update_computes_in_bf16_and_keeps_32_bits[{name}]": _ALL
         for name in (
             *("resnet:50", "efficientnet:b0", "transfer:pretrain", "gpt:S", "vae:2", "vae:16"),
             *("autoencoder:linear", "autoencoder:denoising", "autoencoder:anomaly", "vit:B/16"),
