@@ -16,7 +16,7 @@ import functools
 import inspect
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -95,6 +95,13 @@ def files_of(item: pytest.Item) -> set[str]:
     return result
 
 
+def unwrapped(factory: Callable) -> Callable:
+    """What stands in a module, of a variant with some of its arguments given."""
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    return factory
+
+
 @functools.cache
 def files_of_experiment(name: str) -> frozenset[str]:
     """The files of an experiment, of its model, its task and its data set."""
@@ -107,9 +114,7 @@ def files_of_experiment(name: str) -> frozenset[str]:
     found = {file}
     for package, group in ((data, "data"), (models, "model"), (tasks, "task")):
         if config[group].name:
-            factory = package._registry.get(config[group].name)
-            while isinstance(factory, functools.partial):
-                factory = factory.func
+            factory = unwrapped(package._registry.get(config[group].name))
             found.add(str(Path(inspect.getsourcefile(factory)).relative_to(ROOT)))
     return frozenset(found)
 

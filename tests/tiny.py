@@ -114,7 +114,6 @@ FINISHED = {
 # Made of programs as users have them, whose bits are promised; others' are compiled in a hurry.
 FOR_USERS = ("mlp",)
 
-
 _TOLD = ("--config.log.report=true", "--config.log.layers=true")
 
 

@@ -19,6 +19,7 @@ def wide():
             jax.config.update(name, True)
         yield
     finally:
+        gc.unfreeze()
         for name, value in before.items():
             jax.config.update(name, value)
 

@@ -205,9 +205,9 @@ def _to_be_measured(source: Source, settings: Mapping[str, Any]) -> Data:
     if settings["classes"]:
         kept, class_names = _of_classes(settings["classes"], {part: test}, class_names)
         test = kept[part]
-    anomaly = settings["anomaly"] or None
-    if anomaly is not None:
-        anomaly = _class_number("data.anomaly", anomaly, class_names)
+    anomaly = None
+    if settings["anomaly"]:
+        anomaly = _class_number("data.anomaly", settings["anomaly"], class_names)
     if settings["symmetries"] > 1:
         test = symmetries.Symmetries(test, settings["symmetries"], len(class_names))
         class_names = symmetries.names(class_names, settings["symmetries"])

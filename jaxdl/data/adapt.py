@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdl.data import Data
-from jaxdl.data.facts import PARTS, Facts, changes, class_counts, named, parts, renamed
+from jaxdl.data.facts import PARTS, Facts, changes, class_counts, listed, named, parts, renamed
 from jaxdl.data.label_noise import Relabelled
 from jaxdl.errors import UserError
 
@@ -68,7 +68,6 @@ def adapt(data: Data, now: Facts, facts: Facts, *, learns: bool, accepted: bool)
 
 def _known(data: Data, now: Facts) -> Facts:
     """Facts in the run's terms; fingerprints stay those of the data as they lie there."""
-    listed = lambda x: [] if x is None else [float(value) for value in x]
     names = list(data.class_names) or now.class_names
     counted = {
         name: now.parts[name]._replace(class_counts=class_counts(split, len(names)))

@@ -98,7 +98,6 @@ class Facts(NamedTuple):
 def of(data: Data) -> Facts:
     """What these data say of themselves."""
     names = data.whole.class_names if isinstance(data.whole, Graph) else data.class_names
-    listed = lambda x: [] if x is None else [float(value) for value in x]
     return Facts(
         list(names),
         data.anomaly,
@@ -111,9 +110,14 @@ def of(data: Data) -> Facts:
     )
 
 
+def listed(array: np.ndarray | None) -> list[float]:
+    """Its numbers; [] of none."""
+    return [] if array is None else [float(value) for value in array]
+
+
 def parts(data: Data) -> dict[str, Any]:
     """The splits that data have, by their names in PARTS."""
-    found = {name: getattr(data, name, None) for name in PARTS}
+    found = {name: getattr(data, name) for name in PARTS}
     return {name: split for name, split in found.items() if split is not None}
 
 

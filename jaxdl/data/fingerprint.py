@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxdl.data.spread import evenly
+
 # Examples that a split is known by, beside its labels, where it does not say more of itself.
 _LOOKED_AT = 64
 
@@ -28,10 +30,7 @@ def of(split: Any) -> str:
 
 def looked_at(split: Any) -> dict[str, np.ndarray]:
     """Up to 64 examples of a split, evenly spread."""
-    size = len(split)
-    return split.take(
-        np.unique(np.linspace(0, size - 1, min(size, _LOOKED_AT)).round().astype(int))
-    )
+    return split.take(evenly(len(split), _LOOKED_AT))
 
 
 def digest(arrays: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxdl.data.absent import Absent, NotKeptError
 from jaxdl.data.preprocess import white
+from jaxdl.data.spread import evenly
 from jaxdl.metrics import sample_quality
 from jaxdl.report import draw
 
@@ -56,8 +57,7 @@ def spread(split: Any, most: int, name: str = "image") -> np.ndarray:
             "the examples that this run learned from are not here, and what it makes is held "
             "against them"
         )
-    chosen = np.linspace(0, len(split) - 1, min(most, len(split))).round().astype(np.int64)
-    found = split.take(chosen)[name]
+    found = split.take(evenly(len(split), most))[name]
     if name != "image":
         return found
     return found.astype(np.float32) / np.float32(white(found.dtype))
