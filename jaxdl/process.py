@@ -2,6 +2,7 @@
 
 import collections
 import ctypes
+import gc
 import os
 import sys
 import time
@@ -17,14 +18,23 @@ _compiled: collections.Counter[str] = collections.Counter()
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
 
+# Objects made before Python looks for garbage, and how many such looks before it looks farther.
+_GARBAGE = (50_000, 10, 10)
+
+
 def tune() -> None:
     """Keeps freed memory with the process; call before jax is imported.
 
     XLA on a CPU allocates its temporaries anew on every call, and glibc hands large ones back to
-    the system each time: tens of thousands of page faults a step. One arena that is never trimmed
-    makes whole training steps 1.1 to 1.2 times faster; memory stays at its peak. Other platforms'
-    allocators are left alone.
+    the system each time: tens of thousands of page faults a step. Arenas that are never trimmed
+    make whole training steps 1.1 to 1.2 times faster; memory stays at its peak. One for each core
+    that compiles: with a single one, the compiler's threads wait for each other, 1.2 times as long
+    in all. Other platforms' allocators are left alone.
+
+    Tracing makes millions of small objects and little garbage: Python looks for it 70 times less
+    often than by default, which is a tenth of the time to the first update.
     """
+    gc.set_threshold(*_GARBAGE)
     if not sys.platform.startswith("linux"):
         return
     try:
@@ -32,7 +42,7 @@ def tune() -> None:
     except (OSError, AttributeError):  # another C library
         return
     for parameter, value in (
-        (_M_ARENA_MAX, 1),
+        (_M_ARENA_MAX, min(max(os.cpu_count() or 2, 2), 8)),
         (_M_MMAP_MAX, 0),
         (_M_TRIM_THRESHOLD, -1),
         (_M_TOP_PAD, 64 << 20),

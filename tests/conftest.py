@@ -101,6 +101,7 @@ def pytest_collection_finish(session):
     # What was imported stays: looking through it for garbage again and again is a twentieth of all.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 def pytest_runtest_setup(item):
