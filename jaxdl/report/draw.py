@@ -30,6 +30,19 @@ class Picture(NamedTuple):
     caption: str = ""
 
 
+class Margins(NamedTuple):
+    """Room around an axes, in inches."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+# Of a chart: numbers at the left and below, a title above.
+AROUND_CHART = Margins(0.72, 0.15, 0.48, 0.32)
+
+
 class Chart(NamedTuple):
     """A figure that a run logged, over its steps.
 
@@ -52,7 +65,7 @@ class Chart(NamedTuple):
 
 def figure(
     width: float, height: float, paint: Callable[[Any], None], *, kind: str = "svg+xml",
-    caption: str = "", columns: int = 1, rows: int = 1,
+    caption: str = "", columns: int = 1, rows: int = 1, margins: Margins | None = None,
 ) -> Picture:  # fmt: skip
     """One picture in the house's style.
 
@@ -64,6 +77,8 @@ def figure(
       caption: of the result.
       columns: of axes.
       rows: of axes.
+      margins: around a single axes. None lets matplotlib find the room that all words need, which
+        takes it as long as drawing: the pictures of every run name theirs.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -78,9 +93,14 @@ def figure(
         "font.family": ["DejaVu Sans"],
     }  # fmt: skip
     with matplotlib.rc_context(style):
-        fig = Figure(figsize=(width, height), layout="constrained")
+        fig = Figure(figsize=(width, height), layout=None if margins else "constrained")
         FigureCanvasAgg(fig)
-        paint(fig.subplots(rows, columns))
+        if margins:
+            left, right, bottom, top = margins
+            size = ((width - left - right) / width, (height - bottom - top) / height)
+            paint(fig.add_axes((left / width, bottom / height, *size)))
+        else:
+            paint(fig.subplots(rows, columns))
         out = io.BytesIO()
         metadata = {"Date": None} if kind == "svg+xml" else None
         fig.savefig(out, format=kind.removesuffix("+xml"), dpi=130, metadata=metadata)
@@ -103,7 +123,12 @@ def curves(
         if len(lines) > 1:
             axes.legend()
 
-    return figure(5.2, 3.0, paint)
+    return figure(5.2, 3.0, paint, margins=AROUND_CHART)
+
+
+def room(names: Sequence[str], points: float) -> float:
+    """The inches that the longest of ``names`` needs in letters of so many points."""
+    return 0.62 * points / 72 * max(map(len, names), default=0)
 
 
 def marker(x: Sequence[float]) -> str | None:
@@ -112,10 +137,12 @@ def marker(x: Sequence[float]) -> str | None:
 
 
 def finish(axes: Any, title: str, xlabel: str, log: bool) -> None:
-    """What is written around a chart, whose y axis may be logarithmic."""
-    axes.set_title(title, loc="left")
+    """What is written around a chart, whose y axis is logarithmic where ``log`` over a decade."""
+    axes.set_title(title, loc="left", y=1)
     axes.set_xlabel(xlabel)
-    if log:
+    axes.yaxis.get_offset_text().set_x(-0.16)  # beside the title, not across it
+    low, high = axes.dataLim.intervaly
+    if log and high > 10 * low:
         axes.set_yscale("log")
 
 
@@ -137,28 +164,33 @@ def heatmap(
       unit: of the colour bar.
     """
 
+    points = 6 if len(rows) > 24 else 8
+    around = Margins(0.15 + room(rows, points), 0.0, 0.48, 0.32)
+
     def paint(axes):
         axes.grid(False)
         image = axes.imshow(
             values, aspect="auto", interpolation="nearest", cmap="viridis",
             extent=(x[0], x[-1] if x[-1] > x[0] else x[0] + 1, len(rows) - 0.5, -0.5),
         )  # fmt: skip
-        axes.set_yticks(range(len(rows)), rows, fontsize=6 if len(rows) > 24 else 8)
+        axes.set_yticks(range(len(rows)), rows, fontsize=points)
         axes.set_xlabel("step")
-        axes.set_title(title, loc="left")
-        axes.figure.colorbar(image, label=unit, shrink=0.8)
+        axes.set_title(title, loc="left", y=1)
+        axes.figure.colorbar(image, label=unit, shrink=0.8, pad=0.02)
 
-    return figure(8.0, 1.2 + 0.17 * len(rows), paint, kind="png")
+    return figure(8.0, 1.2 + 0.17 * len(rows), paint, kind="png", margins=around)
 
 
 def confusion(counts: np.ndarray, names: Sequence[str]) -> Picture:
     """A confusion matrix: rows are true classes, columns answers, shaded by share of the row."""
+    upright, words = max(map(len, names)) > 3, 0.45 + room(names, 9)
+    around = Margins(words, 0.1, words if upright else 0.55, 0.1)
 
     def paint(axes):
         axes.grid(False)
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 3 else 0)
+        axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
         axes.set_yticks(range(len(names)), names)
         axes.set_xlabel("answer")
         axes.set_ylabel("true class")
@@ -168,8 +200,10 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Picture:
                     color = "white" if share[i, j] > 0.5 else INK
                     axes.text(j, i, str(n), ha="center", va="center", color=color, fontsize=8)
 
-    side = 1.6 + 0.32 * min(len(names), 30)
-    return figure(side, side, paint, caption="Rows are true classes, columns answers.")
+    side = 0.9 + 0.32 * min(len(names), 30)
+    size = (side + around.left + around.right, side + around.bottom + around.top)
+    caption = "Rows are true classes, columns answers."
+    return figure(*size, paint, caption=caption, margins=around)
 
 
 def image_grid(
@@ -204,7 +238,7 @@ def image_grid(
             axes.text(x + width / 2 - 0.5, y - 0.7, text, fontsize=7, ha="center", va="bottom")
 
     size = (inch * columns, inch * columns * page.shape[0] / page.shape[1])
-    return figure(*size, paint, kind="png", caption=caption)
+    return figure(*size, paint, kind="png", caption=caption, margins=Margins(0, 0, 0, 0))
 
 
 def _ink(image: np.ndarray) -> np.ndarray:

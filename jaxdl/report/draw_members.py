@@ -56,7 +56,7 @@ def bands(
         if len(lines) > 1:
             axes.legend()
 
-    return draw.figure(5.2, 3.0, paint, caption=caption)
+    return draw.figure(5.2, 3.0, paint, caption=caption, margins=draw.AROUND_CHART)
 
 
 def families(
@@ -163,7 +163,7 @@ def against(
         draw.finish(axes, title, xlabel, logs[1])
         axes.legend()
 
-    return draw.figure(6.0, 3.4, paint, caption=caption)
+    return draw.figure(6.0, 3.4, paint, caption=caption, margins=draw.AROUND_CHART)
 
 
 def grid(
