@@ -15,11 +15,11 @@ Settings, data and rivals are those of experiments/lstm.py.
 
 from pathlib import Path
 
-from jaxdl.launch import flags
+from jaxdl import config as defaults
 
 
 def get_config(variant: str = "text"):
     """The LSTM's, with other cells."""
-    config = flags.load(f"{Path(__file__).with_name('lstm.py')}:{variant}")
+    config = defaults.load(f"{Path(__file__).with_name('lstm.py')}:{variant}")
     config.model.name = config.model.name.replace("lstm", "gru")
     return config

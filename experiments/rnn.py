@@ -16,12 +16,12 @@ which costs less than an LSTM's gates, and the learning rate half as high.
 
 from pathlib import Path
 
-from jaxdl.launch import flags
+from jaxdl import config as defaults
 
 
 def get_config(variant: str = "text"):
     """The LSTM's, with simpler cells, and for text more of them."""
-    config = flags.load(f"{Path(__file__).with_name('lstm.py')}:{variant}")
+    config = defaults.load(f"{Path(__file__).with_name('lstm.py')}:{variant}")
     config.model.name = config.model.name.replace("lstm", "rnn")
     if variant == "text":
         config.model.hidden = 512

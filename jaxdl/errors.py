@@ -17,6 +17,19 @@ class UserError(JaxdlError):
     exit_code = 2
 
 
+class StructureError(UserError):
+    """The members of a sweep do not share one program.
+
+    Args:
+      why: what differs, as the end of a sentence that begins with the settings.
+      names: of the settings, such as "model.hidden".
+    """
+
+    def __init__(self, why: str, *names: str):
+        super().__init__(f"config.sweep: {' or '.join(names)} {why}")
+        self.names = names
+
+
 class NonFiniteError(JaxdlError):
     """The run produced NaN or infinity; the update was not applied."""
 

@@ -1,8 +1,14 @@
-"""Paths as people write them: the one place where ``~`` becomes a home folder."""
+"""Paths as people write them: where ``~`` becomes a home folder, and which files are their own."""
 
 import os
 
 from jaxdl.errors import UserError
+
+# In lower case: of Windows, of macOS' archives, of Linux' disks, of Synology's, of Python.
+_LEFT_BEHIND = frozenset({
+    "$recycle.bin", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini",
+    "__macosx", "icon\r", "lost+found", "@eadir", "#recycle", "__pycache__",
+})  # fmt: skip
 
 
 def expanded(path: str) -> str:
@@ -25,3 +31,9 @@ def expanded(path: str) -> str:
             f"./{path} is in this folder"
         )
     return found
+
+
+def is_own(name: str) -> bool:
+    """Whether a file or folder called so was put there by a person: not hidden, nor a backup."""
+    hidden = name.startswith((".", "~$")) or name.endswith("~")
+    return not hidden and name.lower() not in _LEFT_BEHIND

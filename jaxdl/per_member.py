@@ -18,20 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core.primitives import convert_element_type_p
 
-from jaxdl.errors import UserError
-
-
-class StructureError(UserError):
-    """The members of a sweep do not share one program.
-
-    Args:
-      why: what differs, as the end of a sentence that begins with the settings.
-      names: of the settings, such as "model.hidden".
-    """
-
-    def __init__(self, why: str, *names: str):
-        super().__init__(f"config.sweep: {' or '.join(names)} {why}")
-        self.names = names
+from jaxdl.errors import StructureError
 
 
 class Setting:

@@ -1,6 +1,7 @@
 """Names to things: how models, tasks and data sets are found, and what a misspelt name is told."""
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
@@ -32,6 +33,12 @@ class Registry:
 
         return add
 
+    def _load_own(self, name: str) -> None:
+        # Most entries bear their module's name: then the package's other modules can wait.
+        module = f"{self.package}.{name}"
+        if str(name).isidentifier() and importlib.util.find_spec(module) is not None:
+            importlib.import_module(module)
+
     def _load(self) -> None:
         # Adding a file to the package is all it takes to add an entry: no list to keep.
         if not self._loaded:
@@ -50,6 +57,8 @@ class Registry:
         Raises:
           UserError: there is none; the message names the nearest ones.
         """
+        if name not in self._entries:
+            self._load_own(name)
         if name not in self._entries:
             self._load()
         return choose(self.kind, name, self._entries)

@@ -8,12 +8,7 @@ from typing import NamedTuple
 from etils import epath
 
 from jaxdl.errors import UserError, one_line
-
-# In lower case: of Windows, of macOS' archives, of Linux' disks, of Synology's, of Python.
-_LEFT_BEHIND = frozenset({
-    "$recycle.bin", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini",
-    "__macosx", "icon\r", "lost+found", "@eadir", "#recycle", "__pycache__",
-})  # fmt: skip
+from jaxdl.paths import is_own
 
 
 class Entry(NamedTuple):
@@ -21,12 +16,6 @@ class Entry(NamedTuple):
 
     path: epath.Path
     is_folder: bool
-
-
-def is_own(name: str) -> bool:
-    """Whether a file or folder called so was put there by a person: not hidden, nor a backup."""
-    hidden = name.startswith((".", "~$")) or name.endswith("~")
-    return not hidden and name.lower() not in _LEFT_BEHIND
 
 
 def entries(folder: epath.Path) -> list[Entry]:

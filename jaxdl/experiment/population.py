@@ -15,10 +15,10 @@ import jax.numpy as jnp
 from jax.errors import ConcretizationTypeError, TracerIntegerConversionError
 
 from jaxdl import metrics, tasks
-from jaxdl.errors import UserError
+from jaxdl.errors import StructureError, UserError
 from jaxdl.experiment import sweep
 from jaxdl.experiment.history import Watch
-from jaxdl.per_member import Setting, StructureError, Swept
+from jaxdl.per_member import Setting, Swept
 
 # Bytes of state that a CPU's caches hold beside what an update makes of them: that of its cores,
 # and the one that they share.

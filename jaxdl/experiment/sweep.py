@@ -16,8 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxdl import config as settings
-from jaxdl.errors import UserError, nearest
-from jaxdl.per_member import StructureError
+from jaxdl.errors import StructureError, UserError, nearest
 
 # Groups whose numbers the step may take; the loop and the data need the others before it.
 GROUPS = ("augment", "model", "optimizer", "task")

@@ -50,10 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     process.tune()
     process.choose_platform(argv)
-    from jaxdl.errors import JaxdlError, UserError, told
-    from jaxdl.experiment import sweep
+    # Nothing here imports jax: help, lists and refusals come sooner than an import of it.
+    from jaxdl.errors import JaxdlError, StructureError, UserError, told
     from jaxdl.launch import flags
-    from jaxdl.per_member import StructureError
 
     try:
         options = flags.parse(argv)
@@ -68,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return run(options)
         except StructureError as error:
+            from jaxdl.experiment import sweep
+
             instead = sweep.one_by_one(options.config, error.names, flags.by_name(argv))
             raise UserError(f"{error}; instead: {instead}") from error
     except BrokenPipeError:  # `… --help | head`

@@ -1,19 +1,19 @@
-"""The command line: an experiment file, overrides of its settings, and where and how to run it."""
+"""The command line: an experiment file, overrides of its settings, and where and how to run it.
+
+jax is imported by the plugs, when their settings are wanted: what can be refused before that is.
+"""
 
 import ast
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import config as settings
-from jaxdl import experiment, paths
+from jaxdl import paths
 from jaxdl.config.files import load
-from jaxdl.data import files
 from jaxdl.errors import UserError, nearest
-from jaxdl.runs import workdir
 
 
 class Options(NamedTuple):
@@ -32,8 +32,6 @@ class Options(NamedTuple):
     input_size: int = 0
 
 
-# These decide which other keys there are.
-_PLUG_NAMES = tuple(f"{group}.name" for group in settings.PLUGS)
 _MODES = ("train", "evaluate", "sample", "predict", "export", "plan", "lr_find")
 # Modes in which a trained model is used, and not the experiment.
 USES = ("predict", "export")
@@ -79,10 +77,13 @@ def parse(argv: Sequence[str]) -> Options:
     overrides = {k[len("config.") :]: v for k, v in given.items() if k.startswith("config.")}
     config = load(file) if file else settings.default()
     if (mode != "train" or "member" in overrides) and given.get("workdir"):
-        workdir.adopt(epath.Path(given["workdir"]), config)
-    plugs = {k: v for k, v in overrides.items() if k in _PLUG_NAMES}
-    config = experiment.complete(_overridden(config, plugs))
-    config = _overridden(config, overrides)
+        _adopt(given["workdir"], config)
+    known = {k: v for k, v in overrides.items() if _is_known(config, k)}
+    config = _overridden(config, known)
+    if file:
+        settings.validate(config)
+    config = _completed(config)
+    config = _overridden(config, {k: v for k, v in overrides.items() if k not in known})
     settings.expand_paths(config)
     return Options(
         config,
@@ -97,6 +98,26 @@ def parse(argv: Sequence[str]) -> Options:
         given.get("input", ""),
         _read(given.get("input_size", "0"), int, "--input_size"),
     )
+
+
+def _adopt(folder: str, config: ConfigDict) -> None:
+    from etils import epath
+
+    from jaxdl.runs import workdir
+
+    workdir.adopt(epath.Path(folder), config)
+
+
+def _is_known(config: ConfigDict, dotted: str) -> bool:
+    """Whether it is decided by now if ``dotted`` is a key: a plug's own are known to the plug."""
+    group, _, key = dotted.partition(".")
+    return group not in settings.PLUGS or not key or key.split(".")[0] in config[group]
+
+
+def _completed(config: ConfigDict) -> ConfigDict:
+    from jaxdl import experiment
+
+    return experiment.complete(config)
 
 
 def by_name(argv: Sequence[str]) -> dict[str, str]:
@@ -183,7 +204,7 @@ def experiment_files() -> list[Path]:
     """The experiments at hand: ./experiments, or those beside an editable install of jaxdl."""
     here = Path("experiments")
     folder = here if here.is_dir() else Path(__file__).parents[2] / "experiments"
-    own = (p for p in folder.glob("*.py") if files.is_own(p.name))
+    own = (p for p in folder.glob("*.py") if paths.is_own(p.name))
     return sorted(p for p in own if not p.name.startswith("_"))
 
 

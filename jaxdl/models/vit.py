@@ -27,11 +27,10 @@ SIZES = {
     "l": dict(width=1024, depth=24, heads=16),
     "h": dict(width=1280, depth=32, heads=16),
 }
-PATCHES = (8, 14, 16, 32)
 VARIANTS = {
     f"vit_{size}{patch}": dict(patch_size=patch, **fields)
     for size, fields in SIZES.items()
-    for patch in PATCHES
+    for patch in (8, 14, 16, 32)
 }
 
 
