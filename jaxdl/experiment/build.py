@@ -88,7 +88,9 @@ class Experiment(NamedTuple):
     @property
     def abstract_state(self) -> Any:
         """Shapes, dtypes and shardings of the task's state."""
-        shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), self.abstract_batch)
+        # Of arrays that lie nowhere yet, as in `init_state`: then it is traced once.
+        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.abstract_batch)
+        shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), batch)
         try:
             return self.layout.state(shapes, self.task.partition(shapes))
         except UserError:
@@ -100,7 +102,11 @@ class Experiment(NamedTuple):
     def traced_step(self) -> tuple[ClosedJaxpr, Any]:
         """The jaxpr of one update, and the shapes of its metrics."""
         trace = jax.make_jaxpr(self.task.train_step, return_shape=True)
-        jaxpr, (_, metrics) = trace(self.abstract_state, self.abstract_batch, self.key)
+        whole = self.layout.replicated
+        key = jax.ShapeDtypeStruct(self.key.shape, self.key.dtype, sharding=whole)
+        arguments = (self.abstract_state, self.abstract_batch, key)
+        with jax.set_mesh(self.layout.mesh):  # as where it is compiled: then it is traced once
+            jaxpr, (_, metrics) = trace(*arguments)
         return jaxpr, metrics
 
     @property
@@ -242,9 +248,18 @@ def assemble(
       UserError: a model that cannot be built on these data, or devices that cannot be.
     """
     plan = _population if sweep.is_population(run.config) else _plain
-    experiment = plan(run, devices, learns)
+    experiment = _traced_once(plan(run, devices, learns))
     _check_model(experiment)
     return experiment
+
+
+def _traced_once(experiment: Experiment) -> Experiment:
+    """With traces that jax keeps: what is looked at before a run is not traced again to run it."""
+    keeps = lambda f: jax.jit(f, inline=True)
+    task = experiment.task
+    return experiment._replace(
+        task=task._replace(init=keeps(task.init), train_step=keeps(task.train_step))
+    )
 
 
 def _no_batch(step: int, rows: slice | None = None) -> dict:
