@@ -1,11 +1,13 @@
 """Bad input: one line that names the culprit and what is right, exit code 2, nothing written."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from etils import epath
-from launching import run
+from launching import ROOT, run
 
 from jaxdl import config, data
 from jaxdl.errors import UserError
@@ -154,3 +156,23 @@ def test_settings_that_change_no_number_may_differ_and_others_be_accepted(tmp_pa
 def test_debug_shows_the_traceback(tmp_path, capsys):
     assert run("mlp", tmp_path / "run", "--config.model.name=mpl", "--debug") == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_help_lists_and_refusals_import_no_jax():
+    """What takes a tenth of a second must not wait for what takes one."""
+    said = """
+import sys
+from jaxdl.launch import main
+vit = "--config=experiments/vit.py"
+assert main(["--help"]) == main(["--list"]) == 0
+for wrong in (["--confg=a"], [vit, "--mode=trian"], [vit, "--config.optimizer.learning_rte=1"],
+              [vit, "--config.batch_size=0"], [vit, "--config.epochs=ten"], ["--config=no.py"]):
+    assert main(wrong) == 2, wrong
+found = {"jax", "flax", "optax", "matplotlib", "sklearn"} & {*sys.modules}
+assert not found, found
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", said], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

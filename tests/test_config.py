@@ -153,6 +153,12 @@ def test_accumulate_divides_the_batch():
     config.validate(made)
 
 
+def test_a_target_is_of_a_metric():
+    made = complete()
+    made.early_stopping.target = 475.0
+    refused(["config.early_stopping.target=475", "metric"], config.validate, made)
+
+
 def test_early_stopping_needs_a_best_metric():
     made = complete()
     made.early_stopping.metric, made.eval.best = "loss", ""
@@ -256,7 +262,7 @@ def experiment(tmp_path):
         ("data.path", "none", "none"),
         ("data.path", "a=b", "a=b"),
         ("data.path", "", ""),
-        ("epochs", "none", None),
+        ("steps", "none", None),
         ("optimizer.momentum", "None", None),
         ("optimizer.boundaries", "1.5", (1.5,)),
         ("optimizer.boundaries", "1.5,3", (1.5, 3)),

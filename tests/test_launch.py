@@ -25,7 +25,7 @@ from launching import (
 from jaxdl import experiment as experiments
 from jaxdl import launch
 from jaxdl.launch import flags
-from jaxdl.runs import checkpoint
+from jaxdl.runs import checkpoint, logs
 from jaxdl.train import pace
 from jaxdl.train.evaluate import Evaluator
 
@@ -192,6 +192,23 @@ def test_early_stopping_ends_the_run_when_the_metric_stalls(experiment, tmp_path
     run(experiment, tmp_path / "run", *stalls)
     assert summary(tmp_path / "run")["steps"] == 4
     assert "ended at step 4" in capsys.readouterr().out
+
+
+def test_early_stopping_ends_the_run_when_the_metric_is_good_enough(tmp_path):
+    enough = (
+        *tiny.FLAGS["mlp"],
+        "--config.eval.every=1",
+        "--config.early_stopping.metric=loss",
+        "--config.early_stopping.patience=0",
+    )
+    run("mlp", tmp_path / "run", *enough)
+    losses = [line["loss"] for line in logs.read(tmp_path / "run") if line["split"] == "eval"]
+    assert len(losses) > 2
+    assert losses[1] < losses[0]
+    run("mlp", tmp_path / "short", *enough, f"--config.early_stopping.target={losses[1]!r}")
+    found = summary(tmp_path / "short")
+    assert (found["steps"], found["stopped_early"]) == (2, True)
+    assert found["final"]["loss"] == losses[1]
 
 
 def test_non_finite_step_is_not_applied_and_named(tmp_path, capsys):

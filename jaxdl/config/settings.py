@@ -211,7 +211,10 @@ KEYS: dict[str, Key | dict[str, Key]] = {
     },
     "early_stopping": {
         "metric": Key("", "evaluation metric that must improve; empty is off"),
-        "patience": _at_least(1, 5, "evaluations without improvement until the run ends"),
+        "patience": _at_least(
+            0, 5, "evaluations without improvement until the run ends; 0 is any number"
+        ),
+        "target": Key(float, "value of the metric at which, or beyond which, the run ends"),
     },
     "lr_find": {
         "low": _positive(1e-6, "first learning rate of --mode=lr_find"),
@@ -387,6 +390,11 @@ def validate(config: ConfigDict) -> None:
         )
     if config.early_stopping.metric and not config.eval.best:
         raise UserError("config.early_stopping.metric needs config.eval.best")
+    if config.early_stopping.target is not None and not config.early_stopping.metric:
+        raise UserError(
+            f"config.early_stopping.target={config.early_stopping.target:g} is a value of "
+            "config.early_stopping.metric, which is not set"
+        )
 
 
 def check_key(dotted: str, value: Any) -> None:

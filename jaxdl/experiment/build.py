@@ -61,9 +61,14 @@ class Experiment(NamedTuple):
 
     @property
     def patient(self) -> Goal | None:
-        """What must improve, or the run ends early; None where it need not. Raises as `best`."""
-        name = self.config.early_stopping.metric
-        return self._goal("early_stopping.metric", name) if name else None
+        """What ends the run when it stalls, or is good enough; None where nothing does.
+
+        Raises as `best`.
+        """
+        early = self.config.early_stopping
+        if not early.metric:
+            return None
+        return self._goal("early_stopping.metric", early.metric)._replace(target=early.target)
 
     def _goal(self, setting: str, name: str) -> Goal:
         declared = self.task.directions

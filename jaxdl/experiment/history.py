@@ -13,14 +13,21 @@ class Goal(NamedTuple):
     Attributes:
       metric: its name.
       direction: `jaxdl.metrics.LOW` or `jaxdl.metrics.HIGH`.
+      target: a value that is good enough; None where none is.
     """
 
     metric: str
     direction: str
+    target: float | None = None
 
     def rank(self, figures: Mapping[str, Any]) -> float:
         """A number that is higher the better the figures are; the worst where it is missing."""
         return metrics.rank(figures.get(self.metric, math.nan), self.direction)
+
+    def is_reached(self, figures: Mapping[str, Any]) -> bool:
+        """Whether the figures are as good as the target."""
+        wanted = None if self.target is None else metrics.rank(self.target, self.direction)
+        return wanted is not None and self.rank(figures) >= wanted
 
 
 class Watch(NamedTuple):
@@ -31,12 +38,14 @@ class Watch(NamedTuple):
       last: the same of the newest.
       stalled: evaluations without improvement of early_stopping.metric.
       record: the best value of that metric.
+      reached: whether it has been as good as early_stopping.target.
     """
 
     best: dict[str, Any] = {}
     last: dict[str, Any] = {}
     stalled: int = 0
     record: float | None = None
+    reached: bool = False
 
 
 def after(watch: Watch, found: Mapping[str, Any], best: Goal, patient: Goal | None) -> Watch:
@@ -56,6 +65,8 @@ def after(watch: Watch, found: Mapping[str, Any], best: Goal, patient: Goal | No
     watch = watch._replace(best=dict(found) if improved else watch.best, last=dict(found))
     if patient is not None and patient.metric not in found:
         return watch
+    if patient is not None:
+        watch = watch._replace(reached=watch.reached or patient.is_reached(found))
     if patient is None or not metrics.is_better(
         found[patient.metric], watch.record, patient.direction
     ):

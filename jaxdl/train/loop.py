@@ -160,7 +160,7 @@ class _Run:
     def to_the_end(self) -> Outcome:
         """Trains what is left to train."""
         with self.progress, signals.StopSignals() as self.signals:
-            if self.start == self.steps or self._out_of_patience():
+            if self.start == self.steps or self._done():
                 self.progress.say(f"the run in this workdir ended at step {self.start}")
             else:
                 self._go_on()
@@ -199,7 +199,7 @@ class _Run:
                     self.carry = self.carry._replace(window=self.empty_window())
                 if self._due(self.eval_every) or self._due(self.save_every):
                     self._take_stock()
-                if self._out_of_patience():
+                if self._done():
                     break
                 if (code := self.signals.exit_code()) is not None:
                     self._stop(code)
@@ -247,7 +247,7 @@ class _Run:
         evaluated = self._due(self.eval_every)
         if evaluated:
             improved = self._evaluate()
-        if improved or self._due(self.save_every) or self._out_of_patience():
+        if improved or self._due(self.save_every) or self._done():
             self._save(ranked=evaluated)
 
     def _evaluate(self) -> bool:
@@ -288,16 +288,17 @@ class _Run:
             samples.write(samples.folder_of(self.workdir, self.step), made)
 
     def _done_early(self) -> np.ndarray:
-        """Whose metric of early stopping has not improved for long enough."""
+        """Whose metric of early stopping is good enough, or has not improved for long enough."""
         early = self.config.early_stopping
-        stalled = np.array([w.stalled for w in self.watches]).reshape(self.members)
-        return bool(early.metric) & (stalled >= early.patience)
+        most = early.patience or math.inf
+        ended = [bool(early.metric) and (w.reached or w.stalled >= most) for w in self.watches]
+        return np.array(ended).reshape(self.members)
 
     def _learning(self) -> np.ndarray:
         """Whether the run, or each of its members, still learns."""
         return self.sound & ~self._done_early()
 
-    def _out_of_patience(self) -> bool:
+    def _done(self) -> bool:
         return not self._learning().any()
 
     def _save(self, ranked: bool) -> None:
