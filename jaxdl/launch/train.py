@@ -28,8 +28,6 @@ def run(options: Options, made: Experiment, folder: epath.Path, keep: Callable[[
         if jax.process_index() == 0:
             print(f"workdir {folder}", flush=True)
             keep()
-            if made.config.log.report:
-                report.prepare()
         return _run(options, made, folder, train.train(made, folder, lock.check))
 
 

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from etils import epath
 
-from jaxdl import keys, metrics, parallel, precision, process, tasks
+from jaxdl import keys, metrics, parallel, precision, process, report, tasks
 from jaxdl.errors import NonFiniteError, StoppedError
 from jaxdl.experiment import Experiment, history, population
 from jaxdl.experiment.history import Watch
@@ -174,6 +174,8 @@ class _Run:
         self._compile()
         began = time.perf_counter()
         self.progress.compiled()
+        if self.config.log.report and jax.process_index() == 0:
+            report.prepare()
         # Several hosts must cut the run into the same calls; their clocks would not agree.
         settled = bool(self.start or self.config.steps_per_call) or jax.process_count() > 1
         stopwatch = pace.Stopwatch(self.per_call)
