@@ -3,7 +3,20 @@
 import os
 import platform
 import re
+import sys
 from pathlib import Path
+from typing import Any
+
+# Instructions that decide how fast products are, as Linux names them and as makers do.
+_FLAGS = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_bf16": "AVX512_BF16",
+    "amx_bf16": "AMX",
+    "asimd": "NEON",
+    "sve": "SVE",
+    "bf16": "BF16",
+}
 
 
 def cores() -> int:
@@ -15,13 +28,63 @@ def cores() -> int:
 
 def processor() -> str:
     """The processor's name, with its widest vector instructions where the system tells."""
+    name, words = model(), flags()
+    wide = next((word for word in ("AVX-512", "AVX2") if word in words), "")
+    return f"{name}, {wide}".strip(", ")
+
+
+def model() -> str:
+    """The processor's name alone."""
+    found = re.search(r"^model name\s*: (.*)", _cpuinfo(), re.M)
+    return found.group(1).strip() if found else platform.processor() or platform.machine()
+
+
+def flags(text: str | None = None) -> list[str]:
+    """Which of AVX2, AVX-512, AVX512_BF16, AMX and of ARM's NEON, SVE, BF16 the processor has.
+
+    Args:
+      text: of /proc/cpuinfo; None is this machine's. Nothing is known on other systems.
+    """
+    found = re.search(r"^(?:flags|Features)\s*: (.*)", _cpuinfo() if text is None else text, re.M)
+    words = set(found.group(1).split()) if found else set()
+    return [name for word, name in _FLAGS.items() if word in words]
+
+
+def about() -> dict[str, Any]:
+    """{"processor", "flags", "cores", "python"} of this interpreter and machine."""
+    return {
+        "processor": model(),
+        "flags": flags(),
+        "cores": cores(),
+        "python": platform.python_version(),
+    }
+
+
+def peak_memory() -> int | None:
+    """Bytes of this process that were in memory at once at most, since it began; None if unknown.
+
+    Its own: not those of helpers that it started, nor of the process that started it.
+    """
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     except OSError:
-        return platform.processor() or platform.machine()
-    name = re.search(r"model name\s*: (.*)", text)
-    flags = re.search(r"flags\s*: (.*)", text)
-    found = name.group(1).strip() if name else platform.machine()
-    words = flags.group(1).split() if flags else []
-    wide = next((w for w in ("avx512f", "avx2") if w in words), "")
-    return f"{found}, {wide.replace('avx512f', 'AVX-512').replace('avx2', 'AVX2')}".strip(", ")
+        found = None
+    if found:
+        return 1024 * int(found.group(1))
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resident(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def resident(maxrss: int) -> int:
+    """Bytes of a ``ru_maxrss``, which counts kilobytes, but bytes on a Mac."""
+    return maxrss if sys.platform == "darwin" else 1024 * maxrss
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""

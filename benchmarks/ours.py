@@ -119,7 +119,9 @@ def _per_call(made: experiment.Experiment) -> int:
     return dispatch.first_updates(made, dispatch.most_updates(made, between_events=100))
 
 
-def agreement(workload: Workload, file: str, steps: int = 3) -> list[float]:
+def agreement(
+    workload: Workload, file: str, precision: str = "float32", steps: int = 3
+) -> list[float]:
     """The losses of the first updates, for the other side to repeat.
 
     Every parameter is moved a little at random first: a head of zeros would make all losses ln n,
@@ -130,9 +132,10 @@ def agreement(workload: Workload, file: str, steps: int = 3) -> list[float]:
       file: .npz to write: the parameters and batch statistics before the first update as
         ``block_0/attention/query/kernel``, and the batches as the model sees them, ``batch/0/x``
         (images in float32, standardised) and ``batch/0/y``.
+      precision: that the updates are computed in; what is written is float32 always.
       steps: updates to take.
     """
-    made = create(workload.without_dropout())
+    made = create(workload.without_dropout(), precision)
     rng = np.random.default_rng(0)
     state = made.init_state()
     noise = lambda x: x + 0.05 * rng.standard_normal(x.shape, np.float32)

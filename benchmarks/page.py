@@ -1,84 +1,105 @@
-"""Results as a file, a table, a chart, and the figures inside docs/speed.md."""
+"""Training steps' results as tables, a chart, and the figures inside docs/speed.md.
 
-import json
+python -m benchmarks.page    makes docs/speed.md and docs/speed.png anew from what is stored
+"""
+
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import sides, workloads
+from benchmarks import records, sides, workloads
 from benchmarks.workloads import ROOT
 
 PAGE = ROOT / "docs" / "speed.md"
 CHART = ROOT / "docs" / "speed.png"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+_COLUMNS = (
+    "workload",
+    "ours",
+    "torch eager",
+    "torch.compile",
+    "better of the two / ours",
+    "channels_last: eager, compile",
+    "best of the four / ours",
+    "peak MB: ours, eager, compile",
+    "ours / the leaner of the two",
+)
 
 
-def merged(file: Path, results: Mapping[str, Any]) -> dict[str, Any]:
-    """``results`` with the workloads of ``file`` that they do not hold.
+def write() -> None:
+    """Makes the page and the chart of all stored results."""
+    from benchmarks.control import page as control
 
-    Only if both are of the same machine, versions and threads; else the old ones are dropped.
+    text, stored = PAGE.read_text(), records.stored(records.TRAINING)
+    text = with_figures(text, figures(stored))
+    text = with_figures(text, control.figures(records.stored(records.CONTROL)), "control")
+    PAGE.write_text(text)
+    CHART.write_bytes(chart(stored))
+
+
+def with_figures(text: str, figures: str, name: str = "figures") -> str:
+    """``text`` with what stands between the two marks of ``name`` made anew.
+
+    Raises:
+      ValueError: there are none.
     """
-    old = json.loads(file.read_text()) if file.exists() else {"about": None}
-    if old["about"] != results["about"]:
-        return dict(results)
-    return {**results, "workloads": {**old["workloads"], **results["workloads"]}}
-
-
-def write(results: Mapping[str, Any], file: Path) -> None:
-    """Writes the results' JSON, and the page and chart that are made of it."""
-    file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    PAGE.write_text(with_figures(PAGE.read_text(), results))
-    CHART.write_bytes(chart(results))
-
-
-def with_figures(text: str, results: Mapping[str, Any]) -> str:
-    """``text`` with what stands between the two marks made anew."""
-    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.S)
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.S)
     if not pattern.search(text):
-        raise ValueError(f"no {BEGIN} … {END} to put the figures in")
-    return pattern.sub(lambda _: f"{BEGIN}\n\n{figures(results)}\n\n{END}", text)
+        raise ValueError(f"no {begin} … {end} to put the figures in")
+    return pattern.sub(lambda _: f"{begin}\n\n{figures}\n\n{end}", text)
 
 
-def figures(results: Mapping[str, Any]) -> str:
-    """What was measured on what, and the table."""
-    about = results["about"]
-    torch, ours = about["torch"], about["jax"]
-    lines = [f"{about['processor']}, {about['cores']} cores used; jax {(ours or {}).get('jax')}"]
-    if torch:
-        lines[0] += f", torch {torch['torch']} with {torch['threads']} threads"
-    lines[0] += ". Milliseconds a step (seconds for whole programs), median; the ratio's quartiles "
-    lines[0] += "are in brackets."
-    return "\n\n".join([*lines, table(results), _disagreements(results)]).strip()
+def figures(stored: Sequence[Mapping[str, Any]]) -> str:
+    """A part for each of the results: what was measured on what, and the tables."""
+    lines = [
+        "Milliseconds a step (seconds for whole programs), median; the ratio's quartiles are in "
+        "brackets."
+    ]
+    for results in stored:
+        about = results["about"]
+        lines += [f"### {records.heading(about)}"]
+        lines += [about["note"]] if about.get("note") else []
+        lines += [tables(results), _disagreements(results)]
+    return "\n\n".join(filter(None, lines))
 
 
-def table(results: Mapping[str, Any], of: str = "") -> str:
-    """A Markdown table, one row a workload: of wall time, or of processor time if ``of="cpu"``."""
-    rows = ["| workload | ours | torch eager | torch.compile | better of the two / ours "]
-    rows[0] += "| channels_last: eager, compile | best of the four / ours |"
-    rows += ["|---|---|---|---|---|---|---|"]
-    for name, found in _ordered(results):
-        title = found["title"]
+def tables(results: Mapping[str, Any], of: str = "") -> str:
+    """A table a precision: of wall time, or of processor time if ``of="cpu"``."""
+    found = results["workloads"]
+    parts = [
+        f"In {precision}:\n\n{table(found[precision], of)}"
+        for precision in ("float32", "bf16")
+        if precision in found
+    ]
+    return "\n\n".join(parts)
+
+
+def table(found: Mapping[str, Any], of: str = "") -> str:
+    """A Markdown table, one row a workload, of {name: figures}."""
+    columns = _COLUMNS[:-2] if of or not any("memory" in x for x in found.values()) else _COLUMNS
+    rows = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for name, row in _ordered(found):
+        title, memory = row["title"], row.get("memory")
         if of:
-            found = found.get(of)
-            if found is None:
+            row = row.get(of)
+            if row is None:
                 continue
-        seconds = found["seconds"]
         whole = name in workloads.PROCESSES
-        times = {side: _time(seconds.get(side), whole) for side in sides.SIDES}
-        cells = [times[side] for side in ("ours", *sides.PLAIN)] + [_ratio(found)]
-        if "tuned" in found:
+        times = {side: _time(row["seconds"].get(side), whole) for side in sides.SIDES}
+        cells = [title, *(times[side] for side in ("ours", *sides.PLAIN)), _ratio(row)]
+        if "tuned" in row:
             last = ", ".join(times[side] for side in sides.CHANNELS_LAST)
-            cells += [last, _ratio(found["tuned"])]
+            cells += [last, _ratio(row["tuned"])]
         else:
             cells += ["", ""]
-        rows.append(f"| {title} | {' | '.join(cells)} |")
+        cells += _memory(memory) if columns is _COLUMNS else []
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
-def _ordered(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def _ordered(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     names = [w.name for w in workloads.CPU] + list(workloads.PROCESSES)
-    found = results["workloads"]
     return [(name, found[name]) for name in names if name in found]
 
 
@@ -97,44 +118,76 @@ def _time(spread: Mapping[str, float] | None, whole: bool) -> str:
     return f"{1e3 * spread['median']:.3g}"
 
 
+def _memory(memory: Mapping[str, float | None] | None) -> list[str]:
+    """The last two columns."""
+    bytes_of = {side: (memory or {}).get(side) for side in ("ours", *sides.PLAIN)}
+    if not any(bytes_of.values()):
+        return ["", ""]
+    shown = ", ".join(f"{size / 1e6:,.0f}" if size else "–" for size in bytes_of.values())
+    theirs = [bytes_of[side] for side in sides.PLAIN if bytes_of[side]]
+    if not (bytes_of["ours"] and theirs):
+        return [shown, "–"]
+    return [shown, f"**{bytes_of['ours'] / min(theirs):.2f}**"]
+
+
 def _disagreements(results: Mapping[str, Any]) -> str:
     """A sentence on how well the losses of the same updates agreed."""
-    apart = [
-        abs(a / b - 1)
-        for _, found in _ordered(results)
-        if len(found.get("losses", {})) == 2
-        for a, b in zip(*found["losses"].values(), strict=True)
-    ]
-    if not apart:
+    first, later = {}, []
+    for precision, found in results["workloads"].items():
+        both = [row["losses"].values() for row in found.values() if len(row.get("losses", {})) == 2]
+        apart = [[abs(a / b - 1) for a, b in zip(*losses, strict=True)] for losses in both]
+        if apart:
+            first[precision] = max(each[0] for each in apart)
+            later += [f"{max(max(each) for each in apart):.0e} in {precision}"]
+    if not first:
         return ""
+    words = " and ".join(f"{most:.0e} in {precision}" for precision, most in first.items())
     return (
-        "From the same weights the losses of the first three updates differ by at most "
-        f"{max(apart):.0e} of themselves between the two libraries."
+        "From the same weights the two libraries' losses differ, relative to themselves, by at "
+        f"most {words} in the first update, and {' and '.join(later)} in the first three."
     )
 
 
-def chart(results: Mapping[str, Any]) -> bytes:
-    """A PNG of the ratios, with their quartiles."""
+def chart(stored: Sequence[Mapping[str, Any]]) -> bytes:
+    """A PNG of the ratios with their quartiles: a row a workload, in it a mark for each results."""
     from jaxdl.report import draw
 
-    rows = [(name, found["ratio"]) for name, found in _ordered(results) if "ratio" in found]
-    names = [name for name, _ in rows]
-    middle = [ratio["median"] for _, ratio in rows]
-    error = [
-        [ratio["median"] - ratio["low"] for _, ratio in rows],
-        [ratio["high"] - ratio["median"] for _, ratio in rows],
+    series = [
+        (f"{records.short(results['about'])}, {precision}", precision, color, found)
+        for results, color in zip(stored, draw.COLORS * 9, strict=False)
+        for precision, found in results["workloads"].items()
     ]
+    present = {name: None for _, _, _, found in series for name, row in _ordered(found)
+               if "ratio" in row}  # fmt: skip
+    names = [name for name in [w.name for w in workloads.CPU] + list(workloads.PROCESSES)
+             if name in present]  # fmt: skip
 
     def paint(axes: Any) -> None:
-        colors = [draw.COLORS[0] if m >= 1 else draw.COLORS[1] for m in middle]
-        axes.barh(names, middle, xerr=error, color=colors, ecolor=draw.INK, height=0.6)
         axes.axvline(1, color=draw.INK, linewidth=1)
-        for i, m in enumerate(middle):
-            axes.annotate(f"{m:.2f}", (0, i), xytext=(4, -3), textcoords="offset points",
-                          color="white", fontsize=8)  # fmt: skip
-        axes.invert_yaxis()
+        for i, (label, precision, color, found) in enumerate(series):
+            shown = [(y, found[name]["ratio"]) for y, name in enumerate(names)
+                     if "ratio" in found.get(name, {})]  # fmt: skip
+            shift = 0.6 * ((i + 0.5) / len(series) - 0.5)
+            middle = [ratio["median"] for _, ratio in shown]
+            error = [
+                [ratio["median"] - ratio["low"] for _, ratio in shown],
+                [ratio["high"] - ratio["median"] for _, ratio in shown],
+            ]
+            axes.errorbar(middle, [y + shift for y, _ in shown], xerr=error, label=label,
+                          color=color, linestyle="none", linewidth=1, markersize=5,
+                          marker="o" if precision == "float32" else "s",
+                          markerfacecolor=color if precision == "float32" else "white")  # fmt: skip
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_xlim(left=0)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("how many times faster than the better of torch's eager and compile")
         axes.set_title("A training step, jaxdl against PyTorch", loc="left")
+        axes.figure.legend(loc="outside lower left", fontsize=7)
 
-    return draw.figure(7.0, 0.9 + 0.34 * len(rows), paint, kind="png").data
+    height = 1.2 + (0.25 + 0.07 * len(series)) * len(names) + 0.15 * len(series)
+    return draw.figure(7.0, height, paint, kind="png").data
+
+
+if __name__ == "__main__":
+    write()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.workloads import ROOT, Workload
@@ -15,8 +16,9 @@ SIDES = ("ours", *PLAIN, *CHANNELS_LAST)
 
 
 def end_with_us() -> None:
-    """Makes SIGTERM an exit like any other, so that no stopped process is left behind."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    """Makes SIGTERM, and a closed terminal, an exit like any other: no stopped process stays."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 class SideError(Exception):
@@ -33,10 +35,18 @@ class Side:
       side: one of SIDES.
       workload: what it trains.
       python: its interpreter.
+      env: further environment variables.
       **flags: further ones of benchmarks/worker.py.
     """
 
-    def __init__(self, side: str, workload: Workload, python: str = sys.executable, **flags: Any):
+    def __init__(
+        self,
+        side: str,
+        workload: Workload,
+        python: str = sys.executable,
+        env: Mapping[str, str] | None = None,
+        **flags: Any,
+    ):
         self.name = side
         command = [python, "-m", "benchmarks.worker", f"--side={side}"]
         command += [f"--workload={workload.to_json()}"]
@@ -45,6 +55,7 @@ class Side:
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
+            env=os.environ | dict(env or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if not os.environ.get("BENCHMARK_VERBOSE") else None,

@@ -115,10 +115,10 @@ class Stepper:
         return float(self._total) / self._steps
 
 
-def agreement(workload: Workload, file: str) -> list[float]:
+def agreement(workload: Workload, file: str, precision: str = "float32") -> list[float]:
     """The losses of the updates that `benchmarks.ours.agreement` wrote to ``file``."""
     arrays = dict(np.load(file))
-    stepper = Stepper(workload.without_dropout(), device="cpu")
+    stepper = Stepper(workload.without_dropout(), precision, device="cpu")
     torch_weights.load(stepper.model, arrays)
     for name, parameter in stepper.model.named_parameters():
         if "bias_hh" in name:  # a second bias, which would double the first one's steps

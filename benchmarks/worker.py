@@ -14,6 +14,7 @@ import time
 import traceback
 from typing import Any
 
+from benchmarks import machine
 from benchmarks.sides import SIDES
 from benchmarks.workloads import Workload
 
@@ -39,7 +40,7 @@ def main() -> None:
             if order["do"] == "about":
                 answer = library.about()
             elif order["do"] == "agree":
-                answer = {"losses": library.agreement(workload, order["file"])}
+                answer = {"losses": library.agreement(workload, order["file"], options.precision)}
             else:
                 if stepper is None:
                     began = time.perf_counter()
@@ -48,6 +49,7 @@ def main() -> None:
                     ready = time.perf_counter() - began
                 answer = {**timed(stepper, order["steps"]), "ready_seconds": ready}
                 answer |= {"loss": stepper.loss, "memory": library.memory()}
+                answer["resident"] = machine.peak_memory()
                 if options.side == "ours":
                     answer["per_call"] = stepper.per_call
                     if order.get("flops"):
