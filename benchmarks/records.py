@@ -27,9 +27,8 @@ def file_of(about: Mapping[str, Any], folder: Path) -> Path:
     The processor's is followed by the latest of its instruction sets: a maker's short name ("AMD
     EPYC") may stand for several generations.
     """
-    words = [about["processor"], *(about.get("flags") or [])[-1:]]
-    name = re.sub(r"\((r|tm)\)|@.*", "", " ".join(words).lower())
-    parts = re.findall(r"[a-z0-9.]+", name)
+    words = [_named(about["processor"]), *(about.get("flags") or [])[-1:]]
+    parts = re.findall(r"[a-z0-9.]+", " ".join(words).lower())
     jax = (about.get("jax") or {}).get("jax") or "unknown"
     return folder / f"{'-'.join(parts)}-jax-{jax}.json"
 
@@ -69,6 +68,11 @@ def _rank(about: Mapping[str, Any]) -> tuple:
     return about["processor"], about.get("flags") or [], version
 
 
+def _named(processor: str) -> str:
+    """Without trade marks, the clock and words that say nothing."""
+    return " ".join(re.sub(r"\((R|TM)\)|Processor|CPU|@.*", " ", processor).split())
+
+
 def heading(about: Mapping[str, Any]) -> str:
     """The processor with its flags, cores and versions, in words."""
     words = ", ".join([about["processor"], *(about.get("flags") or [])])
@@ -80,6 +84,5 @@ def heading(about: Mapping[str, Any]) -> str:
 
 def short(about: Mapping[str, Any]) -> str:
     """The same in few words, for a chart's legend."""
-    words = [re.sub(r"\((R|TM)\)|Processor|@.*", "", about["processor"]).strip()]
-    words += (about.get("flags") or [])[-1:]
+    words = [_named(about["processor"]), *(about.get("flags") or [])[-1:]]
     return f"{', '.join(words)}; jax {(about.get('jax') or {}).get('jax')}"

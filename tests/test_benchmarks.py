@@ -236,7 +236,7 @@ def test_page_without_marks_is_refused():
 def test_results_have_a_file_a_processor_and_jax(tmp_path):
     name = lambda **about: records.file_of(_results(**about)["about"], tmp_path).name
     assert name(processor="Intel(R) Xeon(R) CPU @ 2.20GHz", flags=["AVX2", "AMX"]) == (
-        "intel-xeon-cpu-amx-jax-0.10.2.json"
+        "intel-xeon-amx-jax-0.10.2.json"
     )
     assert name(processor="AMD EPYC, AVX-512", jax={"jax": "0.12.0.1"}) == (
         "amd-epyc-avx-512-jax-0.12.0.1.json"
@@ -398,7 +398,11 @@ def _run(seconds, held=500.0, stopped=True):
 
 def test_control_table():
     ours = {"versions": {"jax": "1"}, "cold": [_run(10), _run(12), _run(11)], "warm": [_run(5)]}
-    sb3 = {"versions": {"torch": "2"}, "cold": [_run(22, 460.0), _run(44, 470.0, False)], "warm": []}
+    sb3 = {
+        "versions": {"torch": "2"},
+        "cold": [_run(22, 460.0), _run(44, 470.0, False)],
+        "warm": [],
+    }
     text = control_page.table({"sb3": sb3, "ours": ours})
     first, second = text.splitlines()[2:4]
     assert first.startswith("| jaxdl | 11.0 (10.0, 12.0, 11.0) |  | 5.0 (5.0) |  | 30,000 | 500, ")
@@ -426,8 +430,12 @@ def test_an_actor_of_layers_acts_as_the_network():
     from jaxdl import models
 
     module = models.create("actor_critic", hidden=(8, 8), actions=2)
-    x = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-    variables = module.init(keys.root(0), x[:1])
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 4)).astype(np.float32)
+    variables = jax.tree.map(
+        lambda a: rng.normal(size=a.shape).astype(np.float32),
+        jax.eval_shape(module.init, keys.root(0), x[:1]),
+    )
     params, names = variables["params"], ("policy_0", "policy_1", "policy_head")
     arrays = {f"{part}_{i}": np.asarray(params[name][part])
               for i, name in enumerate(names) for part in ("kernel", "bias")}  # fmt: skip
