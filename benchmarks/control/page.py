@@ -14,7 +14,7 @@ COLUMNS = (
     "over ours",
     "environment steps, median",
     "mean return afterwards (each seed)",
-    "peak MB",
+    "peak MB, cold",
 )
 # Behind the seconds of a run.
 NOT_HELD, NOT_REACHED = "†", "‡"
