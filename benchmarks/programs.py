@@ -40,14 +40,17 @@ def run(
       before: called in the new process before its program starts.
 
     Raises:
-      SideError: it failed; the message is the last line that it said.
+      SideError: it did not start, or failed; the message is the last line that it said.
     """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         began = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | dict(env or {}), stdin=subprocess.DEVNULL,
-            stdout=out, stderr=err, preexec_fn=before,
-        )  # fmt: skip
+        try:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=os.environ | dict(env or {}), stdin=subprocess.DEVNULL,
+                stdout=out, stderr=err, preexec_fn=before,
+            )  # fmt: skip
+        except OSError as error:
+            raise SideError(f"{command[0]} does not start: {error.strerror}") from None
         try:
             # Of this one child: the sums that subprocess could give are of all there were.
             _, status, usage = os.wait4(process.pid, 0)

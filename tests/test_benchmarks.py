@@ -167,6 +167,8 @@ def test_memory_of_this_process_and_of_a_program():
     assert found.memory > 300 * 2**20
     with pytest.raises(sides.SideError, match="too bad"):
         programs.run([sys.executable, "-S", "-c", "raise SystemExit('well\\ntoo bad')"])
+    with pytest.raises(sides.SideError, match="no_such_python does not start"):
+        programs.run(["no_such_python"])
 
 
 # The page
