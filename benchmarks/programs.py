@@ -18,7 +18,8 @@ class Run(NamedTuple):
     Attributes:
       seconds: from the command to its exit.
       memory: bytes that it had in memory at once at most; the largest of the process and of those
-        that it started and waited for, not their sum.
+        that it started and waited for, not their sum. On Linux no less than the process that calls
+        `run` has had itself, which should therefore import little.
       output: what it printed on stdout.
     """
 

@@ -162,9 +162,11 @@ def test_memory_of_this_process_and_of_a_program():
     kept = np.ones(4 * 2**20)  # 32 MiB
     assert 1e7 < before <= machine.peak_memory() < 1e12
     del kept
-    found = programs.run([sys.executable, "-S", "-c", "x = bytes(300 * 2**20); print('done')"])
+    # More than this process, whose size a child begins with.
+    size = machine.peak_memory() + 2**25
+    found = programs.run([sys.executable, "-S", "-c", f"x = b'x' * {size}; print('done')"])
     assert (found.output, found.seconds > 0) == ("done\n", True)
-    assert found.memory > 300 * 2**20
+    assert size < found.memory < size + 2**26
     with pytest.raises(sides.SideError, match="too bad"):
         programs.run([sys.executable, "-S", "-c", "raise SystemExit('well\\ntoo bad')"])
     with pytest.raises(sides.SideError, match="no_such_python does not start"):
