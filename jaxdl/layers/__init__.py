@@ -2,8 +2,8 @@
 
 The names that a model gives its layers are read elsewhere, so they mean something:
 
-- ``query``, ``key``, ``value`` and ``out`` under a name that ends in ``attention``, ``up`` and
-  ``down`` under ``feed_forward``, ``dense`` or ``dense_0``, and ``token``: what
+- ``query``, ``key``, ``value`` and ``out`` under a name that ends in ``attention``, ``up``,
+  ``gate`` and ``down`` under ``feed_forward``, ``dense`` or ``dense_0``, and ``token``: what
   `config.parallel.tensor` splits (TENSOR_RULES, each beside the layer that it is of).
 - ``head``: what begins anew for other classes, and learns alone until `config.optimizer.unfreeze`
   (`config.optimizer.head`; models with published weights say theirs in `jaxdl.pretrained.catalog`).
@@ -27,7 +27,7 @@ from jaxdl.layers.dropout import Dropout
 from jaxdl.layers.graph import GraphConv
 from jaxdl.layers.initializers import initializer
 from jaxdl.layers.map_dense import MapDense
-from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm
+from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from jaxdl.layers.patches import PatchEmbed
 from jaxdl.layers.positions import (
     RelativePositions,
@@ -78,6 +78,7 @@ __all__ = [
     "MapDense",
     "MultiHeadAttention",
     "PatchEmbed",
+    "RMSNorm",
     "RelativeBias",
     "RelativePositions",
     "SpectralConv",

@@ -70,6 +70,7 @@ class MultiHeadAttention(nn.Module):
       use_bias: all four projections have one.
       key_bias: the keys' too. It shifts a query's scores all alike, so the softmax undoes it.
       kernel_init: of query, key and value, as matrices.
+      query_init: of the query; kernel_init if None.
       out_init: of ``out``; kernel_init if None.
       dtype: of the computation.
     """
@@ -81,6 +82,7 @@ class MultiHeadAttention(nn.Module):
     use_bias: bool = True
     key_bias: bool = True
     kernel_init: Callable = nn.initializers.xavier_uniform()
+    query_init: Callable | None = None
     out_init: Callable | None = None
     dtype: Any = None
 
@@ -123,7 +125,7 @@ class MultiHeadAttention(nn.Module):
         maps = functools.partial(
             Projection, heads=N, head_dim=D, use_bias=self.use_bias, kernel_init=self.kernel_init
         )
-        query = maps(width, name="query")()
+        query = maps(width, kernel_init=self.query_init or self.kernel_init, name="query")()
         key = maps(context_width, use_bias=self.use_bias and self.key_bias, name="key")()
         value = maps(context_width, name="value")()
 

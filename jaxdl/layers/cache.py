@@ -15,16 +15,21 @@ class Cache(NamedTuple):
     its own layer, and moves `filled` on once all have written. Writing past the end is no error
     that a compiled program can raise: models make NaN of what lies there.
 
+    Sequences of unequal length stand in one cache by padding, in front or behind: `mark` says which
+    tokens are none, and no query attends to these.
+
     Attributes:
       keys: (depth, batch, length, heads, head_dim) in the dtype of the computation.
       values: likewise.
-      filled: tokens that are in it, int32 ().
+      filled: tokens that are in it, padding counted, int32 ().
+      real: (batch, length) booleans: False where a token is padding, True where there is none yet.
       context: cross-attention's own, of the encoder's tokens, which are written once; None without.
     """
 
     keys: jax.Array
     values: jax.Array
     filled: jax.Array
+    real: jax.Array
     context: "Cache | None" = None
 
     @classmethod
@@ -33,7 +38,12 @@ class Cache(NamedTuple):
     ) -> "Cache":
         """Room for ``length`` tokens of ``batch`` sequences, zeros."""
         shape = (depth, batch, length, heads, head_dim)
-        return cls(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype), jnp.zeros((), jnp.int32))
+        return cls(
+            jnp.zeros(shape, dtype),
+            jnp.zeros(shape, dtype),
+            jnp.zeros((), jnp.int32),
+            jnp.ones((batch, length), bool),
+        )
 
     @property
     def length(self) -> int:
@@ -47,17 +57,46 @@ class Cache(NamedTuple):
         put = lambda old, new: lax.dynamic_update_slice(old, new[None].astype(old.dtype), at)
         return self._replace(keys=put(self.keys, keys), values=put(self.values, values))
 
+    def mark(self, mask: jax.Array | None) -> "Cache":
+        """Says of the tokens that are written next, (batch, T), where they are tokens: no padding.
+
+        Of booleans or integers; None, of tokens alone, changes nothing. A model marks before its
+        blocks write.
+        """
+        if mask is None:
+            return self
+        at = [jnp.asarray(i, jnp.int32) for i in (0, self.filled)]
+        return self._replace(real=lax.dynamic_update_slice(self.real, mask.astype(bool), at))
+
+    def places(self, tokens: int) -> jax.Array:
+        """Where in the cache the next ``tokens`` will stand, (tokens,), padding counted."""
+        return self.filled + jnp.arange(tokens)
+
+    def positions(self, tokens: int) -> jax.Array:
+        """What number each of the next ``tokens`` has in its own sequence, from 0, (batch, tokens).
+
+        Padding before it is not counted, if `mark` has been told. What lies past the cache's length
+        has the number of its length.
+        """
+        place = self.places(tokens)
+        padding = jnp.cumsum(~self.real, axis=1)
+        before = jnp.take(padding, place, axis=1, mode="clip")
+        number = jnp.maximum(place - before, 0)
+        return jnp.where(place < self.length, number, self.length)
+
     def seen(self, queries: int, written: int, causal: bool) -> jax.Array:
         """Which places ``queries`` tokens may attend to when ``written`` were written, not counted.
 
-        Booleans (queries or 1, length): all written ones or, causal, as of `jaxdl.ops.attention`
-        over the keys up to the last that was written.
+        Booleans (batch, 1, queries or 1, length): all tokens that are written or, causal, as of
+        `jaxdl.ops.attention` over the keys up to the last that was written.
         """
         place = jnp.arange(self.length)
         end = self.filled + written
-        if not causal:
-            return (place < end)[None]
-        return place <= end - queries + jnp.arange(queries)[:, None]
+        if causal:
+            open_ = place <= end - queries + jnp.arange(queries)[:, None]
+        else:
+            open_ = (place < end)[None]
+        return open_ & self.real[:, None, None]
 
     def advance(self, tokens: int, context: int = 0) -> "Cache":
         """Counts what every block has written: ``tokens``, and of the encoder's ``context``."""

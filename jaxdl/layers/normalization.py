@@ -76,6 +76,19 @@ class LayerNorm(nn.Module):
         return ops.layer_norm(x.astype(self.dtype or x.dtype), scale, bias, self.epsilon)
 
 
+class RMSNorm(nn.Module):
+    """Root-mean-square normalisation over the last axis; parameter ``scale`` (features)."""
+
+    epsilon: float = 1e-6
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(…, features) in and out; statistics in float32, the result in ``dtype`` or x's."""
+        scale = self.param("scale", nn.initializers.ones_init(), (x.shape[-1],), jnp.float32)
+        return ops.rms_norm(x.astype(self.dtype or x.dtype), scale, self.epsilon)
+
+
 class GroupNorm(nn.Module):
     """Group normalisation over places and groups of channels; ``scale`` and ``bias`` (channels)."""
 

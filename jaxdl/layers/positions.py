@@ -8,9 +8,15 @@ import numpy as np
 from flax import linen as nn
 
 
-def learned_positions(module: nn.Module, length: int, width: int) -> jax.Array:
-    """Declares the parameter ``position`` (1, length, width), normal with deviation .02."""
-    return module.param("position", nn.initializers.normal(0.02), (1, length, width), jnp.float32)
+def learned_positions(
+    module: nn.Module,
+    length: int,
+    width: int,
+    name: str = "position",
+    init: Callable = nn.initializers.normal(0.02),
+) -> jax.Array:
+    """Declares a parameter (1, length, width), normal with deviation .02 unless told otherwise."""
+    return module.param(name, init, (1, length, width), jnp.float32)
 
 
 def resize_positions(

@@ -17,8 +17,8 @@ from jaxdl.parallel import TensorRule
 
 # By hidden features, of a `FeedForward` that its owner calls "feed_forward".
 TENSOR_RULES = (
-    TensorRule(r"feed_forward/up/kernel$", 1),
-    TensorRule(r"feed_forward/up/bias$", 0),
+    TensorRule(r"feed_forward/(up|gate)/kernel$", 1),
+    TensorRule(r"feed_forward/(up|gate)/bias$", 0),
     TensorRule(r"feed_forward/down/kernel$", 0),
 )
 
@@ -29,6 +29,8 @@ class FeedForward(nn.Module):
     Attributes:
       hidden: features between.
       activation: a name in `jaxdl.ops.activations`.
+      gated: ``activation(gate(x)) · up(x)`` in place of ``activation(up(x))`` (Shazeer, 2020,
+        "GLU Variants Improve Transformer").
       dropout: rate behind the second layer.
       activation_dropout: rate behind the activation; ``dropout`` if None, as in the published ViT.
       use_bias: both layers have one.
@@ -40,6 +42,7 @@ class FeedForward(nn.Module):
 
     hidden: int
     activation: str = "gelu"
+    gated: bool = False
     dropout: float = 0.0
     activation_dropout: float | None = None
     use_bias: bool = True
@@ -59,7 +62,10 @@ class FeedForward(nn.Module):
             dtype=self.dtype,
             name=name,
         )
-        h = ops.activation(self.activation)(dense(self.hidden, self.kernel_init, "up")(x))
+        h = dense(self.hidden, self.kernel_init, "up")(x)
+        gate = dense(self.hidden, self.kernel_init, "gate")(x) if self.gated else None
+        act = ops.activation(self.activation)
+        h = act(h) if gate is None else act(gate) * h
         inner = self.dropout if self.activation_dropout is None else self.activation_dropout
         h = Dropout(inner)(h, train=train)
         y = dense(x.shape[-1], self.out_init or self.kernel_init, "down")(h)
@@ -78,7 +84,9 @@ class Block(nn.Module):
       heads: attention heads.
       head_dim: features of a head; width / heads if None.
       mlp_ratio: hidden features of the feed-forward layers over width.
+      hidden: these themselves, whatever the ratio; None for the ratio.
       activation: between these, a name in `jaxdl.ops.activations`.
+      gated: of `FeedForward`.
       pre_norm: the norm comes before attention and feed-forward, not behind the sum.
       norm: makes the normalisation of (epsilon, dtype, name).
       norm_epsilon: its ε. Published models differ.
@@ -90,6 +98,7 @@ class Block(nn.Module):
       activation_dropout: rate behind the activation; ``dropout`` if None.
       drop_path: stochastic depth.
       kernel_init: of the matrices.
+      query_init: of the queries'; kernel_init if None.
       out_init: of those whose result is added to what was there; kernel_init if None.
       bias_init: of the feed-forward biases.
       remat: keep only the block's inputs for the backward pass, which computes the rest anew: the
@@ -100,7 +109,9 @@ class Block(nn.Module):
     heads: int
     head_dim: int | None = None
     mlp_ratio: float = 4.0
+    hidden: int | None = None
     activation: str = "gelu"
+    gated: bool = False
     pre_norm: bool = True
     norm: Callable[..., nn.Module] = LayerNorm
     norm_epsilon: float = 1e-6
@@ -112,6 +123,7 @@ class Block(nn.Module):
     activation_dropout: float | None = None
     drop_path: float = 0.0
     kernel_init: Callable = nn.initializers.xavier_uniform()
+    query_init: Callable | None = None
     out_init: Callable | None = None
     bias_init: Callable = nn.initializers.normal(1e-6)
     remat: bool = False
@@ -173,6 +185,7 @@ class Block(nn.Module):
                 use_bias=self.use_bias,
                 key_bias=self.key_bias,
                 kernel_init=self.kernel_init,
+                query_init=self.query_init,
                 out_init=self.out_init,
                 dtype=self.dtype,
                 name=name,
@@ -186,8 +199,9 @@ class Block(nn.Module):
             x, theirs = attend("cross_attention", x, context, theirs, mask=context_mask)
             own = None if own is None else own._replace(context=theirs)
         y = FeedForward(
-            int(self.mlp_ratio * x.shape[-1]),
+            int(self.mlp_ratio * x.shape[-1]) if self.hidden is None else self.hidden,
             activation=self.activation,
+            gated=self.gated,
             dropout=self.dropout,
             activation_dropout=self.activation_dropout,
             use_bias=self.use_bias,

@@ -59,12 +59,20 @@ class GPT(nn.Module):
 
     @nn.compact
     def __call__(
-        self, tokens: jax.Array, *, train: bool = False, cache: layers.Cache | None = None
+        self,
+        tokens: jax.Array,
+        mask: jax.Array | None = None,
+        *,
+        train: bool = False,
+        cache: layers.Cache | None = None,
     ) -> jax.Array | tuple[jax.Array, layers.Cache]:
         """(batch, T) -> (batch, T, vocab_size), and the cache if one was given.
 
         With a ``cache``, of `init_cache`, the tokens go on where those that it has seen end; the
-        logits of a call that goes past its length are NaN. Where the collection "intermediates" is
+        logits of a call that goes past its length are NaN. ``mask`` (batch, T), booleans or
+        integers, is False (0) where a token is padding: no token attends to it and its position is
+        not counted, so that texts of unequal length get the logits that each gets alone, padded in
+        front or behind; the logits of padding mean nothing. Where the collection "intermediates" is
         mutable, ``block_i/attention/weights`` of it are the attention maps, (batch, heads, T, T).
 
         Raises:
@@ -82,11 +90,14 @@ class GPT(nn.Module):
             name="token",
         )
         position = layers.learned_positions(self, self.context, self.width)[0]
-        if cache is None:
-            position = position[:T]
+        seen = None if mask is None else mask.astype(bool)[:, None, None]
+        if cache is not None:
+            cache, seen = cache.mark(mask), None  # it keeps which of its tokens are padding
+            position = jnp.take(position[:room], cache.positions(T), axis=0, mode="fill")
+        elif mask is not None:
+            position = position[jnp.maximum(jnp.cumsum(mask.astype(jnp.int32), axis=1) - 1, 0)]
         else:
-            place = cache.filled + jnp.arange(T)
-            position = jnp.take(position[:room], place, axis=0, mode="fill")
+            position = position[:T]
         x = table(tokens) + position.astype(self.dtype)
         x = layers.Dropout(self.dropout)(x, train=train)
         for i in range(self.depth):
@@ -104,7 +115,7 @@ class GPT(nn.Module):
                 remat=self.remat,
                 dtype=self.dtype,
                 name=f"block_{i}",
-            )(x, train=train, causal=True, cache=cache, layer=i)
+            )(x, train=train, mask=seen, causal=True, cache=cache, layer=i)
             x, cache = (x, None) if cache is None else x
         x = layers.LayerNorm(epsilon=1e-5, dtype=self.dtype, name="norm")(x)
         logits = ops.dense(x, table.embedding.astype(x.dtype).T, wide=True)

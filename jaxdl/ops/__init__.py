@@ -19,7 +19,7 @@ from jaxdl.ops.forms import references
 from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
 from jaxdl.ops.linear import dense
 from jaxdl.ops.local_response import local_response_norm
-from jaxdl.ops.normalization import group_norm, layer_norm
+from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
 from jaxdl.ops.transposed import conv_transpose
@@ -52,6 +52,7 @@ __all__ = [
     "propagate",
     "references",
     "relu",
+    "rms_norm",
     "rnn",
     "sigmoid",
     "silu",

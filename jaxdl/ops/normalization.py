@@ -62,6 +62,40 @@ def _backward(epsilon, kept, g_NxD):
 _layer_norm = with_backward(_forward, _backward, static=(3,))
 
 
+def rms_norm(x: jax.Array, scale: jax.Array, epsilon: float) -> jax.Array:
+    """``x / √(mean(x²) + ε) · scale`` over the last axis (Zhang and Sennrich, 2019).
+
+    Layer norm without the mean and without the bias.
+
+    Args:
+      x: (…, features).
+      scale: (features,).
+      epsilon: added to the mean square.
+
+    Returns:
+      (…, features) in x's dtype, computed in at least float32.
+    """
+    wide = widen(x).reshape(-1, x.shape[-1])
+    return _rms_norm(wide, scale, epsilon).reshape(x.shape).astype(x.dtype)
+
+
+def _rms_forward(x_NxD, scale, epsilon):
+    rstd_Nx1 = lax.rsqrt(_row_mean(x_NxD * x_NxD) + epsilon)
+    normal_NxD = x_NxD * rstd_Nx1
+    return normal_NxD * scale, (normal_NxD, rstd_Nx1, scale)
+
+
+def _rms_backward(epsilon, kept, g_NxD):
+    # As above, but nothing was centred.
+    normal_NxD, rstd_Nx1, scale = kept
+    gs = g_NxD * scale
+    dx = rstd_Nx1 * (gs - normal_NxD * _row_mean(gs * normal_NxD))
+    return dx, _column_sum(g_NxD * normal_NxD)
+
+
+_rms_norm = with_backward(_rms_forward, _rms_backward, static=(2,))
+
+
 def group_norm(
     x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, epsilon: float
 ) -> jax.Array:

@@ -1,0 +1,175 @@
+"""BERT: a transformer that reads a text from both sides at once.
+
+Devlin et al., 2018, "BERT: Pre-training of Deep Bidirectional Transformers for Language
+Understanding"; the small sizes are of Turc et al., 2019, "Well-Read Students Learn Better". Token
+ids (batch, T) in; what comes out depends on ``output``. Parameters of encoder and pooler (output
+"classifier" without classes) at 30,522 tokens: bert_tiny 4,385,920; bert_mini 11,170,560;
+bert_small 28,763,648; bert_medium 41,373,184; bert_base 109,482,240; bert_large 335,141,888. With
+the masked language model's head in place of the pooler bert_base has 109,514,298.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxdl import layers, ops
+from jaxdl.errors import UserError
+from jaxdl.models import register
+from jaxdl.registry import choose
+
+VARIANTS = {
+    "bert_tiny": dict(width=128, depth=2, heads=2),
+    "bert_mini": dict(width=256, depth=4, heads=4),
+    "bert_small": dict(width=512, depth=4, heads=8),
+    "bert_medium": dict(width=512, depth=8, heads=8),
+    "bert_base": dict(width=768, depth=12, heads=12),
+    "bert_large": dict(width=1024, depth=24, heads=16),
+}
+OUTPUTS = ("masked_lm", "classifier", "tagger", "span")
+
+# As in the code that was published with the paper: cut off at two deviations, not rescaled.
+INIT = nn.initializers.truncated_normal(0.02)
+
+
+class MaskedHead(nn.Module):
+    """What token was masked: (…, width) -> (…, vocabulary) float32, by the table of tokens.
+
+    Parameters: ``transform``, ``norm`` and ``bias`` (vocabulary).
+    """
+
+    activation: str
+    norm_epsilon: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
+        """``table`` is (vocabulary, width)."""
+        x = layers.Dense(x.shape[-1], kernel_init=INIT, dtype=self.dtype, name="transform")(x)
+        x = ops.activation(self.activation)(x)
+        x = layers.LayerNorm(epsilon=self.norm_epsilon, dtype=self.dtype, name="norm")(x)
+        bias = self.param("bias", nn.initializers.zeros_init(), table.shape[:1], jnp.float32)
+        return ops.dense(x, table.astype(x.dtype).T, wide=True) + bias
+
+
+@register("bert", VARIANTS)
+class BERT(nn.Module):
+    """A post-norm encoder with learned positions and segments.
+
+    Attributes:
+      output: "masked_lm" for logits of every token, (batch, T, vocab_size), whose matrix is the
+        table of tokens; "classifier" for logits of the whole text, (batch, num_classes), read off
+        its first token behind a dense layer with tanh (the pooler); "tagger" for logits of each
+        token, (batch, T, num_classes); "span" for logits of where an answer starts and ends,
+        (batch, T, 2).
+      num_classes: of a classifier or tagger; 0 for the features that the logits are made of,
+        (batch, width) of a classifier and (batch, T, width) of a tagger.
+      vocab_size: ids are 0 … vocab_size - 1. Others are not an error that a compiled program can
+        raise: an id of vocab_size or more makes NaN of its whole text, a negative one counts from
+        the end.
+      context: tokens that it sees at most.
+      segment_types: kinds of segments; ids are 0 … segment_types - 1.
+      width: features of a token.
+      depth: transformer blocks.
+      heads: attention heads; divides width.
+      hidden: features of the feed-forward layers; 4 width if None.
+      activation: of these and of the masked language model's head.
+      norm_epsilon: of all norms.
+      dropout: rate behind the embedding, attention and feed-forward layers and before the logits
+        of classes; .1 in the published configuration.
+      attention_dropout: rate on the attention weights; .1 there, too. With it attention takes its
+        slow form.
+      remat: keep only each block's input for the backward pass, which computes the rest anew: the
+        same numbers for less memory and about a third more work.
+      dtype: of the computation; parameters, statistics and logits stay float32.
+    """
+
+    output: str = "masked_lm"
+    num_classes: int = 2
+    vocab_size: int = 30522
+    context: int = 512
+    segment_types: int = 2
+    width: int = 768
+    depth: int = 12
+    heads: int = 12
+    hidden: int | None = None
+    activation: str = "gelu"
+    norm_epsilon: float = 1e-12
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    remat: bool = False
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        tokens: jax.Array,
+        segments: jax.Array | None = None,
+        mask: jax.Array | None = None,
+        *,
+        train: bool = False,
+        features: bool = False,
+    ) -> jax.Array:
+        """(batch, T) -> the logits of ``output``, float32.
+
+        Args:
+          tokens: (batch, T) integers.
+          segments: (batch, T) integers, which segment each token is of; None is all of the first.
+          mask: (batch, T), booleans or integers: False (0) where a token is padding, which no token
+            attends to. Positions count padding, as in the published model.
+          train: whether there is dropout.
+          features: return what the last block gives, (batch, T, width), and no logits.
+
+        Raises:
+          UserError: more tokens than the context has room for.
+        """
+        T = tokens.shape[1]
+        choose("output", self.output, dict.fromkeys(OUTPUTS))
+        if self.context < T:
+            raise UserError(f"a sequence of {T} tokens is longer than the context: {self.context}")
+        embed = lambda count, name: layers.TokenEmbedding(
+            count, self.width, embedding_init=INIT, dtype=self.dtype, name=name
+        )
+        table, kinds = embed(self.vocab_size, "token"), embed(self.segment_types, "segment")
+        x = table(tokens)
+        x += layers.learned_positions(self, self.context, self.width, init=INIT)[:, :T].astype(
+            self.dtype
+        )
+        # Of one segment there is nothing to look up, and nothing to add up in the backward pass.
+        x += kinds.embedding[0].astype(self.dtype) if segments is None else kinds(segments)
+        x = layers.LayerNorm(epsilon=self.norm_epsilon, dtype=self.dtype, name="norm")(x)
+        drop = layers.Dropout(self.dropout)
+        x = drop(x, train=train)
+        seen = None if mask is None else mask.astype(bool)[:, None, None]
+        for i in range(self.depth):
+            x = layers.Block(
+                self.heads,
+                hidden=4 * self.width if self.hidden is None else self.hidden,
+                activation=self.activation,
+                pre_norm=False,
+                norm_epsilon=self.norm_epsilon,
+                dropout=self.dropout,
+                attention_dropout=self.attention_dropout,
+                activation_dropout=0.0,
+                kernel_init=INIT,
+                bias_init=nn.initializers.zeros_init(),
+                remat=self.remat,
+                dtype=self.dtype,
+                name=f"block_{i}",
+            )(x, train=train, mask=seen)
+        if features:
+            return x
+        dense = lambda features, **how: layers.Dense(
+            features, kernel_init=INIT, dtype=self.dtype, **how
+        )
+        if self.output == "masked_lm":
+            head = MaskedHead(self.activation, self.norm_epsilon, self.dtype, name="head")
+            return head(x, table.embedding)
+        if self.output == "span":
+            return dense(2, wide=True, name="head")(x)
+        if self.output == "classifier":
+            x = jnp.tanh(dense(self.width, name="pooler")(x[:, 0]))
+        if not self.num_classes:
+            return ops.widen(x)
+        return dense(self.num_classes, wide=True, name="head")(drop(x, train=train))

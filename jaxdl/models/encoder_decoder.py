@@ -1,0 +1,220 @@
+"""What T5 and BART have in common: an encoder of the source, a decoder of the target, a cache."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxdl import layers, ops
+from jaxdl.errors import UserError
+
+
+class EncoderDecoder(nn.Module):
+    """A transformer from one text to another (Vaswani et al., 2017, figure 1).
+
+    A model of this kind sets up ``encoder_block`` and ``decoder_block``, lists of `layers.Block`,
+    and says by `enter`, `leave` and `logits` what stands before and behind them.
+
+    All of it in one call, for training:
+
+    >>> logits = module.apply(variables, source, target, source_mask, target_mask)
+
+    Token after token: the source is encoded once, and the keys and values that cross-attention
+    takes of it are computed in the first call of `decode` and kept.
+
+    >>> encoded = module.apply(variables, source, source_mask, method="encode")
+    >>> cache = module.init_cache(batch, length=64, source_length=source.shape[1])
+    >>> logits, cache = module.apply(
+    ...     variables, first, encoded, source_mask, cache=cache, method="decode")
+    >>> logits, cache = module.apply(variables, second, cache=cache, method="decode")
+
+    Attributes:
+      vocab_size: ids are 0 … vocab_size - 1. Others are not an error that a compiled program can
+        raise: an id of vocab_size or more makes NaN of its text, a negative one counts from the
+        end.
+      width: features of a token.
+      encoder_depth: transformer blocks of the encoder.
+      decoder_depth: those of the decoder; 0 for an encoder alone.
+      heads: attention heads.
+      hidden: features of the feed-forward layers.
+      activation: of these, a name in `jaxdl.ops.activations`.
+      dropout: rate behind the embedding, attention and feed-forward layers; .1 in the published
+        configurations.
+      attention_dropout: rate on the attention weights. With it attention takes its slow form.
+      remat: keep only each block's input for the backward pass, which computes the rest anew: the
+        same numbers for less memory and about a third more work.
+      dtype: of the computation; parameters, statistics and logits stay float32.
+    """
+
+    vocab_size: int = 32128
+    width: int = 512
+    encoder_depth: int = 6
+    decoder_depth: int = 6
+    heads: int = 8
+    hidden: int = 2048
+    activation: str = "relu"
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    remat: bool = False
+    dtype: Any = jnp.float32
+
+    def __call__(
+        self,
+        source: jax.Array,
+        target: jax.Array | None = None,
+        source_mask: jax.Array | None = None,
+        target_mask: jax.Array | None = None,
+        *,
+        train: bool = False,
+        features: bool = False,
+    ) -> jax.Array:
+        """(batch, S) and (batch, T) -> (batch, T, vocab_size) float32.
+
+        Args:
+          source: integers, what is read.
+          target: integers, what is written, begun by the token that starts it: logits t are of the
+            token that follows target[:, t]. An encoder alone has none, and gives (batch, S, width).
+          source_mask: (batch, S), booleans or integers: False (0) where a token is padding, which
+            no token attends to. Its own features and logits mean nothing.
+          target_mask: (batch, T), the target's.
+          train: whether there is dropout.
+          features: return what the decoder gives, (batch, T, width), and no logits.
+
+        Raises:
+          UserError: a text is longer than the model's positions, or there is no target.
+        """
+        encoded = self.encode(source, source_mask, train=train)
+        if not self.decoder_depth:
+            if target is not None:
+                raise UserError("decoder_depth=0: an encoder alone takes no target")
+            return encoded
+        if target is None:
+            raise UserError("there is no target: method='encode' gives what the encoder gives")
+        return self.decode(
+            target, encoded, source_mask, target_mask, train=train, features=features
+        )
+
+    def encode(
+        self, source: jax.Array, mask: jax.Array | None = None, *, train: bool = False
+    ) -> jax.Array:
+        """(batch, S) -> (batch, S, width); ``mask`` is the source's."""
+        self.check_length(source.shape[1], "sequence")
+        place = jnp.arange(source.shape[1])
+        x, bias = self.enter(source, place, place, "encoder", train=train)
+        seen = ops.join_masks(bias, _over_keys(mask))
+        for block in self.encoder_block:
+            x = block(x, train=train, mask=seen)
+        return self.leave(x, "encoder", train=train)
+
+    def decode(
+        self,
+        target: jax.Array,
+        encoded: jax.Array | None = None,
+        source_mask: jax.Array | None = None,
+        target_mask: jax.Array | None = None,
+        *,
+        train: bool = False,
+        features: bool = False,
+        cache: layers.Cache | None = None,
+    ) -> jax.Array | tuple[jax.Array, layers.Cache]:
+        """(batch, T) -> (batch, T, vocab_size) float32, and the cache if one was given.
+
+        With a ``cache``, of `init_cache`, the tokens go on where those that it has seen end; the
+        logits of a call that goes past its length are NaN. ``encoded`` and ``source_mask`` are then
+        for the first call alone: what is needed of them is in the cache from there on. Targets of
+        unequal length stand in it with padding in front, which ``target_mask`` tells.
+
+        Raises:
+          UserError: more tokens than there is room for, or nothing encoded and no cache.
+        """
+        T = target.shape[1]
+        if cache is None:
+            if encoded is None:
+                raise UserError("decode needs what encode gave, or a cache that has seen it")
+            self.check_length(T, "sequence")
+            place = keys = jnp.arange(T)
+            seen, context_seen = _over_keys(target_mask), _over_keys(source_mask)
+        else:
+            if encoded is None:
+                encoded = jnp.zeros((target.shape[0], 0, self.width), self.dtype)
+            for count, room in ((T, cache), (encoded.shape[1], cache.context)):
+                if count > room.length:
+                    raise UserError(
+                        f"a sequence of {count} tokens is longer than the cache: {room.length}"
+                    )
+            context = cache.context.mark(source_mask if encoded.shape[1] else None)
+            cache = cache.mark(target_mask)._replace(context=context)
+            place, keys = cache.places(T), jnp.arange(cache.length)
+            seen = context_seen = None  # the cache keeps them
+        x, bias = self.enter(target, place, keys, "decoder", train=train)
+        if cache is not None:
+            x = jnp.where((place < cache.length)[:, None], x, jnp.nan)
+        seen = ops.join_masks(bias, seen)
+        for i, block in enumerate(self.decoder_block):
+            x = block(
+                x, encoded, train=train, mask=seen, causal=True, context_mask=context_seen,
+                cache=cache, layer=i,
+            )  # fmt: skip
+            x, cache = (x, None) if cache is None else x
+        y = self.leave(x, "decoder", train=train)
+        y = y if features else self.logits(y)
+        return y if cache is None else (y, cache.advance(T, encoded.shape[1]))
+
+    @nn.nowrap
+    def init_cache(self, batch: int, length: int, source_length: int) -> layers.Cache:
+        """An empty cache for ``batch`` targets of up to ``length`` tokens.
+
+        Its ``context`` has room for ``source_length`` tokens of the encoder's; `decode` fills it.
+
+        Raises:
+          UserError: a length exceeds the model's positions.
+        """
+        self.check_length(length, "cache")
+        self.check_length(source_length, "cache")
+        empty = lambda tokens: layers.Cache.empty(
+            self.decoder_depth, batch, tokens, self.heads, self.features_of_a_head, self.dtype
+        )
+        return empty(length)._replace(context=empty(source_length))
+
+    @property
+    def features_of_a_head(self) -> int:
+        """Of keys and values."""
+        return self.width // self.heads
+
+    # What a model of this kind says of itself.
+
+    def enter(
+        self, tokens: jax.Array, place: jax.Array, keys: jax.Array, side: str, *, train: bool
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """What the first block of "encoder" or "decoder" takes.
+
+        Args:
+          tokens: (batch, T).
+          place: (T,), where they stand.
+          keys: (S,), where the keys stand that they may attend to.
+          side: "encoder" or "decoder".
+          train: whether there is dropout.
+
+        Returns:
+          (batch, T, width), and what is added to the scores of attention, (1, heads, T, S), or
+          None.
+        """
+        raise NotImplementedError
+
+    def leave(self, x: jax.Array, side: str, *, train: bool) -> jax.Array:
+        """What comes behind the last block of "encoder" or "decoder"."""
+        return x
+
+    def logits(self, x: jax.Array) -> jax.Array:
+        """(batch, T, width) of the decoder -> (batch, T, vocab_size) float32."""
+        raise NotImplementedError
+
+    @nn.nowrap
+    def check_length(self, tokens: int, what: str) -> None:
+        """Raises UserError where a sequence or cache has more tokens than there are positions."""
+
+
+def _over_keys(mask: jax.Array | None) -> jax.Array | None:
+    """(batch, S) for the scores (batch, heads, T, S)."""
+    return None if mask is None else mask.astype(bool)[:, None, None]
