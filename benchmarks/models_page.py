@@ -1,12 +1,12 @@
-"""docs/models.md: what every image classifier is made of, beside what is published of it.
+"""docs/models.md: what every published model is made of, beside what is published of it.
 
 python -m benchmarks.models_page            # anew, between the marks of the page
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.page import BEGIN, END
 from jaxdl import anatomy, models
@@ -81,6 +81,28 @@ PUBLISHED = {
     "mobilevit_s": _timm(5_578_632),
     "cvt_13": _transformers(19_997_480),
     "cvt_21": _transformers(31_622_696),
+    "bert_tiny": _transformers(4_385_920),
+    "bert_mini": _transformers(11_170_560),
+    "bert_small": _transformers(28_763_648),
+    "bert_medium": _transformers(41_373_184),
+    "bert_base": _transformers(109_482_240),
+    "bert_large": _transformers(335_141_888),
+    "gpt2_s": _transformers(124_439_808),
+    "gpt2_m": _transformers(354_823_168),
+    "gpt2_l": _transformers(774_030_080),
+    "gpt2_xl": _transformers(1_557_611_200),
+    "t5_small": _transformers(60_506_624),
+    "t5_base": _transformers(222_903_552),
+    "t5_large": _transformers(737_668_096),
+    "t5_3b": _transformers(2_851_598_336),
+    "t5_11b": _transformers(11_307_321_344),
+    "t5_v1_1_small": _transformers(76_961_152),
+    "t5_v1_1_base": _transformers(247_577_856),
+    "t5_v1_1_large": _transformers(783_150_080),
+    "t5_v1_1_xl": _transformers(2_849_757_184),
+    "t5_v1_1_xxl": _transformers(11_135_332_352),
+    "bart_base": _transformers(139_420_416),
+    "bart_large": _transformers(406_291_456),
 }
 
 
@@ -125,6 +147,41 @@ HEAD = (
 )
 
 
+class TextFamily(NamedTuple):
+    """Models of texts: their names' beginning, the paper, and fields with which they are counted."""
+
+    start: str
+    paper: str
+    fields: Mapping[str, Any] = {}
+
+
+TEXT_FAMILIES = (
+    TextFamily("bert", "Devlin et al., 2018", dict(output="classifier", num_classes=0)),
+    TextFamily("gpt2", "Radford et al., 2019"),
+    TextFamily("t5", "Raffel et al., 2020"),
+    TextFamily("bart", "Lewis et al., 2019"),
+)
+TOKENS = 128
+
+TEXT_HEAD = (
+    "model | parameters | 10⁹ multiply-adds | published",
+    "--- | ---: | ---: | ---",
+)
+
+
+def text_names(family: TextFamily) -> list[str]:
+    """The names of a family's published sizes."""
+    return [name for name in models.names() if name.startswith(f"{family.start}_")]
+
+
+def text_line(name: str, family: TextFamily) -> tuple[int, str]:
+    """A model's parameters, and its row of the table."""
+    found, published = anatomy.of_text(models.create(name, **family.fields), TOKENS), PUBLISHED[name]
+    told = f"{published.parameters:,} ({published.source})"
+    adds = f"{found.multiply_adds / 1e9:.2f}"
+    return found.parameters, f"`{name}` | {found.parameters:,} | {adds} | {told}"
+
+
 def names(family: Family) -> list[str]:
     """The names of a family; its own is that of its default, which has a name of its own if any."""
     found = [name for name in models.names() if name.startswith(family.start)]
@@ -162,6 +219,17 @@ def figures() -> Iterator[str]:
     for family in FAMILIES:
         yield from ("", f"**{family.start}** ({family.paper})", "", *HEAD)
         yield from (row for _, row in sorted(line(name, family) for name in names(family)))
+    yield from (
+        "",
+        "## Models of texts",
+        "",
+        f"Multiply-adds are of a text of {TOKENS} tokens, of T5 and BART from {TOKENS} to as many; logits",
+        "of all tokens are among them. BERT is counted as encoder and pooler, without logits.",
+    )
+    for family in TEXT_FAMILIES:
+        yield from ("", f"**{family.start}** ({family.paper})", "", *TEXT_HEAD)
+        rows = sorted(text_line(name, family) for name in text_names(family))
+        yield from (row for _, row in rows)
     yield ""
 
 

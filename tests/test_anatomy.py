@@ -15,6 +15,8 @@ from flax import linen as nn
 
 from benchmarks import models_page
 from jaxdl import anatomy, keys, layers, models, ops
+from jaxdl.anatomy import reads_text
+from jaxdl.errors import UserError
 from jaxdl.ops.convolution import explicit_padding, out_size, receptive_field
 
 # Small members of every family of convolutions: (name, fields, height of images).
@@ -206,8 +208,38 @@ def test_the_page_says_what_the_code_says(family):
 def test_every_image_classifier_is_on_the_page():
     listed = {name for family in models_page.FAMILIES for name in models_page.names(family)}
     found = {name for name in shipped.model_names() if "num_classes" in models.settings(name)}
-    found = {name for name in found if "features" in call_parameters(name)}
+    found = {name for name in found if {"x", "features"} <= {*call_parameters(name)}}
     assert found - listed <= {family.start for family in models_page.FAMILIES}
+
+
+@pytest.mark.parametrize("family", models_page.TEXT_FAMILIES, ids=lambda family: family.start)
+def test_the_page_says_what_the_code_says_of_texts(family):
+    text = models_page.PAGE.read_text().splitlines()
+    names = models_page.text_names(family)
+    rows = {name: [x for x in text if x.startswith(f"`{name}` |")] for name in names}
+    assert all(len(row) == 1 for row in rows.values()), "python -m benchmarks.models_page"
+    published = {name: models_page.PUBLISHED[name].parameters for name in names}
+    for name, (row,) in rows.items():
+        told = [int(cell.split()[0].replace(",", "")) for cell in row.split(" | ")[1::2]]
+        assert told == [published[name]] * 2
+    name = min(published, key=published.get)
+    assert rows[name] == [models_page.text_line(name, family)[1]]
+
+
+def test_every_published_model_of_texts_is_on_the_page():
+    listed = {name for family in models_page.TEXT_FAMILIES for name in models_page.text_names(family)}
+    found = {name for name in shipped.model_names() if reads_text(models.create(name))}
+    own = {"gpt", "bert", "t5", "bart"}  # these are among them under the names of their sizes
+    assert found - listed == own | {"rnn_lm", "lstm_lm", "gru_lm"}
+
+
+def test_products_of_a_text_are_counted():
+    module = models.create("bert", vocab_size=7, width=6, depth=1, heads=2, hidden=5)
+    found = anatomy.of_text(module, tokens=3)
+    block = 4 * 6 * 6 + 2 * 6 * 5 + 2 * 3 * 6  # projections, feed-forward, scores and sums
+    assert found.multiply_adds == 3 * (block + 6 * 6 + 6 * 7)
+    with pytest.raises(UserError, match="MLP is no model of texts"):
+        anatomy.of_text(models.create("mlp"))
 
 
 def call_parameters(name):

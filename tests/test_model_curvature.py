@@ -23,6 +23,13 @@ MODELS = {
     "actor_critic": (dict(hidden=(4,), actions=3), (2, 4)),
     "alexnet": (dict(channels=(2, 3, 3, 3, 2), hidden=3, pooled=1, num_classes=3), (1, 63, 63, 1)),
     "autoencoder": (dict(shape=(2, 2, 1), latent=2, hidden=(3,), activation="tanh"), (2, 2, 2, 1)),
+    "bart": (
+        dict(
+            vocab_size=5, context=4, width=4, heads=2, hidden=4, encoder_depth=1, decoder_depth=1
+        ),
+        (TOKENS, TOKENS),
+    ),
+    "bert": (dict(vocab_size=5, context=4, width=4, heads=2, depth=1), TOKENS),
     "coatnet": (
         dict(widths=(4, 4), depths=(1, 1), blocks="CT", stem_width=4, head_dim=2, num_classes=3),
         IMAGES,
@@ -66,6 +73,13 @@ MODELS = {
     ),
     "resnet": (dict(stages=(1, 1), width=3, num_classes=3), (2, 16, 16, 1)),
     "rnn_forecaster": (RECURRENT, (2, 3, 2)),
+    "t5": (
+        dict(
+            vocab_size=5, width=4, heads=2, head_dim=3, hidden=4, encoder_depth=1,
+            decoder_depth=1, gated=True, activation="gelu_tanh", tied=False,
+        ),
+        (TOKENS, TOKENS),
+    ),
     "vae": (dict(shape=(2, 2, 1), latent=2, hidden=(3,), activation="tanh"), (2, 2, 2, 1)),
     "vgg": (dict(stages=(1, 1), channels=(2, 3), hidden=3, pooled=2, num_classes=3), IMAGES),
     "vit": (dict(patch_size=4, width=4, heads=2, depth=1, num_classes=3), IMAGES),
@@ -80,7 +94,7 @@ def without_draws(name):
 def prepared(name, fields, inputs):
     """(f, parameters): all results in training, as a function of the parameters, in float64."""
     model = models.create(name, **without_draws(name), **fields, dtype=jnp.float64)
-    inputs = inputs if isinstance(inputs[0], tuple) else (inputs,)
+    inputs = (inputs,) if isinstance(inputs, np.ndarray) or isinstance(inputs[0], int) else inputs
     inputs = [
         x if isinstance(x, np.ndarray) else direction(jax.ShapeDtypeStruct(x, jnp.float64), 3)
         for x in inputs
@@ -112,7 +126,7 @@ def _wide(monkeypatch):
 # These compile for 3 to 25 seconds of processor time: by default they are only traced, and of the
 # largest, which are made of the others' layers, not even that.
 TRACED = ("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "resnet", "vgg", "vit")
-DEAR = (*TRACED, "cvt", "ddpm", "mobilevit")
+DEAR = (*TRACED, "bart", "bert", "cvt", "ddpm", "mobilevit", "t5")
 
 
 def product(scalar):

@@ -28,7 +28,8 @@ def test_parameter_count_is_that_of_the_layers(name):
 
 
 # Those that take more than an image are counted in tests of their own: test_ppo.py,
-# test_adversarial.py, test_diffusion.py, test_gpt.py, test_graphs.py, test_recurrent_models.py.
+# test_adversarial.py, test_bert.py, test_diffusion.py, test_encoder_decoder.py, test_gpt.py,
+# test_graphs.py, test_recurrent_models.py.
 # Published image classifiers have a test file each.
 CLASSIFIERS = (
     *("lenet", "alexnet", "vgg", "googlenet", "resnet", "efficientnet"),
@@ -36,6 +37,8 @@ CLASSIFIERS = (
 )
 COUNTED_ELSEWHERE = {
     "actor_critic",
+    *("bart", "bart_base", "bart_large"),
+    *("bert", "bert_tiny", "bert_mini", "bert_small", "bert_medium", "bert_base", "bert_large"),
     *("dcgan", "dcgan_8", "dcgan_28", "dcgan_32", "dcgan_64"),
     *("ddpm", "ddpm_8", "ddpm_cifar10"),
     *("gpt", "gpt2_s", "gpt2_m", "gpt2_l", "gpt2_xl"),
@@ -43,6 +46,8 @@ COUNTED_ELSEWHERE = {
     *("rnn_lm", "lstm_lm", "gru_lm"),
     *("rnn_rows", "lstm_rows", "gru_rows"),
     *("rnn_forecaster", "lstm_forecaster", "gru_forecaster"),
+    *("t5", "t5_small", "t5_base", "t5_large", "t5_3b", "t5_11b"),
+    *(f"t5_v1_1_{size}" for size in ("small", "base", "large", "xl", "xxl")),
 }
 
 

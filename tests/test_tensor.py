@@ -23,6 +23,7 @@ ATTENTION = {f"{name}/{part} {axis}" for name in ("query", "key", "value")
 FEED_FORWARD = {"up/kernel 1", "up/bias 0", "down/kernel 0"}
 TRANSFORMER = {f"attention/{x}" for x in ATTENTION} | {f"feed_forward/{x}" for x in FEED_FORWARD}
 TABLE = {"token/embedding 0"}
+CROSS = {f"cross_attention/{x}" for x in ATTENTION}
 
 
 def dense(above="", name="dense", rank=2):
@@ -41,6 +42,16 @@ SPLIT = {
         dict(shape=(8, 8, 1), hidden=(16,)),
         image(8),
         dense("encoder/", "dense_0") | dense("decoder/", "dense_0"),
+    ),
+    "bart": (
+        dict(vocab_size=10, width=8, heads=2, hidden=8, encoder_depth=1, decoder_depth=1),
+        TOKENS * 2,
+        TRANSFORMER | CROSS | TABLE,
+    ),
+    "bert": (
+        dict(output="tagger", vocab_size=10, context=8, depth=1, width=8, heads=2),
+        TOKENS,
+        TRANSFORMER | TABLE,
     ),
     "coatnet": (dict(**STAGES, blocks="CT", head_dim=4), image(8), TRANSFORMER),
     "convnext": (STAGES, image(32), set()),
@@ -71,6 +82,13 @@ SPLIT = {
         TRANSFORMER,
     ),
     "resnet": (dict(stages=(1, 1), width=8), image(8), set()),
+    "t5": (
+        dict(vocab_size=10, width=8, heads=2, hidden=8, encoder_depth=1, decoder_depth=1,
+             gated=True, tied=False),
+        TOKENS * 2,
+        {x for x in TRANSFORMER | CROSS if "bias" not in x}
+        | {"feed_forward/gate/kernel 1"} | TABLE,
+    ),
     "vae": (
         dict(shape=(8, 8, 1), hidden=(16,)),
         image(8),
@@ -121,7 +139,7 @@ def test_every_architecture_is_here():
 @pytest.mark.parametrize("name", SPLIT)
 def test_what_two_devices_have_halves_of(name):
     found, wanted = split(abstract(name)), SPLIT[name][2]
-    short = {re.sub(r"^.*((?:attention|feed_forward)/)", r"\1", leaf) for leaf in found}
+    short = {re.sub(r"^(?:.*/)?((?:cross_)?(?:attention|feed_forward)/)", r"\1", leaf) for leaf in found}
     short = {re.sub(r"^.*(token/)", r"\1", leaf) for leaf in short}
     assert short == wanted
 

@@ -10,7 +10,7 @@ through convolutions, pooling and patches (the arithmetic of `jaxdl.ops.convolut
 
 import functools
 import inspect
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,9 @@ from flax import linen as nn
 from jaxdl import keys
 from jaxdl.anatomy.tracer import trace
 from jaxdl.anatomy.views import Layer, Map, Seen
+from jaxdl.errors import UserError
 
-__all__ = ["Anatomy", "Layer", "Map", "Seen", "of"]
+__all__ = ["Anatomy", "Layer", "Map", "Seen", "Size", "of", "of_text", "reads_text"]
 
 
 class Anatomy(NamedTuple):
@@ -39,6 +40,55 @@ class Anatomy(NamedTuple):
     multiply_adds: int
 
 
+# What models of texts call what they take.
+_TEXTS = ("tokens", "source", "target")
+
+
+class Size(NamedTuple):
+    """What is told of a model of texts.
+
+    Attributes:
+      parameters: trainable ones.
+      multiply_adds: of all products for one text, padding counted.
+    """
+
+    parameters: int
+    multiply_adds: int
+
+
+def of_text(module: nn.Module, tokens: int = 128) -> Size:
+    """The size of a model of texts (batch, T), in evaluation; nothing is computed.
+
+    Args:
+      module: a model of tokens, or of a source and a target, each of this length.
+      tokens: their number.
+
+    Raises:
+      UserError: the model is not one of texts.
+    """
+    if not reads_text(module):
+        raise UserError(f"{type(module).__name__} is no model of texts")
+    texts = [name for name in _TEXTS if name in _call(module)]
+    inputs = [jax.ShapeDtypeStruct((2, tokens), jnp.int32) for _ in texts]
+    variables = jax.eval_shape(module.init, keys.abstract(), *inputs)
+    tracer = trace(module.apply, variables, *inputs)
+    return Size(_parameters(variables), tracer.products // 2)
+
+
+def reads_text(module: nn.Module) -> bool:
+    """Whether a model takes tokens."""
+    return not {*_TEXTS}.isdisjoint(_call(module))
+
+
+def _call(module: nn.Module) -> tuple[str, ...]:
+    """The names of what a model takes."""
+    return tuple(inspect.signature(module.__call__).parameters)
+
+
+def _parameters(variables: Any) -> int:
+    return sum(p.size for p in jax.tree.leaves(variables.get("params", {})))
+
+
 def of(module: nn.Module, image: tuple[int, int, int] = (224, 224, 3)) -> Anatomy:
     """The anatomy of a model of images (batch, h, w, c) for ``image`` (h, w, c), in evaluation.
 
@@ -48,8 +98,7 @@ def of(module: nn.Module, image: tuple[int, int, int] = (224, 224, 3)) -> Anatom
     variables = jax.eval_shape(module.init, keys.abstract(), x)
     tracer = trace(module.apply, variables, x)
     last = tracer.lost
-    if "features" in inspect.signature(module.__call__).parameters:
+    if "features" in _call(module):
         maps = trace(functools.partial(module.apply, features=True), variables, x).maps
         last = maps[-1]
-    parameters = sum(p.size for p in jax.tree.leaves(variables.get("params", {})))
-    return Anatomy(tuple(tracer.layers), last, parameters, tracer.products // 2)
+    return Anatomy(tuple(tracer.layers), last, _parameters(variables), tracer.products // 2)

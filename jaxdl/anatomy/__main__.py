@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from jaxdl import models
-from jaxdl.anatomy import Anatomy, of
+from jaxdl.anatomy import Anatomy, of, of_text, reads_text
 from jaxdl.errors import UserError, told
 
 
@@ -27,14 +27,20 @@ def table(anatomy: Anatomy) -> str:
 
 def main() -> int:
     """Prints a model's layers; returns the exit code."""
-    parser = argparse.ArgumentParser(description="The layers of an image model.")
+    parser = argparse.ArgumentParser(description="The layers of a model.")
     parser.add_argument("model", help="one of jaxdl.models")
     parser.add_argument("--size", type=int, default=224, help="pixels a side")
     parser.add_argument("--channels", type=int, default=3, help="of the image")
+    parser.add_argument("--tokens", type=int, help="of a text: 128 for models of texts")
     args = parser.parse_args()
     image = (args.size, args.size, args.channels)
     try:
-        print(table(of(models.create(args.model), image)))
+        module = models.create(args.model)
+        if args.tokens is not None or reads_text(module):
+            size = of_text(module, args.tokens or 128)
+            print(f"{size.parameters:,} parameters, {size.multiply_adds:,} multiply-adds")
+        else:
+            print(table(of(module, image)))
     except UserError as error:
         return told(error)
     return 0

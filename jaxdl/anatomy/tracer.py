@@ -61,17 +61,18 @@ class Tracer:
         )
 
 
-def trace(f: Callable, variables: Any, x: Any) -> Tracer:
-    """Follows ``f(variables, x)`` from the image's pixels to the end."""
-    jaxpr = jax.make_jaxpr(f)(variables, x).jaxpr
-    B, H, W, C = x.shape
-    pixels = View(
-        (Factor(B), Factor(H, "y"), Factor(W, "x"), Factor(C)),
-        {"y": Seen(1, 0, 1), "x": Seen(1, 0, 1)},
-    )
-    views = [plain(v.aval.shape) for v in jaxpr.invars[:-1]]
+def trace(f: Callable, variables: Any, *inputs: Any) -> Tracer:
+    """Follows ``f(variables, *inputs)`` to the end: from an image's pixels, or from texts."""
+    jaxpr = jax.make_jaxpr(f)(variables, *inputs).jaxpr
+    views = [plain(v.aval.shape) for v in jaxpr.invars]
+    if inputs[-1].ndim == 4:
+        B, H, W, C = inputs[-1].shape
+        views[-1] = View(
+            (Factor(B), Factor(H, "y"), Factor(W, "x"), Factor(C)),
+            {"y": Seen(1, 0, 1), "x": Seen(1, 0, 1)},
+        )
     tracer = Tracer()
-    results = tracer.run(jaxpr, [*views, pixels], "")
+    results = tracer.run(jaxpr, views, "")
     tracer.maps = [
         Map(v.aval.shape[1:3], both(view), view.whole)
         for v, view in zip(jaxpr.outvars, results, strict=True)

@@ -64,6 +64,13 @@ class Architecture(NamedTuple):
       namings: by library, "torchvision", "timm" or "transformers"; `save` writes the first.
       model_types: config.json's model_type where transformers wrote it.
       head: the module's top-level submodules that depend on num_classes.
+      head_fields: the module's fields that say what kind of head it has: where another is asked for
+        than the file has, the head is drawn anew.
+      neck: top-level submodules that a head reads through: where the head is drawn anew, so are
+        those of them that the file lacks.
+      optional: collections and top-level submodules that any file may lack, and that are then what
+        ``module.init`` makes them.
+      told: what only the tensors of a file tell, as fields of the module.
       resize: {a parameter of ours, with places such as {i}: (array, shape at another image size)
         -> array}.
       image_size: of the images that a file's model takes, from its tensors' {name: shape}, names
@@ -75,6 +82,10 @@ class Architecture(NamedTuple):
     namings: Mapping[str, Naming]
     model_types: tuple[str, ...] = ()
     head: tuple[str, ...] = ()
+    head_fields: tuple[str, ...] = ()
+    neck: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    told: Callable[[Any], Mapping[str, Any]] | None = None
     resize: Mapping[str, Callable[[np.ndarray, Shape], np.ndarray]] = {}
     image_size: Callable[[Mapping[str, Shape]], int | None] | None = None
 
@@ -110,6 +121,12 @@ class Architecture(NamedTuple):
             if re.fullmatch(number_places(pattern), name):
                 return resize
         return None
+
+
+def tokens(*lengths: int) -> Callable[[nn.Module, int | None], tuple]:
+    """`Architecture.inputs` of what takes texts, so many of these lengths."""
+    texts = tuple(jax.ShapeDtypeStruct((1, length), jnp.int32) for length in lengths)
+    return lambda module, image_size: texts
 
 
 def images(size: int = 224, channels: int = 3) -> Callable[[nn.Module, int | None], tuple]:

@@ -185,6 +185,52 @@ def sizes(config: Mapping[str, Any], path: Path, keys: Mapping[str, str]) -> dic
     return {field: config[key] for field, key in keys.items()}
 
 
+# {what transformers calls an activation: what it is called here}.
+_ACTIVATIONS = dict(
+    gelu="gelu",
+    gelu_new="gelu_tanh",
+    gelu_pytorch_tanh="gelu_tanh",
+    relu="relu",
+    silu="silu",
+    swish="silu",
+)
+
+
+def activation(theirs: Any, path: Path, key: str) -> str:
+    """The name in `jaxdl.ops.activations`, for `Naming.read`; ``key`` is where it stands.
+
+    Raises:
+      UserError: it is none that is known here.
+    """
+    if theirs not in _ACTIVATIONS:
+        raise UserError(f"{path}: {key}={theirs!r} is none of {', '.join(_ACTIVATIONS)}")
+    return _ACTIVATIONS[theirs]
+
+
+def their_activation(ours: str) -> str:
+    """What transformers calls it, for `Naming.write`.
+
+    Raises:
+      UserError: it is none that transformers' file can name.
+    """
+    for theirs, name in _ACTIVATIONS.items():
+        if name == ours:
+            return theirs
+    raise UserError(f"transformers has no activation {ours!r} in its language models")
+
+
+def number(config: Mapping[str, Any], path: Path, key: str, default: float) -> float:
+    """A number from 0 on, for `Naming.read`.
+
+    Raises:
+      UserError: it is none.
+    """
+    value = config.get(key, default)
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise UserError(f"{path}: {key}={value!r} must be a number from 0 on")
+    return float(value)
+
+
 def check(config: Mapping[str, Any], path: Path, model: str, fixed: Mapping[str, Iterable]) -> None:
     """Raises UserError where settings ask for what a model does not compute, for `Naming.read`.
 

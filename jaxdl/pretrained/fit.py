@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl.errors import UserError
-from jaxdl.pretrained.architecture import Architecture
+from jaxdl.pretrained.architecture import Architecture, is_under
 from jaxdl.pretrained.differences import compare, complain, first_ten
 from jaxdl.pretrained.mapping import Rule, Shape, Table
 
@@ -77,6 +77,13 @@ class Fit(NamedTuple):
         """The file's shapes by whole name, and by the table's."""
         whole = {name: found.shape(name) for name in found.names}
         return whole | {name.removeprefix(self.prefix): shape for name, shape in whole.items()}
+
+    def has(self, part: str, found: Found) -> bool:
+        """Whether a tensor of this submodule or collection of ours is there."""
+        return any(
+            is_under(rule.ours[0], (part,)) and self.prefix + name in found.names
+            for name, rule in self.rules.items()
+        )
 
     def without(self, unwanted: Callable[[str], bool]) -> "Fit":
         """The same without the rules of those of our parameters."""

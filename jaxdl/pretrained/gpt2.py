@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl.pretrained import config, register
-from jaxdl.pretrained.architecture import Architecture, Naming
+from jaxdl.pretrained.architecture import Architecture, Naming, tokens
 from jaxdl.pretrained.mapping import Rule, Table, attention_out, merge, norm, qkv_packed, rule
 
 
@@ -66,7 +64,7 @@ def _write(module: nn.Module) -> dict[str, Any]:
 GPT2 = register("gpt2")(
     Architecture(
         model="gpt",
-        inputs=lambda module, _: (jax.ShapeDtypeStruct((1, 1), jnp.int32),),
+        inputs=tokens(1),
         namings=dict(
             transformers=Naming(
                 TABLE, read=_read, write=_write, classes={"GPT2LMHeadModel": {}, "GPT2Model": {}}

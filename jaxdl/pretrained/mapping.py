@@ -103,9 +103,12 @@ def rule(theirs: str, *ours: str, steps: Sequence[Step] = ()) -> Rule:
     return Rule(theirs, ours, tuple(steps))
 
 
-def norm(theirs: str, ours: str) -> tuple[Rule, Rule]:
-    """The two rules of a normalisation layer."""
-    return rule(f"{theirs}.weight", f"{ours}/scale"), rule(f"{theirs}.bias", f"{ours}/bias")
+def norm(
+    theirs: str, ours: str, names: tuple[str, str] = ("weight", "bias")
+) -> tuple[Rule, Rule]:
+    """The two rules of a normalisation layer; ``names`` are theirs of scale and bias."""
+    scale, bias = names
+    return rule(f"{theirs}.{scale}", f"{ours}/scale"), rule(f"{theirs}.{bias}", f"{ours}/bias")
 
 
 def dense(theirs: str, ours: str) -> tuple[Rule, Rule]:
@@ -221,7 +224,8 @@ class Table(NamedTuple):
         """That of files of the model without its head."""
         rules = (r._replace(theirs=r.theirs.removeprefix(self.base)) for r in self.rules)
         ignored = (x.removeprefix(re.escape(self.base)) for x in self.ignored)
-        return self._replace(rules=tuple(rules), ignored=tuple(ignored), base="")
+        tied = {a.removeprefix(self.base): b.removeprefix(self.base) for a, b in self.tied.items()}
+        return self._replace(rules=tuple(rules), ignored=tuple(ignored), tied=tied, base="")
 
     def apply(self, names: Iterable[str]) -> dict[str, Rule]:
         """The rules that apply to parameters of these names, with numbers in place, by theirs."""

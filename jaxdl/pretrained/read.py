@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from jaxdl import keys, models
 from jaxdl.pretrained import fit as fits
-from jaxdl.pretrained.architecture import Architecture, by_name, name_of
+from jaxdl.pretrained.architecture import Architecture, by_name, is_under, name_of
 from jaxdl.pretrained.catalog import FREE, Chosen
 from jaxdl.pretrained.differences import compare, complain
 from jaxdl.pretrained.mapping import Shape
@@ -27,8 +27,9 @@ def read(
 ) -> tuple[nn.Module, Any]:
     """`jaxdl.pretrained.load`, once the file is open."""
     given = fields if num_classes is None else {**fields, "num_classes": num_classes}
-    module = models.create(chosen.model, **{**chosen.fields, **given})
     architecture, size = chosen.architecture, chosen.image_size
+    told = {} if architecture.told is None else architecture.told(found)
+    module = models.create(chosen.model, **{**chosen.fields, **told, **given})
     # Tracing a deep module takes longer than reading its weights.
     abstract = functools.cache(lambda classes, size: architecture.abstract(module, size))
     ours = getattr(module, "num_classes", None)
@@ -41,11 +42,14 @@ def read(
     if shown and shown != size:
         size, shapes = shown, _shapes(abstract(ours, shown))
     there = fits.classes(architecture, fit, shapes, found, ours)
-    if num_classes is None and there not in (None, ours):
+    of_another_kind = _has_another_head(chosen, fit, found, fields)
+    if num_classes is None and not of_another_kind and there not in (None, ours):
         ours, module = there, module.copy(num_classes=there)
         shapes = _shapes(abstract(ours, size))
-    keeps_head = num_classes in (None, there)
-    is_new = (lambda name: False) if keeps_head else architecture.in_head
+    keeps_head = num_classes in (None, there) and not of_another_kind
+    may_lack = (*architecture.optional, *(() if keeps_head else architecture.neck))
+    lacking = tuple(part for part in may_lack if not fit.has(part, found))
+    is_new = lambda name: (not keeps_head and architecture.in_head(name)) or is_under(name, lacking)
     fit = fit.without(is_new)
     unread = [] if keeps_head and ours else fits.head_tensors(architecture, fit.table)
     fit.check(shapes, found, where, unread)
@@ -61,6 +65,16 @@ def read(
     if any(map(is_new, shapes)):
         flat |= _initial(module, architecture.inputs(module, size), is_new)
     return module, jax.tree.map_with_path(lambda path, _: flat[name_of(path)], wanted)
+
+
+def _has_another_head(
+    chosen: Chosen, fit: fits.Fit, found: fits.Found, fields: Mapping[str, Any]
+) -> bool:
+    """Whether a kind of head is asked for that the file does not have."""
+    asked = {k: v for k, v in fields.items() if k in chosen.architecture.head_fields}
+    differs = any(chosen.fields.get(k, v) != v for k, v in asked.items())
+    known = chosen.architecture.head
+    return differs or bool(asked and not any(fit.has(part, found) for part in known))
 
 
 def _shapes(variables: Any) -> dict[str, Shape]:
