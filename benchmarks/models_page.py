@@ -148,7 +148,7 @@ HEAD = (
 
 
 class TextFamily(NamedTuple):
-    """Models of texts: their names' beginning, the paper, and fields with which they are counted."""
+    """Models of texts: their names' beginning, the paper, and fields that they are counted with."""
 
     start: str
     paper: str
@@ -176,7 +176,10 @@ def text_names(family: TextFamily) -> list[str]:
 
 def text_line(name: str, family: TextFamily) -> tuple[int, str]:
     """A model's parameters, and its row of the table."""
-    found, published = anatomy.of_text(models.create(name, **family.fields), TOKENS), PUBLISHED[name]
+    found, published = (
+        anatomy.of_text(models.create(name, **family.fields), TOKENS),
+        PUBLISHED[name],
+    )
     told = f"{published.parameters:,} ({published.source})"
     adds = f"{found.multiply_adds / 1e9:.2f}"
     return found.parameters, f"`{name}` | {found.parameters:,} | {adds} | {told}"
@@ -223,8 +226,8 @@ def figures() -> Iterator[str]:
         "",
         "## Models of texts",
         "",
-        f"Multiply-adds are of a text of {TOKENS} tokens, of T5 and BART from {TOKENS} to as many; logits",
-        "of all tokens are among them. BERT is counted as encoder and pooler, without logits.",
+        f"Multiply-adds are of a text of {TOKENS} tokens, of T5 and BART from {TOKENS} to as many;",
+        "logits of all tokens are among them. BERT is counted as encoder and pooler, without logits.",
     )
     for family in TEXT_FAMILIES:
         yield from ("", f"**{family.start}** ({family.paper})", "", *TEXT_HEAD)

@@ -13,6 +13,8 @@ _GOOGLENET = ("jaxdl/models/googlenet.py", _LAYERS, _PRETRAINED)
 _MEMBERS = ("jaxdl/experiment/", "jaxdl/per_member.py", _PARALLEL)
 _SEEN = ("jaxdl/anatomy/", _MODELS, _LAYERS, _OPS)
 
+_TEXTS = (_PRETRAINED, *(f"{_MODELS}{name}.py" for name in ("bert", "t5", "bart")))
+
 _CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit")
 
 # {file: {beginning of a test's name: the files}}
@@ -106,6 +108,19 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_fsdp_is_proposed": (_PLAN,),
         "test_what_does_not_fit": (_PLAN,),
         "test_remat_keeps_less": (_PLAN, _MODELS),
+    },
+    "test_pretrained_language.py": {
+        **{
+            f"test_what_is_saved_has_the_same_bits_and_is_read_again[{case}": _TEXTS
+            for case in (
+                *("bert_classifier]", "bert_masked_lm]", "bert_model]", "bert_span]"),
+                *("bert_tagger]", "bart_model]", "t5_encoder]", "t5]"),
+            )
+        },
+        "test_copies_are_read": _TEXTS,
+        "test_shards_are_one": _TEXTS,
+        "test_a_head_that_is_missing": _TEXTS,
+        "test_an_encoder_comes_out": _TEXTS,
     },
     "test_population.py": {
         "test_on_eight_devices_it_is": _MEMBERS,

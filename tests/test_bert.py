@@ -48,7 +48,8 @@ def test_parameter_count_is_the_published_one(name):
 
 
 def test_ends_have_the_parameters_and_shapes_that_they_should():
-    bare = count(create(output="tagger", num_classes=0))
+    small = functools.partial(create, depth=1)
+    bare = count(small(output="tagger", num_classes=0))
     ends = {
         ("masked_lm", 2): (W * W + W + 2 * W + V, (2, 6, V)),
         ("classifier", 3): (W * W + W + 3 * W + 3, (2, 3)),
@@ -58,10 +59,10 @@ def test_ends_have_the_parameters_and_shapes_that_they_should():
         ("span", 2): (2 * W + 2, (2, 6, 2)),
     }
     for (output, classes), (more, shape) in ends.items():
-        module = create(output=output, num_classes=classes, dtype=jnp.bfloat16)
-        assert count(module) - bare == more
+        module = small(output=output, num_classes=classes, dtype=jnp.bfloat16)
         variables = jax.eval_shape(module.init, keys.root(0), TEXT)
-        assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.float32}
+        assert sum(x.size for x in jax.tree.leaves(variables)) - bare == more
+        assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(variables))
         y = jax.eval_shape(module.apply, variables, TEXT)
         assert (y.shape, y.dtype) == (shape, jnp.float32)
         x = jax.eval_shape(functools.partial(module.apply, features=True), variables, TEXT)
@@ -93,7 +94,7 @@ def test_no_segments_are_the_first_and_no_mask_is_none_of_padding():
     given = jax.jit(module.apply)(variables, TOKENS, zeros, ones)
     np.testing.assert_allclose(given, found, rtol=1e-5, atol=1e-5)
     other = jax.jit(module.apply)(variables, TOKENS, ones, ones)
-    assert np.abs(other - found).max() > 0.1
+    assert np.abs(other - found).max() > 0.01
 
 
 def test_what_cannot_be_is_refused_in_one_line():
@@ -103,6 +104,7 @@ def test_what_cannot_be_is_refused_in_one_line():
         jax.eval_shape(create(output="tager").init, keys.root(0), TEXT)
 
 
+@pytest.mark.slow("jaxdl/models/bert.py")
 def test_weights_start_as_published():
     module = create(width=64, vocab_size=500, context=100, output="classifier")
     params = jax.jit(lambda: module.init(keys.root(0), TOKENS))()["params"]
@@ -118,8 +120,8 @@ def test_weights_start_as_published():
 
 def test_rematerialisation_computes_the_blocks_twice():
     def program(remat):
-        module = create(remat=remat)
+        module = create(output="tagger", depth=1, remat=remat)
         loss = lambda v: module.apply(v, TOKENS, train=True).sum()
-        return str(jax.make_jaxpr(jax.grad(loss))(drawn(module))).count(" exp ")
+        return str(jax.make_jaxpr(jax.grad(loss))(drawn(module))).count(" erf ")
 
     assert program(True) == 2 * program(False) > 0

@@ -96,34 +96,43 @@ def test_steps_with_the_cache_give_what_the_whole_pass_gives(name):
 
 def test_a_text_among_others_gets_what_it_gets_alone():
     # T5 has no positions that padding could move.
-    for i in range(3):
-        source = SOURCE[i : i + 1, SOURCE_MASK[i] > 0]
-        target = TARGET[i : i + 1, TARGET_MASK[i] > 0]
-        alone = create("t5").apply(drawn("t5"), source, target)
-        among = whole("t5")[i, TARGET_MASK[i] > 0]
-        np.testing.assert_allclose(alone[0], among, rtol=1e-5, atol=1e-5)
+    source, target = SOURCE[2, SOURCE_MASK[2] > 0], TARGET[2, TARGET_MASK[2] > 0]
+    alone = jax.jit(create("t5").apply)(drawn("t5"), source[None], target[None])
+    among = whole("t5")[2, TARGET_MASK[2] > 0]
+    np.testing.assert_allclose(alone[0], among, rtol=1e-5, atol=1e-5)
+
+
+def products(jaxpr):
+    """The shapes of what goes into each matrix product, of programs within too."""
+    found = []
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "dot_general":
+            found.append([v.aval.shape for v in eqn.invars])
+        for inner in eqn.params.values():
+            if hasattr(inner := getattr(inner, "jaxpr", inner), "eqns"):
+                found += products(inner)
+    return found
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_programs_of_a_step_hold_no_encoder(name):
     # Keys and values of the source are in the cache: nothing of its length is projected again.
-    module = create(name, encoder_depth=3)
+    module = create(name, encoder_depth=3, **(dict(context=77) if name == "bart" else {}))
     cache = jax.eval_shape(lambda: module.init_cache(3, T, 77))
     shapes = jax.eval_shape(module.init, keys.root(0), TEXT, TEXT)
     step = lambda v, x, cache: module.apply(v, x, cache=cache, method="decode")
-    text = str(jax.make_jaxpr(step)(shapes, TARGET[:, :1], cache))
-    assert "77" in text
-    products = [line for line in text.splitlines() if "dot_general" in line and "77" in line]
-    assert len(products) == 2 * module.decoder_depth  # scores and sums of cross-attention
+    found = products(jax.make_jaxpr(step)(shapes, TARGET[:, :1], cache).jaxpr)
+    long = [shapes for shapes in found if any(n and not n % 77 for x in shapes for n in x)]
+    assert len(found) > len(long) == 2 * module.decoder_depth  # scores and sums of cross-attention
 
 
 def test_bf16_gives_float32_logits_and_a_bf16_cache():
     for name in KINDS:
-        module = create(name, dtype=jnp.bfloat16)
+        module = create(name, dtype=jnp.bfloat16, decoder_depth=1)
         cache = module.init_cache(2, T, S)
         assert {cache.keys.dtype, cache.context.values.dtype} == {jnp.dtype(jnp.bfloat16)}
         shapes = jax.eval_shape(module.init, keys.root(0), TEXT, TEXT)
-        assert {x.dtype for x in jax.tree.leaves(shapes)} == {jnp.float32}
+        assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(shapes))
         y = jax.eval_shape(module.apply, shapes, TEXT, TEXT)
         assert (y.shape, y.dtype) == ((2, 3, V), jnp.float32)
         x = jax.eval_shape(functools.partial(module.apply, features=True), shapes, TEXT, TEXT)
@@ -132,7 +141,7 @@ def test_bf16_gives_float32_logits_and_a_bf16_cache():
 
 def test_rematerialisation_computes_the_blocks_twice():
     def program(remat):
-        module = create("t5", remat=remat)
+        module = create("t5", decoder_depth=1, remat=remat)
         loss = lambda v: module.apply(v, SOURCE, TARGET, train=True).sum()
         return str(jax.make_jaxpr(jax.grad(loss))(drawn("t5"))).count(" exp ")
 
@@ -168,6 +177,7 @@ def test_what_cannot_be_is_refused_in_one_line():
         jax.eval_shape(step, TEXT)
 
 
+@pytest.mark.slow(*FILES)
 def test_t5s_weights_start_as_published():
     module = models.create("t5", width=64, vocab_size=500, heads=4, head_dim=8, hidden=96,
                            encoder_depth=1, decoder_depth=1, gated=True, tied=False)  # fmt: skip
@@ -186,6 +196,7 @@ def test_t5s_weights_start_as_published():
         assert abs(np.std(x) / deviation - 1) < 5 / np.sqrt(2 * x.size)
 
 
+@pytest.mark.slow(*FILES)
 def test_barts_weights_start_as_published():
     module = create("bart", width=64, vocab_size=500, context=100)
     variables = jax.jit(lambda: module.init(keys.root(0), TARGET, TARGET))()
@@ -196,5 +207,5 @@ def test_barts_weights_start_as_published():
     assert not variables["constants"]["final_logits_bias"].any()
     # Two rows more than there are positions; and parameters alone are enough to compute.
     assert variables["params"]["encoder_position"].shape == (1, 102, 64)
-    y = module.apply({"params": variables["params"]}, SOURCE, TARGET)
+    y = jax.eval_shape(module.apply, {"params": variables["params"]}, SOURCE, TARGET)
     assert y.shape == (3, T, 500)

@@ -187,3 +187,20 @@ def test_attention_maps_are_collected_and_drawn():
 def test_a_model_that_attends_to_nothing_has_no_attention_maps():
     module, image = models.create("mlp", hidden=(3,)), np.zeros((1, 2, 2, 1), np.float32)
     assert attention_maps.collect(module, module.init(keys.root(0), image), image) == {}
+
+
+def test_texts_of_unequal_length_get_what_each_gets_alone():
+    # In front, so that what is written next stands in one place; behind, in training.
+    front = np.array([[0, 0, 0, 1, 1, 1, 1, 1], [1] * 8])
+    alone = uncached()[0, :5]
+    texts = np.concatenate([np.zeros((2, 3), np.int32), TOKENS[:, :5]], axis=1)
+    y = np.asarray(jax.jit(create().apply)(variables(), texts, front))
+    np.testing.assert_allclose(y[0, 3:], alone, rtol=1e-5, atol=1e-5)
+    step = jax.jit(lambda v, x, mask, cache: create().apply(v, x, mask, cache=cache))
+    cache, found = create().init_cache(2, C), []
+    for part in (slice(0, 4), slice(4, 8)):
+        y, cache = step(variables(), texts[:, part], front[:, part], cache)
+        found.append(y)
+    np.testing.assert_allclose(np.concatenate(found, 1)[0, 3:], alone, rtol=1e-5, atol=1e-5)
+    behind = jax.jit(create().apply)(variables(), TOKENS, np.arange(8) < [[5], [8]])
+    np.testing.assert_allclose(behind[0, :5], alone, rtol=1e-5, atol=1e-5)

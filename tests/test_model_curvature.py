@@ -24,9 +24,7 @@ MODELS = {
     "alexnet": (dict(channels=(2, 3, 3, 3, 2), hidden=3, pooled=1, num_classes=3), (1, 63, 63, 1)),
     "autoencoder": (dict(shape=(2, 2, 1), latent=2, hidden=(3,), activation="tanh"), (2, 2, 2, 1)),
     "bart": (
-        dict(
-            vocab_size=5, context=4, width=4, heads=2, hidden=4, encoder_depth=1, decoder_depth=1
-        ),
+        dict(vocab_size=5, context=4, width=4, heads=2, hidden=4, encoder_depth=1, decoder_depth=1),
         (TOKENS, TOKENS),
     ),
     "bert": (dict(vocab_size=5, context=4, width=4, heads=2, depth=1), TOKENS),
@@ -75,8 +73,16 @@ MODELS = {
     "rnn_forecaster": (RECURRENT, (2, 3, 2)),
     "t5": (
         dict(
-            vocab_size=5, width=4, heads=2, head_dim=3, hidden=4, encoder_depth=1,
-            decoder_depth=1, gated=True, activation="gelu_tanh", tied=False,
+            vocab_size=5,
+            width=4,
+            heads=2,
+            head_dim=3,
+            hidden=4,
+            encoder_depth=1,
+            decoder_depth=1,
+            gated=True,
+            activation="gelu_tanh",
+            tied=False,
         ),
         (TOKENS, TOKENS),
     ),

@@ -83,11 +83,20 @@ SPLIT = {
     ),
     "resnet": (dict(stages=(1, 1), width=8), image(8), set()),
     "t5": (
-        dict(vocab_size=10, width=8, heads=2, hidden=8, encoder_depth=1, decoder_depth=1,
-             gated=True, tied=False),
+        dict(
+            vocab_size=10,
+            width=8,
+            heads=2,
+            hidden=8,
+            encoder_depth=1,
+            decoder_depth=1,
+            gated=True,
+            tied=False,
+        ),
         TOKENS * 2,
         {x for x in TRANSFORMER | CROSS if "bias" not in x}
-        | {"feed_forward/gate/kernel 1"} | TABLE,
+        | {"feed_forward/gate/kernel 1"}
+        | TABLE,
     ),
     "vae": (
         dict(shape=(8, 8, 1), hidden=(16,)),
@@ -139,7 +148,9 @@ def test_every_architecture_is_here():
 @pytest.mark.parametrize("name", SPLIT)
 def test_what_two_devices_have_halves_of(name):
     found, wanted = split(abstract(name)), SPLIT[name][2]
-    short = {re.sub(r"^(?:.*/)?((?:cross_)?(?:attention|feed_forward)/)", r"\1", leaf) for leaf in found}
+    short = {
+        re.sub(r"^(?:.*/)?((?:cross_)?(?:attention|feed_forward)/)", r"\1", leaf) for leaf in found
+    }
     short = {re.sub(r"^.*(token/)", r"\1", leaf) for leaf in short}
     assert short == wanted
 

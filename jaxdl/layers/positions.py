@@ -8,12 +8,15 @@ import numpy as np
 from flax import linen as nn
 
 
+_NORMAL = nn.initializers.normal(0.02)
+
+
 def learned_positions(
     module: nn.Module,
     length: int,
     width: int,
     name: str = "position",
-    init: Callable = nn.initializers.normal(0.02),
+    init: Callable = _NORMAL,
 ) -> jax.Array:
     """Declares a parameter (1, length, width), normal with deviation .02 unless told otherwise."""
     return module.param(name, init, (1, length, width), jnp.float32)

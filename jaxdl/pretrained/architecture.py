@@ -129,6 +129,11 @@ def tokens(*lengths: int) -> Callable[[nn.Module, int | None], tuple]:
     return lambda module, image_size: texts
 
 
+def source_and_target(module: nn.Module, image_size: int | None) -> tuple:
+    """`Architecture.inputs` of encoder-decoders, and of their encoders alone."""
+    return tokens(*(1, 1) if module.decoder_depth else (1,))(module, image_size)
+
+
 def images(size: int = 224, channels: int = 3) -> Callable[[nn.Module, int | None], tuple]:
     """`Architecture.inputs` of what takes images, of this size unless another is asked for."""
 

@@ -8,7 +8,7 @@ from jaxdl.errors import UserError
 from jaxdl.models.bart import BART
 from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
-from jaxdl.pretrained.architecture import Architecture, Naming, tokens
+from jaxdl.pretrained.architecture import Architecture, Naming, source_and_target
 from jaxdl.pretrained.mapping import (
     QKV,
     Rule,
@@ -33,9 +33,7 @@ def _side(side: str) -> tuple[Rule, ...]:
     """The rules of the encoder or the decoder."""
     theirs, ours = f"{_BASE}{side}.layers.{{i}}", f"{side}_block_{{i}}"
     return (
-        rule(
-            f"{_BASE}{side}.embed_positions.weight", f"{side}_position", steps=[merge(0, 1)]
-        ),
+        rule(f"{_BASE}{side}.embed_positions.weight", f"{side}_position", steps=[merge(0, 1)]),
         *norm(f"{_BASE}{side}.layernorm_embedding", f"{side}_norm"),
         *_attention(f"{theirs}.self_attn", f"{ours}/attention"),
         *norm(f"{theirs}.self_attn_layer_norm", f"{ours}/norm_attention"),
@@ -131,7 +129,7 @@ def _write(module: BART) -> dict[str, Any]:
 BART_ = register("bart")(
     Architecture(
         model="bart",
-        inputs=tokens(1, 1),
+        inputs=source_and_target,
         namings=dict(
             transformers=Naming(
                 TABLE,

@@ -62,9 +62,7 @@ def _table(module: BERT, names: tuple[str, str] = ("weight", "bias")) -> Table:
     return Table(
         rules=(
             rule(_TABLE_OF_TOKENS, "token/embedding"),
-            rule(
-                f"{_BASE}embeddings.position_embeddings.weight", "position", steps=[merge(0, 1)]
-            ),
+            rule(f"{_BASE}embeddings.position_embeddings.weight", "position", steps=[merge(0, 1)]),
             rule(f"{_BASE}embeddings.token_type_embeddings.weight", "segment/embedding"),
             *norm(f"{_BASE}embeddings.LayerNorm", "norm", names),
             *qkv_apart({name: f"{_LAYER}.attention.self.{name}" for name in QKV}, attention),

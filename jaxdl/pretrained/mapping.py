@@ -103,9 +103,7 @@ def rule(theirs: str, *ours: str, steps: Sequence[Step] = ()) -> Rule:
     return Rule(theirs, ours, tuple(steps))
 
 
-def norm(
-    theirs: str, ours: str, names: tuple[str, str] = ("weight", "bias")
-) -> tuple[Rule, Rule]:
+def norm(theirs: str, ours: str, names: tuple[str, str] = ("weight", "bias")) -> tuple[Rule, Rule]:
     """The two rules of a normalisation layer; ``names`` are theirs of scale and bias."""
     scale, bias = names
     return rule(f"{theirs}.{scale}", f"{ours}/scale"), rule(f"{theirs}.{bias}", f"{ours}/bias")

@@ -10,7 +10,7 @@ from jaxdl.errors import UserError
 from jaxdl.models.t5 import T5
 from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
-from jaxdl.pretrained.architecture import Architecture, Naming, tokens
+from jaxdl.pretrained.architecture import Architecture, Naming, source_and_target
 from jaxdl.pretrained.fit import Found
 from jaxdl.pretrained.mapping import Rule, Table, attention_out, dense, norm, qkv_apart, rule
 
@@ -141,15 +141,15 @@ _ENCODERS = ("T5EncoderModel", "MT5EncoderModel")
 T5_ = register("t5")(
     Architecture(
         model="t5",
-        inputs=lambda module, _: tokens(*(1, 1) if module.decoder_depth else (1,))(module, None),
+        inputs=source_and_target,
         namings=dict(
             transformers=Naming(
                 _table,
                 read=_read,
                 write=_write,
                 classes={
-                    **dict.fromkeys(_WHOLE, {}),
-                    **dict.fromkeys(_ENCODERS, dict(decoder_depth=0)),
+                    **{name: {} for name in _WHOLE},
+                    **{name: dict(decoder_depth=0) for name in _ENCODERS},
                 },
             )
         ),

@@ -36,7 +36,9 @@ class ExactNorm(theirs.models.t5.modeling_t5.T5LayerNorm):
 
     def forward(self, x):
         """(…, features) in and out."""
-        return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+        return (
+            self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+        )
 
 
 theirs.models.t5.modeling_t5.T5LayerNorm = ExactNorm
@@ -208,8 +210,35 @@ def compute(case):
     return {"about": np.array(json.dumps(about)), **arrays}
 
 
+def legacy():
+    """A file as of 2018: pickled, norms of TensorFlow's names, copies, a table of position ids."""
+    config = theirs.BertConfig(
+        vocab_size=11, hidden_size=4, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=6, max_position_embeddings=5,
+    )  # fmt: skip
+    model = theirs.BertForPreTraining(config)
+    state = {name: torch.from_numpy(seeded.weight(name, x.shape)) for name, x in
+             model.state_dict().items() if "position_ids" not in name}  # fmt: skip
+    state["cls.predictions.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"]
+    state.pop("cls.predictions.decoder.bias", None)
+    old = lambda name: name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+        "LayerNorm.bias", "LayerNorm.beta"
+    )
+    state = {old(name): x for name, x in state.items()}
+    state["bert.embeddings.position_ids"] = torch.arange(5)[None]
+    folder = HERE / "language" / "bert_2018"
+    folder.mkdir(exist_ok=True)
+    torch.save(state, folder / "pytorch_model.bin")
+    kept = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
+            "intermediate_size", "max_position_embeddings", "type_vocab_size")  # fmt: skip
+    settings = {name: getattr(config, name) for name in kept}
+    settings |= dict(model_type="bert", architectures=["BertForPreTraining"])
+    (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
+
+
 if __name__ == "__main__":
     (HERE / "language").mkdir(exist_ok=True)
+    legacy()
     for name in sys.argv[1:] or CASES:
         path = HERE / "language" / f"{name}.npz"
         np.savez_compressed(path, **compute(name))
