@@ -227,7 +227,7 @@ def figures() -> Iterator[str]:
         "## Models of texts",
         "",
         f"Multiply-adds are of a text of {TOKENS} tokens, of T5 and BART from {TOKENS} to as many;",
-        "logits of all tokens are among them. BERT is counted as encoder and pooler, without logits.",
+        "logits of all tokens are among them. BERT is counted as encoder and pooler, without.",
     )
     for family in TEXT_FAMILIES:
         yield from ("", f"**{family.start}** ({family.paper})", "", *TEXT_HEAD)

@@ -118,6 +118,7 @@ def test_weights_start_as_published():
     assert not any(x.any() for x in biases)
 
 
+@pytest.mark.slow("jaxdl/models/bert.py")
 def test_rematerialisation_computes_the_blocks_twice():
     def program(remat):
         module = create(output="tagger", depth=1, remat=remat)

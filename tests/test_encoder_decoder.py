@@ -126,6 +126,7 @@ def test_programs_of_a_step_hold_no_encoder(name):
     assert len(found) > len(long) == 2 * module.decoder_depth  # scores and sums of cross-attention
 
 
+@pytest.mark.slow(*FILES)
 def test_bf16_gives_float32_logits_and_a_bf16_cache():
     for name in KINDS:
         module = create(name, dtype=jnp.bfloat16, decoder_depth=1)
@@ -139,6 +140,7 @@ def test_bf16_gives_float32_logits_and_a_bf16_cache():
         assert (x.shape, x.dtype) == ((2, 3, W), jnp.bfloat16)
 
 
+@pytest.mark.slow(*FILES)
 def test_rematerialisation_computes_the_blocks_twice():
     def program(remat):
         module = create("t5", decoder_depth=1, remat=remat)

@@ -154,3 +154,28 @@ def test_logits_states_and_gradients_are_those_of_transformers(case, loaded, tmp
         # Of a key's bias the whole gradient is rounding.
         size = max(np.abs(theirs).max(), 0.05 * largest)
         assert np.abs(summary - theirs).max() < 1e-5 * size, name
+
+
+@pytest.mark.parametrize(
+    "case", [also_slow(case) for case in CASES if "generated" in golden(case).arrays]
+)
+def test_greedy_continuations_are_those_of_transformers(case, loaded):
+    found, (module, variables) = golden(case), loaded(case)
+    source, _, mask, _ = found.inputs
+    expected, config = found.arrays["generated"], found.about["config"]
+    step = jax.jit(lambda x, cache: module.apply(variables, x, cache=cache, method="decode"))
+
+    @jax.jit
+    def begin(x):
+        cache = module.init_cache(len(x), expected.shape[1], source.shape[1])
+        encoded = module.apply(variables, source, mask, method="encode")
+        return module.apply(variables, x, encoded, mask, cache=cache, method="decode")
+
+    tokens = np.full((len(source), 1), config["decoder_start_token_id"], np.int32)
+    logits, cache = begin(tokens)
+    texts = [tokens]
+    while len(texts) < expected.shape[1]:
+        texts.append(np.asarray(logits[:, -1].argmax(-1, keepdims=True), np.int32))
+        logits, cache = step(texts[-1], cache)
+    assert config["eos_token_id"] not in expected[:, 1:]  # or what follows would be padding
+    np.testing.assert_array_equal(np.concatenate(texts, axis=1), expected)

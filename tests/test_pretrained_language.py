@@ -12,6 +12,7 @@ from test_language_models import CASES, GOLDEN, WHOLE, golden, write
 
 from jaxdl import models, pretrained
 from jaxdl.errors import UserError
+from jaxdl.pretrained import config as settings_of
 
 LEGACY = GOLDEN / "language" / "bert_2018"
 # What transformers' class ends before, or has besides.
@@ -197,7 +198,7 @@ def test_when_t5s_output_is_scaled(settings, scales, tmp_path):
     config = {k: x for k, x in config.items() if x is not None}
     path = write(tmp_path, "t5")
     (path / "config.json").write_text(json.dumps(config))
-    assert pretrained.load(path)[0].scale_output == scales
+    assert settings_of.read(path).fields["scale_output"] == scales
 
 
 def test_an_encoder_comes_out_of_a_whole_file(folder, loaded):

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-
 _NORMAL = nn.initializers.normal(0.02)
 
 
