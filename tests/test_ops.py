@@ -249,6 +249,22 @@ def test_layer_norm_gradients_by_all_inputs(shape):
         np.testing.assert_allclose(got[i], autodiff[i], rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 5)])
+def test_rms_norm_and_its_gradients_are_the_formulas(shape):
+    def formula(x, scale):
+        return x / np.sqrt((x**2).mean(-1, keepdims=True) + epsilon) * scale
+
+    inputs, g, epsilon = (normal(*shape), normal(shape[-1], seed=1)), normal(*shape, seed=3), 0.5
+    with jax.enable_x64(True):
+        total = lambda *a: (ops.rms_norm(*a, epsilon) * g).sum()
+        got = jax.jit(jax.grad(total, (0, 1)))(*inputs)
+        y = ops.rms_norm(*inputs, epsilon)
+    np.testing.assert_allclose(y, formula(*inputs), rtol=1e-11, atol=1e-12)
+    for i, x in enumerate(inputs):
+        at = lambda x, i=i: (formula(*inputs[:i], x, *inputs[i + 1 :]) * g).sum()
+        np.testing.assert_allclose(got[i], gradient(at, x), rtol=1e-7, atol=1e-8)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1000.0, -1000.0])
 def test_layer_norm_is_exact_at_a_large_mean(offset):
     # What remains is the rounding of the mean, half an ulp of 1000 (3e-5) over a deviation of 1;

@@ -92,6 +92,7 @@ OPS = {
         (weighted, (f64(4, 3), f64(10))),
         (ops.propagate, (f64(4, 3), f64(4, 4))),
     ],
+    "rms_norm": [(lambda *a: ops.rms_norm(*a, 1e-3), (f64(2, 3, 5), f64(5)))],
     "rnn": [
         (
             functools.partial(ops.rnn, reverse=True),

@@ -102,6 +102,14 @@ def test_block_of_t5_has_no_biases_and_no_scale_but_relative_positions():
     np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-11)
 
 
+def test_a_gated_feed_forward_is_a_product():
+    module, x = layers.FeedForward(5, activation="relu", gated=True), normal(2, 4, 6)
+    params = drawn(module, x, train=False)
+    got = run(module, params, x, train=False)
+    hidden = np.maximum(affine(params["gate"], x), 0) * affine(params["up"], x)
+    np.testing.assert_allclose(got, affine(params["down"], hidden), rtol=1e-10, atol=1e-11)
+
+
 def test_a_bias_of_the_keys_changes_nothing():
     x = normal(2, 4, 6)
     params = drawn(small(), x, train=False)
