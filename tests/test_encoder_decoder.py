@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import shipped
 
-from jaxdl import keys, models
+from jaxdl import keys, layers, models, parallel
 from jaxdl.errors import UserError
+from jaxdl.per_member import Setting, Swept
 
 # As of the published weights.
 PARAMETERS = {
@@ -211,3 +212,44 @@ def test_barts_weights_start_as_published():
     assert variables["params"]["encoder_position"].shape == (1, 102, 64)
     y = jax.eval_shape(module.apply, {"params": variables["params"]}, SOURCE, TARGET)
     assert y.shape == (3, T, 500)
+
+
+@pytest.mark.slow(*FILES, "jaxdl/layers/", "jaxdl/parallel/")
+@pytest.mark.parametrize("name", KINDS)
+def test_tensor_parallel_logits_are_those_of_one_device(name):
+    settings = dict(strategy="jit", data=1, fsdp=1, tensor=2, fsdp_min_size=1024)
+    layout = parallel.create(settings, 3, devices=jax.devices()[:2], rules=layers.TENSOR_RULES)
+    abstract = jax.eval_shape(lambda: drawn(name))
+    shardings = jax.tree.map(lambda x: x.sharding, layout.state(abstract))
+    block = shardings["params"]["decoder_block_1"]
+    assert block["cross_attention"]["key"]["kernel"].spec[1] == "tensor"
+    placed = jax.device_put(drawn(name), shardings)
+    texts = jax.device_put((SOURCE, TARGET, SOURCE_MASK, TARGET_MASK), layout.replicated)
+    got = jax.jit(create(name).apply)(placed, *texts)
+    real = TARGET_MASK > 0
+    np.testing.assert_allclose(got[real], whole(name)[real], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow(*FILES, "jaxdl/layers/")
+@pytest.mark.parametrize("name", KINDS)
+def test_members_with_rates_of_their_own_are_a_population(name):
+    def logits(index, variables):
+        rate = Swept(index, (0.3, 0.6), Setting("model.dropout"))
+        module, rngs = create(name, dropout=rate), {"dropout": keys.root(0)}
+        return module.apply(variables, SOURCE, TARGET, train=True, rngs=rngs)
+
+    both = jax.tree.map(lambda x: jnp.stack([x, 2 * x]), drawn(name))
+    found = jax.jit(jax.vmap(logits))(jnp.arange(2), both)
+    for i in range(2):
+        alone = jax.jit(logits)(i, jax.tree.map(lambda x, i=i: x[i], both))
+        np.testing.assert_allclose(found[i], alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow(*FILES, "jaxdl/layers/")
+@pytest.mark.parametrize("name", KINDS)
+def test_bf16_is_near_float32(name):
+    got = jax.jit(create(name, dtype=jnp.bfloat16).apply)(
+        drawn(name), SOURCE, TARGET, SOURCE_MASK, TARGET_MASK
+    )
+    real = TARGET_MASK > 0
+    assert np.abs(got - whole(name))[real].mean() < 0.05 * np.abs(whole(name))[real].mean()
