@@ -316,3 +316,10 @@ def test_beams_and_their_prompt_are_checked():
 def test_a_text_may_fill_the_context():
     module, variables, _ = chain(5, context=8)
     assert generate.greedy(module, variables, [[1, 2, 3]], tokens=5).shape == (1, 5)
+
+
+@pytest.mark.parametrize("name", ["bert", "t5"])
+def test_what_is_no_language_model_is_refused(name):
+    module = models.create(name, vocab_size=5, width=4, heads=2)
+    with pytest.raises(UserError, match=f"{name.upper()} is no language model"):
+        generate.greedy(module, {}, [[1, 2]], tokens=2)

@@ -201,9 +201,10 @@ def test_when_t5s_output_is_scaled(settings, scales, tmp_path):
     assert settings_of.read(path).fields["scale_output"] == scales
 
 
-def test_an_encoder_comes_out_of_a_whole_file(folder, loaded):
-    module, variables = pretrained.load(folder("t5"), decoder_depth=0)
-    whole = loaded("t5")[1]["params"]
+@pytest.mark.parametrize("case", ["t5", "bart"])
+def test_an_encoder_comes_out_of_a_whole_file(case, folder, loaded):
+    module, variables = pretrained.load(folder(case), decoder_depth=0)
+    whole = loaded(case)[1]["params"]
     assert_same(variables["params"], {k: whole[k] for k in variables["params"]})
     assert "encoder_block_1" in variables["params"]
     tokens = jnp.zeros((1, 4), int)
@@ -232,6 +233,11 @@ def test_an_encoder_comes_out_of_a_whole_file(folder, loaded):
 def test_settings_that_do_not_fit_are_named(case, change, message, tmp_path):
     with pytest.raises(UserError, match=message):
         pretrained.load(write(tmp_path, case, **change))
+
+
+def test_texts_have_no_image_size(folder):
+    with pytest.raises(UserError, match="image_size=32: model 'bert' takes texts"):
+        pretrained.load(folder("bert_span"), image_size=32)
 
 
 def test_what_transformers_does_not_have_is_not_written(tmp_path):

@@ -47,6 +47,11 @@ def check_prompt(module: nn.Module, prompt: Any, tokens: int, where: str = "") -
     Raises:
       UserError: it cannot; ``where`` stands before the names of what was asked for.
     """
+    if not getattr(module, "is_language_model", True):
+        raise UserError(
+            f"{type(module).__name__} is no language model: of these every token sees those before "
+            "it, and nothing else"
+        )
     traced = isinstance(prompt, jax.core.Tracer)
     try:
         prompt = prompt if traced else np.asarray(prompt)

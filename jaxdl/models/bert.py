@@ -85,6 +85,7 @@ class BERT(nn.Module):
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
 
+    is_language_model = False  # no field: `jaxdl.generate` looks at it
     output: str = "masked_lm"
     num_classes: int = 2
     vocab_size: int = 30522

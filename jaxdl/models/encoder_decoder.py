@@ -47,6 +47,7 @@ class EncoderDecoder(nn.Module):
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
 
+    is_language_model = False  # no field: `jaxdl.generate` looks at it
     vocab_size: int = 32128
     width: int = 512
     encoder_depth: int = 6

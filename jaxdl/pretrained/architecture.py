@@ -89,6 +89,10 @@ class Architecture(NamedTuple):
     resize: Mapping[str, Callable[[np.ndarray, Shape], np.ndarray]] = {}
     image_size: Callable[[Mapping[str, Shape]], int | None] | None = None
 
+    def takes_texts(self, module: nn.Module) -> bool:
+        """Whether its inputs are tokens."""
+        return jnp.issubdtype(self.inputs(module, None)[0].dtype, jnp.integer)
+
     def abstract(self, module: nn.Module, image_size: int | None = None) -> Any:
         """The module's variables without their values."""
         return jax.eval_shape(module.init, keys.abstract(), *self.inputs(module, image_size))

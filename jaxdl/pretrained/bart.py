@@ -46,7 +46,7 @@ def _side(side: str) -> tuple[Rule, ...]:
 
 
 _SHARED = f"{_BASE}shared.weight"
-TABLE = Table(
+_TABLE = Table(
     rules=(
         rule(_SHARED, "token/embedding"),
         *_side("encoder"),
@@ -65,6 +65,13 @@ TABLE = Table(
     ),
     base=_BASE,
 )
+
+
+def _table(module: BART) -> Table:
+    """That of the tensors; of an encoder alone the rest of a file is left."""
+    rest = () if module.decoder_depth else (r"model\.decoder\..*", r"final_logits_bias")
+    return _TABLE._replace(ignored=(*_TABLE.ignored, *rest))
+
 
 _SIZES = dict(
     vocab_size="vocab_size",
@@ -132,7 +139,7 @@ BART_ = register("bart")(
         inputs=source_and_target,
         namings=dict(
             transformers=Naming(
-                TABLE,
+                _table,
                 read=_read,
                 write=_write,
                 classes={"BartForConditionalGeneration": {}, "BartModel": {}},
