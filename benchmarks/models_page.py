@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.page import BEGIN, END
+from benchmarks.page import with_figures
 from jaxdl import anatomy, models
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
@@ -238,10 +238,8 @@ def figures() -> Iterator[str]:
 
 def main() -> None:
     """Writes the page anew."""
-    text = PAGE.read_text()
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    PAGE.write_text(f"{head}{BEGIN}\n" + "\n".join(figures()) + f"\n{END}{tail}")
+    lines = "\n".join(figures()).strip()
+    PAGE.write_text(with_figures(PAGE.read_text(), lines))
 
 
 if __name__ == "__main__":
