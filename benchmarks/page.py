@@ -37,13 +37,22 @@ def write() -> None:
     CHART.write_bytes(chart(stored))
 
 
+def marks(name: str) -> tuple[str, str]:
+    """What stands in a page before and after the figures called ``name``."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+# Of a page's only figures.
+BEGIN, END = marks("figures")
+
+
 def with_figures(text: str, figures: str, name: str = "figures") -> str:
     """``text`` with what stands between the two marks of ``name`` made anew.
 
     Raises:
       ValueError: there are none.
     """
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    begin, end = marks(name)
     pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.S)
     if not pattern.search(text):
         raise ValueError(f"no {begin} … {end} to put the figures in")
