@@ -238,6 +238,8 @@ MISFITS = {
     "config.model.vocab_size = 255": "config.model.vocab_size=255 must be at least 256, for "
     "windows of config.data.context=16 and 256 tokens",
     "config.model = dict(name='mlp')": "needs a model of tokens, such as 'gpt', not 'mlp'",
+    "config.model = dict(name='bert_tiny')": "needs a model whose tokens see only those before",
+    "config.model = dict(name='t5_small')": "such as 'gpt': 't5_small' would see what it is to say",
     "config.task = dict(name='classification')": "task 'classification' learns from 'image', and "
     "data set 'topics' has tokens",
     "del config.data.context, config.data.stride; config.data.name = 'digits'": "task "

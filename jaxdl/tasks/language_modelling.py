@@ -213,12 +213,18 @@ def _model(run: Run) -> nn.Module:
             f"task {run.config.task.name!r} needs a model of tokens, such as 'gpt', not {name!r}"
         )
     size, context = data.tokenizer.size, data.train.context
-    return build_model(
+    module = build_model(
         run,
         {"vocab_size": size, "context": context},
         at_least=("vocab_size", "context"),
         because=f"for windows of config.data.context={context} and {size} tokens",
     )
+    if not getattr(module, "is_language_model", True):
+        raise UserError(
+            f"task {run.config.task.name!r} needs a model whose tokens see only those before, "
+            f"such as 'gpt': {name!r} would see what it is to say"
+        )
+    return module
 
 
 def _room(module: nn.Module, length: int) -> int:
