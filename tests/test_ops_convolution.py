@@ -470,13 +470,14 @@ def test_steps_in_a_scan_are_about_as_fast_as_one_after_the_other():
 
     programs = [jax.jit(lambda k: jax.lax.scan(step, k, None, 3)[0]), jax.jit(unrolled)]
     seconds = ([], [])
-    for _ in range(6):
+    for _ in range(11):
         for times, program in zip(seconds, programs, strict=True):
             began = time.process_time()
             jax.block_until_ready(program(kernel))
             times.append(time.process_time() - began)
-    scanned, one_by_one = (min(times[1:]) for times in seconds)  # the first compiles
-    assert scanned < 3 * one_by_one
+    # Of all but the first, which compiles: a single one may be booked with the call behind it.
+    scanned, one_by_one = (sum(times[1:]) for times in seconds)
+    assert scanned < 3 * one_by_one, seconds
 
 
 def test_geometry_names_the_transposed_padding():
