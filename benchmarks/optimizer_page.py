@@ -17,31 +17,25 @@ from benchmarks.optimizer_results import (
     conditions,
     variants,
 )
-from benchmarks.page import BEGIN, END
+from benchmarks.page import BEGIN, END, with_figures
 from jaxdl.errors import UserError
 from jaxdl.report import draw, draw_members
 
 PAGE, CHART = "optimizers.md", "optimizers.svg"
 
 
-def around(page: Path) -> tuple[str, str]:
-    """What stands before and behind the figures in ``page``.
-
-    Raises:
-      UserError: there is no such page, or it has no marks.
-    """
+def check(page: Path) -> None:
+    """Raises UserError where there is no such page, or it has no marks for the figures."""
     text = page.read_text() if page.exists() else ""
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
+    if END not in text.partition(BEGIN)[2]:
         raise UserError(f"{page} has no {BEGIN} … {END} to put the figures in")
-    return head, tail
 
 
 def write(docs: Path, shown: str, picture: draw.Picture) -> None:
     """Puts the figures between the marks of the page in ``docs``, and the chart beside it."""
-    head, tail = around(docs / PAGE)
-    (docs / PAGE).write_text(f"{head}{BEGIN}\n\n{shown}\n\n{END}{tail}")
+    check(docs / PAGE)
+    text = (docs / PAGE).read_text()
+    (docs / PAGE).write_text(with_figures(text, shown))
     (docs / CHART).write_bytes(picture.data)
 
 

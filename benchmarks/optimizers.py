@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         strange = [flag for flag in others if not flag.startswith("--config.")]
         if strange:
             raise UserError(f"unknown flag {strange[0]}: what is passed on is --config.KEY=VALUE")
-        page.around(Path(own.docs) / page.PAGE)
+        page.check(Path(own.docs) / page.PAGE)
         code = train(Path(own.workdir), variants, others)
         if code:
             return code

@@ -27,10 +27,8 @@ def file_of(about: Mapping[str, Any], folder: Path) -> Path:
     The processor's is followed by the latest of its instruction sets: a maker's short name ("AMD
     EPYC") may stand for several generations.
     """
-    words = [_named(about["processor"]), *(about.get("flags") or [])[-1:]]
-    parts = re.findall(r"[a-z0-9.]+", " ".join(words).lower())
-    jax = (about.get("jax") or {}).get("jax") or "unknown"
-    return folder / f"{'-'.join(parts)}-jax-{jax}.json"
+    parts = re.findall(r"[a-z0-9.]+", " ".join(_machine(about)).lower())
+    return folder / f"{'-'.join(parts)}-jax-{_jax(about) or 'unknown'}.json"
 
 
 def merged(results: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -63,9 +61,17 @@ def stored(folder: Path) -> list[dict[str, Any]]:
 
 
 def _rank(about: Mapping[str, Any]) -> tuple:
-    jax = (about.get("jax") or {}).get("jax") or ""
-    version = [int(number) for number in re.findall(r"\d+", jax)]
+    version = [int(number) for number in re.findall(r"\d+", _jax(about) or "")]
     return about["processor"], about.get("flags") or [], version
+
+
+def _jax(about: Mapping[str, Any]) -> str | None:
+    return (about.get("jax") or {}).get("jax")
+
+
+def _machine(about: Mapping[str, Any]) -> list[str]:
+    """The processor's short name, and the latest of its instruction sets where they are known."""
+    return [_named(about["processor"]), *(about.get("flags") or [])[-1:]]
 
 
 def _named(processor: str) -> str:
@@ -76,7 +82,7 @@ def _named(processor: str) -> str:
 def heading(about: Mapping[str, Any]) -> str:
     """The processor with its flags, cores and versions, in words."""
     words = ", ".join([about["processor"], *(about.get("flags") or [])])
-    words += f"; {about['cores']} cores used; jax {(about.get('jax') or {}).get('jax')}"
+    words += f"; {about['cores']} cores used; jax {_jax(about)}"
     if torch := about.get("torch"):
         words += f", torch {torch['torch']} with {torch['threads']} threads"
     return words + (f", Python {about['python']}" if about.get("python") else "")
@@ -84,5 +90,4 @@ def heading(about: Mapping[str, Any]) -> str:
 
 def short(about: Mapping[str, Any]) -> str:
     """The same in few words, for a chart's legend."""
-    words = [_named(about["processor"]), *(about.get("flags") or [])[-1:]]
-    return f"{', '.join(words)}; jax {(about.get('jax') or {}).get('jax')}"
+    return f"{', '.join(_machine(about))}; jax {_jax(about)}"

@@ -20,7 +20,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
 
 # Objects made before Python looks for garbage, and how many such looks before it looks farther.
-_GARBAGE = (50_000, 10, 10)
+GARBAGE = (50_000, 10, 10)
 
 
 def tune() -> None:
@@ -36,7 +36,7 @@ def tune() -> None:
     often than by default, which is a tenth of the time to the first update. Nor is what is left at
     the end looked through: the system takes back all memory at once.
     """
-    gc.set_threshold(*_GARBAGE)
+    gc.set_threshold(*GARBAGE)
     atexit.register(gc.freeze)
     if not sys.platform.startswith("linux"):
         return

@@ -101,7 +101,9 @@ def pytest_collection_finish(session):
     # What was imported stays: looking through it for garbage again and again is a twentieth of all.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
+    from jaxdl import process
+
+    gc.set_threshold(*process.GARBAGE)
 
 
 def pytest_runtest_setup(item):
