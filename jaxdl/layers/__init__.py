@@ -42,7 +42,7 @@ from jaxdl.layers.relative_bias import RelativeBias
 from jaxdl.layers.spectral import SpectralConv, SpectralDense
 from jaxdl.layers.squeeze_excite import SqueezeExcite
 from jaxdl.layers.stacked import Carries, Stacked
-from jaxdl.layers.token import TokenEmbedding
+from jaxdl.layers.token import TokenEmbedding, tied_logits
 from jaxdl.layers.transformer import Block, FeedForward
 from jaxdl.layers.transposed import ConvTranspose
 
@@ -92,4 +92,5 @@ __all__ = [
     "resize_positions",
     "sincos_positions",
     "sinusoids",
+    "tied_logits",
 ]

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import layers, ops
+from jaxdl import layers
 from jaxdl.errors import UserError
 from jaxdl.models import register
 from jaxdl.models.encoder_decoder import EncoderDecoder
@@ -90,7 +90,7 @@ class BART(EncoderDecoder):
 
     def logits(self, x: jax.Array) -> jax.Array:
         """By the table of tokens."""
-        logits = ops.dense(x, self.token.embedding.astype(x.dtype).T, wide=True)
+        logits = layers.tied_logits(x, self.token.embedding)
         return logits if self.logits_bias is None else logits + self.logits_bias.value
 
     @nn.nowrap

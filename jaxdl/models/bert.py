@@ -50,7 +50,7 @@ class MaskedHead(nn.Module):
         x = ops.activation(self.activation)(x)
         x = layers.LayerNorm(epsilon=self.norm_epsilon, dtype=self.dtype, name="norm")(x)
         bias = self.param("bias", nn.initializers.zeros_init(), table.shape[:1], jnp.float32)
-        return ops.dense(x, table.astype(x.dtype).T, wide=True) + bias
+        return layers.tied_logits(x, table) + bias
 
 
 @register("bert", VARIANTS)

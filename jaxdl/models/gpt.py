@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import layers, ops
+from jaxdl import layers
 from jaxdl.errors import UserError
 from jaxdl.models import register
 
@@ -118,7 +118,7 @@ class GPT(nn.Module):
             )(x, train=train, mask=seen, causal=True, cache=cache, layer=i)
             x, cache = (x, None) if cache is None else x
         x = layers.LayerNorm(epsilon=1e-5, dtype=self.dtype, name="norm")(x)
-        logits = ops.dense(x, table.embedding.astype(x.dtype).T, wide=True)
+        logits = layers.tied_logits(x, table.embedding)
         return logits if cache is None else (logits, cache.advance(T))
 
     @nn.nowrap

@@ -13,7 +13,7 @@ import functools
 import jax
 from flax import linen as nn
 
-from jaxdl import layers, ops
+from jaxdl import layers
 from jaxdl.models import register
 from jaxdl.models.encoder_decoder import EncoderDecoder
 
@@ -134,7 +134,7 @@ class T5(EncoderDecoder):
             x = x * self.width**-0.5
         if not self.tied:
             return self.head(x)
-        return ops.dense(x, self.token.embedding.astype(x.dtype).T, wide=True)
+        return layers.tied_logits(x, self.token.embedding)
 
     @property
     def features_of_a_head(self) -> int:
