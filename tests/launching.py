@@ -1,6 +1,7 @@
 """How tests run experiments: the real launcher, in this process, on runs of a few steps."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -76,39 +77,36 @@ def assert_same_bits(a: list[np.ndarray], b: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(x, y)
 
 
-class Killed(BaseException):
-    """Ends a run the hard way: nothing in the launcher catches it."""
-
-
 def assert_resumes_to_the_bit(
     experiment: str, folder: Path, *overrides: str, at: int, same_calls: bool = False
 ) -> None:
-    """A run that dies behind the checkpoint of step ``at`` ends like one that does not.
+    """A run whose machine fails behind the checkpoint of step ``at`` ends like one whose does not.
 
     Its whole state, every logged figure and the best evaluation, though as many updates go to a
     call as the flags' events leave room for, up to 3, where the other run makes one a call, or the
     other way round, or ``same_calls``: programs that are compiled in a hurry round differently.
-    Both stay in ``folder``, as "whole" and "cut".
+    Both stay in ``folder``, as "whole" and "cut". What a failing machine leaves is what is on disk
+    at that time, so that the second run begins in a copy of that.
     """
     whole, cut = folder / "whole", folder / "cut"
-    assert run(experiment, whole, *overrides) == 0
+    save = checkpoint.Checkpoints.save
+
+    def save_and_copy(self, step, *args, **kwargs):
+        save(self, step, *args, **kwargs)
+        if step == at:
+            self.wait()
+            # Its holder is no other process than this one, which lives.
+            shutil.copytree(whole, cut, ignore=shutil.ignore_patterns("lock.json"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint.Checkpoints, "save", save_and_copy)
+        assert run(experiment, whole, *overrides) == 0
+    assert max(int(step.name) for step in (cut / "checkpoints").iterdir()) == at
     if not same_calls:
         per_call = 3 if summary(whole)["steps_per_call"] == 1 else 1
         overrides = (*overrides, f"--config.steps_per_call={per_call}")
     # Of pictures the whole run's are enough.
-    overrides = (*overrides, "--config.log.report=false")
-    save = checkpoint.Checkpoints.save
-
-    def save_then_die(self, step, *args, **kwargs):
-        save(self, step, *args, **kwargs)
-        if step == at:
-            raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint.Checkpoints, "save", save_then_die)
-        with pytest.raises(Killed):
-            run(experiment, cut, *overrides)
-    assert run(experiment, cut, *overrides) == 0
+    assert run(experiment, cut, *overrides, "--config.log.report=false") == 0
 
     assert_same_bits(leaves(whole), leaves(cut))
     for split in ("train", "eval", "layers"):
