@@ -2,10 +2,10 @@
 
 Those marked ``slow(always=True)``; those whose files changed since the revision; and of the others
 a quarter in turn, by the number of commits. A slow test's files are those that its mark names
-(``slow("jaxdl/runs/")``: a file or a folder), and those of the experiments that it trains: the
-experiment's own file and those of its model, task and data set. Experiments are named by the mark
-(``slow("vit", "gcn:digits")``) or by the parameter ``experiment``; where nothing is named, it is
-the test's own file that counts.
+(``slow("jaxdl/runs/", "README.md")``: a folder or a file), and those of the experiments that it
+trains: the experiment's own file and those of its model, task and data set. Experiments are named
+by the mark (``slow("vit", "gcn:digits")``) or by the parameter ``experiment``; where nothing is
+named, it is the test's own file that counts.
 
 With ``--minutes=M`` no slow test begins later than that; those that are always wanted come first,
 those marked ``slow(last=True)`` last.
@@ -91,8 +91,13 @@ def files_of(item: pytest.Item) -> set[str]:
     # A table of experiments grows with each system: what stands in it is no change of the others.
     result = set() if named else {str(item.path.relative_to(ROOT))}
     for name in named:
-        result |= {name} if "/" in name else files_of_experiment(name)
+        result |= {name} if is_path(name) else files_of_experiment(name)
     return result
+
+
+def is_path(name: str) -> bool:
+    """Whether a mark's argument is a file or a folder; an experiment otherwise."""
+    return "/" in name or "." in name
 
 
 def unwrapped(factory: Callable) -> Callable:

@@ -121,6 +121,7 @@ def test_what_runs_seldom_is_there_and_its_files_are(file):
     for beginning, files in seldom.SELDOM[file].items():
         assert f"def {beginning.partition('[')[0]}" in text
         for name in files:
-            assert (ROOT / (name if "/" in name else f"experiments/{name}.py")).exists(), name
+            file_of = name if selection.is_path(name) else f"experiments/{name}.py"
+            assert (ROOT / file_of).exists(), name
     assert seldom.files_of(file, beginning) == files
     assert seldom.files_of(file, "test_of_every_day") is None
