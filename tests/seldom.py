@@ -22,7 +22,10 @@ _CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit")
 
 # {file: {beginning of a test's name: the files}}
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
-    "test_anatomy.py": {
+    "test_adversarial.py": {
+        "test_each_networks_step_moves_that_network_alone": _ADVERSARIAL,
+        "test_weights_are_clipped_and_only_the_discriminators": _ADVERSARIAL,
+        "test_anatomy.py": {
         f"test_fields_are_the_pixels_that_change_a_place[{case}]": _SEEN
         for case in (
             *("resnet50", "convnext_t", "efficientnet_b0", "googlenet", "googlenet_paper"),
@@ -49,18 +52,23 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         f"test_the_page_says_what_the_code_says_of_texts[{case}]": (*_SEEN, "docs/models.md")
         for case in ("gpt2", "t5", "bart")
     },
-    "test_adversarial.py": {
-        "test_each_networks_step_moves_that_network_alone": _ADVERSARIAL,
-        "test_weights_are_clipped_and_only_the_discriminators": _ADVERSARIAL,
-        "test_an_examples_logit_depends_on_no_other[layer": _ADVERSARIAL,
+    "test_an_examples_logit_depends_on_no_other[layer": _ADVERSARIAL,
     },
     "test_augment.py": {
         "test_a_transform_says_what_it_moves_and_moves_nothing_else": _AUGMENT,
         "test_boxes_are_cut_off": _AUGMENT,
     },
+    "test_autoencoders.py": {
+        f"test_{name}": (*_ALL, _PARALLEL)
+        for name in ("bf16_computes", "eight_devices_learn_what", "rates_under_pmap")
+    },
     "test_benchmarks.py": {
         f"test_our_step_runs[{name}]": ("benchmarks/", _MODELS)
-        for name in ("resnet50", "convnext", "resnet18", "vit_ti", "gpt")
+        for name in ("resnet50", "convnext", "resnet18", "vit_ti", "gpt", "lstm", "deep_cnn")
+    }
+    | {
+        f"test_{name}": ("benchmarks/",)
+        for name in ("a_side_answers", "agreement_writes", "a_side_that_cannot_start")
     }
     | {"test_parameters_are_those_of_the_published_model": ("benchmarks/", _MODELS)},
     "test_checkpoint.py": {
@@ -77,6 +85,18 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         )
         for case in ("resnet_bottleneck", "convnext_timm", "vgg_bn")
     },
+    "test_coatnet.py": {
+        "test_parameter_count_is_the_published_one[coatnet_": ("coatnet", _LAYERS),
+        "test_features_and_logits_are_wide": ("coatnet", _LAYERS),
+    },
+    "test_convnext.py": {
+        f"test_{name}": ("convnext", _LAYERS, _PRETRAINED)
+        for name in (
+            *("without_classes_there_are_the_features", "pyramid_has_each_stages_last_map"),
+            *("initial_weights_are", "parameter_count_is_the_published_one[convnext_s"),
+            *("parameter_count_is_the_published_one[convnext_t", "settings_of_transformers"),
+        )
+    },
     "test_cvt.py": {
         "test_settings_are_read_as_they_are_written": ("jaxdl/models/cvt.py", _PRETRAINED),
         "test_only_the_last_stage": ("jaxdl/models/cvt.py", "jaxdl/report/"),
@@ -88,9 +108,18 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_unet_is_the_published_one_layer_by_layer": _DIFFUSION,
         "test_with_the_best_answer_samples_come_to_have_the_datas_distribution[0": _DIFFUSION,
     },
+    "test_dqn.py": {
+        "test_one_device_equals_eight": ("dqn", _PARALLEL, "jaxdl/control/"),
+        "test_the_goal_is_the_published_one[True": ("dqn",),
+    },
     "test_export.py": {
         "test_the_forms_of_all_platforms_are_in_it[attention": (_OPS,),
         "test_where_jax_has_another_platform": (_OPS, "jaxdl/inference/"),
+    },
+    "test_extending.py": {"test_it_is_swept_and_split": (*_MEMBERS, "docs/extending.md")},
+    "test_forecasting.py": {
+        "test_eight_devices_learn_and_forecast": (_PARALLEL, "jaxdl/tasks/forecasting.py"),
+        "test_bf16_computes_in_bf16": _ALL,
     },
     "test_generate.py": {
         "test_gpt_with_its_cache_takes_what_it_finds_likeliest_without[bfloat16": (
@@ -100,8 +129,13 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_googlenet.py": {
         "test_transformed_images_are": _GOOGLENET,
         "test_parameter_count_is_the_published_one_for_any_image[False": _GOOGLENET,
+        "test_parameter_count_is_the_published_one_for_any_image[True-googlenet_": _GOOGLENET,
         "test_maps_and_features": _GOOGLENET,
         "test_auxiliary_heads_speak_in_training": _GOOGLENET,
+    },
+    "test_gradient_noise.py": {
+        f"test_eight_devices_add_the_noise_that_one_does[{how}": (_PARALLEL, _LEARNER)
+        for how in ("fsdp", "pmap")
     },
     "test_graphs.py": {
         "test_learners_know_nothing_of_each_other": ("jaxdl/tasks/node_classification.py",),
@@ -129,6 +163,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_lr_find.py": {
         "test_the_mode_prints_and_writes_a_page_and_the_numbers[ppo": ("jaxdl/launch/", _TRAIN),
     },
+    "test_mobilevit.py": {
+        "test_settings_are_read_as_they_are_written": ("mobilevit", _PRETRAINED),
+        "test_parameter_count_is_the_published_one[mobilevit_": ("mobilevit", _LAYERS),
+    },
     "test_model_curvature.py": {
         f"{test}]": (_OPS, _LAYERS, _MODELS)
         for test in (
@@ -146,7 +184,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_models.py": {
         "test_compiled_gradient_is_that_of_float64_one_operation_at_a_time[deep_cnn]": (_OPS,),
     },
-    "test_ops_attention.py": {"test_the_cpus_form_is_the_reference": (_OPS,)},
+    "test_ops_attention.py": {
+        "test_the_cpus_form_is_the_reference": (_OPS,),
+        "test_the_tpus_kernel_is_the_reference[True": (_OPS,),
+    },
     "test_ops_dropout.py": {"test_the_rate_is_not_rounded": (_OPS,)},
     "test_ops_pooling.py": {"test_max_pool_of_more_than_256_places": (_OPS,)},
     "test_ops_recurrent.py": {
@@ -172,6 +213,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_flops_are_the_same_with_any_number": (_PLAN, _LEARNER),
         "test_the_plan_is_of_the_very_program_that_the_loop_compiles[flags1": (_PLAN, _TRAIN),
     },
+    "test_predict.py": {
+        "test_a_published_file_is_named_with_its_model": (_PRETRAINED, "jaxdl/inference/"),
+        "test_one_of_a_population_is_asked": (*_MEMBERS, "jaxdl/inference/"),
+    },
     "test_pretrained_language.py": {
         **{
             f"test_what_is_saved_has_the_same_bits_and_is_read_again[{case}": _TEXTS
@@ -185,6 +230,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_head_that_is_missing": _TEXTS,
         "test_an_encoder_comes_out": _TEXTS,
     },
+    "test_pmap.py": {"test_devices_keep_one_state[dcgan": (_PARALLEL, *_ADVERSARIAL)},
     "test_population.py": {
         "test_on_eight_devices_it_is": _MEMBERS,
         "test_members_equal_runs_by_themselves[ppo]": (*_MEMBERS, "jaxdl/tasks/ppo.py"),
@@ -203,9 +249,11 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "test_precision.py": {
         "test_an_update_in_bf16_is_near_the_one_in_float32[ddpm]": _DIFFUSION,
+        "test_an_update_in_bf16_is_near_the_one_in_float32[dcgan]": _ADVERSARIAL,
         "test_an_update_in_bf16_is_near_the_one_in_float32[ppo]": ("jaxdl/tasks/ppo.py",),
         "test_an_update_in_bf16_is_near_the_one_in_float32[dqn]": ("jaxdl/tasks/dqn.py",),
     },
+    "test_q_learning.py": {"test_one_device_equals_eight": ("q_learning", _PARALLEL)},
     "test_readme.py": {
         "test_snippet_runs_as_shown[print({stride": ("README.md", _MODELS, _LAYERS),
         "test_snippet_runs_as_shown[print(jaxdl.models.names()": ("README.md", _MODELS, _LAYERS),
@@ -215,7 +263,14 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_eight_devices_learn_what_one_does": (_PARALLEL,),
         "test_texts_by_the_cache_are_those_without[lstm": ("jaxdl/generate/", _LAYERS, _MODELS),
     },
-    "test_q_learning.py": {"test_one_device_equals_eight[devices1]": ("q_learning", _PARALLEL)},
+    "test_progress.py": {"test_plain_lines_elsewhere": (_TRAIN, _RUNS, *_COMMAND)},
+    "test_tpu_setup.py": {
+        f"test_{name}": ("tpu_setup.sh",)
+        for name in (
+            *("missing_python_comes_from_apt", "second_run_installs", "wrong_platform_is"),
+            *("every_device_is_counted", "changed_requirements", "flaky_installation"),
+        )
+    },
     "test_traced.py": {
         f"test_an_update_computes_in_bf16_and_keeps_32_bits[{name}]": _ALL
         for name in (
@@ -242,12 +297,16 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_operation": (_OPS,),
         "test_third_derivatives": (_OPS,),
     },
-    "test_variational.py": {"test_eight_devices_learn_what_one_does": (_PARALLEL,)},
+    "test_variational.py": {
+        "test_eight_devices_learn_what_one_does": (_PARALLEL,),
+        "test_bf16_computes_in_bf16": _ALL,
+    },
     "test_vit.py": {
         "test_without_classes_there_are_the_features": ("jaxdl/models/vit.py", _PRETRAINED),
         "test_googles_arrays_give_the_logits": ("jaxdl/models/vit.py", _PRETRAINED),
     },
     "test_x64.py": {
+        "test_runs_are_the_same[dqn]": ("jaxdl/tasks/dqn.py", "jaxdl/envs/"),
         "test_runs_are_the_same[ppo]": ("jaxdl/tasks/ppo.py", "jaxdl/envs/"),
         "test_runs_are_the_same[vae]": ("jaxdl/tasks/variational.py",),
         "test_augmentation_draws_the_same[mixup]": ("jaxdl/data/augment/",),
