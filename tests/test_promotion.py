@@ -1,4 +1,4 @@
-"""No axis is put in front of an array unasked where numbers are averaged.
+"""No axis is put in front of an array unasked where numbers are averaged, and no dtype changed.
 
 A loss of shape (batch,) minus targets of shape (batch, 1) is a matrix that nobody wanted, and its
 mean is a number that looks like a loss. Biases and statistics of channels, in models, layers and
@@ -17,6 +17,8 @@ from launching import ROOT, SHORT
 from jaxdl import experiment
 from jaxdl.launch import flags
 
+# Optax itself, as of 0.2.8, promotes the number of a step, in schedules and corrections of bias.
+_SGD = ("name=sgd", "options=()", "schedule=constant", "b1=none", "b2=none")
 EXPLICIT = ("losses", "metrics", "control", "tasks")
 KINDS = (
     *("mlp", "gpt", "lstm", "lstm:mackey_glass", "gcn", "gcn:digits", "autoencoder:sparse", "vae"),
@@ -45,12 +47,13 @@ def promotions():
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_tasks_and_what_they_average_broadcast_explicitly(name):
+def test_tasks_and_what_they_average_promote_nothing(name):
     stem, colon, variant = name.partition(":")
     file = f"--config={ROOT / 'experiments' / stem}.py{colon}{variant}"
-    with promotions() as found:
+    plain = [f"--config.optimizer.{f}" for f in _SGD]
+    with promotions() as found, jax.numpy_dtype_promotion("strict"):
         made = experiment.create(
-            flags.parse([file, *SHORT, *tiny.FLAGS.get(name, tiny.FLAGS[stem])]).config
+            flags.parse([file, *SHORT, *tiny.FLAGS.get(name, tiny.FLAGS[stem]), *plain]).config
         )
         _ = made.traced_step
     assert not {line for line in found if line.startswith(EXPLICIT)}

@@ -121,6 +121,7 @@ def dqn(
 
 def exploring(first: float, last: float, length: float, done: jax.Array) -> jax.Array:
     """The share of random actions after ``done`` updates: ``last`` from ``length`` of them on."""
+    done = done.astype(jnp.float32)
     return first + (last - first) * jnp.where(done < length, done / max(length, 1e-9), 1.0)
 
 
