@@ -1,5 +1,6 @@
 """What data say of themselves, and data as they are now in the terms of what a run kept."""
 
+import itertools
 import json
 
 import numpy as np
@@ -287,6 +288,20 @@ def test_a_series_that_grew_is_seen_in_the_units_that_were_learned(tmp_path):
     assert any("examples to learn from" in line for line in found.said)
 
 
+@pytest.mark.parametrize("scale, words", [(2.0, "deviation 1 → 2"), (1.0, "mean 0 → 64")])
+def test_a_series_in_other_units_is_another(scale, words, tmp_path):
+    # Powers of two and whole numbers, so that what comes standardised is the same to the bit.
+    values = np.tile([[1.0, -43], [-1, -57]], (200, 1))
+    np.save(tmp_path / "a.npy", values)
+    given = dict(name="series", path=str(tmp_path / "a.npy"), window=32, stride=16)
+    run = kept(load(**given))
+    other = values * scale if scale != 1 else values + 64
+    np.save(tmp_path / "a.npy", other)
+    assert any(words in line for line in adapted(load(**given), run).said)
+    with pytest.raises(UserError, match="accept_changes"):
+        adapted(load(**given), run, learns=True)
+
+
 def test_another_text_and_another_graph_are_noticed(loaded, tmp_path):
     (tmp_path / "a.txt").write_text("To be, or not to be. " * 40)
     given = dict(name="text", path=str(tmp_path / "a.txt"), context=16)
@@ -296,10 +311,9 @@ def test_another_text_and_another_graph_are_noticed(loaded, tmp_path):
     assert said[0].startswith("other examples to learn from")
     graph = loaded["graph"]
     cut = graph._replace(whole=graph.whole._replace(edges=graph.whole.edges[1:]))
-    assert adapted(cut, kept(graph)).said[0] == "another graph"
-    for accepted in (False, True):
-        with pytest.raises(UserError, match="graph"):
-            adapted(cut, kept(graph), learns=True, accepted=accepted)
+    for learns, accepted in itertools.product((False, True), repeat=2):
+        with pytest.raises(UserError, match="another graph|the graph is not the one"):
+            adapted(cut, kept(graph), learns=learns, accepted=accepted)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,10 @@ def adapt(data: Data, now: Facts, facts: Facts, *, learns: bool, accepted: bool)
     if learns:
         _check_learnable(facts, now, place, said, accepted)
     elif now.whole != facts.whole:
-        said.append("what is scored is the one that the run learned from")
+        raise UserError(
+            f"what this run learned from is another by now ({'; '.join(said)}), and nothing else can "
+            "be scored: bring it back; what was reached is in the run's summary.json"
+        )
     elif _may_overlap(facts, now):
         said.append("some of what is measured on may have been learned from")
     if data.class_names and any(i != at for i, at in place.items()):

@@ -21,6 +21,9 @@ PARTS = {
     "validation": "to choose by",
 }
 
+# Of a deviation; below that is what other versions of NumPy round otherwise.
+_SAME = 1e-4
+
 
 class Part(NamedTuple):
     """One of the parts that data are in.
@@ -150,10 +153,10 @@ def _of_whole(whole: Any) -> str:
 def changes(old: Facts, new: Facts) -> list[str]:
     """What is another in the new, in words; [] where all is the same.
 
-    The order of the classes is no matter: they are known by their names. Nor is what images are
-    standardised by, which follows from the examples.
+    The order of the classes is no matter: they are known by their names. Mean and deviation follow
+    from the examples, but where these come standardised, as a series does.
     """
-    return [*_changed_classes(old, new), *_changed_parts(old, new)]
+    return [*_changed_classes(old, new), *_changed_parts(old, new), *_changed_units(old, new)]
 
 
 def _changed_classes(old: Facts, new: Facts) -> Iterator[str]:
@@ -182,6 +185,20 @@ def _changed_parts(old: Facts, new: Facts) -> Iterator[str]:
             yield f"{was.examples} → {now.examples} examples {called}"
         elif was.fingerprint != now.fingerprint and not shapes:
             yield f"other examples {called} ({now.examples} as before)"
+
+
+def _changed_units(old: Facts, new: Facts) -> Iterator[str]:
+    was, now = old.parts.get("train"), new.parts.get("train")
+    if was is None or now is None or was.fingerprint != now.fingerprint:
+        return
+    for called, before, after in (
+        ("mean", old.mean, new.mean),
+        ("deviation", old.std, new.std),
+    ):
+        for a, b, spread in zip(before, after, old.std, strict=False):
+            if not abs(a - b) <= _SAME * spread:
+                yield f"{called} {a:.4g} → {b:.4g} of the same examples"
+                break
 
 
 def renamed(old: Facts, new: Facts) -> tuple[str, str] | None:
