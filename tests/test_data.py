@@ -472,6 +472,16 @@ def write_idx(root, separator="-", compress=False):
                 (root / name).write_bytes(raw)
 
 
+@pytest.mark.parametrize("inside", ["raw", "MNIST/raw"])
+def test_mnists_files_are_found_where_torchvision_keeps_them(inside, tmp_path):
+    (tmp_path / inside).mkdir(parents=True)
+    write_idx(tmp_path / inside)
+    found = load(name="idx", path=str(tmp_path))
+    np.testing.assert_array_equal(
+        found.test.take(np.arange(6))["label"], images_and_labels(6, 1)[1]
+    )
+
+
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("separator", ["-", "."])
 def test_mnist_files_are_read(tmp_path, separator, compress):

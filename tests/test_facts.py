@@ -262,6 +262,11 @@ def test_what_has_no_class_in_common_cannot_be_measured_on():
         adapted(images(["cherry", "damson"]), kept(images(["apple", "berry"])))
 
 
+def test_names_with_their_accents_apart_are_read_as_they_are_now():
+    content = facts.written(facts.of(images(["cafe\u0301", "tea"])))
+    assert facts.read(content).class_names == ["caf\u00e9", "tea"]
+
+
 def test_an_anomaly_stays_the_same_class():
     before = images(["apple", "berry"])._replace(anomaly=1)
     now = images(["aubergine", "apple", "berry"])._replace(anomaly=2)

@@ -5,6 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+from etils import epath
 from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from scipy.integrate import solve_ivp
 
 from jaxdl import config, data, experiment, keys, models
 from jaxdl.config import files as config_files
-from jaxdl.data import mackey_glass
+from jaxdl.data import mackey_glass, series
 from jaxdl.data.series import Ends, Excerpts
 from jaxdl.errors import UserError
 from jaxdl.metrics import autoregression
@@ -372,8 +373,42 @@ def test_a_bad_series_is_one_clear_line(tmp_path):
     }.items():
         csv.write_text(text)
         refused(csv, str(csv), said)
-    csv.write_bytes(b"\xff\xfe")
+    csv.write_bytes(b"\xff1")
     refused(csv, "is not UTF-8 text")
+
+
+# How programs write the same numbers: German and French spreadsheets, tabs, quotes, pandas with its
+# index, Windows.
+WRITTEN = {
+    "commas": lambda x: "a,b\n" + "".join(f"{a},{b}\n" for a, b in x),
+    "semicolons": lambda x: "a;b\n" + "".join(f"{a};{b}\n" for a, b in x),
+    "decimal commas": lambda x: "".join(f"{a};{b}\n".replace(".", ",") for a, b in x),
+    "tabs": lambda x: "a\tb\n" + "".join(f"{a}\t{b}\n" for a, b in x),
+    "quotes": lambda x: '"a; m","b"\n' + "".join(f'"{a}","{b}"\n' for a, b in x),
+    "pandas": lambda x: ",a,b\n" + "".join(f"{i},{a},{b}\n" for i, (a, b) in enumerate(x)),
+    "UTF-16": lambda x: "".join(f"{a},{b}\r\n" for a, b in x).encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_the_same_numbers_are_read_however_they_are_written(how, tmp_path):
+    values, file = wave(60, features=2), tmp_path / "own.csv"
+    content = WRITTEN[how](values.tolist())
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    found, notes = series._csv(epath.Path(file))
+    np.testing.assert_array_equal(found, values)
+    assert len(notes) == (how == "pandas")
+
+
+def test_a_first_column_that_does_not_count_is_a_feature(tmp_path):
+    file = tmp_path / "own.csv"
+    for heading, first in ((",a", 1), ("i,a", 0)):  # from 1 on; from 0 on with a name
+        file.write_text(f"{heading}\n" + "".join(f"{first + i},{i % 7}\n" for i in range(60)))
+        found, notes = series._csv(epath.Path(file))
+        assert found.shape == (60, 2) and not notes
+    file.write_text("a\tb\n1,5\t2\n")  # a decimal comma or thousands: nothing says which
+    with pytest.raises(UserError, match="line 2: '1,5' is not a number"):
+        series._csv(epath.Path(file))
 
 
 class Summary(nn.Module):

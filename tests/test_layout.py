@@ -1,6 +1,7 @@
 """Folders as they come: classes and parts, what systems leave behind, what is left out."""
 
 import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -186,6 +187,25 @@ def test_a_part_without_labels_is_left_out_and_said(tmp_path, unlabelled):
 def test_a_part_with_other_classes_is_no_part_without_labels(tmp_path):
     lay(tmp_path, "train/cat/0.png", "train/dog/0.png", "val/Cat/0.png", "val/Dog/0.png")
     refused(tmp_path, "'Cat'", tmp_path / "val", tmp_path / "train")
+
+
+def test_a_folder_of_pictures_beside_their_labels_is_no_class(tmp_path):
+    for name in ("images", "Train/JPEGImages"):
+        root = tmp_path / name.replace("/", "-")
+        refused(lay(root, f"{name}/0.png", f"{name}/1.png", "labels.csv"), "no class folders")
+
+
+def test_a_name_is_the_same_with_its_accents_apart(tmp_path):
+    apart, joined = (unicodedata.normalize(form, "café") for form in ("NFD", "NFC"))
+    lay(tmp_path, f"train/{apart}/0.png", "train/tea/1.png", f"val/{joined}/2.png", "val/tea/3.png")
+    made = layout.find(epath.Path(tmp_path))
+    assert made.class_names == (joined, "tea")
+    assert {part: labels for part, (_, labels) in made.parts.items()} == {
+        "train": [0, 1],
+        "validation": [0, 1],
+    }
+    lay(tmp_path, f"train/{joined}/4.png")
+    refused(tmp_path, "two folders 'café'")
 
 
 def test_tiny_imagenets_labels_are_read(tmp_path):

@@ -223,6 +223,20 @@ def test_errors_of_any_kind_are_a_line(tmp_path, monkeypatch):
         assert str(caught.value) == f"{file} is a broken image: {words}"
 
 
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer: 'git lfs pull' gets"),
+        (b"<!DOCTYPE html>", "a web page or a server's message: download the file"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC, AVIF or a video, whatever its ending"),
+    ],
+)
+def test_what_stands_in_a_pictures_place_is_told_from_damage(content, words, tmp_path):
+    (tmp_path / "x.jpg").write_bytes(content)
+    with pytest.raises(UserError, match=rf"x\.jpg is .*{words}"):
+        read(tmp_path / "x.jpg")
+
+
 def test_what_is_not_there_or_is_a_folder_is_a_line(tmp_path):
     (tmp_path / "x.png").mkdir()
     for name in ("x.png", "gone.png"):

@@ -170,6 +170,13 @@ def test_names_of_classes_are_those_of_the_settings(tmp_path):
     assert pretrained.config.labels(tmp_path) == {}
     (tmp_path / "config.json").write_text('{"id2label": {"0": "ant", "1": 7}}')
     assert pretrained.config.labels(tmp_path) == {0: "ant", 1: "7"}
+    for timm in (
+        {"label_names": ["ant", "bee"]},
+        {"label_names": {"0": "ant", "1": "bee"}},
+        {"pretrained_cfg": {"labels": ["ant", "bee"]}},
+    ):
+        (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnet18", **timm}))
+        assert pretrained.config.labels(tmp_path) == {0: "ant", 1: "bee"}
     for wrong in ('{"a": "ant"}', '["ant"]'):
         (tmp_path / "config.json").write_text(f'{{"id2label": {wrong}}}')
         with pytest.raises(UserError, match="id2label holds no names by number"):

@@ -7,11 +7,12 @@ from pathlib import Path
 import ngram
 import numpy as np
 import pytest
+from etils import epath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxdl import config, data
-from jaxdl.data import tokens, training_batches
+from jaxdl.data import files, tokens, training_batches
 from jaxdl.data.windows import Passages, Windows
 from jaxdl.errors import UserError
 
@@ -88,6 +89,7 @@ def test_a_bad_tokenizer_is_one_clear_line(tmp_path, monkeypatch):
     broken.write_text('{"model": \n 3')
     refused("data.tokenizer='no.json' is no file", name="topics", tokenizer="no.json")
     refused(broken, "is not a tokenizer.json", name="topics", tokenizer=str(broken))
+    refused("is a folder: name the tokenizer.json in it", name="topics", tokenizer=str(tmp_path))
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     refused("pip install", "[tokenizers]", name="topics", tokenizer=str(broken))
 
@@ -295,6 +297,15 @@ def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path):
     for name in ("._b.md", "__MACOSX/c.txt", ".ipynb_checkpoints/c-checkpoint.py", "~$c.txt"):
         write(tmp_path, name, b"\x00\x05\x16\x07\xff")
     assert whole(load(path=str(tmp_path), context=4)) == "first\n\nsecond\n\nthird\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_text_with_a_mark_is_read_by_it(encoding, tmp_path):
+    (tmp_path / "a.txt").write_text("Grüße, 你好\n" * 40, encoding=encoding)
+    assert files.text(epath.Path(tmp_path / "a.txt")) == "Grüße, 你好\n" * 40
+    (tmp_path / "b.txt").write_bytes("a".encode("utf-16") + b"\n")
+    with pytest.raises(UserError, match="b.txt is not UTF-16.* text: byte 0x0a at offset 4"):
+        files.text(epath.Path(tmp_path / "b.txt"))
 
 
 def test_a_file_is_read_whatever_its_name(tmp_path):

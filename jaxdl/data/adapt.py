@@ -57,8 +57,8 @@ def adapt(data: Data, now: Facts, facts: Facts, *, learns: bool, accepted: bool)
         _check_learnable(facts, now, place, said, accepted)
     elif now.whole != facts.whole:
         raise UserError(
-            f"what this run learned from is another by now ({'; '.join(said)}), and nothing else can "
-            "be scored: bring it back; what was reached is in the run's summary.json"
+            f"what this run learned from is another by now ({'; '.join(said)}), and nothing else "
+            "can be scored: bring it back; what was reached is in the run's summary.json"
         )
     elif _may_overlap(facts, now):
         said.append("some of what is measured on may have been learned from")

@@ -5,6 +5,7 @@ are known. A run keeps it (`jaxdl.runs.meaning`), so that what its weights mean 
 what lies in a folder later.
 """
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -238,6 +239,7 @@ def read(content: Mapping[str, Any]) -> Facts:
     names = found.class_names
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("class_names must be a list of texts")
+    names[:] = [unicodedata.normalize("NFC", name) for name in names]  # as folders' are read
     if len(set(names)) < len(names):
         raise ValueError("class_names has a name twice")
     for part in parts.values():

@@ -1,7 +1,9 @@
 """The files below a folder that are a user's own: what systems and editors leave is passed over."""
 
+import codecs
 import collections
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
@@ -9,6 +11,27 @@ from etils import epath
 
 from jaxdl.errors import UserError, one_line
 from jaxdl.paths import is_own
+
+# What stands in a file's place, by its first bytes: {them: what it is}, and what gets the file.
+_IN_PLACE = {
+    rb"version https://git-lfs\.github\.com/spec/": (
+        "a Git LFS pointer: 'git lfs pull' gets the file"
+    ),
+    rb"(\.\./)*(\.git/annex/objects/|/annex/objects/)": (
+        "a git-annex pointer: 'git annex get' gets the file"
+    ),
+    rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|error)": (
+        "a web page or a server's message: download the file itself"
+    ),
+}
+
+# The longer first: one begins like the other.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 class Entry(NamedTuple):
@@ -76,3 +99,26 @@ def counted(left_out: Iterable[epath.Path]) -> str:
     """How many files there are by their endings: ``12 .heic, 1 .txt``; "" for none."""
     endings = collections.Counter(path.suffix.lower() for path in left_out)
     return ", ".join(f"{n} {ending or 'without ending'}" for ending, n in endings.most_common())
+
+
+def in_place(start: bytes) -> str:
+    """What a file that begins so is in place of what its name says; "" if nothing is known."""
+    return next((what for pattern, what in _IN_PLACE.items() if re.match(pattern, start)), "")
+
+
+def text(file: epath.Path) -> str:
+    """A file's text: UTF-8, or what the mark in front says, as Windows' programs write UTF-16.
+
+    Raises:
+      UserError: it cannot be read, or is no such text.
+    """
+    try:
+        content = file.read_bytes()
+        marked = (name for mark, name in _MARKS.items() if content.startswith(mark))
+        return content.decode(next(marked, "utf-8-sig"))
+    except UnicodeDecodeError as error:
+        at = f"byte 0x{error.object[error.start]:02x} at offset {error.start} ({error.reason})"
+        called = "UTF-8" if error.encoding.startswith("utf-8") else error.encoding.upper()
+        raise UserError(f"{file} is not {called} text: {at}") from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from None

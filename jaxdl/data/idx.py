@@ -43,11 +43,17 @@ def read_idx(path: epath.PathLike) -> np.ndarray:
 def idx(path: str = "") -> Source:
     """A folder with MNIST's files: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-… .
 
-    Also with a dot in place of the second dash, and gzipped (.gz).
+    Also with a dot in place of the second dash, and gzipped (.gz); or a folder in which torchvision
+    has put them into MNIST/raw, or one alone of its kind.
     """
     folder = epath.Path(path)
     if not path or not folder.is_dir():
         raise UserError(f"data.path={path!r} is no folder: name one with train-images-idx3-ubyte")
+
+    if not any(folder.glob("*-idx*")) and not any(folder.glob("*.idx*")):
+        # Where torchvision keeps them: in root/MNIST/raw, or root/FashionMNIST/raw.
+        raw = [*folder.glob("raw"), *folder.glob("*/raw")]
+        folder = raw[0] if len(raw) == 1 else folder
 
     def find(part: str, kind: str) -> epath.Path:
         stem = f"{part}-{kind}"

@@ -1,6 +1,7 @@
 """How pictures lie in folders: which are parts, which are classes, and what is left out."""
 
 import collections
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -56,10 +57,15 @@ def find(root: epath.Path) -> Layout:
     main = next(iter(folders), "train")
     train = folders.pop(main, root)
     classes = files.folders(train)
-    class_names = tuple(path.name for path in classes)
-    if all(map(_part_called, class_names)):  # and where there is no folder at all
+    class_names = tuple(map(_name, classes))
+    # Also where there is no folder at all.
+    if all(_part_called(name) or name.lower() in _PICTURES for name in class_names):
         train = classes[0] if classes else train
         raise UserError(f"{train} holds no class folders: each class needs a folder of images")
+    if twice := [name for name in class_names if class_names.count(name) > 1]:
+        raise UserError(
+            f"{train} has two folders {twice[0]!r}, one with its accents apart: join them"
+        )
     of_class = [_pictures(path) for path in classes]
     _check_depth(classes, [found for found, _ in of_class])
     for path, (found, others) in zip(classes, of_class, strict=True):
@@ -79,6 +85,11 @@ def find(root: epath.Path) -> Layout:
             f"left out of {root} for their endings: {files.counted(left_out)} (read are {_READ})"
         )
     return Layout(parts, class_names, tuple(notes))
+
+
+def _name(folder: epath.Path) -> str:
+    """Of a class: what a Mac writes with its accents apart is the same name."""
+    return unicodedata.normalize("NFC", folder.name)
 
 
 def _part_called(name: str) -> str:
@@ -141,7 +152,8 @@ def _part(
     left_out: list[epath.Path],
 ) -> Labelled | None:
     """The pictures of a part beside train; None without labels. Adds to ``left_out``."""
-    names = {path.name for path in files.folders(folder)}
+    inside = {_name(path): path for path in files.folders(folder)}
+    names = set(inside)
     if not names & set(class_names):
         if labelled := _by_annotations(folder, class_names):
             return labelled
@@ -150,7 +162,7 @@ def _part(
             return None
     if unknown := names - set(class_names):
         raise UserError(f"{folder} has a class {min(unknown)!r} that {train} has not")
-    of_class = [_pictures(folder / name) if name in names else ([], []) for name in class_names]
+    of_class = [_pictures(inside[name]) if name in names else ([], []) for name in class_names]
     left_out += [path for _, others in of_class for path in others]
     found = _joined([found for found, _ in of_class])
     if not found[0]:

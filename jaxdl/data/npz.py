@@ -11,7 +11,7 @@ from jaxdl.errors import UserError, one_line
 # The names that archives in the wild use, most usual first; capitals are as good.
 _PAIRS = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("image", "label"),
-              ("images", "labels"), ("x", "y")),
+              ("images", "labels"), ("x", "y"), ("data", "labels")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
     "validation": (("x_val", "y_val"), ("val_images", "val_labels"), ("x_valid", "y_valid"),
                    ("x_validation", "y_validation"), ("valid_images", "valid_labels")),
@@ -23,8 +23,8 @@ def npz(path: str = "") -> Source:
     """An archive with ``x_train``, ``y_train`` and, if it has such parts, ``x_test``, ``x_val`` ….
 
     Also read: train_images/train_labels (test_images, val_images, as MedMNIST has them),
-    images/labels, image/label, x/y. Images are (n, h, w), (n, h, w, c) or (n, c, h, w), uint8 or
-    floating in [0, 1]; labels (n,) or (n, 1) whole numbers.
+    images/labels, image/label, x/y, data/labels. Images are (n, h, w), (n, h, w, c) or
+    (n, c, h, w), uint8 or floating in [0, 1]; labels (n,) or (n, 1) whole numbers.
     """
     file = epath.Path(path)
     if not path or not file.is_file():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from etils import epath
 
+from jaxdl.data import files
 from jaxdl.errors import UserError, one_line
 
 if TYPE_CHECKING:  # it is imported by those who read files
@@ -32,9 +33,20 @@ def opened(file: epath.Path) -> Iterator["Image.Image"]:
     except UserError:
         raise
     except Image.UnidentifiedImageError:  # it tells of the stream, not of the file
-        raise UserError(f"{file} is a broken image: Pillow knows no such format") from None
+        raise UserError(f"{file} {_what(file)}") from None
     except Exception as error:  # each of Pillow's readers has errors of its own
         raise UserError(f"{file} is a broken image: {one_line(error)}") from None
+
+
+def _what(file: epath.Path) -> str:
+    """Of a file that Pillow does not know."""
+    with file.open("rb") as stream:
+        start = stream.read(512)
+    if what := files.in_place(start):
+        return f"is not the image, but {what}"
+    if start[4:8] == b"ftyp":  # of ISO's family of containers
+        return "is HEIC, AVIF or a video, whatever its ending: save it as JPEG or PNG"
+    return "is a broken image: Pillow knows no such format"
 
 
 def decoded(found: "Image.Image", file: epath.Path, channels: int) -> "Image.Image":

@@ -1,9 +1,12 @@
 """Time series: windows of a file's, to learn what comes next."""
 
+import csv
+from collections.abc import Sequence
+
 import numpy as np
 from etils import epath
 
-from jaxdl.data import Data, fingerprint, register
+from jaxdl.data import Data, files, fingerprint, register
 from jaxdl.data.parts import held_out as size_of_end
 from jaxdl.data.split import Batch
 from jaxdl.data.windows import Windows, places
@@ -20,7 +23,9 @@ def series(
 ) -> Data:
     """One series from a file: .npy, (T,) or (T, features), or .csv, a line a step.
 
-    A first line of a .csv without any number in it is a heading.
+    A first line of a .csv without any number in it is a heading. Numbers are parted by commas, by
+    tabs, or by semicolons, which leave the comma to be the decimal point. A first column whose
+    heading is empty and that counts from 0 on, as pandas writes it, is left out.
 
     Args:
       path: the file.
@@ -33,8 +38,9 @@ def series(
     readers = {".npy": _npy, ".csv": _csv}
     if not path or not file.is_file() or file.suffix.lower() not in readers:
         raise UserError(f"data.path={path!r} is no .npy or .csv file: name one with a series")
-    values = readers[file.suffix.lower()](file)
-    return windowed(values, f"data.path={path!r}", window, stride, test_fraction, eval_on)
+    values, notes = readers[file.suffix.lower()](file)
+    made = windowed(values, f"data.path={path!r}", window, stride, test_fraction, eval_on)
+    return made._replace(notes=notes)
 
 
 def windowed(
@@ -157,35 +163,48 @@ def _checked(values: np.ndarray, where: str) -> np.ndarray:
     return values
 
 
-def _npy(file: epath.Path) -> np.ndarray:
+def _npy(file: epath.Path) -> tuple[np.ndarray, tuple[str, ...]]:
     try:
         with file.open("rb") as stream:
-            return np.load(stream, allow_pickle=False)
+            return np.load(stream, allow_pickle=False), ()
     except Exception as error:  # a header may break its reader in any way
         raise UserError(f"{file} is not a readable .npy file: {one_line(error)}") from None
 
 
-def _csv(file: epath.Path) -> np.ndarray:
-    try:
-        lines = file.read_bytes().decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise UserError(f"{file} is not UTF-8 text") from None
-    rows = [(n, line.split(",")) for n, line in enumerate(lines, 1) if line.strip()]
-    numbers = [[_number(cell) for cell in cells] for _, cells in rows]
+def _csv(file: epath.Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Its numbers, and a line where a column is left out."""
+    lines = [(n, x) for n, x in enumerate(files.text(file).splitlines(), 1) if x.strip()]
+    separator = _separator([line for _, line in lines[:2]])
+    point = "," if separator == ";" else "."
+    rows = list(csv.reader([line for _, line in lines], delimiter=separator))
+    numbers = [[_number(cell.replace(point, ".")) for cell in cells] for cells in rows]
+    heading = []
     if rows and all(number is None for number in numbers[0]):
-        rows, numbers = rows[1:], numbers[1:]
+        heading, lines, rows, numbers = rows[0], lines[1:], rows[1:], numbers[1:]
     if not rows:
         raise UserError(f"{file} holds no numbers")
-    for (n, cells), found in zip(rows, numbers, strict=True):
+    for (n, _), cells, found in zip(lines, rows, numbers, strict=True):
         if None in found:
             wrong = cells[found.index(None)].strip()
             raise UserError(f"{file}, line {n}: {wrong!r} is not a number")
-        if len(cells) != len(rows[0][1]):
+        if len(cells) != len(rows[0]):
             raise UserError(
-                f"{file}, line {n}: {len(cells)} numbers, but line {rows[0][0]} has "
-                f"{len(rows[0][1])}"
+                f"{file}, line {n}: {len(cells)} numbers, but line {lines[0][0]} has {len(rows[0])}"
             )
-    return np.array(numbers)
+    values = np.array(numbers)
+    is_index = heading[:1] == [""] and values.shape[1] > 1
+    if is_index and np.array_equal(values[:, 0], np.arange(len(values))):
+        note = f"{file}: its first column, without a name, counts the lines and is left out"
+        return values[:, 1:], (note,)
+    return values, ()
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """What stands between numbers: what the first two lines have equally often."""
+    for mark in (";", "\t"):
+        if len({line.count(mark) for line in lines} - {0}) == 1 and all(mark in x for x in lines):
+            return mark
+    return ","
 
 
 def _number(text: str) -> float | None:

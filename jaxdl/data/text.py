@@ -48,7 +48,7 @@ def text(
     test_fraction: float = 0.1,
     eval_on: str = "test",
 ) -> Data:
-    """A file of UTF-8 text, or all such files below a folder, in the order of their paths.
+    """A file of text (`files.text`), or all such files below a folder, in the order of their paths.
 
     Below a folder, files are known by their suffix (.txt, .md, .py and so on); what is hidden, or
     left behind by systems and editors, is passed over.
@@ -64,7 +64,7 @@ def text(
     root = epath.Path(path)
     if not path or not root.exists():
         raise UserError(f"data.path={path!r} is no file or folder: name one with text")
-    texts = [text for file in _files(root) if (text := _read(file))]
+    texts = [text for file in _files(root) if (text := files.text(file))]
     if not texts:
         raise UserError(f"data.path={path!r}: the files there are empty")
     return _data(f"data.path={path!r}", texts, context, stride, tokenizer, test_fraction, eval_on)
@@ -77,18 +77,6 @@ def _files(root: epath.Path) -> list[epath.Path]:
     if not found:
         raise UserError(f"data.path={str(root)!r} holds no text files ({', '.join(_SUFFIXES)})")
     return found
-
-
-def _read(file: epath.Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{file} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset "
-            f"{error.start} ({error.reason})"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}") from None
 
 
 def _data(

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from etils import epath
 
-from jaxdl.data import fingerprint
+from jaxdl.data import files, fingerprint
 from jaxdl.errors import UserError, one_line
 
 
@@ -67,10 +67,12 @@ class Vocabulary:
                 "'.[tokenizers]'"
             ) from None
         file = epath.Path(path)
+        if (file / "tokenizer.json").is_file():
+            raise UserError(f"data.tokenizer={path!r} is a folder: name the tokenizer.json in it")
         if not file.is_file():
             raise UserError(f"data.tokenizer={path!r} is no file: name a tokenizer.json")
         try:
-            text = file.read_text(encoding="utf-8")
+            text = files.text(file)
             self._tokenizer = tokenizers.Tokenizer.from_str(text)
         except Exception as error:  # the library raises nothing narrower
             raise UserError(f"{path} is not a tokenizer.json: {one_line(error)}") from None

@@ -124,6 +124,11 @@ def of_checkpoint(config: ConfigDict) -> Predictor:
         raise UserError(f"{given.source} does not classify {prepared.size} px: {error}") from error
     if not getattr(module, "num_classes", count):
         raise UserError(f"{given.source} has no head for classes: it tells nothing of pictures")
+    if count == 1:
+        raise UserError(
+            f"{given.source} gives one number, which is no choice among classes: only heads of two "
+            "classes or more are asked"
+        )
     names = tuple(str(known.get(i, i)) for i in range(count))
     describe = functools.partial(classification.describe, names)
     labels = {"logits": names, "shares": names}

@@ -57,14 +57,23 @@ def settings(folder: Path, name: str) -> dict[str, Any]:
 def labels(folder: Path) -> dict[int, str]:
     """The names of classes that config.json has, by number; {} if it has none.
 
+    transformers' are in id2label; timm's in label_names, before in labels, a list or by number too.
+
     Raises:
       UserError: they are no names by number.
     """
-    found = settings(folder, NAME).get("id2label") or {}
+    given = settings(folder, NAME)
+    of_timm = given.get("pretrained_cfg")
+    groups = [given, of_timm] if isinstance(of_timm, Mapping) else [given]
+    key, found = next(
+        ((k, g[k]) for g in groups for k in ("id2label", "label_names", "labels") if g.get(k)),
+        ("", {}),
+    )
+    found = dict(enumerate(found)) if isinstance(found, list) else found
     try:
         return {int(i): str(name) for i, name in found.items()}
     except (ValueError, AttributeError):
-        raise UserError(f"{folder / NAME}: id2label holds no names by number") from None
+        raise UserError(f"{folder / NAME}: {key} holds no names by number") from None
 
 
 def _transformers(config: Mapping[str, Any], path: Path) -> Chosen:

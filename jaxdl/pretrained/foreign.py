@@ -4,19 +4,11 @@ import re
 import zipfile
 from pathlib import Path
 
+from jaxdl.data import files
 from jaxdl.errors import UserError
 
 # {what a file begins with: what it is, and what would be right}.
 _OTHERS = {
-    rb"version https://git-lfs\.github\.com/spec/": (
-        "is a Git LFS pointer, not the weights: get them by 'git lfs pull'"
-    ),
-    rb"(\.\./)*(\.git/annex/objects/|/annex/objects/)": (
-        "is a git-annex pointer, not the weights: get them by 'git annex get'"
-    ),
-    rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|error)": (
-        "is a web page or a server's message, not the weights: download the file itself"
-    ),
     rb"(\xef\xbb\xbf)?\s*[{\[]": "is JSON, not the weights",
     rb"\x89HDF\r\n\x1a\n": (
         "is an HDF5 file, as Keras writes: only safetensors, PyTorch's files and .npz are read"
@@ -42,6 +34,8 @@ def kind(path: Path) -> str:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     if not start:
         raise UserError(f"{path} is damaged: it is empty")
+    if what := files.in_place(start):
+        raise UserError(f"{path} is not the weights, but {what}")
     for pattern, what in _OTHERS.items():
         if re.match(pattern, start):
             raise UserError(f"{path} {what}")

@@ -219,6 +219,10 @@ def _start(run: Run) -> tuple[transfer.Start, int]:
     derived = {"num_classes": len(data.class_names)}
     how = dict(at_least=("num_classes",), because="the classes of the data")
     classes = model_fields(run, derived, **how).get("num_classes", derived["num_classes"])
+    if classes == 1:
+        raise UserError(
+            f"the data have one class, {data.class_names[0]!r}: there is nothing to tell apart"
+        )
     if config.pretrained.source:
         return transfer.create(config, data, classes), classes
     standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
