@@ -317,7 +317,7 @@ def test_another_text_and_another_graph_are_noticed(loaded, tmp_path):
     graph = loaded["graph"]
     cut = graph._replace(whole=graph.whole._replace(edges=graph.whole.edges[1:]))
     for learns, accepted in itertools.product((False, True), repeat=2):
-        with pytest.raises(UserError, match="another graph|the graph is not the one"):
+        with pytest.raises(UserError, match=r"another graph|the graph is not the one"):
             adapted(cut, kept(graph), learns=learns, accepted=accepted)
 
 

@@ -405,7 +405,7 @@ def test_a_first_column_that_does_not_count_is_a_feature(tmp_path):
     for heading, first in ((",a", 1), ("i,a", 0)):  # from 1 on; from 0 on with a name
         file.write_text(f"{heading}\n" + "".join(f"{first + i},{i % 7}\n" for i in range(60)))
         found, notes = series._csv(epath.Path(file))
-        assert found.shape == (60, 2) and not notes
+        assert (found.shape, notes) == ((60, 2), ())
     file.write_text("a\tb\n1,5\t2\n")  # a decimal comma or thousands: nothing says which
     with pytest.raises(UserError, match="line 2: '1,5' is not a number"):
         series._csv(epath.Path(file))

@@ -304,7 +304,7 @@ def test_a_text_with_a_mark_is_read_by_it(encoding, tmp_path):
     (tmp_path / "a.txt").write_text("Grüße, 你好\n" * 40, encoding=encoding)
     assert files.text(epath.Path(tmp_path / "a.txt")) == "Grüße, 你好\n" * 40
     (tmp_path / "b.txt").write_bytes("a".encode("utf-16") + b"\n")
-    with pytest.raises(UserError, match="b.txt is not UTF-16.* text: byte 0x0a at offset 4"):
+    with pytest.raises(UserError, match=r"b\.txt is not UTF-16.* text: byte 0x0a at offset 4"):
         files.text(epath.Path(tmp_path / "b.txt"))
 
 
