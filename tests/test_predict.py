@@ -437,6 +437,14 @@ def test_a_published_encoder_without_a_head_tells_nothing(published, tmp_path, c
     assert "has no head for classes: it tells nothing of pictures" in capsys.readouterr().err
 
 
+def test_a_head_of_one_number_is_no_choice_among_classes(tmp_path, capsys):
+    module = models.create("vit", num_classes=1, patch_size=4, depth=1, width=8, heads=1)
+    pretrained.save(module, drawn(module, 16), tmp_path, "transformers")
+    (tmp_path / "preprocessor_config.json").write_text('{"size": 16}')
+    assert of_source(tmp_path, f"--input={tmp_path}") == 2
+    assert "gives one number, which is no choice among classes" in capsys.readouterr().err
+
+
 def test_a_run_is_no_published_checkpoint(colours, capsys):
     assert of_source(colours / "run", "--input=x") == 2
     assert "name it by --workdir" in capsys.readouterr().err

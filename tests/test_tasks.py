@@ -139,6 +139,12 @@ def test_the_model_takes_what_is_derived_and_keeps_what_is_given():
         tasks.build_model(more, {"num_classes": 12}, **how)
 
 
+def test_one_class_cannot_be_told_apart():
+    run = of(dict(name="mlp"), class_names=("cat",), mean=None, std=None)
+    with pytest.raises(UserError, match="one class, 'cat': there is nothing to tell apart"):
+        classification._start(run)
+
+
 @pytest.mark.parametrize("batch_size", [3, 100])
 def test_over_split_has_every_example_once_in_order_and_compiles_once(batch_size):
     split = Arrays({"x": np.arange(10, dtype=np.float32)})

@@ -35,7 +35,7 @@ def series(
       eval_on: "test", or "validation" for as large a share of what is then left.
     """
     file = epath.Path(path)
-    readers = {".npy": _npy, ".csv": _csv}
+    readers = {".npy": _npy, ".csv": _csv, ".tsv": _csv}
     if not path or not file.is_file() or file.suffix.lower() not in readers:
         raise UserError(f"data.path={path!r} is no .npy or .csv file: name one with a series")
     values, notes = readers[file.suffix.lower()](file)

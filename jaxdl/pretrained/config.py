@@ -69,7 +69,8 @@ def labels(folder: Path) -> dict[int, str]:
         ((k, g[k]) for g in groups for k in ("id2label", "label_names", "labels") if g.get(k)),
         ("", {}),
     )
-    found = dict(enumerate(found)) if isinstance(found, list) else found
+    if isinstance(found, list) and key != "id2label":
+        found = dict(enumerate(found))
     try:
         return {int(i): str(name) for i, name in found.items()}
     except (ValueError, AttributeError):
