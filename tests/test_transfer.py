@@ -14,6 +14,7 @@ from PIL import Image
 from jaxdl import config, experiment, keys, layers, models, pretrained
 from jaxdl.errors import UserError
 from jaxdl.experiment import use
+from jaxdl.pretrained import transfer
 from jaxdl.runs import checkpoint
 
 FIELDS = dict(stages=(2,), channels=(8,), hidden=8, pooled=1)
@@ -236,6 +237,18 @@ def test_images_are_standardised_as_published_and_grey_ones_have_all_colours(fil
     expected = module.apply(state.variables, jnp.asarray(seen, jnp.float32))
     found = made.task.predict(state, grey)["logits"]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_folder_says_itself_how_images_are_standardised(tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"size": 16, "image_mean": [0.2, 0.4, 0.6], "image_std": 0.25}'
+    )
+    made = config.default()
+    made.model = dict(name="vit")
+    standardise = transfer._standardise(made, None, 3, False, tmp_path)
+    found = standardise(np.ones((1, 2, 2, 3), np.float32))
+    np.testing.assert_allclose(found[0, 0, 0], [3.2, 2.4, 1.6], rtol=1e-5)
+    assert (made.pretrained.mean, made.pretrained.std) == ((0.2, 0.4, 0.6), (0.25,) * 3)
 
 
 def test_images_are_standardised_as_published_when_the_file_is_gone(file, tmp_path):

@@ -123,7 +123,7 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
     if not config.model.name:
         _write_model(config, found.module, _chosen(given.model)[0] if given.model else "")
     module = found.module.clone(**swept, dtype=precision.compute_dtype(config.precision))
-    standardise = _standardise(config, data, image.shape[-1], is_run or gone is not None)
+    standardise = _standardise(config, data, image.shape[-1], is_run or gone is not None, path)
     fresh = jax.eval_shape(
         lambda key: module.init(key, standardise(np.zeros(image.shape, np.float32))),
         keys.abstract(),
@@ -293,7 +293,7 @@ def _hashable(value: Any) -> Any:
 
 
 def _standardise(
-    config: ConfigDict, data: Any, channels: int, is_run: bool
+    config: ConfigDict, data: Any, channels: int, is_run: bool, path: Any
 ) -> Callable[[jax.Array], jax.Array]:
     """Published weights see what they were trained on; those of a run, what any run sees."""
     given, published = config.pretrained, None
@@ -305,6 +305,9 @@ def _standardise(
             published = pretrained.preprocess(name)
             given.model = name  # by which config.json says it, when the source is gone
         except UserError:
+            said = None if given.model or given.mean else pretrained.preprocessor.beside(path)
+            if said is not None and said.channels == "rgb":
+                given.mean, given.std = said.mean, said.std  # also when the source is gone
             if not given.mean:
                 raise UserError(
                     f"no published model is called {name!r}: say how its images are standardised "
