@@ -220,7 +220,7 @@ def exhaustive(table, prompt, tokens, stop=None, length_penalty=0.0):
         for token in text[:length]:
             log_p += table[seen[-2], seen[-1], token]
             seen.append(token)
-        found[text] = log_p / ((5 + length) / 6) ** length_penalty
+        found[text] = log_p / length**length_penalty
     return sorted(found.items(), key=lambda item: -item[1])
 
 
@@ -318,8 +318,10 @@ def test_a_text_may_fill_the_context():
     assert generate.greedy(module, variables, [[1, 2, 3]], tokens=5).shape == (1, 5)
 
 
-@pytest.mark.parametrize("name", ["bert", "t5"])
-def test_what_is_no_language_model_is_refused(name):
-    module = models.create(name, vocab_size=5, width=4, heads=2)
-    with pytest.raises(UserError, match=f"{name.upper()} is no language model"):
+def test_what_writes_no_text_is_refused():
+    module = models.create("bert", vocab_size=5, width=4, heads=2)
+    with pytest.raises(UserError, match="BERT is no language model"):
+        generate.greedy(module, {}, [[1, 2]], tokens=2)
+    module = models.create("t5", vocab_size=5, width=4, heads=2, decoder_depth=0)
+    with pytest.raises(UserError, match="T5 is an encoder alone"):
         generate.greedy(module, {}, [[1, 2]], tokens=2)

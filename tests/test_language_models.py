@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from jaxdl import pretrained
+from jaxdl import generate, pretrained
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -164,19 +164,9 @@ def test_greedy_continuations_are_those_of_transformers(case, loaded):
     found, (module, variables) = golden(case), loaded(case)
     source, _, mask, _ = found.inputs
     expected, config = found.arrays["generated"], found.about["config"]
-    step = jax.jit(lambda x, cache: module.apply(variables, x, cache=cache, method="decode"))
-
-    @jax.jit
-    def begin(x):
-        cache = module.init_cache(len(x), expected.shape[1], source.shape[1])
-        encoded = module.apply(variables, source, mask, method="encode")
-        return module.apply(variables, x, encoded, mask, cache=cache, method="decode")
-
-    tokens = np.full((len(source), 1), config["decoder_start_token_id"], np.int32)
-    logits, cache = begin(tokens)
-    texts = [tokens]
-    while len(texts) < expected.shape[1]:
-        texts.append(np.asarray(logits[:, -1].argmax(-1, keepdims=True), np.int32))
-        logits, cache = step(texts[-1], cache)
+    start = np.full((len(source), 1), config["decoder_start_token_id"], np.int32)
+    made = generate.greedy(
+        module, variables, start, tokens=expected.shape[1] - 1, source=source, source_mask=mask
+    )
     assert config["eos_token_id"] not in expected[:, 1:]  # or what follows would be padding
-    np.testing.assert_array_equal(np.concatenate(texts, axis=1), expected)
+    np.testing.assert_array_equal(made, expected[:, 1:])

@@ -1,9 +1,11 @@
 """New examples out of a trained network."""
 
-from jaxdl.generate.requests import check_beams, check_prompt, check_sampling, check_stop
-from jaxdl.generate.text import beam_search, greedy, log_probabilities, sample
+from jaxdl.generate.beams import beam_search
+from jaxdl.generate.requests import Rules, check_beams, check_prompt, check_sampling, check_stop
+from jaxdl.generate.text import greedy, log_probabilities, sample
 
 __all__ = [
+    "Rules",
     "beam_search",
     "check_beams",
     "check_prompt",

@@ -1,13 +1,41 @@
-"""What can be asked of a language model: settings and prompts, checked before all else."""
+"""What can be asked of a model that writes: settings and texts, checked before all else."""
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, nearest
+from jaxdl.generate import decoding
+from jaxdl.generate.processors import Processors
+
+
+class Rules(TypedDict, total=False):
+    """What may be asked of a text besides, by `sample`, `greedy` and `beam_search` alike.
+
+    The same as transformers' settings of these names, or of those in parentheses, and in the same
+    order; beam search applies them to log p, the others to logits, before the temperature. None,
+    or to leave it out, asks for nothing.
+
+    Attributes:
+      repetition_penalty: above 0; above 1 the tokens of the text, its prompt included, become less
+        likely (`jaxdl.generate.processors.penalise_repetition`).
+      no_repeat_ngram_size: so many tokens stand in this order once only, the prompt included.
+      min_tokens: so many are added before one that ends the text (min_new_tokens).
+      forced_first: the first token that is added, to prompts of one token (forced_bos_token_id).
+      forced_last: the token that ends a text for which there is no room else
+        (forced_eos_token_id).
+    """
+
+    repetition_penalty: float | None
+    no_repeat_ngram_size: int | None
+    min_tokens: int | None
+    forced_first: int | None
+    forced_last: int | None
 
 
 def check_sampling(temperature: float, top_k: int, top_p: float, where: str = "") -> None:
@@ -20,10 +48,23 @@ def check_sampling(temperature: float, top_k: int, top_p: float, where: str = ""
         raise UserError(f"{where}top_p={top_p} must be above 0 and at most 1")
 
 
-def check_beams(beams: int, where: str = "") -> None:
-    """Raises UserError for fewer than one; ``where`` stands before the name."""
+def check_beams(beams: int, where: str = "", *, returned: int | None = None) -> None:
+    """Raises UserError for fewer than one, or more to be ``returned`` than there are.
+
+    ``where`` stands before the names.
+    """
     if beams < 1:
         raise UserError(f"{where}beams={beams} must be at least 1")
+    if returned is not None and not 1 <= returned <= beams:
+        raise UserError(f"{where}returned={returned} must be from 1 to beams={beams}")
+
+
+def check_early_stopping(early_stopping: Any) -> None:
+    """Raises UserError for what is none of True, False and "never"."""
+    if early_stopping not in (True, False, "never") or isinstance(early_stopping, int | float) > (
+        isinstance(early_stopping, bool)
+    ):
+        raise UserError(f"early_stopping={early_stopping!r} must be True, False or 'never'")
 
 
 def check_penalty(length_penalty: float, tokens: int) -> None:
@@ -31,7 +72,7 @@ def check_penalty(length_penalty: float, tokens: int) -> None:
 
     It is log p times a factor, which may be 1e30: that leaves room for log p itself.
     """
-    most = math.log(1e30) / math.log((5 + max(tokens, 2)) / 6)
+    most = math.log(1e30) / math.log(max(tokens, 2))
     if not abs(length_penalty) <= most:
         raise UserError(
             f"length_penalty={length_penalty} is not possible: with tokens={tokens} it must be "
@@ -47,39 +88,126 @@ def check_prompt(module: nn.Module, prompt: Any, tokens: int, where: str = "") -
     Raises:
       UserError: it cannot; ``where`` stands before the names of what was asked for.
     """
-    if not getattr(module, "is_language_model", True):
+    reads = decoding.reads_source(module)
+    if not getattr(module, "is_language_model", True) and not reads:
         raise UserError(
             f"{type(module).__name__} is no language model: of these every token sees those before "
             "it, and nothing else"
         )
-    traced = isinstance(prompt, jax.core.Tracer)
-    try:
-        prompt = prompt if traced else np.asarray(prompt)
-    except ValueError:
-        raise UserError(f"{where}prompt must be rows of one length") from None
-    if prompt.ndim != 2:
-        raise UserError(f"{where}prompt must be (batch, tokens), got the shape {prompt.shape}")
+    if reads and not getattr(module, "decoder_depth", 1):
+        raise UserError(f"{type(module).__name__} is an encoder alone: it writes nothing")
+    prompt = _tokens(module, prompt, f"{where}prompt")
     if not prompt.size:
         raise UserError(f"{where}prompt is empty: a text goes on from at least one token")
-    if prompt.dtype.kind not in "iu":
-        raise UserError(f"{where}prompt must be whole numbers, got {prompt.dtype}")
-    if tokens < 1:
-        raise UserError(f"{where}tokens={tokens} must be at least 1")
-    vocabulary, context = (getattr(module, name, None) for name in ("vocab_size", "context"))
-    if vocabulary and not traced:
-        wrong = prompt[(prompt < 0) | (prompt >= vocabulary)]
-        if wrong.size:
-            raise UserError(
-                f"{where}prompt has the token {wrong[0]}, but the model's go from 0 to "
-                f"{vocabulary - 1}"
-            )
-    length = prompt.shape[1]
+    _check_count(tokens, f"{where}tokens")
+    context, length = getattr(module, "context", None), prompt.shape[1]
     if context and length + tokens > context:
         raise UserError(
             f"{where}prompt of {length} tokens and {where}tokens={tokens} more are longer than the "
             f"model's context of {context}"
         )
     return prompt.astype(np.int32)
+
+
+def check_given(
+    module: nn.Module, prompt: Any, tokens: int, prompt_mask: Any, source: Any, source_mask: Any
+) -> decoding.Given:
+    """What a text goes on from, if the model can; as `jaxdl.generate.sample` takes it.
+
+    Raises:
+      UserError: it cannot.
+    """
+    prompt, name = check_prompt(module, prompt, tokens), type(module).__name__
+    if prompt_mask is not None:
+        if not decoding.takes_mask(module):
+            raise UserError(f"{name} takes no prompt_mask: its prompts must be of one length")
+        prompt_mask = _mask(prompt_mask, prompt.shape, "prompt_mask", "prompt")
+        if not isinstance(prompt_mask, jax.core.Tracer):
+            if not prompt_mask.any(1).all():
+                row = prompt_mask.any(1).argmin()
+                raise UserError(f"prompt_mask: prompt {row} is all padding, of a text's begin none")
+            if (np.diff(prompt_mask.astype(int)) < 0).any():
+                raise UserError("prompt_mask: padding must stand in front of a prompt")
+    if not decoding.reads_source(module):
+        if source is not None or source_mask is not None:
+            raise UserError(f"{name} reads no source: what it is to go on from is its prompt")
+        return decoding.Given(prompt, prompt_mask)
+    if source is None:
+        raise UserError(f"{name} needs a source, (batch, tokens), beside the prompt")
+    source = _tokens(module, source, "source").astype(np.int32)
+    if source.shape[0] != prompt.shape[0] or not source.size:
+        raise UserError(
+            f"source must be ({prompt.shape[0]}, tokens), one to each prompt, got the shape "
+            f"{source.shape}"
+        )
+    context = getattr(module, "context", None)
+    if context and source.shape[1] > context:
+        raise UserError(
+            f"source of {source.shape[1]} tokens is longer than the model's context of {context}"
+        )
+    if source_mask is not None:
+        source_mask = _mask(source_mask, source.shape, "source_mask", "source")
+        if not isinstance(source_mask, jax.core.Tracer) and not source_mask.any(1).all():
+            raise UserError(f"source_mask: source {source_mask.any(1).argmin()} is all padding")
+    return decoding.Given(prompt, prompt_mask, source, source_mask)
+
+
+def check_rules(
+    module: nn.Module, given: decoding.Given, tokens: int, stop: Any, rules: Mapping[str, Any]
+) -> Processors:
+    """What is asked of the texts.
+
+    Raises:
+      UserError: ``stop`` or one of the `Rules` is unknown, out of range, or would be ignored.
+    """
+    known = Rules.__annotations__
+    for name in rules:
+        if name not in known:
+            raise UserError(f"there is no setting {name!r}: {nearest(name, known)}")
+    asked = {name: rules.get(name) for name in known}
+    stops = check_stop(module, stop)
+    penalty = asked["repetition_penalty"]
+    if penalty is not None and not 0 < penalty < math.inf:
+        raise UserError(f"repetition_penalty={penalty} must be above 0")
+    size, least = asked["no_repeat_ngram_size"], asked["min_tokens"]
+    if size is not None:
+        _check_count(size, "no_repeat_ngram_size")
+    if least is not None:
+        _check_count(least, "min_tokens", 0, tokens)
+        if least and not stops:
+            raise UserError(f"min_tokens={least} needs stop: without, every text is as long")
+    for name in ("forced_first", "forced_last"):
+        if asked[name] is not None:
+            _check_token(module, asked[name], name)
+    length = given.prompt.shape[1]
+    if asked["forced_first"] is not None and length > 1:
+        raise UserError(
+            f"forced_first={asked['forced_first']} goes with prompts of one token, not {length}: "
+            "write it behind the prompt"
+        )
+    whole = lambda x: None if x is None else jnp.int32(x)
+    return Processors(
+        stops=jnp.array(stops, jnp.int32) if stops else None,
+        repetition_penalty=None if penalty in (None, 1) else jnp.float32(penalty),
+        min_tokens=whole(least or None),
+        forced_first=whole(asked["forced_first"]),
+        forced_last=whole(asked["forced_last"]),
+        no_repeat_ngram_size=None if size is None else int(size),
+    )
+
+
+def check_pad(module: nn.Module, pad: Any, asked: Processors) -> jax.Array | None:
+    """The token that is to follow one that ends a text.
+
+    Raises:
+      UserError: it is no token of the model's, or nothing ends a text.
+    """
+    if pad is None:
+        return None
+    _check_token(module, pad, "pad")
+    if asked.stops is None:
+        raise UserError(f"pad={pad} needs stop: it follows a token that ends a text")
+    return jnp.int32(pad)
 
 
 def check_stop(module: nn.Module, stop: Any, where: str = "") -> tuple[int, ...]:
@@ -101,3 +229,52 @@ def check_stop(module: nn.Module, stop: Any, where: str = "") -> tuple[int, ...]
         last = f" to {vocabulary - 1}" if vocabulary else " on"
         raise UserError(f"{where}stop has the token {wrong[0]}, but the model's go from 0{last}")
     return stops
+
+
+def _tokens(module: nn.Module, tokens: Any, name: str) -> Any:
+    """(batch, T) whole numbers that the model knows, if they are that."""
+    traced = isinstance(tokens, jax.core.Tracer)
+    try:
+        tokens = tokens if traced else np.asarray(tokens)
+    except ValueError:
+        raise UserError(f"{name} must be rows of one length") from None
+    if tokens.ndim != 2:
+        raise UserError(f"{name} must be (batch, tokens), got the shape {tokens.shape}")
+    if tokens.size and tokens.dtype.kind not in "iu":
+        raise UserError(f"{name} must be whole numbers, got {tokens.dtype}")
+    vocabulary = getattr(module, "vocab_size", None)
+    if vocabulary and not traced:
+        wrong = tokens[(tokens < 0) | (tokens >= vocabulary)]
+        if wrong.size:
+            raise UserError(
+                f"{name} has the token {wrong[0]}, but the model's go from 0 to {vocabulary - 1}"
+            )
+    return tokens
+
+
+def _mask(mask: Any, shape: tuple[int, ...], name: str, of: str) -> Any:
+    """Booleans of this shape."""
+    traced = isinstance(mask, jax.core.Tracer)
+    mask = mask if traced else np.asarray(mask)
+    if mask.shape != shape or mask.dtype.kind not in "biu":
+        raise UserError(
+            f"{name} must be booleans or whole numbers shaped like the {of}, {shape}, got "
+            f"{mask.dtype} {mask.shape}"
+        )
+    return mask.astype(bool)
+
+
+def _check_count(count: Any, name: str, least: int = 1, most: int | None = None) -> None:
+    whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+    if not whole or count < least:
+        raise UserError(f"{name}={count!r} must be at least {least}, a whole number")
+    if most is not None and count > most:
+        raise UserError(f"{name}={count} must be at most tokens={most}")
+
+
+def _check_token(module: nn.Module, token: Any, name: str) -> None:
+    whole = isinstance(token, int | np.integer) and not isinstance(token, bool)
+    vocabulary = getattr(module, "vocab_size", None)
+    if not whole or token < 0 or (vocabulary and token >= vocabulary):
+        last = f" to {vocabulary - 1}" if vocabulary else " on"
+        raise UserError(f"{name}={token!r} is no token: the model's go from 0{last}")
