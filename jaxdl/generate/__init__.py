@@ -2,11 +2,14 @@
 
 from jaxdl.generate.beams import beam_search
 from jaxdl.generate.requests import Rules, check_beams, check_prompt, check_sampling, check_stop
+from jaxdl.generate.settings import Settings, by_settings
 from jaxdl.generate.text import greedy, log_probabilities, sample
 
 __all__ = [
     "Rules",
+    "Settings",
     "beam_search",
+    "by_settings",
     "check_beams",
     "check_prompt",
     "check_sampling",

@@ -65,12 +65,12 @@ def beam_search(
     """
     requests.check_beams(beams, returned=returned)
     requests.check_penalty(length_penalty, tokens)
-    requests.check_early_stopping(early_stopping)
+    ending = _Ending(*map(jnp.asarray, requests.check_early_stopping(early_stopping)))
     given = requests.check_given(module, prompt, tokens, prompt_mask, source, source_mask)
     asked = requests.check_rules(module, given, tokens, stop, rules)
     texts, scores = _beam_search(
         module, variables, given, asked, requests.check_pad(module, pad, asked),
-        jnp.float32(length_penalty), tokens=tokens, beams=beams, early_stopping=early_stopping,
+        jnp.float32(length_penalty), ending, tokens=tokens, beams=beams,
     )  # fmt: skip
     return texts[:, :returned], scores[:, :returned]
 
@@ -94,6 +94,13 @@ class _Beams(NamedTuple):
     def beside(self, other: "_Beams") -> "_Beams":
         """Both."""
         return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), self, other)
+
+
+class _Ending(NamedTuple):
+    """When a search ends, see ``early_stopping``: booleans ()."""
+
+    at_once: jax.Array
+    never: jax.Array
 
 
 class _State(NamedTuple):
@@ -121,11 +128,11 @@ def _rows(x: jax.Array, which_BxK: jax.Array) -> jax.Array:
     return jax.vmap(lambda rows, which: rows[which])(x, which_BxK)
 
 
-@functools.partial(jax.jit, static_argnames=("module", "tokens", "beams", "early_stopping"))
+@functools.partial(jax.jit, static_argnames=("module", "tokens", "beams"))
 def _beam_search(
     module: nn.Module, variables: Any, given: decoding.Given, asked: processors.Processors,
-    pad: jax.Array | None, length_penalty: jax.Array, *, tokens: int, beams: int,
-    early_stopping: bool | str,
+    pad: jax.Array | None, length_penalty: jax.Array, ending: _Ending, *, tokens: int,
+    beams: int,
 ) -> tuple[jax.Array, jax.Array]:  # fmt: skip
     (B, P), K = given.prompt.shape, beams
     length = P + tokens
@@ -155,11 +162,11 @@ def _beam_search(
         live, which = _Beams(text, jnp.where(ends, -jnp.inf, score)).best(K)
         parent = _rows(parent, which)
         # Whether the best that goes on may still be better than the worst that has ended.
-        hoped = length_penalty > 0 if early_stopping == "never" else False
-        reach = penalised(live.score[:, 0], jnp.where(hoped, tokens, added + 1))
+        longer = ending.never & (length_penalty > 0)
+        reach = penalised(live.score[:, 0], jnp.where(longer, tokens, added + 1))
         full = (done.score > -jnp.inf).all(1)
         better = reach > done.score[:, -1]
-        open_ = state.open & (better & ~full if early_stopping is True else better)
+        open_ = state.open & better & ~(full & ending.at_once)
         return _State(added + 1, live, done, open_, parent, state.cache)
 
     def step(state: _State) -> _State:

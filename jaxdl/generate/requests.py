@@ -19,7 +19,8 @@ class Rules(TypedDict, total=False):
 
     The same as transformers' settings of these names, or of those in parentheses, and in the same
     order; beam search applies them to log p, the others to logits, before the temperature. None,
-    or to leave it out, asks for nothing.
+    or to leave it out, asks for nothing and costs nothing. The values are data: others run in the
+    same compiled program, but for the size of n-grams.
 
     Attributes:
       repetition_penalty: above 0; above 1 the tokens of the text, its prompt included, become less
@@ -59,12 +60,12 @@ def check_beams(beams: int, where: str = "", *, returned: int | None = None) -> 
         raise UserError(f"{where}returned={returned} must be from 1 to beams={beams}")
 
 
-def check_early_stopping(early_stopping: Any) -> None:
-    """Raises UserError for what is none of True, False and "never"."""
-    if early_stopping not in (True, False, "never") or isinstance(early_stopping, int | float) > (
-        isinstance(early_stopping, bool)
-    ):
+def check_early_stopping(early_stopping: Any) -> tuple[bool, bool]:
+    """Whether it is True, and whether it is "never"; UserError for what is neither, nor False."""
+    never = isinstance(early_stopping, str) and early_stopping == "never"
+    if not never and not isinstance(early_stopping, bool):
         raise UserError(f"early_stopping={early_stopping!r} must be True, False or 'never'")
+    return early_stopping is True, never
 
 
 def check_penalty(length_penalty: float, tokens: int) -> None:
@@ -188,8 +189,8 @@ def check_rules(
     whole = lambda x: None if x is None else jnp.int32(x)
     return Processors(
         stops=jnp.array(stops, jnp.int32) if stops else None,
-        repetition_penalty=None if penalty in (None, 1) else jnp.float32(penalty),
-        min_tokens=whole(least or None),
+        repetition_penalty=None if penalty is None else jnp.float32(penalty),
+        min_tokens=whole(least),
         forced_first=whole(asked["forced_first"]),
         forced_last=whole(asked["forced_last"]),
         no_repeat_ngram_size=None if size is None else int(size),

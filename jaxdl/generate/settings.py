@@ -1,0 +1,259 @@
+"""How a checkpoint's texts are to be written, as transformers' generation_config.json says it."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from jaxdl.errors import UserError
+from jaxdl.generate import decoding, requests
+from jaxdl.generate.beams import beam_search
+from jaxdl.generate.text import greedy, sample
+
+# Tokens that are added where nothing says how many, as in transformers.
+_MANY = 20
+
+# Settings that would make other texts and that nothing here does, with the values that ask for
+# nothing besides None.
+_NEUTRAL: dict[str, tuple] = dict(
+    assistant_confidence_threshold=(0.4,),
+    bad_words_ids=([],),
+    begin_suppress_tokens=([],),
+    constraints=([],),
+    diversity_penalty=(0,),
+    dola_layers=(),
+    encoder_no_repeat_ngram_size=(0,),
+    encoder_repetition_penalty=(1,),
+    epsilon_cutoff=(0,),
+    eta_cutoff=(0,),
+    exponential_decay_length_penalty=(),
+    force_words_ids=([],),
+    guidance_scale=(1,),
+    max_time=(),
+    min_p=(0,),
+    num_beam_groups=(1,),
+    penalty_alpha=(0,),
+    prompt_lookup_num_tokens=(),
+    renormalize_logits=(False,),
+    sequence_bias=({},),
+    stop_strings=([],),
+    suppress_tokens=([],),
+    token_healing=(False,),
+    top_h=(),
+    typical_p=(1,),
+    watermarking_config=(),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What generation_config.json says; names and defaults are transformers'.
+
+    Attributes:
+      decoder_start_token_id: the token that every target of an encoder-decoder begins with.
+      bos_token_id: the same, where that one is not said.
+      eos_token_id: a token that ends a text, or several that do.
+      pad_token_id: what follows it; the token that ended the text if None.
+      max_new_tokens: tokens that are added at most.
+      max_length: that many with the prompt's, where ``max_new_tokens`` is not said; 20 are added
+        where neither is.
+      min_new_tokens: tokens that are added before one that ends the text.
+      min_length: that many with the prompt's, where ``min_new_tokens`` is not said.
+      do_sample: whether tokens are drawn.
+      temperature: of what they are drawn from, like the next two.
+      top_k: the likeliest tokens; 0 is all.
+      top_p: of those the likeliest that have so much together.
+      num_beams: above 1 texts are found by beam search.
+      num_return_sequences: texts of a prompt.
+      length_penalty: of beam search, like the next.
+      early_stopping: when it ends.
+      no_repeat_ngram_size: 0 is none; the rest as of `jaxdl.generate.Rules`.
+      repetition_penalty: 1 is none.
+      forced_bos_token_id: the token that follows a prompt of one.
+      forced_eos_token_id: the last token of a text that has no room for more.
+      others: what else the file says, by name. It is kept as it is; what would make other texts,
+        and is not done here, is refused where texts are made.
+    """
+
+    decoder_start_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | tuple[int, ...] | None = None
+    pad_token_id: int | None = None
+    max_new_tokens: int | None = None
+    max_length: int | None = None
+    min_new_tokens: int | None = None
+    min_length: int = 0
+    do_sample: bool = False
+    temperature: float = 1.0
+    top_k: int = 50
+    top_p: float = 1.0
+    num_beams: int = 1
+    num_return_sequences: int = 1
+    length_penalty: float = 1.0
+    early_stopping: bool | str = False
+    no_repeat_ngram_size: int = 0
+    repetition_penalty: float = 1.0
+    forced_bos_token_id: int | None = None
+    forced_eos_token_id: int | tuple[int, ...] | None = None
+    others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "Settings":
+        """Those of a file's keys; null is not said.
+
+        Raises:
+          UserError: a value is none of its kind.
+        """
+        said = {name: value for name, value in found.items() if value is not None}
+        fields = {}
+        for field in dataclasses.fields(cls):
+            if field.name != "others" and field.name in said:
+                fields[field.name] = _as_declared(field.name, field.type, said[field.name])
+        return cls(**fields, others={k: x for k, x in found.items() if k not in fields})
+
+    def said(self) -> dict[str, Any]:
+        """The file's keys: all that differs from the defaults, and the others."""
+        fields = {f.name: f for f in dataclasses.fields(self) if f.name != "others"}
+        listed = lambda x: list(x) if isinstance(x, tuple) else x
+        own = {name: listed(getattr(self, name)) for name in fields}
+        return {k: x for k, x in own.items() if x != fields[k].default} | dict(self.others)
+
+    def start(self, batch: int) -> np.ndarray:
+        """The prompts of ``batch`` targets of an encoder-decoder, (batch, 1) int32.
+
+        Raises:
+          UserError: there is no token that they begin with.
+        """
+        token = self.decoder_start_token_id
+        token = self.bos_token_id if token is None else token
+        if token is None:
+            raise UserError(
+                "neither decoder_start_token_id nor bos_token_id is said: give a prompt"
+            )
+        return np.full((batch, 1), token, np.int32)
+
+    def how(self, prompt: int) -> dict[str, Any]:
+        """Keywords of `sample`, `greedy` and `beam_search` that all have, for prompts so long.
+
+        Raises:
+          UserError: one of the others would make other texts, or there is no room behind the
+            prompts.
+        """
+        for name, value in self.others.items():
+            neutral = _NEUTRAL.get(name)
+            if neutral is not None and value is not None and value not in neutral:
+                raise UserError(f"{name}={value!r}: texts are not written so here")
+        tokens, least = self.max_new_tokens, self.min_new_tokens
+        if tokens is None:
+            tokens = _MANY if self.max_length is None else self.max_length - prompt
+            if tokens < 1:
+                raise UserError(
+                    f"max_length={self.max_length} leaves no room behind prompts of {prompt} tokens"
+                )
+        least = max(0, self.min_length - prompt) if least is None else least
+        stop = self.eos_token_id
+        last = self.forced_eos_token_id
+        if isinstance(last, tuple):
+            if len(last) != 1:
+                raise UserError(f"forced_eos_token_id={list(last)} must be one token")
+            (last,) = last
+        how = dict(
+            tokens=tokens,
+            stop=stop,
+            pad=None if stop is None else self.pad_token_id,
+            min_tokens=least if least and stop is not None else None,
+            no_repeat_ngram_size=self.no_repeat_ngram_size or None,
+            repetition_penalty=None if self.repetition_penalty == 1 else self.repetition_penalty,
+            forced_first=self.forced_bos_token_id if prompt == 1 else None,
+            forced_last=last,
+        )
+        return {name: value for name, value in how.items() if value is not None}
+
+
+def by_settings(
+    module: nn.Module,
+    variables: Any,
+    settings: Settings,
+    prompt: Any = None,
+    *,
+    key: jax.Array | None = None,
+    prompt_mask: Any = None,
+    source: Any = None,
+    source_mask: Any = None,
+) -> np.ndarray | jax.Array:
+    """Texts as a checkpoint's settings want them: greedy, drawn, or by beam search.
+
+    >>> settings = pretrained.generation("t5-small/")
+    >>> texts = by_settings(module, variables, settings, source=tokens, source_mask=mask)
+
+    Args:
+      module: as of `jaxdl.generate.sample`, like what is not named here.
+      variables: its own.
+      settings: `Settings`; ``dataclasses.replace(settings, num_beams=4)`` has others.
+      prompt: (batch, P); an encoder-decoder's is by default the token that the settings name.
+      key: typed random key, where tokens are drawn.
+      prompt_mask: (batch, P).
+      source: (batch, S).
+      source_mask: (batch, S).
+
+    Returns:
+      (batch, num_return_sequences, tokens) int32 without the prompt, the best first.
+
+    Raises:
+      UserError: as `jaxdl.generate.sample`, settings that cannot be together, or no key.
+    """
+    if prompt is None:
+        if source is None or not decoding.reads_source(module):
+            raise UserError("there is no prompt that texts could go on from")
+        prompt = settings.start(len(source))
+    prompt = np.asarray(prompt)
+    if prompt.ndim != 2:
+        raise UserError(f"prompt must be (batch, tokens), got the shape {prompt.shape}")
+    how = settings.how(prompt.shape[1])
+    count = settings.num_return_sequences
+    given = dict(prompt_mask=prompt_mask, source=source, source_mask=source_mask)
+    if settings.num_beams > 1:
+        if settings.do_sample:
+            raise UserError(f"num_beams={settings.num_beams} and do_sample=True are not together")
+        requests.check_beams(settings.num_beams, returned=count)
+        texts, _ = beam_search(
+            module, variables, prompt, beams=settings.num_beams, returned=count,
+            length_penalty=settings.length_penalty, early_stopping=settings.early_stopping,
+            **how, **given,
+        )  # fmt: skip
+        return texts
+    if not settings.do_sample:
+        if count != 1:
+            raise UserError(
+                f"num_return_sequences={count} needs num_beams={count} or do_sample=True: the "
+                "likeliest tokens are one text"
+            )
+        return greedy(module, variables, prompt, **how, **given)[:, None]
+    if key is None:
+        raise UserError("do_sample=True needs a key")
+    given = {k: None if x is None else np.repeat(np.asarray(x), count, axis=0)
+             for k, x in given.items()}  # fmt: skip
+    texts = sample(
+        module, variables, np.repeat(prompt, count, axis=0), key, temperature=settings.temperature,
+        top_k=settings.top_k, top_p=settings.top_p, **how, **given,
+    )  # fmt: skip
+    return texts.reshape(len(prompt), count, -1)
+
+
+def _as_declared(name: str, kind: Any, value: Any) -> Any:
+    """A file's value as a field's type has it."""
+    parts = getattr(kind, "__args__", (kind,))
+    if isinstance(value, list) and any(getattr(p, "__origin__", None) is tuple for p in parts):
+        if all(type(x) is int for x in value) and value:
+            return value[0] if len(value) == 1 else tuple(value)
+    elif type(value) in parts or (type(value) is int and float in parts):
+        return value
+    raise UserError(f"{name}={value!r} is no {kind if isinstance(kind, str) else _named(parts)}")
+
+
+def _named(parts: tuple) -> str:
+    names = {bool: "True or False", int: "whole number", float: "number", str: "word"}
+    return " or ".join(names[p] for p in parts if p in names)
