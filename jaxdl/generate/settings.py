@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import jax
 import numpy as np
@@ -107,12 +107,14 @@ class Settings:
         Raises:
           UserError: a value is none of its kind.
         """
-        said = {name: value for name, value in found.items() if value is not None}
-        fields = {}
-        for field in dataclasses.fields(cls):
-            if field.name != "others" and field.name in said:
-                fields[field.name] = _as_declared(field.name, field.type, said[field.name])
-        return cls(**fields, others={k: x for k, x in found.items() if k not in fields})
+        own = [field for field in dataclasses.fields(cls) if field.name != "others"]
+        fields = {
+            field.name: _as_declared(field, found[field.name])
+            for field in own
+            if found.get(field.name) is not None
+        }
+        names = {field.name for field in own}
+        return cls(**fields, others={k: x for k, x in found.items() if k not in names})
 
     def said(self) -> dict[str, Any]:
         """The file's keys: all that differs from the defaults, and the others."""
@@ -243,17 +245,16 @@ def by_settings(
     return texts.reshape(len(prompt), count, -1)
 
 
-def _as_declared(name: str, kind: Any, value: Any) -> Any:
-    """A file's value as a field's type has it."""
-    parts = getattr(kind, "__args__", (kind,))
-    if isinstance(value, list) and any(getattr(p, "__origin__", None) is tuple for p in parts):
-        if all(type(x) is int for x in value) and value:
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
+
+
+def _as_declared(field: dataclasses.Field, value: Any) -> Any:
+    """A file's value as the field has it; tokens are a number, or a tuple of several."""
+    kinds = get_args(field.type) or (field.type,)
+    if tuple in map(get_origin, kinds) and isinstance(value, list) and value:
+        if all(type(x) is int for x in value):
             return value[0] if len(value) == 1 else tuple(value)
-    elif type(value) in parts or (type(value) is int and float in parts):
+    elif type(value) in kinds or (type(value) is int and float in kinds):
         return value
-    raise UserError(f"{name}={value!r} is no {kind if isinstance(kind, str) else _named(parts)}")
-
-
-def _named(parts: tuple) -> str:
-    names = {bool: "True or False", int: "whole number", float: "number", str: "word"}
-    return " or ".join(names[p] for p in parts if p in names)
+    wanted = " or ".join(name for kind, name in _KINDS.items() if kind in kinds)
+    raise UserError(f"{field.name}={value!r} must be {wanted}")

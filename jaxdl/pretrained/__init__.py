@@ -15,11 +15,13 @@ from flax import linen as nn
 
 from jaxdl import paths
 from jaxdl.errors import UserError
-from jaxdl.pretrained import config, preprocessor, read, tensors
+from jaxdl.generate import Settings
+from jaxdl.pretrained import config, generation_config, preprocessor, read, tensors
 from jaxdl.pretrained.catalog import chosen, of, preprocess, register
+from jaxdl.pretrained.generation_config import generation
 from jaxdl.registry import choose
 
-__all__ = ["load", "preprocess", "preprocessor", "register", "save"]
+__all__ = ["generation", "load", "preprocess", "preprocessor", "register", "save"]
 
 
 def load(
@@ -69,7 +71,14 @@ def load(
         return read.read(found, file, str(source), num_classes, image_size, fields)
 
 
-def save(module: nn.Module, variables: Any, path: str | Path, naming: str | None = None) -> None:
+def save(
+    module: nn.Module,
+    variables: Any,
+    path: str | Path,
+    naming: str | None = None,
+    *,
+    generation: Settings | None = None,
+) -> None:
     """Writes what `load` and the original library read.
 
     Args:
@@ -79,10 +88,12 @@ def save(module: nn.Module, variables: Any, path: str | Path, naming: str | None
         ``model.safetensors``. Folders are made, files replaced.
       naming: the library that is to read it: torchvision, timm or transformers. By default the
         first that the architecture has; for a folder, the first that has a config.json.
+      generation: how its texts are to be written, as `generation` gives it: a folder then has a
+        generation_config.json too.
 
     Raises:
       UserError: the architecture is not known, or not in that library, or the variables are not the
-        module's.
+        module's; or ``generation`` is given for a file.
     """
     path, architecture = Path(paths.expanded(str(path))), of(module)
     if path.suffix in tensors.TORCH:
@@ -91,6 +102,8 @@ def save(module: nn.Module, variables: Any, path: str | Path, naming: str | None
             "PyTorch reads it by safetensors.torch.load_file"
         )
     is_file = path.suffix == ".safetensors"
+    if is_file and generation is not None:
+        raise UserError(f"{path} is one file: {generation_config.NAME} needs a folder")
     namings = architecture.namings
     if naming is None:
         with_config = [name for name, n in namings.items() if n.write or name == "timm"]
@@ -109,3 +122,5 @@ def save(module: nn.Module, variables: Any, path: str | Path, naming: str | None
     theirs |= {f"{name}num_batches_tracked": np.array(0) for name in norms}
     tensors.write(path / tensors.WHOLE, theirs)
     (path / config.NAME).write_text(json.dumps(settings, indent=2) + "\n")
+    if generation is not None:
+        generation_config.write(generation, path)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from jaxdl.errors import UserError
 
-# The second says how images are prepared; few but transformers' models have one.
-_SETTINGS = ["config.json", "preprocessor_config.json"]
+# Some have how images are prepared, or how texts are written.
+_SETTINGS = ["config.json", "preprocessor_config.json", "generation_config.json"]
 _SAFE = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
 _PICKLED = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin"]
 

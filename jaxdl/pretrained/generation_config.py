@@ -1,0 +1,47 @@
+"""How a checkpoint's folder says that texts are written: transformers' generation_config.json."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from jaxdl.errors import UserError
+from jaxdl.generate import Settings
+from jaxdl.pretrained import config, tensors
+
+NAME = "generation_config.json"
+
+
+def generation(source: str | Path) -> Settings:
+    """How a published model's texts are to be written; `jaxdl.generate.by_settings` does it.
+
+    >>> settings = generation("t5-small/")
+    >>> settings.decoder_start_token_id, settings.eos_token_id, settings.pad_token_id
+    (0, 1, 0)
+
+    Args:
+      source: a folder as of `jaxdl.pretrained.load`, or "owner/name" of one on the hub.
+
+    Returns:
+      What generation_config.json says; of a folder without, what config.json says of it, as older
+      ones do.
+
+    Raises:
+      UserError: there is no such folder, a file is damaged, or a setting is none of its kind.
+    """
+    folder = tensors.locate(source)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is one file: it does not say how texts are written")
+    found, name = config.settings(folder, NAME), NAME
+    if not found:
+        known = {field.name for field in dataclasses.fields(Settings)}
+        said, name = config.settings(folder, config.NAME), config.NAME
+        found = {key: value for key, value in said.items() if key in known}
+    try:
+        return Settings.of(found)
+    except UserError as error:
+        raise UserError(f"{folder / name}: {error}") from None
+
+
+def write(settings: Settings, folder: Path) -> None:
+    """Writes the file, which transformers and `generation` read."""
+    (folder / NAME).write_text(json.dumps(settings.said(), indent=2) + "\n")
