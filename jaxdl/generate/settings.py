@@ -133,7 +133,7 @@ class Settings:
         token = self.bos_token_id if token is None else token
         if token is None:
             raise UserError(
-                "neither decoder_start_token_id nor bos_token_id is said: give a prompt"
+                "no token begins a text, decoder_start_token_id or bos_token_id: give a prompt"
             )
         return np.full((batch, 1), token, np.int32)
 
