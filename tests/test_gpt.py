@@ -76,7 +76,7 @@ def test_cached_logits_are_the_uncached_ones(sizes):
         start += size
         parts.append(y)
     assert int(cache.filled) == start
-    assert cache.keys.shape == cache.values.shape == (2, 2, C, 2, W // 2)
+    assert cache.keys.shape == cache.values.shape == (2, 2, 2, C, W // 2)
     y = np.concatenate(parts, axis=1)
     np.testing.assert_allclose(y, uncached()[:, :start], rtol=1e-5, atol=1e-5)
 

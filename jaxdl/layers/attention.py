@@ -145,7 +145,7 @@ class MultiHeadAttention(nn.Module):
         if cache is not None:
             T, written = q_BxTxNxD.shape[1], k_BxSxNxD.shape[1]
             cache = cache.write(layer, k_BxSxNxD, v_BxSxNxD)
-            k_BxSxNxD, v_BxSxNxD = cache.keys[layer], cache.values[layer]
+            k_BxSxNxD, v_BxSxNxD = cache.read(layer)
             # Where the last key stands is known when it runs only: a mask, not the causal form.
             mask, causal = ops.join_masks(mask, cache.seen(T, written, causal)), False
         seen = dict(mask=mask, causal=causal, scale=self.scale)

@@ -19,7 +19,8 @@ class Cache(NamedTuple):
     tokens are none, and no query attends to these.
 
     Attributes:
-      keys: (depth, batch, length, heads, head_dim) in the dtype of the computation.
+      keys: (depth, batch, heads, length, head_dim) in the dtype of the computation: a head's keys
+        lie together, as the products with them want it.
       values: likewise.
       filled: tokens that are in it, padding counted, int32 ().
       real: (batch, length) booleans: False where a token is padding, True where there is none yet.
@@ -37,7 +38,7 @@ class Cache(NamedTuple):
         cls, depth: int, batch: int, length: int, heads: int, head_dim: int, dtype: Any
     ) -> "Cache":
         """Room for ``length`` tokens of ``batch`` sequences, zeros."""
-        shape = (depth, batch, length, heads, head_dim)
+        shape = (depth, batch, heads, length, head_dim)
         return cls(
             jnp.zeros(shape, dtype),
             jnp.zeros(shape, dtype),
@@ -48,14 +49,21 @@ class Cache(NamedTuple):
     @property
     def length(self) -> int:
         """Tokens that there is room for."""
-        return self.keys.shape[2]
+        return self.keys.shape[3]
 
     def write(self, layer: int, keys: jax.Array, values: jax.Array) -> "Cache":
         """Puts (batch, T, heads, head_dim) behind the filled places of ``layer``."""
         # Slices of the whole: a loop that carries the cache then updates it in place.
-        at = [jnp.asarray(i, jnp.int32) for i in (layer, 0, self.filled, 0, 0)]
-        put = lambda old, new: lax.dynamic_update_slice(old, new[None].astype(old.dtype), at)
+        at = [jnp.asarray(i, jnp.int32) for i in (layer, 0, 0, self.filled, 0)]
+
+        def put(old: jax.Array, new: jax.Array) -> jax.Array:
+            return lax.dynamic_update_slice(old, new.swapaxes(1, 2)[None].astype(old.dtype), at)
+
         return self._replace(keys=put(self.keys, keys), values=put(self.values, values))
+
+    def read(self, layer: int) -> tuple[jax.Array, jax.Array]:
+        """Keys and values of ``layer``, (batch, length, heads, head_dim)."""
+        return self.keys[layer].swapaxes(1, 2), self.values[layer].swapaxes(1, 2)
 
     def mark(self, mask: jax.Array | None) -> "Cache":
         """Says of the tokens that are written next, (batch, T), where they are tokens: no padding.
