@@ -6,6 +6,7 @@ Prompts and sources are of unequal length, two tokens end a text, and 0 follows 
 
 import functools
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -282,3 +283,12 @@ def test_other_values_and_other_texts_need_no_other_program(loaded):
         )  # fmt: skip
         sizes.append(beams._beam_search._cache_size())
     assert sizes[0] == sizes[1]
+
+
+@pytest.mark.slow(*FILES, "docs/using.md")
+def test_the_pages_snippets_run_as_shown(capsys):
+    page = (Path(__file__).parent.parent / "docs" / "using.md").read_text()
+    section = page.partition("## Texts that a model writes")[2].partition("\n## ")[0]
+    snippets = re.findall(r"```python\n(.*?)```", section, re.S)
+    exec("\n".join(snippets), {})
+    assert capsys.readouterr().out == "(2, 2, 8) (2, 2)\n(2, 1, 8)\n"
