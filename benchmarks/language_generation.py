@@ -1,13 +1,15 @@
 """Texts that are written, ours and transformers' side by side, by the same weights.
 
-    python -m benchmarks.language_generation --python=/path/to/python [--rounds=5] [--only=NAME …]
+    python -m benchmarks.language_generation --python=/path/to/python [--rounds=5] [--threads=2]
+        [--only NAME …]
 
 The interpreter is one with torch and transformers (`pip install torch==2.13.0 transformers`); it
 makes models with random weights and saves them, ours loads them. Each side is a process that waits,
 stopped, until it is its turn; the turns alternate, and a line a workload says the median of the
 rounds' ratios of seconds and of processor seconds, theirs over ours (above 1: ours is faster), each
 side's medians, and the share of the first texts' tokens that are the same on both sides: of random
-weights the likeliest tokens are often nearly equal, so that a text may part from the other's.
+weights the likeliest tokens are often nearly equal, so that a text may part from the other's. On a machine that others use too,
+``--threads=1`` is the fairer: PyTorch's threads spin while they wait for each other.
 """
 
 import argparse
@@ -53,23 +55,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--python", help="an interpreter with torch and transformers")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only", nargs="*", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--side", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
+        # Before either library is imported: they look how many processors they may use.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
         _serve(_ours if options.side == "ours" else _theirs, options.folder, options.only[0])
         return
     if not options.python:
         parser.error("--python is missing: an interpreter with torch and transformers")
     for name in options.only:
         with tempfile.TemporaryDirectory() as folder:
-            _compare(name, options.python, folder, options.rounds)
+            # Theirs saves the weights.
+            theirs = _Side(options.python, "theirs", folder, name, options.threads)
+            ours = _Side(sys.executable, "ours", folder, name, options.threads)
+            _compare(name, ours, theirs, options.rounds)
 
 
-def _compare(name: str, python: str, folder: str, rounds: int) -> None:
-    theirs = _Side(python, "theirs", folder, name)  # saves the weights
-    ours = _Side(sys.executable, "ours", folder, name)
+def _compare(name: str, ours: "_Side", theirs: "_Side", rounds: int) -> None:
     sides = {"ours": ours, "theirs": theirs}
     try:
         ready = {side: process.ask() for side, process in sides.items()}
@@ -101,11 +107,11 @@ def _compare(name: str, python: str, folder: str, rounds: int) -> None:
 class _Side:
     """A process that writes texts when it is asked to, and is stopped else."""
 
-    def __init__(self, python: str, side: str, folder: str, name: str):
+    def __init__(self, python: str, side: str, folder: str, name: str, threads: int):
         command = [python, "-m", "benchmarks.language_generation"]
-        command += [f"--side={side}", f"--folder={folder}", "--only", name]
+        command += [f"--side={side}", f"--folder={folder}", f"--threads={threads}", "--only", name]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command, cwd=ROOT, text=True, env=os.environ | dict(OMP_NUM_THREADS=str(threads)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=None if os.environ.get("BENCHMARK_VERBOSE") else subprocess.DEVNULL,
         )  # fmt: skip
         self._read()  # it is ready
