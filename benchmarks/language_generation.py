@@ -8,8 +8,9 @@ makes models with random weights and saves them, ours loads them. Each side is a
 stopped, until it is its turn; the turns alternate, and a line a workload says the median of the
 rounds' ratios of seconds and of processor seconds, theirs over ours (above 1: ours is faster), each
 side's medians, and the share of the first texts' tokens that are the same on both sides: of random
-weights the likeliest tokens are often nearly equal, so that a text may part from the other's. On a machine that others use too,
-``--threads=1`` is the fairer: PyTorch's threads spin while they wait for each other.
+weights the likeliest tokens are often nearly equal, so that a text may part from the other's. On a
+machine that others use too, ``--threads=1`` is the fairer: PyTorch's threads spin while they wait
+for each other.
 """
 
 import argparse
@@ -109,9 +110,11 @@ class _Side:
 
     def __init__(self, python: str, side: str, folder: str, name: str, threads: int):
         command = [python, "-m", "benchmarks.language_generation"]
-        command += [f"--side={side}", f"--folder={folder}", f"--threads={threads}", "--only", name]
+        command += [f"--side={side}", f"--folder={folder}", f"--threads={threads}"]
+        command += ["--only", name]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, text=True, env=os.environ | dict(OMP_NUM_THREADS=str(threads)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command, cwd=ROOT, text=True, env=os.environ | dict(OMP_NUM_THREADS=str(threads)),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=None if os.environ.get("BENCHMARK_VERBOSE") else subprocess.DEVNULL,
         )  # fmt: skip
         self._read()  # it is ready

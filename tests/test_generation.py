@@ -204,6 +204,9 @@ BAD = {
     "min_tokens=4 must be at most tokens=3": (GPT, dict(min_tokens=4, stop=1)),
     "min_tokens=2 needs stop: without, every text is as long": (GPT, dict(min_tokens=2)),
     "no_repeat_ngram_size=0 must be at least 1": (GPT, dict(no_repeat_ngram_size=0)),
+    "no_repeat_ngram_size=1: 9 tokens are too few for texts of 11 that never repeat": (
+        T5, dict(source=SOURCE, tokens=10, no_repeat_ngram_size=1),
+    ),
     "repetition_penalty=0 must be above 0": (GPT, dict(repetition_penalty=0)),
     "forced_first=-1 is no token": (GPT, dict(forced_first=-1)),
     "forced_first=2 goes with prompts of one token, not 3": (

@@ -173,6 +173,12 @@ def check_rules(
     size, least = asked["no_repeat_ngram_size"], asked["min_tokens"]
     if size is not None:
         _check_count(size, "no_repeat_ngram_size")
+        most = getattr(module, "vocab_size", math.inf)
+        if given.prompt.shape[1] + tokens - size + 1 > most ** min(size, 64):
+            raise UserError(
+                f"no_repeat_ngram_size={size}: {most} tokens are too few for texts of "
+                f"{given.prompt.shape[1] + tokens} that never repeat"
+            )
     if least is not None:
         _check_count(least, "min_tokens", 0, tokens)
         if least and not stops:
