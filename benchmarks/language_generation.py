@@ -68,25 +68,25 @@ def main() -> None:
         return
     if not options.python:
         parser.error("--python is missing: an interpreter with torch and transformers")
+    from benchmarks.sides import end_with_us  # which the other interpreter need not have
+
+    end_with_us()
     for name in options.only:
         with tempfile.TemporaryDirectory() as folder:
             # Theirs saves the weights.
-            theirs = _Side(options.python, "theirs", folder, name, options.threads)
-            ours = _Side(sys.executable, "ours", folder, name, options.threads)
-            _compare(name, ours, theirs, options.rounds)
+            with (
+                _Side(options.python, "theirs", folder, name, options.threads) as theirs,
+                _Side(sys.executable, "ours", folder, name, options.threads) as ours,
+            ):
+                _compare(name, {"ours": ours, "theirs": theirs}, options.rounds)
 
 
-def _compare(name: str, ours: "_Side", theirs: "_Side", rounds: int) -> None:
-    sides = {"ours": ours, "theirs": theirs}
-    try:
-        ready = {side: process.ask() for side, process in sides.items()}
-        found = {side: [] for side in sides}
-        for i in range(rounds):
-            for side in sorted(sides, reverse=bool(i % 2)):
-                found[side].append(sides[side].ask())
-    finally:
-        for process in sides.values():
-            process.end()
+def _compare(name: str, sides: dict[str, "_Side"], rounds: int) -> None:
+    ready = {side: process.ask() for side, process in sides.items()}
+    found = {side: [] for side in sides}
+    for i in range(rounds):
+        for side in sorted(sides, reverse=bool(i % 2)):
+            found[side].append(sides[side].ask())
     pairs = list(zip(found["theirs"], found["ours"], strict=True))
     shown = []
     for what in ("seconds", "processor"):
@@ -134,8 +134,10 @@ class _Side:
             sys.exit("a side failed: BENCHMARK_VERBOSE=1 shows what it says")
         return json.loads(line)
 
-    def end(self) -> None:
-        """Ends it."""
+    def __enter__(self) -> "_Side":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
 
