@@ -72,13 +72,13 @@ def main() -> None:
 
     end_with_us()
     for name in options.only:
-        with tempfile.TemporaryDirectory() as folder:
-            # Theirs saves the weights.
-            with (
-                _Side(options.python, "theirs", folder, name, options.threads) as theirs,
-                _Side(sys.executable, "ours", folder, name, options.threads) as ours,
-            ):
-                _compare(name, {"ours": ours, "theirs": theirs}, options.rounds)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            # The first of them saves the weights.
+            _Side(options.python, "theirs", folder, name, options.threads) as theirs,
+            _Side(sys.executable, "ours", folder, name, options.threads) as ours,
+        ):
+            _compare(name, {"ours": ours, "theirs": theirs}, options.rounds)
 
 
 def _compare(name: str, sides: dict[str, "_Side"], rounds: int) -> None:
