@@ -25,7 +25,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_adversarial.py": {
         "test_each_networks_step_moves_that_network_alone": _ADVERSARIAL,
         "test_weights_are_clipped_and_only_the_discriminators": _ADVERSARIAL,
-        "test_anatomy.py": {
+        "test_an_examples_logit_depends_on_no_other[layer": _ADVERSARIAL,
+    },
+    "test_anatomy.py": {
         f"test_fields_are_the_pixels_that_change_a_place[{case}]": _SEEN
         for case in (
             *("resnet50", "convnext_t", "efficientnet_b0", "googlenet", "googlenet_paper"),
@@ -51,8 +53,6 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     | {
         f"test_the_page_says_what_the_code_says_of_texts[{case}]": (*_SEEN, "docs/models.md")
         for case in ("gpt2", "t5", "bart")
-    },
-    "test_an_examples_logit_depends_on_no_other[layer": _ADVERSARIAL,
     },
     "test_augment.py": {
         "test_a_transform_says_what_it_moves_and_moves_nothing_else": _AUGMENT,
