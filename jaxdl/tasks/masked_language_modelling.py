@@ -17,13 +17,13 @@ from jaxdl.report import attention_maps, draw
 from jaxdl.tasks import (
     Run,
     Task,
-    build_model,
     check_shares,
     learner,
     need_batches,
     over_split,
     register,
 )
+from jaxdl.tasks.shared import text_encoder
 from jaxdl.tasks.shared.splits import EachFn
 from jaxdl.tasks.shared.texts import along, pieces, printable
 
@@ -34,7 +34,7 @@ _UNKNOWN = ("[UNK]", "<unk>")
 _SEEN, _SHOWN, _PASSAGES = 48, 96, 8
 
 
-@register("masked_language_modelling", derives=("vocab_size", "context", "output"))
+@register("masked_language_modelling", derives=text_encoder.DERIVED)
 def masked_language_modelling(
     run: Run,
     rate: float = 0.15,
@@ -73,7 +73,7 @@ def masked_language_modelling(
         )
     data = run.data
     hiding = Hiding.of(data.tokenizer, random, kept, whole_words)
-    module = _model(run, hiding.special)
+    module = text_encoder.build(run, "masked_lm", around=2)
     loss_fn = functools.partial(
         training_loss, learner.forward(module), functools.partial(hide, hiding, train_rate or rate)
     )
@@ -227,24 +227,6 @@ def _init(
 def _parameters(module: nn.Module, length: int, state: learner.Learner) -> dict[str, jax.Array]:
     seen = jax.ShapeDtypeStruct((1, length), jnp.int32)
     return learner.parameters(state.params, models.call_order(module, seen))
-
-
-def _model(run: Run, special: encoded_texts.Specials) -> nn.Module:
-    """The model, for the data's tokens and windows; UserError if it is none for these."""
-    name, context = run.config.model.name, run.data.train.context
-    needed = {"vocab_size": special.size, "context": context + 2, "output": "masked_lm"}
-    if name and not {*needed} <= {*models.settings(name)}:
-        raise UserError(
-            f"task {run.config.task.name!r} needs a model that guesses hidden tokens, such as "
-            f"'bert', not {name!r}"
-        )
-    return build_model(
-        run,
-        needed,
-        at_least=("vocab_size", "context"),
-        because=f"for {special.size} tokens, special ones among them, and windows of "
-        f"config.data.context={context} between two of these",
-    )
 
 
 def _artifacts(

@@ -1,0 +1,160 @@
+"""Texts, or pairs of texts, to classes."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from jaxdl import losses, models
+from jaxdl.data import Data, encoded_texts, labelled_texts, lines, without_padding
+from jaxdl.data.split import Arrays
+from jaxdl.errors import UserError, note
+from jaxdl.metrics import Mean
+from jaxdl.report import draw
+from jaxdl.tasks import (
+    Description,
+    Run,
+    Task,
+    classification,
+    learner,
+    need_batches,
+    over_split,
+    register,
+)
+from jaxdl.tasks.shared import text_encoder
+from jaxdl.tasks.shared.splits import EachFn
+from jaxdl.tasks.shared.texts import printable
+
+# Texts that the report shows, and letters of each.
+_WORST, _LETTERS = 24, 160
+
+
+@register("text_classification", derives=(*text_encoder.DERIVED, "num_classes"))
+def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
+    """A class for each text of ``tokens`` (batch, T), between special tokens, with ``mask``.
+
+    Args:
+      run: the run's config and data, such as of data set "labelled_texts". The model is called as
+        `jaxdl.models.bert.BERT` is with output "classifier".
+      label_smoothing: share of the target that is spread over all classes, in [0, 1).
+
+    The metrics are ``loss`` (nats a text; at evaluation without smoothing) and ``accuracy``.
+    """
+    need_batches(run, "mask")
+    need_batches(run, "label")
+    if not 0 <= label_smoothing < 1:
+        raise UserError(
+            f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
+        )
+    data, names = run.data, run.data.class_names
+    module = text_encoder.build(run, "classifier", num_classes=len(names))
+    loss_fn = functools.partial(training_loss, learner.forward(module), label_smoothing)
+    start, update = learner.by_config(run, loss_fn)
+    logits_of = functools.partial(logits, module)
+    each = jax.jit(lambda state, batch, key: logits_of(state, batch))
+    loss_of = functools.partial(losses.cross_entropy, label_smoothing=0.0)
+    seen = jax.ShapeDtypeStruct((1, data.train.context), np.int32)
+    return Task(
+        init=lambda key, batch: start(module.init(key, batch["tokens"][:1])),
+        train_step=update,
+        eval_step=functools.partial(evaluate, logits_of, loss_of),
+        artifacts=functools.partial(_artifacts, each, names, run.config.eval.batch_size),
+        parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
+        answer=functools.partial(_answer, each, data, names),
+    )
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, Any]],
+    label_smoothing: float,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """Nats a text, and ``accuracy``, of a pass of training; ``key`` is dropout's."""
+    found, model_state = forward(params, model_state, key, *inputs(batch))
+    nats = losses.cross_entropy(found, batch["label"], label_smoothing=label_smoothing)
+    return learner.Loss(
+        Mean.of(nats, without_padding(batch)), model_state, classification.hits(found, batch)
+    )
+
+
+def inputs(batch: Mapping) -> tuple[jax.Array, jax.Array | None, jax.Array]:
+    """What an encoder takes of a batch: tokens, segments (None of single texts) and mask."""
+    return batch["tokens"], batch.get("segments"), batch["mask"]
+
+
+def logits(module: nn.Module, state: learner.Learner, batch: Mapping) -> jax.Array:
+    """(batch, classes) by the averages."""
+    return module.apply(state.best_variables, *inputs(batch), train=False)
+
+
+def evaluate(
+    logits_of: Callable[[learner.Learner, Mapping], jax.Array],
+    loss_of: Callable[[jax.Array, jax.Array], jax.Array],
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> dict[str, Mean]:
+    """The figures of a batch that may be padded; ``key`` draws nothing."""
+    found = logits_of(state, batch)
+    loss = Mean.of(loss_of(found, batch["label"]), without_padding(batch))
+    return {"loss": loss, **classification.hits(found, batch)}
+
+
+def _answer(
+    each: EachFn,
+    data: Data,
+    names: Sequence[str],
+    state: learner.Learner,
+    file: str,
+    at_once: int,
+) -> list[Description]:
+    """The classes of a file's texts."""
+    context, special = data.train.context, encoded_texts.specials(data.tokenizer)
+    found = [(text,) for text in lines.texts(file, "text")]
+    encoded = [labelled_texts.encode(t, data.tokenizer, special, context) for t in found]
+    for line in encoded_texts.cut_note(encoded, context):
+        note(line)
+    batch = encoded_texts.stacked(encoded, special, context)
+    del batch["segments"]
+    logits = over_split(each, Arrays(batch), at_once, state)
+    shares = np.asarray(jax.nn.softmax(logits))
+    return [classification.describe(names, {"shares": share}) for share in shares]
+
+
+def _artifacts(
+    each: EachFn,
+    names: Sequence[str],
+    at_once: int,
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, Any]:
+    found = np.asarray(over_split(each, split, at_once, state), np.float64)
+    shares = np.asarray(jax.nn.softmax(found))
+    labels, said = split.labels, found.argmax(axis=1)
+    counts = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(counts, (labels, said), 1)
+    pictures: dict[str, Any] = {}
+    if len(names) <= 50:
+        pictures["Confusion matrix"] = draw.confusion(counts, names)
+    wrong = np.flatnonzero(said != labels)
+    worst = wrong[np.argsort(shares[wrong, labels[wrong]], kind="stable")][:_WORST]
+    shown = [
+        f"{names[labels[i]]} → {names[said[i]]}  {shares[i, said[i]]:.0%}  {_shown(split, i)}"
+        for i in worst
+    ]
+    head = f"{len(wrong)} of {len(labels)} evaluation texts are wrong"
+    what = "; true class → answer, and the share given to it:" if shown else "."
+    pictures["Most wrong"] = "\n\n".join([head + what, *shown])
+    return pictures
+
+
+def _shown(split: Any, index: int) -> str:
+    text = " | ".join(" ".join(text.split()) for text in split.examples[index].texts)
+    return printable(text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "…")
