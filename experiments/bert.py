@@ -1,34 +1,54 @@
-"""BERT learns to guess what is hidden in Python's documentation, byte by byte.
+"""BERT learns to guess what is hidden in Python's documentation, and which part a text is of.
 
 python -m jaxdl.launch --config=experiments/bert.py --workdir=runs/bert
+python -m jaxdl.launch --config=experiments/bert.py:classify --workdir=runs/bert_classify
 """
 
 from jaxdl import config as defaults
 from jaxdl.registry import choose
 
 
-def get_config(variant: str = "tiny"):
-    """``tiny``, small enough for a laptop."""
-    return choose("variant", variant, {"tiny": _tiny})()
+def get_config(variant: str = "masked"):
+    """``masked``, small enough for a laptop, or ``classify``."""
+    return choose("variant", variant, {"masked": _masked, "classify": _classify})()
 
 
-def _tiny():
+def _common():
     config = defaults.default()
+    config.model = dict(name="bert", width=128, depth=4, heads=4, segment_types=1)
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.weight_decay = 0.01
+    config.optimizer.clip = 1.0
+    config.optimizer.end_factor = 0.1
+    config.eval.best = "accuracy"
+    return config
+
+
+def _masked():
+    config = _common()
     config.data.name = "topics"
     config.data.test_fraction = 0.1
-    config.data.context = 128
+    config.data.context = 64
     config.task.name = "masked_language_modelling"
-    config.model = dict(name="bert", width=128, depth=4, heads=2, segment_types=1)
-    config.steps = 1000
-    config.batch_size = 16
-    config.optimizer.name = "muon"
-    config.optimizer.options = ("consistent_rms=.2",)
-    config.optimizer.learning_rate = 4e-3
-    config.optimizer.clip = 1.0
-    config.optimizer.weight_decay = 0.1
-    config.optimizer.end_factor = 0.1
+    config.steps = 1500
+    config.batch_size = 32
     config.optimizer.schedule_unit = "steps"
     config.optimizer.warmup = 100.0
-    config.eval.every = 200
-    config.eval.best = "accuracy"
+    config.eval.every = 500
+    return config
+
+
+def _classify():
+    config = _common()
+    config.data.name = "docstrings"
+    config.data.test_fraction = 0.2
+    config.data.context = 130
+    config.task.name = "text_classification"
+    config.task.label_smoothing = 0.1
+    config.model.dropout = 0.1
+    config.epochs = 10.0
+    config.batch_size = 32
+    config.optimizer.learning_rate = 5e-4
+    config.optimizer.schedule_unit = "fraction"
+    config.optimizer.warmup = 0.1
     return config

@@ -12,6 +12,7 @@ from jaxdl import tasks
 # What a report shows beside what every report shows.
 PICTURES = {
     "autoencoder:sparse": "Between two images",
+    "bert": "Hidden and said",
     "dcgan": "Generated, and nearest in training",
     "ddpm": "Denoising",
     "dqn": "Episode",

@@ -22,6 +22,7 @@ _SGD = ("name=sgd", "options=()", "schedule=constant", "b1=none", "b2=none")
 EXPLICIT = ("losses", "metrics", "control", "tasks")
 KINDS = (
     *("mlp", "gpt", "lstm", "lstm:mackey_glass", "gcn", "gcn:digits", "autoencoder:sparse", "vae"),
+    *("bert", "bert:classify"),
     *("dcgan", "wgan", "ddpm", "dqn", "ppo", "ppo:pendulum", "q_learning", "transfer"),
 )
 

@@ -27,10 +27,12 @@ KINDS = {
     "dqn": "dqn",
     "forecasting": "rnn:mackey_glass",
     "language_modelling": "lstm",
+    "masked_language_modelling": "bert",
     "node_classification": "gcn:digits",
     "ppo": "ppo",
     "q_learning": "q_learning",
     "reconstruction": "autoencoder",
+    "text_classification": "bert:classify",
     "variational": "vae",
 }
 

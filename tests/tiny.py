@@ -5,6 +5,7 @@ _VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.hea
 _GPT = ("--config.model.depth=1", "--config.model.width=16", "--config.model.heads=2",
         "--config.data.context=16", "--config.data.stride=16", "--config.data.test_fraction=.01",
         "--config.task.prompt=def")  # fmt: skip
+_BERT = ("--config.model.depth=1", "--config.model.width=16", "--config.model.heads=2")
 _RECURRENT = ("--config.model.hidden=8",)
 _TEXT = (*_RECURRENT, "--config.data.context=16", "--config.data.stride=0",
          "--config.data.test_fraction=.01", "--config.task.tokens=8")  # fmt: skip
@@ -49,6 +50,9 @@ FLAGS = {
     "autoencoder:denoising": _CODE,
     "autoencoder:sparse": _CODE,
     "autoencoder:anomaly": _CODE,
+    "bert": (*_BERT, "--config.data.context=16", "--config.data.test_fraction=.01",
+             "--config.task.whole_words=true"),
+    "bert:classify": (*_BERT, "--config.data.context=18", "--config.data.test_fraction=.1"),
     "dcgan": _GAME,
     "ddpm": _UNET,
     "deep_cnn": ("--config.model.channels=8,16", "--config.model.hidden=32"),
@@ -102,6 +106,8 @@ FINISHED = {
     "gpt": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2",
              "--config.steps_per_call=5"), 6),
     "lstm:mackey_glass": ((*_EVENTS, "--config.ema=.9"), 6),
+    "bert": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2"), 6),
+    "bert:classify": (_ONE_EVAL, 6),
     "gcn": (("--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
              "--config.log.every=3"), 4),
     "dqn": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",
