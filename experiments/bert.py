@@ -16,7 +16,7 @@ def get_config(variant: str = "masked"):
 def _common():
     config = defaults.default()
     config.model = dict(name="bert", width=128, depth=4, heads=4, segment_types=1)
-    config.optimizer.learning_rate = 2e-3
+    config.optimizer.learning_rate = 1e-3
     config.optimizer.weight_decay = 0.01
     config.optimizer.clip = 1.0
     config.optimizer.end_factor = 0.1

@@ -107,7 +107,6 @@ FINISHED = {
              "--config.steps_per_call=5"), 6),
     "lstm:mackey_glass": ((*_EVENTS, "--config.ema=.9"), 6),
     "bert": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2"), 6),
-    "bert:classify": (_ONE_EVAL, 6),
     "gcn": (("--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
              "--config.log.every=3"), 4),
     "dqn": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",
