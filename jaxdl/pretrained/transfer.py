@@ -96,23 +96,23 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
         )
     fields = {k: v for k, v in config.model.items() if k not in _OURS}
     swept = {k: v for k, v in fields.items() if isinstance(v, Swept)}
-    fixed = _hashable({k: v for k, v in fields.items() if k not in swept})
+    fixed = hashable({k: v for k, v in fields.items() if k not in swept})
     gone = None
     try:
         # In a population a task is made while it is traced, and arrays are not to be part of that.
         with jax.ensure_compile_time_eval():
             if is_run:
-                data_set = _hashable(_data_set(settings.flatten(config)))
+                data_set = hashable(_data_set(settings.flatten(config)))
                 name = config.model.name
                 names = tuple(data.class_names)
                 found = _of_run(
-                    given.source, name, fixed, names, num_classes, data_set, _stamp(path)
+                    given.source, name, fixed, names, num_classes, data_set, stamp(path)
                 )
             else:
                 name = given.model or config.model.name
                 found = _published(
                     given.source, name, fixed, num_classes, image.shape[1],
-                    given.checkpoint_key or None, _stamp(path),
+                    given.checkpoint_key or None, stamp(path),
                 )  # fmt: skip
     except UserError as error:
         if path.exists():
@@ -121,21 +121,45 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
         module = models.create(name, **{**own, **dict(fixed)}, num_classes=num_classes)
         found, gone = Weights(module, {}), error
     if not config.model.name:
-        _write_model(config, found.module, _chosen(given.model)[0] if given.model else "")
+        write_model(config, found.module, _chosen(given.model)[0] if given.model else "")
     module = found.module.clone(**swept, dtype=precision.compute_dtype(config.precision))
     standardise = _standardise(config, data, image.shape[-1], is_run or gone is not None, path)
-    fresh = jax.eval_shape(
-        lambda key: module.init(key, standardise(np.zeros(image.shape, np.float32))),
-        keys.abstract(),
+    example = lambda: standardise(np.zeros(image.shape, np.float32))
+    return begun(config, module, found, gone, example, (_head(module),))._replace(
+        standardise=standardise
     )
-    head = _head(module)
+
+
+def begun(
+    config: ConfigDict,
+    module: nn.Module,
+    found: Weights,
+    gone: UserError | None,
+    example: Callable[[], Any],
+    heads: Sequence[tuple[str, ...]],
+) -> Start:
+    """A run's beginning with the weights that were found.
+
+    Args:
+      config: all settings.
+      module: that learns.
+      found: the weights.
+      gone: what is to be raised once they are needed, where there are none.
+      example: makes what the module takes, of one example.
+      heads: top-level submodules that may be new, each group as a whole; the first is the head.
+
+    Raises:
+      UserError: the weights do not fit.
+    """
+    given, head = config.pretrained, heads[0]
+    fresh = jax.eval_shape(lambda key: module.init(key, example()), keys.abstract())
     optim.matching(fresh["params"], given.fresh, "pretrained.fresh")
-    begun = lambda arrays: _not_named(arrays, given.fresh)
-    found = found._replace(arrays=begun(found.arrays))
+    kept = lambda arrays: _not_named(arrays, given.fresh)
+    found = found._replace(arrays=kept(found.arrays))
     if not any(is_under(name, head) for name in by_name(fresh)):
         raise UserError(f"pretrained.source={given.source}: the model has no head called {head}")
     if gone is None:
-        _check_fit(given.source, begun(by_name(fresh)), found.arrays, head)
+        _check_fit(given.source, kept(by_name(fresh)), found.arrays, heads)
 
     def check() -> None:
         if gone is not None:
@@ -147,13 +171,13 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
 
     def variables(fresh: Any) -> Any:
         leaves = by_name(fresh)
-        names = found.arrays if gone is None else begun(leaves)
+        names = found.arrays if gone is None else kept(leaves)
         # As constants of the program they would be compiled with it, a second for each 10 MB.
         shapes = {k: jax.ShapeDtypeStruct(leaves[k].shape, leaves[k].dtype) for k in names}
         given = jax.pure_callback(arrays, shapes)
         return jax.tree.map_with_path(lambda path, x: given.get(name_of(path), x), fresh)
 
-    return Start(module, variables, standardise, check)
+    return Start(module, variables, lambda images: images, check)
 
 
 # The two kinds of sources. What was read last is kept: a population's task is made several times.
@@ -180,7 +204,7 @@ def _published(
     module = module.clone(num_classes=num_classes)
     head = _head(module) if new_head else ()
     arrays = {name: np.asarray(x) for name, x in by_name(variables).items()}
-    return Weights(module, _without(arrays, head))
+    return Weights(module, without(arrays, head))
 
 
 @functools.lru_cache(maxsize=1)
@@ -215,17 +239,17 @@ def _of_run(
     kept, same = meaning.read(folder), dict(data_set) == _data_set(settings.flatten(earlier))
     if kept is not None:  # the same folder may hold other classes by now
         same = same and kept.facts.class_names == [*class_names]
-    kept = _without(arrays, () if same else _head(module))
+    kept = without(arrays, () if same else _head(module))
     return Weights(module, {name: np.asarray(x) for name, x in kept.items()})
 
 
 def _data_set(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Of a flat config what says which classes there are, by which numbers."""
     own = {k.removeprefix("data."): v for k, v in flat.items() if k.startswith("data.")}
-    return {k: _hashable(v) for k, v in own.items() if k not in _SAME_CLASSES}
+    return {k: hashable(v) for k, v in own.items() if k not in _SAME_CLASSES}
 
 
-def _stamp(path: epath.Path) -> float:
+def stamp(path: epath.Path) -> float:
     """Another number once a file or a run's checkpoints have changed."""
     there = [p for p in (path, path / "checkpoints") if p.exists()]
     return max((p.stat().mtime for p in there), default=0.0)
@@ -250,7 +274,8 @@ def _head(module: nn.Module) -> tuple[str, ...]:
         return ("head",)
 
 
-def _without(arrays: Mapping[str, Any], head: tuple[str, ...]) -> dict[str, Any]:
+def without(arrays: Mapping[str, Any], head: tuple[str, ...]) -> dict[str, Any]:
+    """Those of no submodule in ``head``."""
     return {name: x for name, x in arrays.items() if not is_under(name, head)}
 
 
@@ -260,7 +285,7 @@ def _not_named(arrays: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, 
     return {name: x for name, x in arrays.items() if not named(name)}
 
 
-def _write_model(config: ConfigDict, module: nn.Module, name: str) -> None:
+def write_model(config: ConfigDict, module: nn.Module, name: str) -> None:
     """So that a run's config.json holds its model, and who evaluates it needs no source."""
     name = name or next(n for n in models.names() if type(models.create(n)) is type(module))
     fields = {k: getattr(module, k) for k in models.settings(name) if k not in _OURS}
@@ -274,19 +299,21 @@ def _check_fit(
     source: str,
     leaves: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
-    head: tuple[str, ...],
+    heads: Sequence[tuple[str, ...]],
 ) -> None:
     wanted = {name: x.shape for name, x in leaves.items()}
     found = {name: x.shape for name, x in arrays.items()}
-    if not set(found) - set(_without(found, head)):  # it is a new one
-        wanted = _without(wanted, head)
+    for head in heads:
+        if not set(found) - set(without(found, head)):  # it is a new one
+            wanted = without(wanted, head)
     complain(f"pretrained.source={source} does not fit the model", *compare(wanted, found))
 
 
-def _hashable(value: Any) -> Any:
+def hashable(value: Any) -> Any:
+    """Settings as what a cache can know them by: tuples, of mappings sorted pairs."""
     if isinstance(value, Mapping):
-        return tuple(sorted((k, _hashable(v)) for k, v in value.items()))
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+        return tuple(sorted((k, hashable(v)) for k, v in value.items()))
+    return tuple(map(hashable, value)) if isinstance(value, list | tuple) else value
 
 
 # Images

@@ -34,7 +34,7 @@ _UNKNOWN = ("[UNK]", "<unk>")
 _SEEN, _SHOWN, _PASSAGES = 48, 96, 8
 
 
-@register("masked_language_modelling", derives=text_encoder.DERIVED)
+@register("masked_language_modelling", groups=("model", "pretrained"), derives=text_encoder.DERIVED)
 def masked_language_modelling(
     run: Run,
     rate: float = 0.15,
@@ -73,7 +73,8 @@ def masked_language_modelling(
         )
     data = run.data
     hiding = Hiding.of(data.tokenizer, random, kept, whole_words)
-    module = text_encoder.build(run, "masked_lm", around=2)
+    begin = text_encoder.start(run, "masked_lm", around=2)
+    module = begin.module
     loss_fn = functools.partial(
         training_loss, learner.forward(module), functools.partial(hide, hiding, train_rate or rate)
     )
@@ -81,12 +82,13 @@ def masked_language_modelling(
     fixed = functools.partial(hide_alike, hiding, rate)
     each = jax.jit(lambda state, batch, key: guesses(module, fixed, state, batch))
     return Task(
-        init=functools.partial(_init, module, start),
+        init=functools.partial(_init, module, lambda fresh: start(begin.variables(fresh))),
         train_step=update,
         eval_step=functools.partial(evaluate, module, fixed),
         artifacts=functools.partial(_artifacts, module, each, data, run.config.eval.batch_size),
         parameters=functools.partial(_parameters, module, data.train.context + 2),
         directions={"masked_accuracy": HIGH},
+        check=begin.check,
     )
 
 

@@ -32,7 +32,11 @@ from jaxdl.tasks.shared.texts import printable
 _WORST, _LETTERS = 24, 160
 
 
-@register("text_classification", derives=(*text_encoder.DERIVED, "num_classes"))
+@register(
+    "text_classification",
+    groups=("model", "pretrained"),
+    derives=(*text_encoder.DERIVED, "num_classes"),
+)
 def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
     """A class for each text of ``tokens`` (batch, T), between special tokens, with ``mask``.
 
@@ -50,7 +54,8 @@ def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
             f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
         )
     data, names = run.data, run.data.class_names
-    module = text_encoder.build(run, "classifier", num_classes=len(names))
+    begin = text_encoder.start(run, "classifier", num_classes=len(names))
+    module = begin.module
     loss_fn = functools.partial(training_loss, learner.forward(module), label_smoothing)
     start, update = learner.by_config(run, loss_fn)
     logits_of = functools.partial(logits, module)
@@ -58,12 +63,13 @@ def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
     loss_of = functools.partial(losses.cross_entropy, label_smoothing=0.0)
     seen = jax.ShapeDtypeStruct((1, data.train.context), np.int32)
     return Task(
-        init=lambda key, batch: start(module.init(key, batch["tokens"][:1])),
+        init=lambda key, batch: start(begin.variables(module.init(key, batch["tokens"][:1]))),
         train_step=update,
         eval_step=functools.partial(evaluate, logits_of, loss_of),
         artifacts=functools.partial(_artifacts, each, names, run.config.eval.batch_size),
         parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
         answer=functools.partial(_answer, each, data, names),
+        check=begin.check,
     )
 
 

@@ -7,11 +7,24 @@ from flax import linen as nn
 from jaxdl import models
 from jaxdl.data import encoded_texts
 from jaxdl.errors import UserError
+from jaxdl.pretrained import encoders, transfer
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
 
 # The model's fields that follow from the data and the task.
 DERIVED = ("vocab_size", "context", "output")
+
+
+def start(run: Run, output: str, around: int = 0, **derived: Any) -> transfer.Start:
+    """The run's model as `build` has it, and the weights that it begins with.
+
+    Those of ``config.pretrained.source`` where there is one, with a new head where it has another.
+    """
+    if not run.config.pretrained.source:
+        module = build(run, output, around, **derived)
+        return transfer.Start(module, lambda fresh: fresh, lambda x: x, lambda: None)
+    context = run.data.train.context + around
+    return encoders.create(run.config, run.data, context, {"output": output, **derived})
 
 
 def build(run: Run, output: str, around: int = 0, **derived: Any) -> nn.Module:
