@@ -74,7 +74,7 @@ def read(file: str | epath.Path, needed: Sequence[str], optional: Sequence[str] 
     """The rows of a table, in order; empty lines are passed over.
 
     Args:
-      file: ends in .jsonl (.ndjson), .csv or .tsv; UTF-8.
+      file: ends in .jsonl (.ndjson), .csv or .tsv; in the encodings of `jaxdl.data.files.text`.
       needed: columns that every row must have; other columns may be there.
       optional: columns that rows may have.
 
@@ -85,15 +85,7 @@ def read(file: str | epath.Path, needed: Sequence[str], optional: Sequence[str] 
     file = epath.Path(file)
     if not file.is_file() or file.suffix.lower() not in _READERS:
         raise UserError(f"{file} is no table of texts: name a file ({', '.join(_READERS)})")
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{file} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset "
-            f"{error.start} ({error.reason})"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {one_line(error)}") from None
+    text = files.text(file)
     found, wanted = [], (*needed, *optional)
     for line, cells in _READERS[file.suffix.lower()](text, str(file)):
         for column in needed:
