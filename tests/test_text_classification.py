@@ -13,6 +13,7 @@ from test_rows import written
 from jaxdl import config, data, keys
 from jaxdl.data import docstrings
 from jaxdl.errors import UserError
+from jaxdl.tasks.shared import text_encoder
 from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)
@@ -156,3 +157,16 @@ def test_answers_are_the_same_as_a_batch_gives_and_padding_is_not_seen(small, tm
         share = np.asarray(jax.nn.softmax(logits[0])).max()
         assert said.record["classes"][0]["share"] == pytest.approx(share, rel=1e-5)
         assert {c["class"] for c in said.record["classes"]} == {"red", "green", "blue"}
+
+
+def test_embeddings_are_the_means_of_features_of_length_1(small, tmp_path):
+    made, state = small
+    (tmp_path / "texts.jsonl").write_text('{"text": "red 1"}\n{"text": ""}\n{"text": "blue"}\n')
+    found = made.task.embed(state, str(tmp_path / "texts.jsonl"), 2)
+    assert found.shape == (3, 16)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    features = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    mask = np.array([[True, True, False], [True, True, True]])
+    wanted = np.stack([features[0, :2].mean(0), features[1].mean(0)])
+    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
+    np.testing.assert_allclose(text_encoder.embeddings(features, mask), wanted, atol=1e-6)

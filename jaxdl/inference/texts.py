@@ -1,22 +1,26 @@
 """What a trained run says of texts: `--mode=predict` of tasks that answer texts."""
 
 import json
+from collections.abc import Sequence
 
 import jax
+import numpy as np
 from etils import epath
 
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
+from jaxdl.tasks import Description
 from jaxdl.train import evaluate
 
 
 def write(made: Experiment, workdir: epath.Path, file: str) -> None:
     """Prints a line a text, and writes predictions.txt and predictions.jsonl; process 0 alone does.
 
-    A line of predictions.txt is that of the same number in the input, with spaces for line ends.
+    A line of predictions.txt is that of the same number in the input, with spaces for line ends. Of
+    tasks that ``embed`` texts, embeddings.npy has a row for each.
 
     Args:
-      made: an experiment whose task has ``answer``.
+      made: an experiment whose task has ``answer`` or ``embed``.
       workdir: of its run: the best checkpoint answers, or the newest, if none is.
       file: the texts.
 
@@ -26,15 +30,27 @@ def write(made: Experiment, workdir: epath.Path, file: str) -> None:
     if made.members:
         raise UserError("one member is asked, not a population: add --config.member=0, or another")
     _, state = evaluate.best_state(made, workdir)
-    found = made.task.answer(state, file, made.config.eval.batch_size)
+    task, at_once = made.task, made.config.eval.batch_size
+    found = task.answer(state, file, at_once) if task.answer else []
+    vectors = task.embed(state, file, at_once) if task.embed else None
     if jax.process_index() != 0:
         return
+    workdir.mkdir(parents=True, exist_ok=True)
+    if found:
+        _write_answers(found, workdir)
+    if vectors is not None:
+        path = workdir / "embeddings.npy"
+        with path.open("wb") as stream:
+            np.save(stream, vectors)
+        print(f"embeddings {path}", flush=True)
+
+
+def _write_answers(found: Sequence[Description], workdir: epath.Path) -> None:
     lines = [" ".join(said.text.splitlines()) for said in found]
     for line in lines:
         print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
     records = [{"line": i, **said.record} for i, said in enumerate(found, 1)]
     kept = {"txt": lines, "jsonl": [json.dumps(record) for record in records]}
-    workdir.mkdir(parents=True, exist_ok=True)
     for kind, written in kept.items():
         path = workdir / f"predictions.{kind}"
         path.write_text("".join(f"{line}\n" for line in written), encoding="utf-8")

@@ -20,7 +20,7 @@ def prepare(options: Options) -> None:
 
 def of_run(options: Options, made: Experiment, folder: epath.Path) -> int:
     """Uses the model of a run; returns the exit code."""
-    if options.mode == "predict" and made.task.answer is not None:
+    if options.mode == "predict" and (made.task.answer or made.task.embed):
         texts.write(made, folder, options.input)
         return 0
     return _use(options, predict.of_run(made, folder), folder)

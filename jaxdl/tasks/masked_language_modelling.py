@@ -88,6 +88,7 @@ def masked_language_modelling(
         artifacts=functools.partial(_artifacts, module, each, data, run.config.eval.batch_size),
         parameters=functools.partial(_parameters, module, data.train.context + 2),
         directions={"masked_accuracy": HIGH},
+        embed=functools.partial(text_encoder.each_text, text_encoder.embed(module), data, 2),
         check=begin.check,
     )
 

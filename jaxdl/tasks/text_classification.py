@@ -9,9 +9,8 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import losses, models
-from jaxdl.data import Data, encoded_texts, labelled_texts, lines, without_padding
-from jaxdl.data.split import Arrays
-from jaxdl.errors import UserError, note
+from jaxdl.data import Data, without_padding
+from jaxdl.errors import UserError
 from jaxdl.metrics import Mean
 from jaxdl.report import draw
 from jaxdl.tasks import (
@@ -69,6 +68,7 @@ def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
         artifacts=functools.partial(_artifacts, each, names, run.config.eval.batch_size),
         parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
         answer=functools.partial(_answer, each, data, names),
+        embed=functools.partial(text_encoder.each_text, text_encoder.embed(module), data, 0),
         check=begin.check,
     )
 
@@ -121,16 +121,8 @@ def _answer(
     at_once: int,
 ) -> list[Description]:
     """The classes of a file's texts."""
-    context, special = data.train.context, encoded_texts.specials(data.tokenizer)
-    found = [(text,) for text in lines.texts(file, "text")]
-    encoded = [labelled_texts.encode(t, data.tokenizer, special, context) for t in found]
-    for line in encoded_texts.cut_note(encoded, context):
-        note(line)
-    batch = encoded_texts.stacked(encoded, special, context)
-    del batch["segments"]
-    logits = over_split(each, Arrays(batch), at_once, state)
-    shares = np.asarray(jax.nn.softmax(logits))
-    return [classification.describe(names, {"shares": share}) for share in shares]
+    shares = jax.nn.softmax(text_encoder.each_text(each, data, 0, state, file, at_once))
+    return [classification.describe(names, {"shares": share}) for share in np.asarray(shares)]
 
 
 def _artifacts(

@@ -92,6 +92,8 @@ class Task(NamedTuple):
       answer: (state, file, at_once) -> `Description` of each text in a file, in order, for
         `--mode=predict` of tasks on texts; ``at_once`` of them are computed together at most. None
         if it answers no texts.
+      embed: (state, file, at_once) -> (n, d) float32, a vector for each text in a file, which
+        `--mode=predict` writes beside the answers. None where texts have none.
       labels: {name: what the last axis of that array of `predict` is of}, class names say; they are
         written beside an exported program.
       directions: {name: "low" or "high"}, whichever is better, of the figures of evaluation that
@@ -113,6 +115,7 @@ class Task(NamedTuple):
     predict: Callable[[State, jax.Array], dict[str, jax.Array]] | None = None
     describe: Callable[[Mapping[str, np.ndarray]], Description] = as_it_is
     answer: Callable[[State, str, int], Sequence[Description]] | None = None
+    embed: Callable[[State, str, int], np.ndarray] | None = None
     labels: Mapping[str, Sequence[str]] = {}
     directions: Mapping[str, str] = {}
     examples: int | None = None

@@ -1,15 +1,21 @@
 """The model of a task that reads whole texts: an encoder such as BERT, for the data's tokens."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from jaxdl import models
-from jaxdl.data import encoded_texts
-from jaxdl.errors import UserError
+from jaxdl.data import Data, encoded_texts, labelled_texts, lines
+from jaxdl.data.split import Arrays
+from jaxdl.errors import UserError, note
 from jaxdl.pretrained import encoders, transfer
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
+from jaxdl.tasks.shared.splits import EachFn, over_split
 
 # The model's fields that follow from the data and the task.
 DERIVED = ("vocab_size", "context", "output")
@@ -54,3 +60,52 @@ def build(run: Run, output: str, around: int = 0, **derived: Any) -> nn.Module:
         because=f"for a vocabulary of {size}, special tokens among them, and examples of "
         f"config.data.context={context} tokens{also}",
     )
+
+
+def embeddings(features: jax.Array, mask: jax.Array) -> jax.Array:
+    """A vector of length 1 for each text: the mean of its tokens' features, (batch, width).
+
+    As sentence-transformers has them (Reimers and Gurevych, 2019, "Sentence-BERT", section 3):
+    special tokens count, padding does not.
+
+    Args:
+      features: (batch, T, width), of an encoder's last block.
+      mask: (batch, T), False in padding.
+    """
+    weight = mask.astype(jnp.float32)[..., None]
+    mean = (features * weight).sum(axis=1) / jnp.maximum(weight.sum(axis=1), 1e-9)
+    length = jnp.linalg.norm(mean, axis=-1, keepdims=True)
+    return mean / jnp.maximum(length, 1e-12)
+
+
+def embed(module: nn.Module) -> EachFn:
+    """What makes the `embeddings` of a batch, by the averages; compiled once."""
+
+    def each(state: Any, batch: Mapping, key: jax.Array) -> jax.Array:
+        inputs = batch["tokens"], batch.get("segments"), batch["mask"]
+        return embeddings(module.apply(state.best_variables, *inputs, features=True), batch["mask"])
+
+    return jax.jit(each)
+
+
+def each_text(
+    fn: EachFn, data: Data, around: int, state: Any, file: str, at_once: int
+) -> np.ndarray:
+    """What ``fn`` makes of each text in a file, a row a text; long ones are cut, and counted.
+
+    Args:
+      fn: (state, batch of ``tokens`` and ``mask``, key) -> (batch, …).
+      data: whose tokenizer it is, and whose training part has ``context``.
+      around: as `build` has it.
+      state: for ``fn``.
+      file: of lines, or a table with a column called text.
+      at_once: texts.
+    """
+    length, special = data.train.context + around, encoded_texts.specials(data.tokenizer)
+    found = [(text,) for text in lines.texts(file, "text")]
+    encoded = [labelled_texts.encode(t, data.tokenizer, special, length) for t in found]
+    for line in encoded_texts.cut_note(encoded, length):
+        note(line)
+    batch = encoded_texts.stacked(encoded, special, length)
+    del batch["segments"]
+    return over_split(fn, Arrays(batch), at_once, state)
