@@ -1,7 +1,17 @@
 """BERT learns to guess what is hidden in Python's documentation, and which part a text is of.
 
-python -m jaxdl.launch --config=experiments/bert.py --workdir=runs/bert
-python -m jaxdl.launch --config=experiments/bert.py:classify --workdir=runs/bert_classify
+    python -m jaxdl.launch --config=experiments/bert.py --workdir=runs/bert
+    python -m jaxdl.launch --config=experiments/bert.py:classify --workdir=runs/bert_classify
+
+Result: none yet. Of the hidden bytes an order-4 n-gram that sees both sides has .814; in 800 updates
+this one still guesses by the frequencies of bytes. The classes of `classify` have not been trained;
+TF-IDF of words with logistic regression (scikit-learn's defaults) has accuracy .601 on its split.
+Variants: masked (the default) and classify (paragraphs of the standard library's docstrings).
+
+A text of your own: --config.data.name=text --config.data.path=my/texts; texts with labels:
+--config.data.name=labelled_texts --config.data.path=table.csv. From a published encoder, or an
+earlier run: --config.pretrained.source=FOLDER --config.model.name='' and, of a published one,
+--config.data.tokenizer=FOLDER/tokenizer.json.
 """
 
 from jaxdl import config as defaults
