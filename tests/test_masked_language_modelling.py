@@ -114,6 +114,19 @@ def test_an_update_is_the_mean_gradient_of_what_is_hidden():
     assert mean == pytest.approx(-log_p[fronts, targets].mean(), rel=1e-5)
 
 
+def test_eight_devices_hide_what_one_does():
+    found = []
+    for count in (1, 8):
+        built, state = small(**{"parallel.data": count, "eval.batch_size": 16})
+        figures = Evaluator(built)(state)
+        batch = built.layout.put(built.batch(0), built.rows)
+        with jax.set_mesh(built.layout.mesh):
+            after, _ = jax.jit(built.task.train_step)(state, batch, built.key)
+        found.append((figures, np.asarray(after.params["table"])))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)
+
+
 def test_padding_behind_the_end_of_a_text_is_seen_by_nobody():
     built, _ = small()
     data = built.run.data
