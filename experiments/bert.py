@@ -19,8 +19,9 @@ from jaxdl.registry import choose
 
 
 def get_config(variant: str = "masked"):
-    """``masked``, small enough for a laptop, or ``classify``."""
-    return choose("variant", variant, {"masked": _masked, "classify": _classify})()
+    """``masked``, small enough for a laptop, ``classify``, ``tag`` or ``answer``."""
+    variants = {"masked": _masked, "classify": _classify, "tag": _tag, "answer": _answer}
+    return choose("variant", variant, variants)()
 
 
 def _common():
@@ -61,4 +62,45 @@ def _classify():
     config.optimizer.learning_rate = 5e-4
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.1
+    return config
+
+
+def _reader():
+    """A smaller one, as it is shipped, for both that follow."""
+    config = defaults.default()
+    config.data.test_fraction = 0.2
+    config.model = dict(name="bert", width=96, depth=2, heads=3)
+    config.steps = 1000
+    config.batch_size = 32
+    config.optimizer.name = "muon"
+    config.optimizer.options = ("consistent_rms=.2",)
+    config.optimizer.learning_rate = 4e-3
+    config.optimizer.clip = 1.0
+    config.optimizer.weight_decay = 0.1
+    config.optimizer.end_factor = 0.1
+    config.optimizer.schedule_unit = "fraction"
+    config.optimizer.warmup = 0.1
+    config.eval.every = 200
+    config.eval.best = "f1"
+    return config
+
+
+def _tag():
+    """Whole modules of the standard library are held out, a fifth of the statements."""
+    config = _reader()
+    config.data.name = "source_names"
+    config.data.context = 96
+    config.model.dropout = 0.1
+    config.steps = 500
+    config.task.name = "token_classification"
+    return config
+
+
+def _answer():
+    """The same of the questions on its functions."""
+    config = _reader()
+    config.data.name = "signatures"
+    config.data.context = 136
+    config.task.name = "question_answering"
+    config.task.longest = 100
     return config

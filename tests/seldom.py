@@ -271,6 +271,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("every_device_is_counted", "changed_requirements", "flaky_installation"),
         )
     },
+    "test_question_answering.py": {
+        "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
+    },
+    "test_token_classification.py": {
+        "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
+    },
     "test_traced.py": {
         f"test_an_update_computes_in_bf16_and_keeps_32_bits[{name}]": _ALL
         for name in (
