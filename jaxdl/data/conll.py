@@ -6,7 +6,7 @@ empty line ends a sentence, -DOCSTART- begins a document (Tjong Kim Sang and De 
 
 from etils import epath
 
-from jaxdl.data import Data, documents, register, tagged
+from jaxdl.data import Data, documents, files, register, tagged
 from jaxdl.data.tag_schemes import parsed
 from jaxdl.data.tagged import Sentence
 from jaxdl.errors import UserError
@@ -52,7 +52,7 @@ def read(file: epath.Path) -> list[Sentence]:
       UserError: it cannot be read, a line has another number of columns, a tag is none of IOB1,
         IOB2, IOBES or BILOU, or there are no sentences.
     """
-    lines = documents.read_text(epath.Path(file)).split("\n")
+    lines = files.text(epath.Path(file)).split("\n")
     rows = [(n, _columns(line)) for n, line in enumerate(lines, 1)]
     usual = next((len(row) for _, row in rows if row and not row[0].startswith("#")), 0)
     if not usual:

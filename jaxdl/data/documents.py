@@ -9,7 +9,7 @@ from etils import epath
 from jaxdl.data import files
 from jaxdl.data.layout import PARTS
 from jaxdl.data.parts import held_out as size_of_end
-from jaxdl.errors import UserError, one_line
+from jaxdl.errors import UserError
 
 T = TypeVar("T")
 
@@ -57,23 +57,6 @@ def of_path(path: str, suffixes: Sequence[str], what: str) -> dict[str, epath.Pa
         named = ", ".join(file.name for file in there[:10]) or "none"
         raise UserError(f"data.path={path!r} has no file called train; {what} there: {named}")
     return found
-
-
-def read_text(file: epath.Path) -> str:
-    """A file of UTF-8 text.
-
-    Raises:
-      UserError: it cannot be read, or is another thing.
-    """
-    try:
-        return file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{file} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset "
-            f"{error.start} ({error.reason})"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {one_line(error)}") from None
 
 
 def divided(

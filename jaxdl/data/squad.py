@@ -6,7 +6,7 @@ from typing import Any
 
 from etils import epath
 
-from jaxdl.data import Data, documents, questions, register
+from jaxdl.data import Data, documents, files, questions, register
 from jaxdl.data.questions import Answer, Question
 from jaxdl.errors import UserError, one_line
 
@@ -50,7 +50,7 @@ def read(file: epath.Path) -> list[Question]:
         where the file says.
     """
     try:
-        content = json.loads(documents.read_text(epath.Path(file)))
+        content = json.loads(files.text(epath.Path(file)))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is not JSON: {one_line(error)}") from None
     found = list(_questions(content, str(file)))
