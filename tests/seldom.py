@@ -283,6 +283,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("resnet:50", "efficientnet:b0", "transfer:pretrain", "gpt:S", "vae:2", "vae:16"),
             *("autoencoder:linear", "autoencoder:denoising", "autoencoder:anomaly", "vit:B/16"),
             *("wgan", "wgan:clip", "q_learning:taxi", "q_learning:cliff_walking", "ppo:acrobot"),
+            "bert:answer",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
             *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan"),
