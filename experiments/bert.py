@@ -2,16 +2,30 @@
 
     python -m jaxdl.launch --config=experiments/bert.py --workdir=runs/bert
     python -m jaxdl.launch --config=experiments/bert.py:classify --workdir=runs/bert_classify
+    python -m jaxdl.launch --config=experiments/bert.py:tag --workdir=runs/bert_tag
+    python -m jaxdl.launch --config=experiments/bert.py:answer --workdir=runs/bert_answer
 
 Result: none yet. Of the hidden bytes an order-4 n-gram that sees both sides has .814; after 400
 updates this one had .201 and guessed by the frequencies of bytes alone. `classify` has not been
 trained; TF-IDF of words with logistic regression (scikit-learn's defaults) has .601 on its split.
-Variants: masked (the default) and classify (paragraphs of the standard library's docstrings).
+Variants: masked (the default), classify (paragraphs of the standard library's docstrings), tag (what
+names in Python code are) and answer (questions on functions of the standard library).
 
 A text of your own: --config.data.name=text --config.data.path=my/texts; texts with labels:
 --config.data.name=labelled_texts --config.data.path=table.csv. From a published encoder, or an
 earlier run: --config.pretrained.source=FOLDER --config.model.name='' and, of a published one,
 --config.data.tokenizer=FOLDER/tokenizer.json.
+
+`tag`: entity F1 .855 (precision .850, recall .860) in 321 s, where the commonest tag of a word has
+.261, and that of a word between its neighbours (two before it and one behind, or fewer where these
+were not seen) .703. `answer`: exact match .705 and F1 .750 (.628 and .685 of questions that have an
+answer; .994 of the others are told) in 809 s, where the commonest answer to each question has .253;
+a rule that knows Python's punctuation, and at which piece of a function's head each question mostly
+points, has .779, which is not reached: the 604 functions that it learns from are few. Both with
+seed 0 alone, on 2 CPU cores that much else used, on modules that were held out (Python 3.11).
+Dropout, and more modules, were taken for `tag` after a first run had been looked at there (.731);
+`answer` was not tuned. Words with tags of your own: --config.data.name=conll; questions:
+--config.data.name=squad.
 """
 
 from jaxdl import config as defaults
