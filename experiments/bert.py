@@ -8,8 +8,8 @@
 Result: none yet. Of the hidden bytes an order-4 n-gram that sees both sides has .814; after 400
 updates this one had .201 and guessed by the frequencies of bytes alone. `classify` has not been
 trained; TF-IDF of words with logistic regression (scikit-learn's defaults) has .601 on its split.
-Variants: masked (the default), classify (paragraphs of the standard library's docstrings), tag (what
-names in Python code are) and answer (questions on functions of the standard library).
+Variants: masked (the default), classify (paragraphs of the standard library's docstrings), tag
+(what names in Python code are) and answer (questions on functions of the standard library).
 
 A text of your own: --config.data.name=text --config.data.path=my/texts; texts with labels:
 --config.data.name=labelled_texts --config.data.path=table.csv. From a published encoder, or an
