@@ -271,12 +271,19 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("every_device_is_counted", "changed_requirements", "flaky_installation"),
         )
     },
+    "test_question_answering.py": {
+        "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
+    },
+    "test_token_classification.py": {
+        "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
+    },
     "test_traced.py": {
         f"test_an_update_computes_in_bf16_and_keeps_32_bits[{name}]": _ALL
         for name in (
             *("resnet:50", "efficientnet:b0", "transfer:pretrain", "gpt:S", "vae:2", "vae:16"),
             *("autoencoder:linear", "autoencoder:denoising", "autoencoder:anomaly", "vit:B/16"),
             *("wgan", "wgan:clip", "q_learning:taxi", "q_learning:cliff_walking", "ppo:acrobot"),
+            "bert:answer",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
             *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan"),

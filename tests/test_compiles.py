@@ -20,7 +20,7 @@ BUDGET = 60
 VARIANTS = {
     "alexnet": ("digits", "imagenet"),
     "autoencoder": ("vanilla", "linear", "denoising", "sparse", "anomaly"),
-    "bert": ("masked", "classify"),
+    "bert": ("masked", "classify", "tag", "answer"),
     "coatnet": ("digits", "0"),
     "convnext": ("digits", "T"),
     "cvt": ("digits", "13"),

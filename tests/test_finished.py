@@ -13,6 +13,7 @@ from jaxdl import tasks
 PICTURES = {
     "autoencoder:sparse": "Between two images",
     "bert": "Hidden and said",
+    "bert:tag": "Entities",
     "dcgan": "Generated, and nearest in training",
     "ddpm": "Denoising",
     "dqn": "Episode",
@@ -24,8 +25,8 @@ PICTURES = {
     "vae": "Codes by class",
     "wgan:gradient_penalty": "Generated, and nearest in training",
 }
-# The same update of the same model as masked language modelling's: only the loss is another.
-LIKE_ANOTHER = {"text_classification"}
+# The same update of the same model as of other readers of texts: only the loss is another.
+LIKE_ANOTHER = {"question_answering", "text_classification"}
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population
 

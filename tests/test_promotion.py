@@ -24,6 +24,7 @@ KINDS = (
     *("mlp", "gpt", "lstm", "lstm:mackey_glass", "gcn", "gcn:digits", "autoencoder:sparse", "vae"),
     *("bert", "bert:classify"),
     *("dcgan", "wgan", "ddpm", "dqn", "ppo", "ppo:pendulum", "q_learning", "transfer"),
+    *("bert:tag", "bert:answer"),
 )
 
 

@@ -31,8 +31,10 @@ KINDS = {
     "node_classification": "gcn:digits",
     "ppo": "ppo",
     "q_learning": "q_learning",
+    "question_answering": "bert:answer",
     "reconstruction": "autoencoder",
     "text_classification": "bert:classify",
+    "token_classification": "bert:tag",
     "variational": "vae",
 }
 

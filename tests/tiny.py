@@ -5,7 +5,8 @@ _VIT = ("--config.model.depth=1", "--config.model.width=32", "--config.model.hea
 _GPT = ("--config.model.depth=1", "--config.model.width=16", "--config.model.heads=2",
         "--config.data.context=16", "--config.data.stride=16", "--config.data.test_fraction=.01",
         "--config.task.prompt=def")  # fmt: skip
-_BERT = ("--config.model.depth=1", "--config.model.width=16", "--config.model.heads=2")
+_BERT = ("--config.model.depth=1", "--config.model.width=16", "--config.model.heads=2",
+         "--config.optimizer.name=adamw", "--config.optimizer.options=()")  # fmt: skip
 _RECURRENT = ("--config.model.hidden=8",)
 _TEXT = (*_RECURRENT, "--config.data.context=16", "--config.data.stride=0",
          "--config.data.test_fraction=.01", "--config.task.tokens=8")  # fmt: skip
@@ -42,6 +43,9 @@ FLAGS = {
     "convnext": (*_STAGES, "--config.data.image_size=0"),
     "mobilevit": (*_STAGES, "--config.model.tokens=(16,)", "--config.model.last_width=16"),
     "cvt": (*_STAGES, "--config.model.heads=(1,2)"),
+    "bert:tag": (*_BERT, "--config.data.context=32"),
+    "bert:answer": (*_BERT, "--config.data.context=64", "--config.data.question=20",
+                    "--config.data.stride=40", "--config.task.longest=8"),
     "coatnet": (*_STAGES, "--config.data.image_size=8", "--config.model.head_dim=8"),
     "transfer": ("--config.model.channels=(8,)",),
     "transfer:pretrain": ("--config.model.channels=(8,)",),
@@ -105,6 +109,7 @@ FINISHED = {
     "ddpm": ((*_EVENTS, "--config.ema=.9"), 6),
     "gpt": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2",
              "--config.steps_per_call=5"), 6),
+    "bert:tag": ((*_ONE_EVAL, "--config.ema=.9"), 6),
     "lstm:mackey_glass": ((*_EVENTS, "--config.ema=.9"), 6),
     "bert": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2"), 6),
     "gcn": (("--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",

@@ -18,6 +18,9 @@ class Tokenizer(Protocol):
     def encode(self, text: str) -> np.ndarray:
         """The tokens of a text, (n,), in the smallest unsigned dtype that holds them all."""
 
+    def encode_in_place(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """The same tokens, and where in the text each stands: (n, 2), first character and end."""
+
     def decode(self, tokens: np.ndarray) -> str:
         """The text of tokens (n,); bytes that are no UTF-8 become U+FFFD."""
 
@@ -44,6 +47,15 @@ class Bytes:
         """(n,) uint8."""
         # A command line's broken bytes come as surrogates, and go back to what they were.
         return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8)
+
+    def encode_in_place(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """The bytes of a letter stand where it does."""
+        found = self.encode(text)
+        letters = np.cumsum(found & 0xC0 != 0x80) - 1  # a byte of 10…… goes on with a letter
+        if len(found) and letters[-1] + 1 != len(text):  # broken bytes are letters each
+            sizes = [len(letter.encode("utf-8", "surrogateescape")) for letter in text]
+            letters = np.repeat(np.arange(len(text)), sizes)
+        return found, np.stack([letters, letters + 1], axis=1)
 
     def decode(self, tokens: np.ndarray) -> str:
         """The text of bytes (n,)."""
@@ -105,6 +117,12 @@ class Vocabulary:
         """(n,); no special tokens are put around the text."""
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         return np.array(ids, np.min_scalar_type(self.size - 1))
+
+    def encode_in_place(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """As the file's own rules tell; some leave the space before a word out, some do not."""
+        found = self._tokenizer.encode(text, add_special_tokens=False)
+        places = np.array(found.offsets, np.int64).reshape(-1, 2)
+        return np.array(found.ids, np.min_scalar_type(self.size - 1)), places
 
     def decode(self, tokens: np.ndarray) -> str:
         """The text of tokens (n,), special ones shown by their names."""

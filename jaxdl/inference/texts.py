@@ -17,7 +17,8 @@ def write(made: Experiment, workdir: epath.Path, file: str) -> None:
     """Prints a line a text, and writes predictions.txt and predictions.jsonl; process 0 alone does.
 
     A line of predictions.txt is that of the same number in the input, with spaces for line ends. Of
-    tasks that ``embed`` texts, embeddings.npy has a row for each.
+    tasks that ``embed`` texts, embeddings.npy has a row for each; words that were tagged also stand
+    in predictions.conll, a word a line.
 
     Args:
       made: an experiment whose task has ``answer`` or ``embed``.
@@ -51,6 +52,9 @@ def _write_answers(found: Sequence[Description], workdir: epath.Path) -> None:
         print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
     records = [{"line": i, **said.record} for i, said in enumerate(found, 1)]
     kept = {"txt": lines, "jsonl": [json.dumps(record) for record in records]}
+    if "tags" in found[0].record:  # of words: in columns, as CoNLL has them
+        rows = [zip(said.record["words"], said.record["tags"], strict=True) for said in found]
+        kept["conll"] = [line for row in rows for line in (*map("\t".join, row), "")]
     for kind, written in kept.items():
         path = workdir / f"predictions.{kind}"
         path.write_text("".join(f"{line}\n" for line in written), encoding="utf-8")
