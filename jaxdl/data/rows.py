@@ -1,0 +1,207 @@
+"""Tables of texts: a row a line, with columns that have names; .jsonl, .csv and .tsv.
+
+JSON lines (jsonlines.org) are objects, one a line, whose values are of any kind. In .csv (RFC 4180)
+and .tsv (IANA's text/tab-separated-values) the first row has the columns' names, and every value is
+a text; quotation marks mean something in .csv alone.
+"""
+
+import csv
+import io
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from etils import epath
+
+from jaxdl.data import files
+from jaxdl.data.layout import PARTS
+from jaxdl.errors import UserError, nearest, one_line
+
+# How long a cell may be is a setting of the whole process.
+_FIELD_SIZE = threading.Lock()
+
+
+class Row(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+      file: where it is from.
+      line: of the file, its first, from 1 on.
+      cells: by the columns' names; those that were asked for.
+    """
+
+    file: str
+    line: int
+    cells: Mapping[str, Any]
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"{self.file}, line {self.line}"
+
+    def text(self, column: str) -> str:
+        """The text in ``column``.
+
+        Raises:
+          UserError: there is another thing, or what is no Unicode.
+        """
+        return _unicode(self._of(column, str, "a text"), f"{self.where}: {column!r}")
+
+    def label(self, column: str) -> str:
+        """The name of a class in ``column``: a text without spaces around it, or a whole number.
+
+        Raises:
+          UserError: there is another thing, or nothing.
+        """
+        found = self._of(column, (str, int), "a text or a whole number")
+        name = _unicode(str(found), f"{self.where}: {column!r}").strip()
+        if not name:
+            raise UserError(f"{self.where}: {column!r} is empty")
+        return name
+
+    def _of(self, column: str, kind: Any, called: str) -> Any:
+        found = self.cells.get(column)
+        if not isinstance(found, kind) or isinstance(found, bool):
+            shown = json.dumps(found, default=str)
+            shown = shown if len(shown) <= 40 else shown[:40] + "…"
+            raise UserError(f"{self.where}: {column!r} must be {called}, not {shown}")
+        return found
+
+
+def read(file: str | epath.Path, needed: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
+    """The rows of a table, in order; empty lines are passed over.
+
+    Args:
+      file: ends in .jsonl (.ndjson), .csv or .tsv; UTF-8.
+      needed: columns that every row must have; other columns may be there.
+      optional: columns that rows may have.
+
+    Raises:
+      UserError: no such file, another kind of one, a broken line, a row without a column, or no
+        rows at all.
+    """
+    file = epath.Path(file)
+    if not file.is_file() or file.suffix.lower() not in _READERS:
+        raise UserError(f"{file} is no table of texts: name a file ({', '.join(_READERS)})")
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset "
+            f"{error.start} ({error.reason})"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {one_line(error)}") from None
+    found, wanted = [], (*needed, *optional)
+    for line, cells in _READERS[file.suffix.lower()](text, str(file)):
+        for column in needed:
+            if column not in cells:
+                near = nearest(column, cells) if cells else "there is none"
+                raise UserError(f"{file}, line {line}: no column {column!r}: {near}")
+        found.append(Row(str(file), line, {k: cells[k] for k in wanted if k in cells}))
+    if not found:
+        raise UserError(f"{file} has no rows")
+    return found
+
+
+def parts(path: str) -> dict[str, epath.Path]:
+    """The tables of a data set: "train", "test" and "validation", as far as they are there.
+
+    Args:
+      path: a table, which is all of "train" then; or a folder with train.jsonl, test.jsonl,
+        validation.jsonl, of any ending that `read` knows and any name of a part that
+        `jaxdl.data.layout` knows.
+
+    Raises:
+      UserError: no such file or folder, or one without train, or two tables of one part.
+    """
+    root = epath.Path(path)
+    if not path or not root.exists():
+        raise UserError(
+            f"data.path={path!r} is no file or folder: name a table ({', '.join(_READERS)}), or a "
+            "folder with train.jsonl and test.jsonl"
+        )
+    if not root.is_dir():
+        return {"train": root}
+    there = [entry.path for entry in files.entries(root) if files.of_kind(entry.path, _READERS)]
+    found: dict[str, epath.Path] = {}
+    for part, names in PARTS.items():
+        tables = [table for table in there if table.stem.lower() in names]
+        if len(tables) > 1:
+            both = " and ".join(table.name for table in tables)
+            raise UserError(f"data.path={path!r} has more than one table of {part}: {both}")
+        if tables:
+            found[part] = tables[0]
+    if "train" not in found:
+        named = ", ".join(table.name for table in there) or "none"
+        raise UserError(
+            f"data.path={path!r} has no train.jsonl, .csv or .tsv; tables there: {named}"
+        )
+    return found
+
+
+def _jsonl(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    # By this alone: `splitlines` cuts at letters that stand within texts.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            cells = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{file}, line {number} is not JSON: {one_line(error)}") from None
+        if not isinstance(cells, dict):
+            raise UserError(f"{file}, line {number} is no JSON object, such as {{...}}")
+        yield number, cells
+
+
+def _separated(**how: Any) -> Callable[[str, str], Iterator[tuple[int, dict[str, Any]]]]:
+    def rows(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, **how)
+        columns, number = None, 1
+        while True:
+            try:
+                with _FIELD_SIZE:
+                    before = csv.field_size_limit(sys.maxsize)
+                    try:
+                        cells = next(reader, None)
+                    finally:
+                        csv.field_size_limit(before)
+            except csv.Error as error:
+                raise UserError(f"{file}, line {number} is broken: {one_line(error)}") from None
+            if cells is None:
+                return
+            line, number = number, reader.line_num + 1
+            if not cells:
+                continue
+            if columns is None:
+                columns = [name.strip() for name in cells]
+                twice = next((name for name in columns if columns.count(name) > 1), None)
+                if twice is not None:
+                    raise UserError(f"{file}, line {line}: column {twice!r} is there twice")
+                continue
+            if len(cells) != len(columns):
+                raise UserError(
+                    f"{file}, line {line}: {len(cells)} cells, but there are {len(columns)} columns"
+                )
+            yield line, dict(zip(columns, cells, strict=True))
+
+    return rows
+
+
+def _unicode(text: str, where: str) -> str:
+    """The text, unless it has halves of letters, which JSON can write and no encoding can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{where} is no Unicode text: {error.reason}") from None
+    return text
+
+
+_READERS = {
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+    ".csv": _separated(),
+    ".tsv": _separated(delimiter="\t", quoting=csv.QUOTE_NONE),
+}
