@@ -24,6 +24,9 @@ class Tokenizer(Protocol):
     def pieces(self, tokens: np.ndarray) -> list[str]:
         """What each of the tokens (n,) adds to the text; "" for those that only begin a letter."""
 
+    def id_of(self, name: str) -> int | None:
+        """The token called ``name``, such as "[MASK]"; None where there is none."""
+
 
 class Bytes:
     """The 256 bytes of UTF-8."""
@@ -43,6 +46,9 @@ class Bytes:
         """A letter stands at its last byte."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         return [decoder.decode(bytes([token])) for token in np.asarray(tokens, np.uint8)]
+
+    def id_of(self, name: str) -> None:
+        """None: bytes have no names."""
 
 
 class Vocabulary:
@@ -102,6 +108,10 @@ class Vocabulary:
             pieces.append(text[before:after])
             before = after
         return pieces
+
+    def id_of(self, name: str) -> int | None:
+        """By the vocabulary and what was added to it."""
+        return self._tokenizer.token_to_id(name)
 
 
 def lost(text: str, back: str) -> str:
