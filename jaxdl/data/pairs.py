@@ -60,8 +60,7 @@ def pairs(
     longest = lambda side: max(int(both[side].lengths.max()) for both in ragged.values())
     lengths = (longest(0), longest(1))
     split = {
-        part: _Shown(*both, lengths, special.pad).of(made, special)
-        for part, both in ragged.items()
+        part: _Shown(*both, lengths, special.pad).of(made, special) for part, both in ragged.items()
     }
     notes = [*_cut_notes(texts, most)]
     notes.append(padding_note(split["train"].take(evenly(len(split["train"]), 1000)), special.pad))
@@ -99,7 +98,7 @@ def _read(table: Sequence[rows.Row], columns: tuple[str, str], made: tokens.Toke
 def _divided(
     found: dict[str, _Texts], fraction: float, seed: int, eval_on: str
 ) -> dict[str, _Texts]:
-    """"train", and what is measured on: "test", which is the validation part if that is wanted."""
+    """ "train", and what is measured on: "test", which is the validation part if that is wanted."""
     wants = eval_on == "validation"
     given = found.get("validation") if wants else found.get("test")
     if given is not None:

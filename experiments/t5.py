@@ -1,0 +1,52 @@
+"""T5 restores spans of Python's documentation, or spells numbers.
+
+    python -m jaxdl.launch --config=experiments/t5.py --workdir=runs/t5
+"""
+
+from jaxdl import config as defaults
+from jaxdl.registry import choose
+
+
+def get_config(variant: str = "spans"):
+    """``spans`` of the documentation, or ``numbers``."""
+    config = defaults.default()
+    config.task.name = "sequence_to_sequence"
+    config.optimizer.clip = 1.0
+    config.optimizer.schedule_unit = "steps"
+    choose("variant", variant, {"spans": _spans, "numbers": _numbers})(config)
+    return config
+
+
+def _spans(config):
+    config.steps = 800
+    config.batch_size = 16
+    config.data.name = "topics"
+    config.data.test_fraction = 0.1
+    config.data.context = 128
+    config.task.denoise = "spans"
+    config.task.decoded = 0
+    config.model = dict(_SMALL, width=128, encoder_depth=4, decoder_depth=2, heads=2, hidden=512)
+    config.optimizer.name = "muon"
+    config.optimizer.options = ("consistent_rms=.2",)
+    config.optimizer.learning_rate = 4e-3
+    config.optimizer.warmup = 100.0
+    config.eval.every = 200
+    config.eval.best = "hidden_accuracy"
+
+
+def _numbers(config):
+    config.steps = 600
+    config.batch_size = 64
+    config.data.name = "numbers"
+    config.data.test_fraction = 0.001
+    config.model = dict(_SMALL, width=96, encoder_depth=2, decoder_depth=2, heads=4, hidden=192)
+    config.optimizer.name = "muon"
+    config.optimizer.options = ("consistent_rms=.2",)
+    config.optimizer.learning_rate = 4e-3
+    config.optimizer.warmup = 50.0
+    config.eval.every = 200
+    config.task.decoded = 0
+    config.eval.best = "accuracy"
+
+
+_SMALL = dict(name="t5", head_dim=32)
