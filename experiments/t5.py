@@ -1,6 +1,6 @@
 """T5 restores spans of Python's documentation, or spells numbers.
 
-    python -m jaxdl.launch --config=experiments/t5.py --workdir=runs/t5
+python -m jaxdl.launch --config=experiments/t5.py --workdir=runs/t5
 """
 
 from jaxdl import config as defaults
@@ -45,8 +45,8 @@ def _numbers(config):
     config.optimizer.learning_rate = 4e-3
     config.optimizer.warmup = 50.0
     config.eval.every = 200
-    config.task.decoded = 0
-    config.eval.best = "accuracy"
+    config.task.decoded = 1000
+    config.eval.best = "exact_match"
 
 
 _SMALL = dict(name="t5", head_dim=32)

@@ -23,6 +23,7 @@ EXPLICIT = ("losses", "metrics", "control", "tasks")
 KINDS = (
     *("mlp", "gpt", "lstm", "lstm:mackey_glass", "gcn", "gcn:digits", "autoencoder:sparse", "vae"),
     *("dcgan", "wgan", "ddpm", "dqn", "ppo", "ppo:pendulum", "q_learning", "transfer"),
+    *("t5:numbers", "t5", "bart"),
 )
 
 

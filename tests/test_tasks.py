@@ -31,6 +31,7 @@ KINDS = {
     "ppo": "ppo",
     "q_learning": "q_learning",
     "reconstruction": "autoencoder",
+    "sequence_to_sequence": "t5",
     "variational": "vae",
 }
 

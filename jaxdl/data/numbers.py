@@ -62,9 +62,14 @@ class Spelled:
         return len(self.values)
 
     @property
+    def sources(self) -> list[str]:
+        """Some of them, for samples."""
+        return [str(self.values[i]) for i in evenly(len(self), 8)]
+
+    @property
     def about(self) -> dict[str, list[str]]:
-        """``sources``: some of them, for samples."""
-        return {"sources": [str(self.values[i]) for i in evenly(len(self), 8)]}
+        """``sources``."""
+        return {"sources": self.sources}
 
     def subset(self, indices: np.ndarray) -> "Spelled":
         """Only these, in this order."""

@@ -68,15 +68,19 @@ def pairs(
 
 
 class _Shown(Pairs):
-    """`Pairs` that tell the texts of some of their sources, for samples."""
+    """`Pairs` with the texts of some of their sources, for samples."""
 
-    about: dict[str, list[str]]
+    sources: list[str]
+
+    @property
+    def about(self) -> dict[str, list[str]]:
+        """``sources``."""
+        return {"sources": self.sources}
 
     def of(self, tokenizer: tokens.Tokenizer, special: Specials) -> "_Shown":
         """Itself, with the texts."""
         some = self.source.padded(evenly(len(self), _SHOWN), self.lengths[0], special.pad)
-        shown = [special.decode(tokenizer, text)[:_LETTERS] for text in some]
-        self.about = {"sources": shown}
+        self.sources = [special.decode(tokenizer, text)[:_LETTERS] for text in some]
         return self
 
 

@@ -205,3 +205,6 @@ _READERS = {
     ".csv": _separated(),
     ".tsv": _separated(delimiter="\t", quoting=csv.QUOTE_NONE),
 }
+
+# Of files that are tables.
+SUFFIXES = tuple(_READERS)

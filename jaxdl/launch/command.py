@@ -25,8 +25,10 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
   --mode=sample             writes what DIR's best checkpoint generates to DIR/samples
   --mode=predict            says what is in --input, by DIR's best checkpoint or, without a run, by
                             --config.pretrained.source=FILE [--config.pretrained.model=NAME];
-                            writes DIR/predictions.jsonl; needs no --config, as export does
-  --input=WHAT              a picture, a folder of them, a pattern ('*.jpg'), or an array (.npy)
+                            writes DIR/predictions.jsonl; needs no --config, as export does;
+                            of texts, by a run, DIR/predictions.txt too
+  --input=WHAT              a picture, a folder of them, a pattern ('*.jpg'), or an array (.npy);
+                            of tasks on texts a file with one on each line, .jsonl, .csv or .tsv
   --mode=export             writes the same model to DIR/export as one program with its weights,
                             that jax runs on CPU, GPU and TPU without jaxdl (the extra export)
   --input_size=N            pixels a side of the images it takes, and scales to the model's size

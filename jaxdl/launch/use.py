@@ -5,7 +5,7 @@ from etils import epath
 from jaxdl import parallel, process
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
-from jaxdl.inference import export, pictures, predict
+from jaxdl.inference import export, pictures, predict, texts
 from jaxdl.launch.flags import Options
 from jaxdl.runs import workdir
 
@@ -13,13 +13,16 @@ from jaxdl.runs import workdir
 def prepare(options: Options) -> None:
     """Finds out before anything is loaded what a mode in `flags.USES` will need."""
     if options.mode == "predict" and not options.input:
-        raise UserError("--mode=predict needs --input: a picture, a folder, a pattern, or .npy")
+        raise UserError("--mode=predict needs --input: pictures, or a file of texts")
     if options.mode == "export":
         export.prepare()
 
 
 def of_run(options: Options, made: Experiment, folder: epath.Path) -> int:
     """Uses the model of a run; returns the exit code."""
+    if options.mode == "predict" and made.task.answer is not None:
+        texts.write(made, folder, options.input)
+        return 0
     return _use(options, predict.of_run(made, folder), folder)
 
 

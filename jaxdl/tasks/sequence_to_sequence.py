@@ -11,6 +11,7 @@ from flax import linen as nn
 from jaxdl import generate, keys, models, ops
 from jaxdl.data.source_target import Specials
 from jaxdl.errors import UserError
+from jaxdl.generate import decoding
 from jaxdl.metrics import HIGH, LOW, Mean, Metrics, texts
 from jaxdl.tasks import Run, Task, build_model, learner, register
 from jaxdl.tasks.shared import writing
@@ -77,18 +78,19 @@ def sequence_to_sequence(
     start, update = learner.by_config(run, loss_fn)
     writer = Writer(module, read.special, run.data.tokenizer, tokens or read.lengths[1], beams)
     each = jax.jit(functools.partial(writing.answers, writer, read.prepare))
-    shown = sources or getattr(run.data.test, "about", {}).get("sources", ())
+    writes = jax.jit(functools.partial(writing.writes, writer))
+    shown = sources or getattr(run.data.test, "sources", ())
+    column = run.config.data.get("source") or "source"
     at_once = run.config.eval.batch_size
     score = functools.partial(writing.score, writer, each, decoded, scores, at_once)
     return Task(
-        init=lambda key, batch: start(
-            module.init(key, *(jnp.zeros((1, n), jnp.int32) for n in read.lengths))
-        ),
+        init=lambda key, batch: start(module.init(key, *[jnp.zeros((1, 1), jnp.int32)] * 2)),
         train_step=update,
         eval_step=functools.partial(evaluate, module, read.special, read.prepare),
         artifacts=functools.partial(writing.artifacts, writer, each, at_once),
         parameters=functools.partial(_parameters, module, read.lengths),
-        sample=functools.partial(writing.sample, writer, shown) if len(shown) else None,
+        sample=functools.partial(writing.sample, writer, writes, shown) if len(shown) else None,
+        answer=functools.partial(writing.answer, writer, writes, column),
         directions=_DIRECTIONS,
         **({"score": score} if decoded else {}),
     )
@@ -196,7 +198,7 @@ def _model(run: Run, special: Specials, context: int) -> nn.Module:
         at_least=("vocab_size", "context"),
         because=f"for {special.size} tokens and texts of {context}",
     )
-    if not all(callable(getattr(module, part, None)) for part in ("encode", "decode")):
+    if not decoding.reads_source(module):
         raise UserError(needs)
     if not getattr(module, "decoder_depth", 1):
         raise UserError(f"config.model.decoder_depth=0: task {task!r} needs a decoder that writes")

@@ -89,6 +89,9 @@ class Task(NamedTuple):
       predict: (state, images (batch, h, w, c), uint8 or floats in [0, 1]) -> {name: (batch, …)},
         for `--mode=predict` and `--mode=export`. None if nothing is told of images.
       describe: {name: one example's part of what `predict` returned, on the host} -> `Description`.
+      answer: (state, file, at_once) -> `Description` of each text in a file, in order, for
+        `--mode=predict` of tasks on texts; ``at_once`` of them are computed together at most. None
+        if it answers no texts.
       labels: {name: what the last axis of that array of `predict` is of}, class names say; they are
         written beside an exported program.
       directions: {name: "low" or "high"}, whichever is better, of the figures of evaluation that
@@ -109,6 +112,7 @@ class Task(NamedTuple):
     sample: Callable[[State, jax.Array], dict[str, Any]] | None = None
     predict: Callable[[State, jax.Array], dict[str, jax.Array]] | None = None
     describe: Callable[[Mapping[str, np.ndarray]], Description] = as_it_is
+    answer: Callable[[State, str, int], Sequence[Description]] | None = None
     labels: Mapping[str, Sequence[str]] = {}
     directions: Mapping[str, str] = {}
     examples: int | None = None

@@ -1,6 +1,6 @@
 """What an encoder-decoder writes: for figures, for reports, and for sources of the user's."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,13 +9,16 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import generate
+from jaxdl.data import lines
 from jaxdl.data.source_target import Specials
 from jaxdl.data.split import Arrays
 from jaxdl.data.spread import evenly
 from jaxdl.data.tokens import Tokenizer
+from jaxdl.errors import UserError, note
 from jaxdl.metrics import texts
 from jaxdl.report import attention_maps
 from jaxdl.tasks import learner
+from jaxdl.tasks.shared.contract import Description
 from jaxdl.tasks.shared.reading import Prepare
 from jaxdl.tasks.shared.splits import EachFn, over_split
 
@@ -43,31 +46,40 @@ class Writer(NamedTuple):
     def write(self, variables: Any, source: jax.Array) -> jax.Array:
         """(batch, S) -> (batch, tokens) int32, ended and filled up; free to jit."""
         start = jnp.full((len(source), 1), self.special.start, jnp.int32)
-        how = dict(source=source, source_mask=source != self.special.pad, tokens=self.tokens)
-        how["stop"] = self.special.end
-        if self.beams > 1:
-            made, _ = generate.beam_search(self.module, variables, start, beams=self.beams, **how)
-            made = made[:, 0]
-        else:
-            made = generate.greedy(self.module, variables, start, **how)
-        return ended(made, self.special)
+        how = dict(source=source, source_mask=source != self.special.pad)
+        how |= dict(tokens=self.tokens, stop=self.special.end, pad=self.special.pad)
+        if self.beams == 1:
+            return generate.greedy(self.module, variables, start, **how)
+        made, _ = generate.beam_search(
+            self.module, variables, start, beams=self.beams, returned=1, **how
+        )
+        return made[:, 0]
 
     def text(self, tokens: np.ndarray) -> str:
         """Of tokens (n,), up to their end."""
         return self.special.decode(self.tokenizer, tokens)
 
     def encoded(self, sources: Sequence[str]) -> list[np.ndarray]:
-        """The tokens of texts, ended; cut to what the model has positions for."""
+        """The tokens of texts, ended; cut to what the model has positions for, which a note says.
+
+        Raises:
+          UserError: a text has a token that the model does not.
+        """
         most = getattr(self.module, "context", None) or None
         found = [self.special.encode(self.tokenizer, text) for text in sources]
+        for number, tokens in enumerate(found, 1):
+            if tokens.max(initial=0) >= self.module.vocab_size:
+                raise UserError(
+                    f"text {number} has the token {tokens.max()}, but the model's go from 0 to "
+                    f"{self.module.vocab_size - 1}: this tokenizer is not the model's"
+                )
+        cut = most and sum(len(tokens) >= most for tokens in found)
+        if cut and jax.process_index() == 0:
+            note(
+                f"{cut} of {len(found)} texts are longer than the model's {most} positions, and "
+                "were cut"
+            )
         return [np.append(x[: most and most - 1], self.special.end).astype(np.int32) for x in found]
-
-
-def ended(tokens: jax.Array, special: Specials) -> jax.Array:
-    """(batch, T) with padding in place of whatever stands behind the first end token."""
-    is_end = tokens == special.end
-    behind = (jnp.cumsum(is_end, axis=1) - is_end) > 0
-    return jnp.where(behind, special.pad, tokens)
 
 
 def answers(
@@ -156,58 +168,88 @@ def _told(source: str, target: str, written: str) -> str:
     return "\n".join(f"[{name}] {printable(text)}" for name, text in texts.items())
 
 
+def writes(writer: Writer, state: learner.Learner, batch: Mapping, key: jax.Array) -> jax.Array:
+    """What is written for ``source`` (batch, S), (batch, tokens); ``key`` draws nothing."""
+    return writer.write(state.best_variables, batch["source"])
+
+
 def sample(
-    writer: Writer, sources: Sequence[str], state: learner.Learner, key: jax.Array
+    writer: Writer,
+    each: EachFn,
+    sources: Sequence[str],
+    state: learner.Learner,
+    key: jax.Array,
 ) -> dict[str, Any]:
-    """`Task.sample`: what is written for ``sources``; ``key`` draws nothing."""
-    made = written(writer, state, sources, len(sources))
+    """`Task.sample`: what is written for ``sources``; ``each`` is `writes`, compiled."""
+    made, _ = written(writer, each, state, sources, len(sources))
     pairs = zip(sources, made, strict=True)
     told = (f"[source] {printable(s)}\n[written] {printable(w)}" for s, w in pairs)
     return {"samples": "\n\n".join(told)}
 
 
+def answer(
+    writer: Writer, each: EachFn, column: str, state: learner.Learner, file: str, at_once: int
+) -> list[Description]:
+    """`Task.answer`: what is written for each text of a file; nothing for an empty one.
+
+    Args:
+      writer: of the run.
+      each: `writes`, compiled.
+      column: where a table has the texts.
+      state: the task's.
+      file: as of `jaxdl.data.lines`.
+      at_once: texts that are written for side by side, at most.
+    """
+    sources = lines.texts(file, column)
+    there = [i for i, text in enumerate(sources) if text]
+    found, padding = written(writer, each, state, [sources[i] for i in there], at_once)
+    if there and jax.process_index() == 0:
+        note(f"padding is {padding:.0%} of what was read")
+    made = dict(zip(there, found, strict=True))
+    pairs = ((source, made.get(i, "")) for i, source in enumerate(sources))
+    return [Description(w, {"source": s, "written": w}) for s, w in pairs]
+
+
 def written(
-    writer: Writer, state: learner.Learner, sources: Sequence[str], at_once: int
-) -> list[str]:
-    """The texts that are written for ``sources``, in their order.
+    writer: Writer,
+    each: EachFn,
+    state: learner.Learner,
+    sources: Sequence[str],
+    at_once: int,
+) -> tuple[list[str], float]:
+    """The texts that are written for ``sources``, in their order, and the share of padding.
 
     Sources of about one length are written for together, so that few programs do and little is
     padding.
 
     Args:
       writer: of the run.
+      each: `writes`, compiled.
       state: the task's.
       sources: texts.
       at_once: of them at a time at most.
     """
-    encoded, found = writer.encoded(sources), [""] * len(sources)
-    for places, length in groups([len(tokens) for tokens in encoded], at_once):
-        pad = lambda tokens, n=length: np.pad(
-            tokens, (0, n - len(tokens)), constant_values=writer.special.pad
-        )
-        split = Arrays({"source": np.stack([pad(encoded[i]) for i in places])})
-        made = over_split(_writes(writer), split, at_once, state)
-        for i, tokens in zip(places, made, strict=True):
-            found[i] = writer.text(tokens)
-    return found
-
-
-def _writes(writer: Writer) -> EachFn:
-    return lambda state, batch, key: writer.write(state.best_variables, batch["source"])
-
-
-def groups(lengths: Sequence[int], at_once: int) -> Iterator[tuple[list[int], int]]:
-    """Places of texts of about one length, and the length that they are filled up to.
-
-    That is 8, 12, 16, 24, 32, 48 and so on, whatever the texts are, so that few programs are
-    compiled, and less than a third of it is padding but in the shortest.
-    """
-    sizes = np.array([_rounded(length) for length in lengths])
+    encoded, found, read = writer.encoded(sources), [""] * len(sources), 0
+    lengths = np.array([len(tokens) for tokens in encoded], int)
+    sizes = np.array([rounded(length) for length in lengths], int)
+    most = getattr(writer.module, "context", None)
+    sizes = np.minimum(sizes, most or sizes)
     for size in np.unique(sizes):
-        yield np.flatnonzero(sizes == size).tolist(), int(size)
+        places = np.flatnonzero(sizes == size)
+        pad = lambda x, n=size: np.pad(x, (0, n - len(x)), constant_values=writer.special.pad)
+        split = Arrays({"source": np.stack([pad(encoded[i]) for i in places])})
+        for i, tokens in zip(places, over_split(each, split, at_once, state), strict=True):
+            found[i] = writer.text(tokens)
+        read += size * len(places)
+    return found, 1 - lengths.sum() / max(1, read)
 
 
-def _rounded(length: int) -> int:
+def rounded(length: int) -> int:
+    """8, 12, 16, 24, 32, 48 and so on: the first that is no less than ``length``.
+
+    Texts that are filled up to these, whatever they are, need few programs, and less than a third
+    of what is read is padding but in the shortest.
+    """
     power = 8
     while power < length:
         if length <= power * 3 // 2:

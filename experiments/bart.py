@@ -1,0 +1,32 @@
+"""BART restores Python's documentation, of which words are missing and sentences are shuffled.
+
+python -m jaxdl.launch --config=experiments/bart.py --workdir=runs/bart
+"""
+
+from jaxdl import config as defaults
+
+
+def get_config():
+    """Small enough for a laptop."""
+    config = defaults.default()
+    config.steps = 800
+    config.batch_size = 16
+    config.data.name = "topics"
+    config.data.test_fraction = 0.1
+    config.data.context = 128
+    config.task.name = "sequence_to_sequence"
+    config.task.denoise = "infilling"
+    config.task.shuffle_sentences = True
+    config.task.decoded = 0
+    config.model = dict(
+        name="bart", width=128, encoder_depth=2, decoder_depth=2, heads=2, hidden=512
+    )
+    config.optimizer.name = "muon"
+    config.optimizer.options = ("consistent_rms=.2",)
+    config.optimizer.learning_rate = 4e-3
+    config.optimizer.clip = 1.0
+    config.optimizer.schedule_unit = "steps"
+    config.optimizer.warmup = 100.0
+    config.eval.every = 200
+    config.eval.best = "hidden_accuracy"
+    return config
