@@ -93,6 +93,12 @@ def test_masks_stand_where_the_text_is_not():
         order = sorted(range(4), key=lambda i: _place(kept, whole[i]))
         assert np.concatenate([whole[i] for i in order]).tolist() == kept.tolist()
         orders.add(tuple(order))
+        # There is a mask at each place where something is missing, and others where nothing is.
+        gone = np.concatenate([hidden[i * 15 : i * 15 + 15] for i in order])
+        begins = np.flatnonzero(np.diff(gone, prepend=False) & gone)
+        is_mask = source[: size - 1] == mask
+        behind = (~is_mask).cumsum()[is_mask]
+        assert {int((~gone[:place]).sum()) for place in begins} <= {*behind.tolist()}
     # 18 tokens by a Poisson distribution of mean 3, the last one cut short: 6 spans and a bit.
     assert 6 < np.mean(counts) < 7.2
     assert len(orders) == 24

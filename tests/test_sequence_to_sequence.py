@@ -56,7 +56,7 @@ def echo(monkeypatch):
     monkeypatch.setitem(models._registry._entries, "echo", Echo)
 
 
-ROWS = [("ab", "cdefg"), ("a", "c"), ("abcd", "dd"), ("e", "fghi"), ("bcd", "e"), ("cc", "abc")]
+ROWS = [("ab", "cdefg"), ("a", "c"), ("abcd", "da"), ("e", "fghi"), ("bcd", "e"), ("cc", "abc")]
 
 
 @pytest.fixture
