@@ -15,6 +15,7 @@ from jaxdl import config, experiment, keys, models
 from jaxdl.data import source_target, tokens
 from jaxdl.data.absent import Absent
 from jaxdl.errors import UserError
+from jaxdl.metrics import texts
 from jaxdl.tasks.shared import writing
 from jaxdl.train.evaluate import Evaluator
 
@@ -164,12 +165,12 @@ def test_smoothing_is_of_training_alone(table):
 
 def test_texts_are_answered_in_their_order_and_few_lengths(table, tmp_path, capsys):
     built, state = small(table)
-    texts = ["ab", "", "abcdefghijk", "c", "ab"]
-    (tmp_path / "in.txt").write_text("\n".join(texts) + "\n")
+    sources = ["ab", "", "abcdefghijk", "c", "ab"]
+    (tmp_path / "in.txt").write_text("\n".join(sources) + "\n")
     found = built.task.answer(state, str(tmp_path / "in.txt"), 2)
-    assert [said.record["source"] for said in found] == texts
+    assert [said.record["source"] for said in found] == sources
     most = built.run.data.train.lengths[1]
-    for text, said in zip(texts, found, strict=True):
+    for text, said in zip(sources, found, strict=True):
         wanted = bytes(t for t in greedy(state, text, most) if t < 256) if text else b""
         assert said.text == wanted.decode("utf-8", "replace")
     # 3, 2 and 3 tokens of 8, 12 of 12.
@@ -189,6 +190,18 @@ def test_scores_are_those_of_their_libraries(table, monkeypatch):
         small(table, **{"task.scores": ("bleu",)})
     with pytest.raises(UserError, match="did you mean 'rouge'"):
         small(table, **{"task.scores": ("roug",)})
+
+
+def test_scores_of_texts_are_from_0_to_100_and_from_0_to_1():
+    pytest.importorskip("sacrebleu")
+    pytest.importorskip("rouge_score")
+    wanted = ["the dog barked loudly", "a cat sat on the mat"]
+    found = texts.score(("bleu", "rouge"), wanted, wanted)
+    assert found == {"bleu": pytest.approx(100), **dict.fromkeys(texts.NAMES[1:], 1.0)}
+    # Of 3 words 2 are there, of 4 as well: F1 is 4 / 7.
+    half = texts.score(("rouge",), ["a dog barked"], wanted[:1])
+    assert half["rouge1"] == half["rougeL"] == pytest.approx(4 / 7)
+    assert texts.score(("bleu",), ["", ""], wanted) == {"bleu": 0}
 
 
 # Texts to be restored
