@@ -163,6 +163,29 @@ def test_smoothing_is_of_training_alone(table):
     assert losses[0].total != losses[1].total
 
 
+def test_two_devices_learn_measure_and_write_as_one_does(table):
+    one, two = (small(table, **{"parallel.data": n, "log.layers": False}) for n in (1, 2))
+    found = []
+    for built, state in (one, two):
+        batch = built.layout.put(built.batch(0), 2)
+        with jax.set_mesh(built.layout.mesh):
+            state, metrics = jax.jit(built.task.train_step)(state, batch, KEY)
+        told = built.task.sample(state, KEY)
+        found.append((Evaluator(built)(state), told, float(metrics["loss"].total)))
+    assert found[0][1] == found[1][1]
+    assert found[0][0] == {k: pytest.approx(v, rel=1e-5) for k, v in found[1][0].items()}
+    assert found[0][2] == pytest.approx(found[1][2], rel=1e-5)
+
+
+def test_members_are_measured_each_for_itself(table):
+    built, state = small(table, population=2)
+    found = Evaluator(built)(state)
+    alone, own = small(table)
+    assert [len(found[name]) for name in ("loss", "exact_match")] == [2, 2]
+    assert found["loss"][0] == pytest.approx(Evaluator(alone)(own)["loss"], rel=1e-5)
+    assert found["loss"][0] != found["loss"][1]
+
+
 def test_texts_are_answered_in_their_order_and_few_lengths(table, tmp_path, capsys):
     built, state = small(table)
     sources = ["ab", "", "abcdefghijk", "c", "ab"]
