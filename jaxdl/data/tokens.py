@@ -27,6 +27,13 @@ class Tokenizer(Protocol):
     def id_of(self, name: str) -> int | None:
         """The token called ``name``, such as "[MASK]"; None where there is none."""
 
+    def joins(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which tokens go on with a word that began before them, and which leave theirs open.
+
+        Both (size,) bool: a token is of the same word as the one before it where it does the first
+        and that one the second. Words are of letters, digits and underscores.
+        """
+
 
 class Bytes:
     """The 256 bytes of UTF-8."""
@@ -49,6 +56,11 @@ class Bytes:
 
     def id_of(self, name: str) -> None:
         """None: bytes have no names."""
+
+    def joins(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of ASCII's letters, digits and underscore, and all bytes of other letters."""
+        inside = np.array([byte > 127 or _in_word(chr(byte)) for byte in range(256)])
+        return inside, inside
 
 
 class Vocabulary:
@@ -112,6 +124,30 @@ class Vocabulary:
     def id_of(self, name: str) -> int | None:
         """By the vocabulary and what was added to it."""
         return self._tokenizer.token_to_id(name)
+
+    def joins(self) -> tuple[np.ndarray, np.ndarray]:
+        """By the marks of WordPiece (##), where there are any, or else by a token's two ends.
+
+        Byte pairs and SentencePiece put their mark of a space in front of a word's first token.
+        """
+        names = [self._tokenizer.id_to_token(i) or "" for i in range(self.size)]
+        if any(name.startswith("##") for name in names):
+            first = np.array([name.startswith("##") for name in names])
+            return first, np.ones(self.size, bool)
+        is_letter = _in_word
+        if any("\u0120" in name for name in names):  # byte pairs' letter for a space
+            is_letter = _byte_in_word
+        first, last = ([is_letter(name[i:][:1]) for name in names] for i in (0, -1))
+        return np.array(first), np.array(last)
+
+
+def _in_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
+
+
+def _byte_in_word(letter: str) -> bool:
+    """Of GPT-2's letters for bytes, of which those of the bytes up to the space begin at U+0100."""
+    return _in_word(letter) if letter < "\x80" else not "\u0100" <= letter <= "\u0120"
 
 
 def lost(text: str, back: str) -> str:

@@ -26,6 +26,7 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared.splits import EachFn
+from jaxdl.tasks.shared.texts import along, printable
 
 # Tokens that a sample adds where neither the settings nor the model's context say how many.
 _MANY = 256
@@ -178,7 +179,7 @@ def _sample(
 ) -> dict[str, Any]:
     made, heads = draw_texts(state.best_variables, key)
     texts = np.concatenate([np.repeat(prompt_1xP, len(made), axis=0), made], axis=1)
-    shown = [_printable(tokenizer.decode(text)) for text in texts]
+    shown = [printable(tokenizer.decode(text)) for text in texts]
     return {"samples": "\n\n".join(f"[{h}]\n{s}" for h, s in zip(heads, shown, strict=True))}
 
 
@@ -194,13 +195,13 @@ def _artifacts(
     nats, _, weight = over_split(each, split, batch_size, state)
     pictures = {
         "Most surprising": _most_surprising(nats[weight > 0], split, data.tokenizer),
-        "Surprise along the window": _along(nats, weight),
+        "Surprise along the window": along(nats, weight, "tokens before it in the window"),
     }
     seen = split.take(np.array([len(split) // 2]))["tokens"]
     seen = seen[:, : min(_SEEN, data.train.context)]
     maps = attention_maps.collect(module, state.best_variables, seen)
     if maps:
-        text = _printable(data.tokenizer.decode(seen[0]))
+        text = printable(data.tokenizer.decode(seen[0]))
         pictures["Attention"] = attention_maps.picture(maps, f"In the text {text!r}.")
     return pictures
 
@@ -233,11 +234,6 @@ def _room(module: nn.Module, length: int) -> int:
     return max(1, min(_MANY, context - length)) if context else _MANY
 
 
-def _printable(text: str) -> str:
-    """The text with U+FFFD for what no page can show."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-
-
 def _most_surprising(nats: np.ndarray, split: Any, tokenizer: Any) -> draw.Picture:
     """The lines of a text with the most nats a token; ``nats``: of each of its tokens, (n,)."""
     size = max(1, round(_LETTERS / split.bytes_per_token))
@@ -267,13 +263,3 @@ def _letters(pieces: list[str], nats: np.ndarray) -> list[tuple[str, float]]:
             found.append((piece, begun))
             begun = 0.0
     return found
-
-
-def _along(nats: np.ndarray, weight: np.ndarray) -> draw.Picture:
-    """Mean nats of each place in the window; both (windows, T)."""
-    count = weight.sum(axis=0)
-    places = np.flatnonzero(count)
-    mean = (nats * weight).sum(axis=0)[places] / count[places]
-    return draw.curves(
-        "nats a token", {"evaluation": (places + 1, mean)}, xlabel="tokens before it in the window"
-    )

@@ -1,0 +1,28 @@
+"""What the reports of tasks on texts share."""
+
+import numpy as np
+
+from jaxdl.data.tokens import Tokenizer
+from jaxdl.report import draw
+
+UNKNOWN = "\ufffd"
+
+
+def printable(text: str) -> str:
+    """The text with U+FFFD for what no page can show."""
+    return "".join(c if c.isprintable() or c in "\n\t" else UNKNOWN for c in text)
+
+
+def pieces(tokenizer: Tokenizer, tokens: np.ndarray) -> list[str]:
+    """What each of the tokens (n,) adds to the text; U+FFFD for ids that are none of its own."""
+    known = np.flatnonzero(tokens < tokenizer.size)
+    found = dict(zip(known, tokenizer.pieces(tokens[known]), strict=True))
+    return [found.get(i, UNKNOWN) for i in range(len(tokens))]
+
+
+def along(nats: np.ndarray, weight: np.ndarray, xlabel: str) -> draw.Picture:
+    """Mean nats of each place in the window; both (windows, T)."""
+    count = weight.sum(axis=0)
+    places = np.flatnonzero(count)
+    mean = (nats * weight).sum(axis=0)[places] / count[places]
+    return draw.curves("nats a token", {"evaluation": (places + 1, mean)}, xlabel=xlabel)
