@@ -21,6 +21,7 @@ from jaxdl.tasks import learner
 from jaxdl.tasks.shared.contract import Description
 from jaxdl.tasks.shared.reading import Prepare
 from jaxdl.tasks.shared.splits import EachFn, over_split
+from jaxdl.tasks.shared.texts import printable
 
 # Examples that a report shows, and tokens of each side whose attention it shows.
 _SHOWN, _SEEN = 8, 48
@@ -257,7 +258,3 @@ def rounded(length: int) -> int:
         power *= 2
     return power
 
-
-def printable(text: str) -> str:
-    """The text with U+FFFD for what no page can show."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
