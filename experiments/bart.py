@@ -17,7 +17,8 @@ def get_config():
     config.task.name = "sequence_to_sequence"
     config.task.denoise = "infilling"
     config.task.shuffle_sentences = True
-    config.task.decoded = 0
+    config.task.decoded = 0  # what is missing can be filled in in many ways
+    config.task.sources = ("The <0> statement is used to <0> a name to the <0> scope.",)
     config.model = dict(
         name="bart", width=128, encoder_depth=2, decoder_depth=2, heads=2, hidden=512
     )
@@ -27,6 +28,6 @@ def get_config():
     config.optimizer.clip = 1.0
     config.optimizer.schedule_unit = "steps"
     config.optimizer.warmup = 100.0
-    config.eval.every = 200
+    config.eval.every = 400
     config.eval.best = "hidden_accuracy"
     return config

@@ -28,12 +28,13 @@ def _spans(config):
     config.data.test_fraction = 0.1
     config.data.context = 128
     config.task.denoise = "spans"
-    config.task.decoded = 0
+    config.task.decoded = 0  # a span can be filled in many ways
+    config.task.sources = ("The <0> statement is used to <1> a name to the <2> scope.",)
     config.model = dict(
         name="t5", width=128, encoder_depth=4, decoder_depth=2, heads=2, head_dim=64, hidden=512
     )
     config.optimizer.warmup = 100.0
-    config.eval.every = 200
+    config.eval.every = 400
     config.eval.best = "hidden_accuracy"
 
 

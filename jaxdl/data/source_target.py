@@ -54,7 +54,7 @@ class Specials(NamedTuple):
         ends = np.flatnonzero(tokens == self.end)
         tokens = tokens[: ends[0]] if len(ends) else tokens
         # No other id is one that the tokenizer can read: a model may have more tokens than it.
-        tokens = tokens[(tokens != self.pad) & (tokens < max(self.size, tokenizer.size))]
+        tokens = tokens[(tokens != self.pad) & (tokens < self.size)]
         holes = np.flatnonzero(np.isin(tokens, self.sentinels))
         parts, begin = [], 0
         for place in holes:
