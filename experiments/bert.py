@@ -1,6 +1,6 @@
 """BERT learns to guess what is hidden in Python's documentation, byte by byte.
 
-    python -m jaxdl.launch --config=experiments/bert.py --workdir=runs/bert
+python -m jaxdl.launch --config=experiments/bert.py --workdir=runs/bert
 """
 
 from jaxdl import config as defaults

@@ -213,6 +213,12 @@ def test_numbers_are_held_out_by_the_seed():
     np.testing.assert_array_equal(np.sort(everything), np.arange(1, 10**6))
     for source, target in texts(found.test.subset(np.arange(0, 999, 50))):
         assert read(target) == int(source)
+    # Half of a pass has numbers of as many digits alike, the rest any.
+    places = found.train.shuffled(np.random.default_rng(0))
+    assert len(places) == len(found.train)
+    digits = np.bincount([len(str(n)) for n in found.train.values[places[:20_000]]]) / 20_000
+    for count, share in enumerate(digits[1:], 1):
+        assert share == pytest.approx(1 / 12 + 0.45 * 10.0 ** (count - 6), abs=0.012)
     other = load("numbers", test_fraction=0.001, split_seed=1)
     assert other.test.fingerprint() != found.test.fingerprint()
     chosen = load("numbers", test_fraction=0.001, eval_on="validation")

@@ -51,7 +51,7 @@ class Spelled:
     """Numbers, and how they are spelled.
 
     Args:
-      values: (n,) from 1 to 999,999.
+      values: (n,) from 1 to 999,999, ascending.
     """
 
     def __init__(self, values: np.ndarray):
@@ -70,6 +70,20 @@ class Spelled:
     def about(self) -> dict[str, list[str]]:
         """``sources``."""
         return {"sources": self.sources}
+
+    def shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """Indices of a pass: every number, but for half the places, which short ones have.
+
+        Of a million numbers nine tenths have six digits, and nine have one. In a random half of a
+        pass each number of digits is as likely as another.
+        """
+        size = len(self)
+        ends = np.searchsorted(self.values, 10 ** np.arange(7))  # of each number of digits
+        starts, ends = ends[:-1], ends[1:]
+        there = np.flatnonzero(ends > starts)
+        digits = rng.choice(there, size)
+        short = rng.integers(starts[digits], ends[digits])
+        return np.where(rng.random(size) < 0.5, short, rng.permutation(size))
 
     def subset(self, indices: np.ndarray) -> "Spelled":
         """Only these, in this order."""

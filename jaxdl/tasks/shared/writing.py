@@ -257,4 +257,3 @@ def rounded(length: int) -> int:
             return power * 3 // 2
         power *= 2
     return power
-
