@@ -175,6 +175,7 @@ def _poisson(mean: float) -> np.ndarray:
 
 def _shuffled(key: jax.Array, ends_L: jax.Array) -> jax.Array:
     """(L,) places in the order of shuffled sentences; ``ends_L`` (L,): where one ends."""
+    ends_L = ends_L.astype(jnp.int32)
     number_L = jnp.cumsum(ends_L) - ends_L
     rank_L = jax.random.uniform(key, ends_L.shape)[number_L]
     return jnp.lexsort((jnp.arange(len(ends_L)), number_L, rank_L))

@@ -101,7 +101,7 @@ def predictions(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Nats, hits and weights of all predictions, (batch, T) each, of logits (batch, T, tokens)."""
     target = example.target
-    weight = (target != special.pad) * example.weight[:, None]
+    weight = jnp.where(target != special.pad, example.weight[:, None], 0.0)
     nats = ops.cross_entropy(logits, target, label_smoothing)
     return nats, logits.argmax(-1) == target, weight
 
@@ -163,7 +163,7 @@ def evaluate(
     nats, hits, weight = predictions(logits, example, special)
     found = {"loss": Mean.of(nats, weight), "accuracy": Mean.of(hits, weight)}
     if example.hidden is not None:
-        weight = weight * example.hidden
+        weight = jnp.where(example.hidden, weight, 0.0)
         found |= {"hidden_loss": Mean.of(nats, weight), "hidden_accuracy": Mean.of(hits, weight)}
     return found
 
