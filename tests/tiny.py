@@ -112,7 +112,7 @@ FINISHED = {
     "gpt": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2",
              "--config.steps_per_call=5"), 6),
     "lstm:mackey_glass": ((*_EVENTS, "--config.ema=.9"), 6),
-    "t5:numbers": ((*_EVENTS, "--config.ema=.9"), 6),
+    "t5:numbers": ((*_ONE_EVAL, "--config.ema=.9"), 6),
     "gcn": (("--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
              "--config.log.every=3"), 4),
     "dqn": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",
