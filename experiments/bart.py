@@ -6,9 +6,10 @@ Cost: not measured yet; 800 updates of 16 windows of 128 bytes.
 Result: not measured yet, nats a byte that is missing; an order-4 n-gram has 1.320 of the same.
 
 Infilling and sentence permutation as in Lewis et al., 2020: 30 % of the bytes are left out, in
-spans of 3 on average, each of which one mask stands for. All of the text is written; ``hidden_loss``
-and ``hidden_accuracy`` are of the bytes that the source does not have. They are predicted with the
-true bytes before them, which is what the n-gram sees too, and with what is left behind them.
+spans of 3 on average, each of which one mask stands for. All of the text is written;
+``hidden_loss`` and ``hidden_accuracy`` are of the bytes that the source does not have. They are
+predicted with the true bytes before them, which is what the n-gram sees too, and with what is left
+behind them.
 
 A text of your own: --config.data.name=text --config.data.path=my/texts, and for tokens instead of
 bytes --config.data.tokenizer=tokenizer.json. A text with holes, called <0>, is filled in by

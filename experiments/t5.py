@@ -13,9 +13,10 @@ Numbers from 1 to 999,999 are read as digits and written as English words, byte 
 cores. --mode=predict --input=numbers.txt spells the numbers of a file, a line each.
 
 Spans are Raffel et al.'s, 2020: 15 % of the bytes, 3 at a time on average, with sentinels in their
-places. ``hidden_loss`` is of these bytes, each predicted with the true ones before it, which is what
-an order-4 n-gram sees too, that has 1.284 nats of the same bytes, and with what is left behind them.
-Holes in a text, <0>, <1> and so on, are filled in by --config.task.sources and --mode=sample.
+places. ``hidden_loss`` is of these bytes, each predicted with the true ones before it, which is
+what an order-4 n-gram sees too, that has 1.284 nats of the same bytes, and with what is left
+behind them. Holes in a text, <0>, <1> and so on, are filled in by --config.task.sources and
+--mode=sample.
 
 The learning rate, batch and heads of numbers were chosen on a validation part (seed 7,
 --config.data.eval_on=validation). Pairs of your own: --config.data.name=pairs
