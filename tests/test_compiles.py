@@ -20,6 +20,7 @@ BUDGET = 60
 VARIANTS = {
     "alexnet": ("digits", "imagenet"),
     "autoencoder": ("vanilla", "linear", "denoising", "sparse", "anomaly"),
+    "bart": ("",),
     "bert": ("masked", "classify", "tag", "answer"),
     "coatnet": ("digits", "0"),
     "convnext": ("digits", "T"),
@@ -42,6 +43,7 @@ VARIANTS = {
     "q_learning": ("frozen_lake", "frozen_lake_8x8", "taxi", "cliff_walking"),
     "resnet": ("digits", "50"),
     "rnn": ("text", "digits", "mackey_glass"),
+    "t5": ("spans", "numbers"),
     "transfer": ("transfer", "pretrain"),  # the variant published needs a checkpoint
     "vae": ("8", "2", "16"),
     "vgg": ("digits", "16"),

@@ -38,6 +38,7 @@ FIGURES = [
         },
         None,
     ),
+    ("t5:numbers", {"exact_match": (0.99, 1)}, None),
     ("lstm:digits", {"accuracy": (0.975, 1)}, None),
     # RMSE over that of the best linear autoregression.
     ("lstm:mackey_glass", {"rmse_linear_ratio": (0, 0.1)}, None),

@@ -22,6 +22,7 @@ PICTURES = {
     "lstm:mackey_glass": "Error by horizon",
     "ppo": "Episode",
     "q_learning": "Policy: frozen lake 4x4",
+    "t5:numbers": "Cross-attention",
     "vae": "Codes by class",
     "wgan:gradient_penalty": "Generated, and nearest in training",
 }

@@ -33,6 +33,7 @@ KINDS = {
     "q_learning": "q_learning",
     "question_answering": "bert:answer",
     "reconstruction": "autoencoder",
+    "sequence_to_sequence": "t5",
     "text_classification": "bert:classify",
     "token_classification": "bert:tag",
     "variational": "vae",

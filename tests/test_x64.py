@@ -14,7 +14,7 @@ from jaxdl.data import augment
 from jaxdl.envs import tabular as worlds
 
 # Optax keeps the three coefficients of muon in the widest float that there is.
-WIDE_NUMBERS = {"gpt": 3}
+WIDE_NUMBERS = {"gpt": 3, "t5:numbers": 3}
 
 
 # Of those whose draws a loop carries on, and which end in a TypeError where one is wider.

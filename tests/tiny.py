@@ -7,6 +7,12 @@ _GPT = ("--config.model.depth=1", "--config.model.width=16", "--config.model.hea
         "--config.task.prompt=def")  # fmt: skip
 _BERT = ("--config.model.depth=1", "--config.model.width=16", "--config.model.heads=2",
          "--config.optimizer.name=adamw", "--config.optimizer.options=()")  # fmt: skip
+_ENCODER_DECODER = ("--config.model.encoder_depth=1", "--config.model.decoder_depth=1",
+                    "--config.model.width=16", "--config.model.heads=2",
+                    "--config.model.hidden=16")  # fmt: skip
+_T5 = (*_ENCODER_DECODER, "--config.model.head_dim=8")
+_RESTORED = ("--config.data.context=16", "--config.data.test_fraction=.01",
+             "--config.task.decoded=4")  # fmt: skip
 _RECURRENT = ("--config.model.hidden=8",)
 _TEXT = (*_RECURRENT, "--config.data.context=16", "--config.data.stride=0",
          "--config.data.test_fraction=.01", "--config.task.tokens=8")  # fmt: skip
@@ -49,6 +55,7 @@ FLAGS = {
     "coatnet": (*_STAGES, "--config.data.image_size=8", "--config.model.head_dim=8"),
     "transfer": ("--config.model.channels=(8,)",),
     "transfer:pretrain": ("--config.model.channels=(8,)",),
+    "bart": (*_ENCODER_DECODER, *_RESTORED),
     "autoencoder": _CODE,
     "autoencoder:linear": (),
     "autoencoder:denoising": _CODE,
@@ -79,6 +86,9 @@ FLAGS = {
     "q_learning:frozen_lake_8x8": _TABULAR,
     "q_learning:taxi": _TABULAR,
     "q_learning:cliff_walking": _TABULAR,
+    "t5": (*_T5, *_RESTORED),
+    "t5:numbers": (*_T5, "--config.data.test_fraction=.00003", "--config.task.decoded=8",
+                   "--config.task.tokens=8"),
     "vae": (*_CODE, "--config.task.samples=2"),
     "vae:2": _CODE[:1],
     "vae:16": _CODE[:1],
@@ -112,6 +122,7 @@ FINISHED = {
     "bert:tag": ((*_ONE_EVAL, "--config.ema=.9"), 6),
     "lstm:mackey_glass": ((*_EVENTS, "--config.ema=.9"), 6),
     "bert": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2"), 6),
+    "t5:numbers": ((*_ONE_EVAL, "--config.ema=.9"), 6),
     "gcn": (("--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
              "--config.log.every=3"), 4),
     "dqn": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",

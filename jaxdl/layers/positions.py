@@ -121,7 +121,7 @@ def relative_buckets(
     table = jnp.asarray(np.minimum(table, side - 1), jnp.int32)
     away = jnp.abs(distance) if bidirectional else jnp.maximum(-distance, 0)
     bucket = table[jnp.minimum(away, longest)]
-    return bucket + side * (distance > 0) if bidirectional else bucket
+    return jnp.where(distance > 0, bucket + side, bucket) if bidirectional else bucket
 
 
 class RelativePositions(nn.Module):

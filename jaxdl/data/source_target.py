@@ -1,0 +1,175 @@
+"""Pairs of texts, a source and a target, as encoder-decoders take them: ended, cut, filled up.
+
+Raffel et al., 2020, section 2.1: both end with an end token, the decoder begins with a start token,
+which is that of padding, and what a source leaves out is named by sentinels.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxdl.data import fingerprint
+from jaxdl.data.split import Batch
+from jaxdl.data.tokens import Tokenizer
+
+# What a tokenizer.json may call them: as T5 has it, or as BERT.
+_NAMES = {"pad": ("<pad>", "[PAD]"), "end": ("</s>", "[SEP]")}
+
+# A text's own way to name the sentinels: <0>, <1> and so on.
+_HOLE = re.compile(r"<(\d+)>")
+
+
+class Specials(NamedTuple):
+    """The tokens that are no part of a text.
+
+    Attributes:
+      pad: fills a text up.
+      end: ends each source and target.
+      start: what the decoder is given in front of a target.
+      sentinels: stand for what a source leaves out, the first one first; a target says what.
+      size: of all tokens, these among them; ids are 0 … size - 1.
+    """
+
+    pad: int
+    end: int
+    start: int
+    sentinels: tuple[int, ...]
+    size: int
+
+    def encode(self, tokenizer: Tokenizer, text: str) -> np.ndarray:
+        """The tokens (n,) int32 of a text, in which <0>, <1> … are the sentinels; no end token."""
+        parts = _HOLE.split(text) if self.sentinels else [text]
+        found = [np.asarray(tokenizer.encode(parts[0]), np.int32)]
+        for number, rest in zip(parts[1::2], parts[2::2], strict=True):
+            known = int(number) < len(self.sentinels)
+            hole = [self.sentinels[int(number)]] if known else tokenizer.encode(f"<{number}>")
+            found += [np.asarray(hole, np.int32), np.asarray(tokenizer.encode(rest), np.int32)]
+        return np.concatenate(found)
+
+    def decode(self, tokenizer: Tokenizer, tokens: np.ndarray) -> str:
+        """The text of tokens (n,) up to the end token, sentinels as <0>, <1> …, without padding."""
+        tokens = np.asarray(tokens)
+        ends = np.flatnonzero(tokens == self.end)
+        tokens = tokens[: ends[0]] if len(ends) else tokens
+        # No other id is one that the tokenizer can read: a model may have more tokens than it.
+        tokens = tokens[(tokens != self.pad) & (tokens < self.size)]
+        holes = np.flatnonzero(np.isin(tokens, self.sentinels))
+        parts, begin = [], 0
+        for place in holes:
+            number = self.sentinels.index(int(tokens[place]))
+            parts += [tokenizer.decode(tokens[begin:place]), f"<{number}>"]
+            begin = place + 1
+        return "".join([*parts, tokenizer.decode(tokens[begin:])])
+
+
+def specials(tokenizer: Tokenizer, sentinels: int = 0) -> Specials:
+    """The special tokens of a tokenizer; those that it does not have get ids behind its own.
+
+    Bytes have none: there padding is 256, the end 257, and sentinels begin at 258. Sentinels are
+    called <extra_id_0>, <extra_id_1> … in a tokenizer.json, as T5 has it; a single one may be
+    <mask> or [MASK], as BART has it.
+
+    Args:
+      tokenizer: of the texts.
+      sentinels: how many are needed.
+    """
+    size, found = tokenizer.size, {}
+
+    def known(names: Sequence[str]) -> int:
+        nonlocal size
+        ids = [token for name in names if (token := tokenizer.id_of(name)) is not None]
+        size += not ids
+        return ids[0] if ids else size - 1
+
+    for field, names in _NAMES.items():
+        found[field] = known(names)
+    single = ("<mask>", "[MASK]") if sentinels == 1 else ()
+    holes = tuple(known((*single, f"<extra_id_{i}>")) for i in range(sentinels))
+    return Specials(**found, start=found["pad"], sentinels=holes, size=size)
+
+
+class Ragged(NamedTuple):
+    """Texts of unequal lengths, end to end.
+
+    Attributes:
+      tokens: (sum of lengths,) integers.
+      starts: (n + 1,), where each begins, and where the last ends.
+    """
+
+    tokens: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, texts: Sequence[np.ndarray], special: Specials, most: int) -> "Ragged":
+        """Texts, each cut to ``most`` tokens with the end token that it gets."""
+        kind = np.min_scalar_type(special.size - 1)
+        ended = [np.append(text[: most - 1], special.end).astype(kind) for text in texts]
+        lengths = [len(text) for text in ended]
+        return cls(np.concatenate(ended), np.concatenate([[0], np.cumsum(lengths)]))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(n,), end tokens counted."""
+        return np.diff(self.starts)
+
+    def padded(self, indices: np.ndarray, length: int, pad: int) -> np.ndarray:
+        """(len(indices), length) int32, filled up with ``pad``."""
+        at = self.starts[indices][:, None] + np.arange(length)
+        there = at < self.starts[indices + 1][:, None]
+        found = self.tokens[np.minimum(at, len(self.tokens) - 1)]
+        return np.where(there, found, pad).astype(np.int32)
+
+    def subset(self, indices: np.ndarray) -> "Ragged":
+        """Only these, in this order."""
+        texts = [self.tokens[self.starts[i] : self.starts[i + 1]] for i in indices]
+        lengths = [len(text) for text in texts]
+        return Ragged(np.concatenate(texts), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+class Pairs:
+    """Sources and targets, each filled up to one length, so that one program does for all.
+
+    Args:
+      source: n texts.
+      target: as many.
+      lengths: that of all sources in a batch, and that of all targets.
+      pad: what they are filled up with.
+    """
+
+    def __init__(self, source: Ragged, target: Ragged, lengths: tuple[int, int], pad: int):
+        self.source, self.target, self.lengths, self.pad = source, target, lengths, pad
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.source.starts) - 1
+
+    def take(self, indices: np.ndarray) -> Batch:
+        """``source`` (n, S) and ``target`` (n, T) int32, each ended and filled up."""
+        indices = np.asarray(indices)
+        texts = {"source": self.source, "target": self.target}
+        return {
+            name: text.padded(indices, length, self.pad)
+            for (name, text), length in zip(texts.items(), self.lengths, strict=True)
+        }
+
+    def subset(self, indices: np.ndarray) -> "Pairs":
+        """Only these, in this order."""
+        source, target = (text.subset(indices) for text in (self.source, self.target))
+        return Pairs(source, target, self.lengths, self.pad)
+
+    def fingerprint(self) -> str:
+        """Of every token."""
+        texts = {"source": self.source, "target": self.target}
+        arrays = {f"{k}.{f}": getattr(t, f) for k, t in texts.items() for f in t._fields}
+        return fingerprint.digest(arrays)
+
+
+def padding_note(batch: Batch, pad: int) -> str:
+    """A line on how much of ``source`` and ``target`` of some examples is padding."""
+    share = {name: float((batch[name] == pad).mean()) for name in ("source", "target")}
+    sizes = {name: batch[name].shape[1] for name in share}
+    return "padding is " + " and ".join(
+        f"{share[name]:.0%} of {sizes[name]} {name} tokens" for name in share
+    )

@@ -1,0 +1,136 @@
+"""What encoder-decoders learn from: pairs as they come, or texts to be restored."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdl.data import denoising, without_padding
+from jaxdl.data.absent import Absent
+from jaxdl.data.source_target import Specials, specials
+from jaxdl.errors import UserError
+from jaxdl.registry import choose
+from jaxdl.tasks.shared.contract import Run
+
+# What is left out of texts where nothing is said: as in the papers.
+_DENSITY, _SPAN = {"spans": 0.15, "infilling": 0.3}, 3.0
+
+
+class Example(NamedTuple):
+    """What is read, and what is to be written.
+
+    Attributes:
+      source: (batch, S) int32, ended and filled up.
+      target: (batch, T) int32, likewise.
+      weight: (batch,) float32, 0 of those that do not count.
+      hidden: (batch, T), tokens of the target that the source does not show; None of pairs.
+    """
+
+    source: jax.Array
+    target: jax.Array
+    weight: jax.Array
+    hidden: jax.Array | None = None
+
+
+# (batch, key) -> example. Without a key, what is drawn follows from the tokens alone.
+Prepare = Callable[[Mapping, jax.Array | None], Example]
+
+
+class Reader(NamedTuple):
+    """How examples are made of batches.
+
+    Attributes:
+      prepare: (batch, key) -> `Example`.
+      special: the special tokens.
+      lengths: S and T.
+    """
+
+    prepare: Prepare
+    special: Specials
+    lengths: tuple[int, int]
+
+
+def reader(run: Run, denoise: str, density: float, span: float, shuffle_sentences: bool) -> Reader:
+    """How a run's batches are read; the settings are those of the task.
+
+    Raises:
+      UserError: data that are neither pairs nor texts, or settings that do not fit them.
+    """
+    task, data = run.config.task.name, run.data
+    found = {} if data.train is None else data.train.take(np.arange(1))
+    if {"source", "target"} <= set(found):
+        given = dict(denoise=denoise, density=density, span=span)
+        given["shuffle_sentences"] = shuffle_sentences
+        for name, value in given.items():
+            if value:
+                raise UserError(
+                    f"config.task.{name}={value!r} is for texts that are to be restored, and data "
+                    f"set {run.config.data.name!r} has pairs"
+                )
+        lengths = found["source"].shape[1], found["target"].shape[1]
+        return Reader(_pairs, specials(data.tokenizer), lengths)
+    if set(found) != {"tokens"}:
+        had = ", ".join(found) or "no batches"
+        raise UserError(
+            f"task {task!r} learns from pairs, 'source' and 'target', or from texts, 'tokens': "
+            f"data set {run.config.data.name!r} has {had}"
+        )
+    if not denoise:
+        raise UserError(
+            f"data set {run.config.data.name!r} has texts and no targets: set "
+            "config.task.denoise='spans' or 'infilling' to restore them, or take data set 'pairs'"
+        )
+    density = density or choose("config.task.denoise", denoise, _DENSITY)
+    span = span or _SPAN
+    length = found["tokens"].shape[1] - 1
+    _check(run, length, density, span)
+    if denoise == "spans":
+        if shuffle_sentences:
+            raise UserError("config.task.shuffle_sentences=True is of denoise='infilling' alone")
+        noise, spans = denoising.noise_counts(length, density, span)
+        special = specials(data.tokenizer, spans)
+        damage = functools.partial(denoising.span_corruption, special=special)
+        lengths = length - noise + spans + 1, noise + spans + 1
+    else:
+        noise, room = denoising.infilling_counts(length, density, span)
+        special = specials(data.tokenizer, 1)
+        ends = denoising.sentence_ends(data.tokenizer, special.size) if shuffle_sentences else None
+        damage = functools.partial(denoising.infilling, special=special, sentence_end=ends)
+        lengths = length - noise + room + 1, length + 1
+    damage = functools.partial(damage, density=density, span=span)
+    return Reader(functools.partial(_damaged, damage), special, lengths)
+
+
+def _check(run: Run, length: int, density: float, span: float) -> None:
+    test = run.data.test
+    if length < 2:
+        raise UserError(f"data.context={length} must be at least 2: something left out, and kept")
+    if not 0 < density < 1:
+        raise UserError(f"config.task.density={density} must be above 0 and below 1")
+    if not 1 <= span <= length:
+        raise UserError(f"config.task.span={span} must be from 1 to data.context={length}")
+    if test.stride != length:
+        raise UserError(f"data.stride={test.stride} must be 0: texts to be restored do not overlap")
+    if not isinstance(test, Absent) and not test.take(np.arange(1))["weight"].all():
+        raise UserError(
+            f"the evaluation part has fewer tokens than data.context={length}: hold out more of "
+            "the text by data.test_fraction"
+        )
+
+
+def _pairs(batch: Mapping, key: jax.Array | None) -> Example:
+    source, target = batch["source"], batch["target"]
+    return Example(source, target, without_padding(batch, jnp.ones(len(source), jnp.float32)))
+
+
+def _damaged(damage: Callable[..., denoising.Damaged], batch: Mapping, key: jax.Array) -> Example:
+    """Of ``tokens`` (batch, L + 1) without the first; a window that is not full does not count."""
+    text = batch["tokens"][:, 1:]
+    weight = jnp.ones(len(text), jnp.float32)
+    if "weight" in batch:
+        weight = batch["weight"].min(axis=1)
+    found = damage(text, denoising.key_of_text(text) if key is None else key)
+    return Example(found.source, found.target, without_padding(batch, weight), found.hidden)
