@@ -16,6 +16,7 @@ _GOOGLENET = ("jaxdl/models/googlenet.py", _LAYERS, _PRETRAINED)
 _MEMBERS = ("jaxdl/experiment/", "jaxdl/per_member.py", _PARALLEL)
 _SEEN = ("jaxdl/anatomy/", _MODELS, _LAYERS, _OPS)
 
+_READERS = ("jaxdl/tasks/", "jaxdl/data/", "jaxdl/models/bert.py", "jaxdl/metrics/")
 _TEXTS = (_PRETRAINED, *(f"{_MODELS}{name}.py" for name in ("bert", "t5", "bart")))
 
 _CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit")
@@ -112,6 +113,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_one_device_equals_eight": ("dqn", _PARALLEL, "jaxdl/control/"),
         "test_the_goal_is_the_published_one[True": ("dqn",),
     },
+    "test_encoders.py": {"test_a_published_folder_gets_a_new_head": (_PRETRAINED, *_READERS)},
     "test_export.py": {
         "test_the_forms_of_all_platforms_are_in_it[attention": (_OPS,),
         "test_where_jax_has_another_platform": (_OPS, "jaxdl/inference/"),
@@ -162,6 +164,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "test_lr_find.py": {
         "test_the_mode_prints_and_writes_a_page_and_the_numbers[ppo": ("jaxdl/launch/", _TRAIN),
+    },
+    "test_masked_language_modelling.py": {
+        "test_eight_devices_hide_what_one_does": (_PARALLEL, *_READERS),
+        "test_figures_are_of_the_same_tokens_in_any_batches_and_runs[{'data": _READERS,
     },
     "test_mobilevit.py": {
         "test_settings_are_read_as_they_are_written": ("mobilevit", _PRETRAINED),
@@ -254,6 +260,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_in_bf16_is_near_the_one_in_float32[dqn]": ("jaxdl/tasks/dqn.py",),
     },
     "test_q_learning.py": {"test_one_device_equals_eight": ("q_learning", _PARALLEL)},
+    "test_question_answering.py": {"test_figures_are_those_of_the_best_window": _READERS},
     "test_readme.py": {
         "test_snippet_runs_as_shown[print({stride": ("README.md", _MODELS, _LAYERS),
         "test_snippet_runs_as_shown[print(jaxdl.models.names()": ("README.md", _MODELS, _LAYERS),
@@ -277,6 +284,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_token_classification.py": {
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
     },
+    "test_token_classification.py": {"test_figures_are_those_of_every_word": _READERS},
     "test_traced.py": {
         f"test_an_update_computes_in_bf16_and_keeps_32_bits[{name}]": _ALL
         for name in (
@@ -286,6 +294,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "bert:answer",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
+            *("bert:classify", "bert:tag", "bert:answer", "t5", "bart"),
             *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan"),
         )
     },

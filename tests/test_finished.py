@@ -13,7 +13,6 @@ from jaxdl import tasks
 PICTURES = {
     "autoencoder:sparse": "Between two images",
     "bert": "Hidden and said",
-    "bert:tag": "Entities",
     "dcgan": "Generated, and nearest in training",
     "ddpm": "Denoising",
     "dqn": "Episode",
@@ -27,7 +26,7 @@ PICTURES = {
     "wgan:gradient_penalty": "Generated, and nearest in training",
 }
 # The same update of the same model as of other readers of texts: only the loss is another.
-LIKE_ANOTHER = {"question_answering", "text_classification"}
+LIKE_ANOTHER = {"question_answering", "text_classification", "token_classification"}
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population
 

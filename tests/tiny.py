@@ -119,7 +119,6 @@ FINISHED = {
     "ddpm": ((*_EVENTS, "--config.ema=.9"), 6),
     "gpt": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2",
              "--config.steps_per_call=5"), 6),
-    "bert:tag": ((*_ONE_EVAL, "--config.ema=.9"), 6),
     "lstm:mackey_glass": ((*_EVENTS, "--config.ema=.9"), 6),
     "bert": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2"), 6),
     "t5:numbers": ((*_ONE_EVAL, "--config.ema=.9"), 6),

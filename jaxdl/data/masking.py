@@ -137,7 +137,7 @@ def _chosen(
     # Of equal ones the first comes first, so that a word's tokens stay together.
     draw, order = jax.lax.top_k(-jnp.where(allowed, draw, 2.0), min(size + 1, T))
     places, total = order[:size], allowed.sum()
-    count = jnp.clip(jnp.round(rate * total).astype(jnp.int32), 1, size)
+    count = jnp.clip(jnp.round(rate * total.astype(jnp.float32)).astype(jnp.int32), 1, size)
     chosen = (jnp.arange(size) < count) & allowed[places]
     if word is not None and size < T:
         # The word that would be cut is left out, unless it is the only one.
