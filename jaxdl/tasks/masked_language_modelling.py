@@ -180,7 +180,9 @@ def hits(logits: jax.Array, masked: masking.Masked) -> Metrics:
     right = logits.argmax(-1) == masked.targets
     return {
         "accuracy": Mean.of(right, masked.weight),
-        "masked_accuracy": Mean.of(right, masked.weight * masked.hidden),
+        "masked_accuracy": Mean.of(
+            right, masked.weight * masked.hidden.astype(masked.weight.dtype)
+        ),
     }
 
 
