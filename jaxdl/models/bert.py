@@ -8,6 +8,7 @@ bert_small 28,763,648; bert_medium 41,373,184; bert_base 109,482,240; bert_large
 the masked language model's head in place of the pooler bert_base has 109,514,298.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -29,9 +30,6 @@ VARIANTS = {
 }
 OUTPUTS = ("masked_lm", "classifier", "tagger", "span")
 
-# As in the code that was published with the paper: cut off at two deviations, not rescaled.
-INIT = nn.initializers.truncated_normal(0.02)
-
 
 class MaskedHead(nn.Module):
     """What token was masked: (…, width) -> (…, vocabulary) float32, by the table of tokens.
@@ -39,6 +37,7 @@ class MaskedHead(nn.Module):
     Parameters: ``transform``, ``norm`` and ``bias`` (vocabulary).
     """
 
+    kernel_init: Callable
     activation: str
     norm_epsilon: float
     dtype: Any
@@ -46,7 +45,9 @@ class MaskedHead(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
         """``table`` is (vocabulary, width)."""
-        x = layers.Dense(x.shape[-1], kernel_init=INIT, dtype=self.dtype, name="transform")(x)
+        x = layers.Dense(
+            x.shape[-1], kernel_init=self.kernel_init, dtype=self.dtype, name="transform"
+        )(x)
         x = ops.activation(self.activation)(x)
         x = layers.LayerNorm(epsilon=self.norm_epsilon, dtype=self.dtype, name="norm")(x)
         bias = self.param("bias", nn.initializers.zeros_init(), table.shape[:1], jnp.float32)
@@ -76,6 +77,11 @@ class BERT(nn.Module):
       hidden: features of the feed-forward layers; 4 width if None.
       activation: of these and of the masked language model's head.
       norm_epsilon: of all norms.
+      deviation: of the normal distribution that weights and tables begin as, cut off at two.
+      position_scale: above 0, positions begin as sinusoids (Vaswani et al., 2017, section 3.5) of
+        this amplitude, the longest of 2π times the context, and are learned from there. A masked
+        token is guessed from its neighbours, which attention first has to find: among random
+        positions a small encoder takes thousands of updates for that. 0 is random, as published.
       dropout: rate behind the embedding, attention and feed-forward layers and before the logits
         of classes; .1 in the published configuration.
       attention_dropout: rate on the attention weights; .1 there, too. With it attention takes its
@@ -97,6 +103,8 @@ class BERT(nn.Module):
     hidden: int | None = None
     activation: str = "gelu"
     norm_epsilon: float = 1e-12
+    deviation: float = 0.02
+    position_scale: float = 0.0
     dropout: float = 0.0
     attention_dropout: float = 0.0
     remat: bool = False
@@ -133,14 +141,17 @@ class BERT(nn.Module):
         choose("output", self.output, dict.fromkeys(OUTPUTS))
         if self.context < T:
             raise UserError(f"a sequence of {T} tokens is longer than the context: {self.context}")
+        # As in the code that was published with the paper: cut off at two deviations, not rescaled.
+        init = nn.initializers.truncated_normal(self.deviation)
         embed = lambda count, name: layers.TokenEmbedding(
-            count, self.width, embedding_init=INIT, dtype=self.dtype, name=name
+            count, self.width, embedding_init=init, dtype=self.dtype, name=name
         )
         table, kinds = embed(self.vocab_size, "token"), embed(self.segment_types, "segment")
         x = table(tokens)
-        x += layers.learned_positions(self, self.context, self.width, init=INIT)[:, :T].astype(
-            self.dtype
+        positions = layers.learned_positions(
+            self, self.context, self.width, init=self._waves if self.position_scale else init
         )
+        x += positions[:, :T].astype(self.dtype)
         # Of one segment there is nothing to look up, and nothing to add up in the backward pass.
         x += kinds.embedding[0].astype(self.dtype) if segments is None else kinds(segments)
         x = layers.LayerNorm(epsilon=self.norm_epsilon, dtype=self.dtype, name="norm")(x)
@@ -157,7 +168,7 @@ class BERT(nn.Module):
                 dropout=self.dropout,
                 attention_dropout=self.attention_dropout,
                 activation_dropout=0.0,
-                kernel_init=INIT,
+                kernel_init=init,
                 bias_init=nn.initializers.zeros_init(),
                 remat=self.remat,
                 dtype=self.dtype,
@@ -166,10 +177,10 @@ class BERT(nn.Module):
         if features:
             return x
         dense = lambda features, **how: layers.Dense(
-            features, kernel_init=INIT, dtype=self.dtype, **how
+            features, kernel_init=init, dtype=self.dtype, **how
         )
         if self.output == "masked_lm":
-            head = MaskedHead(self.activation, self.norm_epsilon, self.dtype, name="head")
+            head = MaskedHead(init, self.activation, self.norm_epsilon, self.dtype, name="head")
             x = x if places is None else jnp.take_along_axis(x, places[..., None], axis=1)
             return head(x, table.embedding)
         if self.output == "span":
@@ -179,3 +190,7 @@ class BERT(nn.Module):
         if not self.num_classes:
             return ops.widen(x)
         return dense(self.num_classes, wide=True, name="head")(drop(x, train=train))
+
+    def _waves(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        found = layers.sinusoids(jnp.arange(shape[1]), shape[2], longest=float(self.context))
+        return (self.position_scale * found[None]).astype(dtype)

@@ -33,6 +33,8 @@ from jaxdl.runs import checkpoint, meaning, workdir
 
 # Fields that the weights have no part in, or that follow from them.
 _DERIVED = ("name", "num_classes", "dtype", "parent", "output", "vocab_size", "context")
+# How weights begin, which a new head's still do.
+_OF_NEW_WEIGHTS = ("deviation", "position_scale")
 
 # What weights know nothing of.
 _FREE = ("dropout", "attention_dropout", "remat")
@@ -57,7 +59,7 @@ def create(config: ConfigDict, data: Any, context: int, derived: Mapping[str, An
     """
     given = config.pretrained
     path = epath.Path(given.source)
-    fields = {k: v for k, v in config.model.items() if k not in _DERIVED}
+    fields = {k: v for k, v in config.model.items() if k not in (*_DERIVED, *_OF_NEW_WEIGHTS)}
     swept = {k: v for k, v in fields.items() if isinstance(v, Swept)}
     fixed = hashable({k: v for k, v in fields.items() if k not in swept})
     gone = None
@@ -97,7 +99,8 @@ def create(config: ConfigDict, data: Any, context: int, derived: Mapping[str, An
         write_model(config, module, "")
     with config.unlocked():  # by which config.json says it, when the source is gone
         config.model.update({field: getattr(module, field) for field in _SIZES})
-    module = module.clone(**swept, dtype=precision.compute_dtype(config.precision))
+    new = {k: config.model[k] for k in _OF_NEW_WEIGHTS if k in config.model}
+    module = module.clone(**swept, **new, dtype=precision.compute_dtype(config.precision))
     known = catalog.of(module)
     example = lambda: np.zeros((1, 1), np.int32)
     return begun(config, module, found, gone, example, (known.head, known.neck))
