@@ -260,7 +260,6 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_in_bf16_is_near_the_one_in_float32[dqn]": ("jaxdl/tasks/dqn.py",),
     },
     "test_q_learning.py": {"test_one_device_equals_eight": ("q_learning", _PARALLEL)},
-    "test_question_answering.py": {"test_figures_are_those_of_the_best_window": _READERS},
     "test_readme.py": {
         "test_snippet_runs_as_shown[print({stride": ("README.md", _MODELS, _LAYERS),
         "test_snippet_runs_as_shown[print(jaxdl.models.names()": ("README.md", _MODELS, _LAYERS),
@@ -279,12 +278,13 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         )
     },
     "test_question_answering.py": {
+        "test_figures_are_those_of_the_best_window": _READERS,
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
     },
     "test_token_classification.py": {
+        "test_figures_are_those_of_every_word": _READERS,
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
     },
-    "test_token_classification.py": {"test_figures_are_those_of_every_word": _READERS},
     "test_traced.py": {
         f"test_an_update_computes_in_bf16_and_keeps_32_bits[{name}]": _ALL
         for name in (

@@ -132,10 +132,13 @@ def test_a_table_is_all_there_is_and_a_folder_may_have_three(tmp_path):
 @pytest.mark.parametrize(
     "there, message",
     [
-        ((), "has no train.jsonl, .csv or .tsv; tables there: none"),
-        (("test.csv",), "tables there: test.csv"),
-        (("train.csv", "train.jsonl"), "more than one table of train: train.csv and train.jsonl"),
-        (None, "is no file or folder: name a table"),
+        (
+            (),
+            "has no file called train; a table of texts (.jsonl, .ndjson, .csv, .tsv) there: none",
+        ),
+        (("test.csv",), "there: test.csv"),
+        (("train.csv", "train.jsonl"), "more than one file of train: train.csv and train.jsonl"),
+        (None, "is no file or folder: name a table of texts"),
     ],
 )
 def test_folders_without_such_tables(tmp_path, there, message):

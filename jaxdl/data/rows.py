@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 from etils import epath
 
-from jaxdl.data import files
-from jaxdl.data.layout import PARTS
+from jaxdl.data import documents, files
 from jaxdl.errors import UserError, nearest, one_line
 
 # How long a cell may be is a setting of the whole process.
@@ -103,35 +102,12 @@ def parts(path: str) -> dict[str, epath.Path]:
 
     Args:
       path: a table, which is all of "train" then; or a folder with train.jsonl, test.jsonl,
-        validation.jsonl, of any ending that `read` knows and any name of a part that
-        `jaxdl.data.layout` knows.
+        validation.jsonl, of any ending that `read` knows and named as `documents.of_path` has it.
 
     Raises:
       UserError: no such file or folder, or one without train, or two tables of one part.
     """
-    root = epath.Path(path)
-    if not path or not root.exists():
-        raise UserError(
-            f"data.path={path!r} is no file or folder: name a table ({', '.join(_READERS)}), or a "
-            "folder with train.jsonl and test.jsonl"
-        )
-    if not root.is_dir():
-        return {"train": root}
-    there = [entry.path for entry in files.entries(root) if files.of_kind(entry.path, _READERS)]
-    found: dict[str, epath.Path] = {}
-    for part, names in PARTS.items():
-        tables = [table for table in there if table.stem.lower() in names]
-        if len(tables) > 1:
-            both = " and ".join(table.name for table in tables)
-            raise UserError(f"data.path={path!r} has more than one table of {part}: {both}")
-        if tables:
-            found[part] = tables[0]
-    if "train" not in found:
-        named = ", ".join(table.name for table in there) or "none"
-        raise UserError(
-            f"data.path={path!r} has no train.jsonl, .csv or .tsv; tables there: {named}"
-        )
-    return found
+    return documents.of_path(path, tuple(_READERS), f"a table of texts ({', '.join(_READERS)})")
 
 
 def _jsonl(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -26,10 +26,11 @@ from jaxdl.pretrained.transfer import (
     begun,
     hashable,
     stamp,
+    weights_of_run,
     without,
     write_model,
 )
-from jaxdl.runs import checkpoint, meaning, workdir
+from jaxdl.runs import meaning
 
 # Fields that the weights have no part in, or that follow from them.
 _DERIVED = ("name", "num_classes", "dtype", "parent", "output", "vocab_size", "context")
@@ -144,31 +145,13 @@ def _of_run(
     stamp: float,
 ) -> Weights:
     folder, earlier = epath.Path(source), settings.default()
-    workdir.adopt(folder, earlier)
-    if model and model != earlier.model.name:
-        raise UserError(
-            f"config.model.name={model!r}, but pretrained.source={source} is a run of "
-            f"{earlier.model.name!r}"
-        )
+    arrays = weights_of_run(folder, earlier, model)
     kept = meaning.read(folder)
     if kept is not None and kept.facts.tokenizer != tokenizer:
         raise UserError(
             f"pretrained.source={source} learned of other tokens than these data have: set "
             f"config.data.tokenizer={kept.tokenizer!r}"
         )
-    with checkpoint.Checkpoints(folder, earlier, read_only=True) as checkpoints:
-        step = checkpoints.best_step()
-    state = checkpoint.restore(folder, step)
-    if "params" not in state:
-        raise UserError(
-            f"pretrained.source={source} is no run of one network: of a population, a member's own "
-            "folder is (--config.member=0, or another)"
-        )
-    params, model_state = state.get("average") or (state["params"], state["model_state"])
-    arrays = {
-        name: np.asarray(x)
-        for name, x in by_name({"params": params, **(model_state or {})}).items()
-    }
     if missing := [name for name, _ in _SIZES.values() if name not in arrays]:
         raise UserError(f"pretrained.source={source} is no encoder of texts: no {missing[0]}")
     sizes = {field: arrays[name].shape[axis] for field, (name, axis) in _SIZES.items()}

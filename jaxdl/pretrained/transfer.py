@@ -218,29 +218,43 @@ def _of_run(
     stamp: float,
 ) -> Weights:
     folder, earlier = epath.Path(source), settings.default()
+    arrays = weights_of_run(folder, earlier, model)
+    own = dict(fields) if model else {k: v for k, v in earlier.model.items() if k not in _OURS}
+    module = models.create(earlier.model.name, **own, num_classes=num_classes)
+    kept, same = meaning.read(folder), dict(data_set) == _data_set(settings.flatten(earlier))
+    if kept is not None:  # the same folder may hold other classes by now
+        same = same and kept.facts.class_names == [*class_names]
+    return Weights(module, without(arrays, () if same else _head(module)))
+
+
+def weights_of_run(folder: epath.Path, earlier: ConfigDict, model: str) -> dict[str, np.ndarray]:
+    """An earlier run's best weights, or its newest, by name; moving averages if it kept some.
+
+    Args:
+      folder: its workdir.
+      earlier: is filled with its settings.
+      model: that it must be of; "" for any.
+
+    Raises:
+      UserError: it is of another model, or of a population.
+    """
     workdir.adopt(folder, earlier)
     if model and model != earlier.model.name:
         raise UserError(
-            f"config.model.name={model!r}, but pretrained.source={source} is a run of "
+            f"config.model.name={model!r}, but pretrained.source={folder} is a run of "
             f"{earlier.model.name!r}"
         )
-    own = dict(fields) if model else {k: v for k, v in earlier.model.items() if k not in _OURS}
-    module = models.create(earlier.model.name, **own, num_classes=num_classes)
     with checkpoint.Checkpoints(folder, earlier, read_only=True) as checkpoints:
         step = checkpoints.best_step()
     state = checkpoint.restore(folder, step)
     if "params" not in state:
         raise UserError(
-            f"pretrained.source={source} is no run of one network: of a population, a member's own "
+            f"pretrained.source={folder} is no run of one network: of a population, a member's own "
             "folder is (--config.member=0, or another)"
         )
     params, model_state = state.get("average") or (state["params"], state["model_state"])
-    arrays = by_name({"params": params, **(model_state or {})})
-    kept, same = meaning.read(folder), dict(data_set) == _data_set(settings.flatten(earlier))
-    if kept is not None:  # the same folder may hold other classes by now
-        same = same and kept.facts.class_names == [*class_names]
-    kept = without(arrays, () if same else _head(module))
-    return Weights(module, {name: np.asarray(x) for name, x in kept.items()})
+    found = by_name({"params": params, **(model_state or {})})
+    return {name: np.asarray(x) for name, x in found.items()}
 
 
 def _data_set(flat: Mapping[str, Any]) -> dict[str, Any]:
