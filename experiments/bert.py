@@ -55,11 +55,11 @@ def _masked():
     config.data.test_fraction = 0.1
     config.data.context = 64
     config.task.name = "masked_language_modelling"
-    config.task.train_rate = 0.2
+    config.task.train_rate = 0.3
     # As published, a guess would follow the frequencies of bytes for thousands of updates.
     config.model.deviation = 0.08
     config.model.position_scale = 0.2
-    config.steps = 1500
+    config.steps = 2500
     config.batch_size = 64
     config.optimizer.name = "muon"
     config.optimizer.options = ("consistent_rms=.2",)
