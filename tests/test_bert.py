@@ -126,3 +126,16 @@ def test_rematerialisation_computes_the_blocks_twice():
         return str(jax.make_jaxpr(jax.grad(loss))(drawn(module))).count(" erf ")
 
     assert program(True) == 2 * program(False) > 0
+
+
+def test_positions_may_begin_as_waves_and_weights_wider():
+    module = create(vocab_size=50, context=6, width=8, depth=1, deviation=0.1, position_scale=0.3)
+    params = module.init(keys.root(0), np.zeros((1, 6), np.int32))["params"]
+    # Vaswani et al., 2017, section 3.5, in float64: from wavelength 2π to 2π times the context.
+    angle = np.arange(6)[:, None] / 6.0 ** (np.arange(4) / 3)
+    wanted = 0.3 * np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
+    np.testing.assert_allclose(params["position"][0], wanted, atol=1e-6)
+    # A normal distribution that is cut off at two deviations has .880 of its deviation.
+    drawn = np.asarray(params["token"]["embedding"])
+    assert abs(drawn).max() <= 0.2
+    assert drawn.std() == pytest.approx(0.088, rel=0.1)
