@@ -61,6 +61,15 @@ def test_the_processor_is_the_files_or_else_the_models(said, model_type, expecte
     assert found == preprocessor.of_transformers(named, PATH)
 
 
+def test_a_file_without_fields_asks_for_what_is_taken_for_granted(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "convnext"}')
+    assert preprocessor.beside(tmp_path) is None
+    (tmp_path / preprocessor.NAME).write_text("{}")
+    kind, _ = CASES["convnext nothing"]
+    named = {"image_processor_type": f"{kind}ImageProcessor"}
+    assert preprocessor.beside(tmp_path) == preprocessor.of_transformers(named, PATH)
+
+
 CUT = dict(do_center_crop=True)
 
 

@@ -101,7 +101,8 @@ def beside(folder: Path) -> Preprocess | None:
       UserError: a file is damaged, or asks for what is not done here: the field is named.
     """
     settings = config.settings(folder, config.NAME)
-    if found := config.settings(folder, NAME):
+    if (folder / NAME).is_file():  # one without fields asks for all that is taken for granted
+        found = config.settings(folder, NAME)
         return of_transformers(found, folder / NAME, settings.get("model_type"))
     if "architecture" in settings and isinstance(settings.get("pretrained_cfg"), Mapping):
         return of_timm(settings["pretrained_cfg"], folder / config.NAME)
