@@ -445,6 +445,14 @@ def test_a_head_of_one_number_is_no_choice_among_classes(tmp_path, capsys):
     assert "gives one number, which is no choice among classes" in capsys.readouterr().err
 
 
+def test_pictures_larger_than_the_weights_take_are_a_line(published, tmp_path, capsys):
+    _, module, variables, _ = published
+    pretrained.save(module, variables, tmp_path, "transformers")
+    (tmp_path / "preprocessor_config.json").write_text("{}")  # which is 224 pixels
+    assert of_source(tmp_path, f"--input={tmp_path}") == 2
+    assert f"{tmp_path} does not classify 224 px: " in capsys.readouterr().err
+
+
 def test_a_run_is_no_published_checkpoint(colours, capsys):
     assert of_source(colours / "run", "--input=x") == 2
     assert "name it by --workdir" in capsys.readouterr().err

@@ -120,7 +120,7 @@ def of_checkpoint(config: ConfigDict) -> Predictor:
     one = jax.ShapeDtypeStruct((1, prepared.size, prepared.size, len(prepared.mean)), jnp.uint8)
     try:
         count = jax.eval_shape(predict, variables, one)["shares"].shape[-1]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, UserError) as error:
         raise UserError(f"{given.source} does not classify {prepared.size} px: {error}") from error
     if not getattr(module, "num_classes", count):
         raise UserError(f"{given.source} has no head for classes: it tells nothing of pictures")
