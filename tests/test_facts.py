@@ -305,6 +305,13 @@ def test_a_series_in_other_units_is_another(scale, words, tmp_path):
     assert any(words in line for line in adapted(load(**given), run).said)
     with pytest.raises(UserError, match="accept_changes"):
         adapted(load(**given), run, learns=True)
+    # Accepted once is accepted until they change again.
+    accepted = adapted(load(**given), run, learns=True, accepted=True).facts
+    assert accepted.mean == run.mean
+    assert adapted(load(**given), accepted, learns=True).said == []
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(UserError, match="of the same examples"):
+        adapted(load(**given), accepted, learns=True)
 
 
 def test_another_text_and_another_graph_are_noticed(loaded, tmp_path):

@@ -76,12 +76,14 @@ def _known(data: Data, now: Facts) -> Facts:
         name: now.parts[name]._replace(class_counts=class_counts(split, len(names)))
         for name, split in parts(data).items()
     }
+    mean, std = listed(data.mean), listed(data.std)
     return now._replace(
         class_names=names,
         anomaly=data.anomaly,
-        mean=listed(data.mean),
-        std=listed(data.std),
+        mean=mean,
+        std=std,
         parts=counted,
+        units=[] if (mean, std) == (now.mean, now.std) else [now.mean, now.std],
     )
 
 

@@ -56,6 +56,8 @@ class Facts(NamedTuple):
       tokenizer: fingerprint of the tokenizer's file, "bytes", or "" for none or another kind.
       whole: fingerprint of what is learned from as one piece, "" of nothing.
       parts: by the names in PARTS; none where there are no batches.
+      units: [mean, std] that the data have of themselves, where the run goes on with its own; else
+        empty.
     """
 
     class_names: list[str]
@@ -66,6 +68,7 @@ class Facts(NamedTuple):
     tokenizer: str
     whole: str
     parts: dict[str, Part]
+    units: list[list[float]] = []
 
     @property
     def examples(self) -> int | None:
@@ -192,11 +195,9 @@ def _changed_units(old: Facts, new: Facts) -> Iterator[str]:
     was, now = old.parts.get("train"), new.parts.get("train")
     if was is None or now is None or was.fingerprint != now.fingerprint:
         return
-    for called, before, after in (
-        ("mean", old.mean, new.mean),
-        ("deviation", old.std, new.std),
-    ):
-        for a, b, spread in zip(before, after, old.std, strict=False):
+    mean, std = old.units or (old.mean, old.std)
+    for called, before, after in (("mean", mean, new.mean), ("deviation", std, new.std)):
+        for a, b, spread in zip(before, after, std, strict=False):
             if not abs(a - b) <= _SAME * spread:
                 yield f"{called} {a:.4g} → {b:.4g} of the same examples"
                 break
