@@ -283,6 +283,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "test_token_classification.py": {
         "test_figures_are_those_of_every_word": _READERS,
+        "test_words_of_a_file_are_tagged_in_columns": (*_READERS, "jaxdl/inference/", "bert"),
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
     },
     "test_traced.py": {

@@ -82,12 +82,14 @@ def test_a_description_names_the_entities():
     assert found.text == "ORG: EU  LOC: New York"
 
 
-def test_words_of_a_file_are_tagged_in_columns(finished, tmp_path, capsys):
-    folder = finished("bert:tag")
+def test_words_of_a_file_are_tagged_in_columns(tmp_path, capsys):
+    folder = tmp_path / "run"
+    shortest = (*tiny.FLAGS["bert:tag"], "--config.steps=1", "--config.eval.every=1")
+    assert run("bert:tag", folder, *shortest) == 0
     (tmp_path / "texts.txt").write_text("import os . path\n\nx = f ( 1 )\n")
     capsys.readouterr()
     flags = ("--mode=predict", f"--input={tmp_path / 'texts.txt'}")
-    assert run("bert:tag", folder, *tiny.of_finished("bert:tag"), *flags) == 0
+    assert run("bert:tag", folder, *shortest, *flags) == 0
     assert f"predictions {folder / 'predictions.conll'}" in capsys.readouterr().out
     columns = (folder / "predictions.conll").read_text().split("\n")
     assert [line.split("\t")[0] for line in columns] == [
