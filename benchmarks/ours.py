@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks import language, models
+from benchmarks import models, next_token
 from benchmarks.workloads import Workload
 from jaxdl import config as defaults
 from jaxdl import experiment, metrics, parallel, trees
@@ -47,7 +47,7 @@ def create(workload: Workload, precision: str = "float32") -> experiment.Experim
     models.register(workload)
     config = config_of(workload, precision)
     if workload.is_text:
-        return language.experiment_of(config, workload.shape[0], workload.classes)
+        return next_token.experiment_of(config, workload.shape[0], workload.classes)
     return experiment.create(config)
 
 

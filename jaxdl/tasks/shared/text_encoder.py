@@ -10,12 +10,12 @@ from flax import linen as nn
 
 from jaxdl import models
 from jaxdl.data import Data, encoded_texts, labelled_texts, lines
-from jaxdl.data.split import Arrays
 from jaxdl.errors import UserError, note
 from jaxdl.pretrained import encoders, transfer
+from jaxdl.tasks.shared import by_length
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
-from jaxdl.tasks.shared.splits import EachFn, over_split
+from jaxdl.tasks.shared.splits import EachFn
 
 # The model's fields that follow from the data and the task.
 DERIVED = ("vocab_size", "context", "output")
@@ -81,11 +81,13 @@ def embeddings(features: jax.Array, mask: jax.Array) -> jax.Array:
 def embed(module: nn.Module) -> EachFn:
     """What makes the `embeddings` of a batch, by the averages; compiled once."""
 
-    def each(state: Any, batch: Mapping, key: jax.Array) -> jax.Array:
-        inputs = batch["tokens"], batch.get("segments"), batch["mask"]
-        return embeddings(module.apply(state.best_variables, *inputs, features=True), batch["mask"])
+    return jax.jit(lambda state, batch, key: vectors(module, state.best_variables, batch))
 
-    return jax.jit(each)
+
+def vectors(module: nn.Module, variables: Any, batch: Mapping) -> jax.Array:
+    """The `embeddings` of a batch of ``tokens`` and ``mask``, (batch, T) each."""
+    inputs = batch["tokens"], batch.get("segments"), batch["mask"]
+    return embeddings(module.apply(variables, *inputs, features=True), batch["mask"])
 
 
 def each_text(
@@ -94,18 +96,17 @@ def each_text(
     """What ``fn`` makes of each text in a file, a row a text; long ones are cut, and counted.
 
     Args:
-      fn: (state, batch of ``tokens`` and ``mask``, key) -> (batch, …).
+      fn: (state, batch of ``tokens`` and ``mask``, key) -> (batch, …); texts of like length come
+        together (`by_length`).
       data: whose tokenizer it is, and whose training part has ``context``.
       around: as `build` has it.
       state: for ``fn``.
       file: of lines, or a table with a column called text.
-      at_once: texts.
+      at_once: texts at most.
     """
     length, special = data.train.context + around, encoded_texts.specials(data.tokenizer)
     found = [(text,) for text in lines.texts(file, "text")]
     encoded = [labelled_texts.encode(t, data.tokenizer, special, length) for t in found]
     for line in encoded_texts.cut_note(encoded, length):
         note(line)
-    batch = encoded_texts.stacked(encoded, special, length)
-    del batch["segments"]
-    return over_split(fn, Arrays(batch), at_once, state)
+    return by_length.over_texts(fn, encoded, special, length, at_once, state)

@@ -1,0 +1,95 @@
+"""Texts as vectors by a published encoder, as sentence-transformers has them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxdl import pretrained
+from jaxdl.data import encoded_texts, labelled_texts, tokens
+from jaxdl.errors import UserError, note
+from jaxdl.pretrained import config, tensors
+from jaxdl.tasks.shared import by_length, text_encoder
+from jaxdl.tasks.shared.splits import EachFn
+
+
+class Encoder(NamedTuple):
+    """What makes vectors of texts.
+
+    >>> vectors = load("all-MiniLM-L6-v2/")(["One text.", "Another."])  # (2, 384) float32
+
+    Attributes:
+      variables: of the model.
+      each: (variables, batch, key) -> (batch, width); compiled for each shape of a batch.
+      tokenizer: that the weights know.
+      longest: tokens of a text at most, special ones among them.
+    """
+
+    variables: Any
+    each: EachFn
+    tokenizer: tokens.Tokenizer
+    longest: int
+
+    def __call__(self, texts: Sequence[str], batch_size: int = 256) -> np.ndarray:
+        """(n, width) float32, rows of length 1: the mean of a text's tokens, special ones too.
+
+        Args:
+          texts: n of any length; what is too long is cut, and counted in one line.
+          batch_size: texts in a batch at most.
+        """
+        if not len(texts):
+            return np.zeros((0, self._width), np.float32)
+        encoded = self.encoded(texts)
+        for line in encoded_texts.cut_note(encoded, self.longest):
+            note(line)
+        special = encoded_texts.specials(self.tokenizer)
+        return by_length.over_texts(
+            self.each, encoded, special, self.longest, batch_size, self.variables
+        )
+
+    def encoded(self, texts: Sequence[str]) -> list[encoded_texts.Encoded]:
+        """The tokens of each, cut to ``longest``."""
+        special = encoded_texts.specials(self.tokenizer)
+        return [labelled_texts.encode((t,), self.tokenizer, special, self.longest) for t in texts]
+
+    @property
+    def _width(self) -> int:
+        return self.variables["params"]["token"]["embedding"].shape[1]
+
+
+def load(source: str | Path, **fields: Any) -> Encoder:
+    """The encoder of a folder, as transformers or sentence-transformers write it.
+
+    Args:
+      source: as of `jaxdl.pretrained.load`, with the tokenizer.json beside.
+      **fields: of the module, such as dtype.
+
+    Raises:
+      UserError: it cannot be read, has no tokenizer.json, is no encoder of texts, or makes vectors
+        of texts in another way than by the mean of their tokens.
+    """
+    folder = tensors.locate(source)
+    folder = folder if folder.is_dir() else folder.parent
+    _check_pooling(folder, source)
+    module, variables = pretrained.load(source, **fields)
+    if not {*text_encoder.DERIVED} <= {*type(module).__dataclass_fields__}:
+        raise UserError(f"{source} is a {type(module).__name__}: only encoders such as BERT embed")
+    said = config.settings(folder, "sentence_bert_config.json").get("max_seq_length")
+    return Encoder(
+        variables,
+        jax.jit(lambda variables, batch, key: text_encoder.vectors(module, variables, batch)),
+        tokens.create(str(folder / "tokenizer.json")),
+        min(module.context, said or module.context),
+    )
+
+
+def _check_pooling(folder: Path, source: str | Path) -> None:
+    said = config.settings(folder / "1_Pooling", "config.json")
+    kinds = [name for name, on in said.items() if name.startswith("pooling_mode_") and on is True]
+    if kinds and kinds != ["pooling_mode_mean_tokens"]:
+        raise UserError(
+            f"{source} pools by {', '.join(kinds)} (1_Pooling/config.json): only the mean of all "
+            "tokens is known (pooling_mode_mean_tokens)"
+        )
