@@ -29,10 +29,12 @@ _COLUMNS = (
 def write() -> None:
     """Makes the page and the chart of all stored results."""
     from benchmarks.control import page as control
+    from benchmarks.language import page as language
 
     text, stored = PAGE.read_text(), records.stored(records.TRAINING)
     text = with_figures(text, figures(stored))
     text = with_figures(text, control.figures(records.stored(records.CONTROL)), "control")
+    text = with_figures(text, language.figures(records.stored(records.LANGUAGE)), "language")
     PAGE.write_text(text)
     CHART.write_bytes(chart(stored))
 

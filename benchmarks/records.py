@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.workloads import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
-TRAINING, CONTROL = RESULTS / "training", RESULTS / "control"
+TRAINING, CONTROL, LANGUAGE = (RESULTS / name for name in ("training", "control", "language"))
 
 # Measured at other times than the rest, so that it may differ.
 _APART = "workloads"

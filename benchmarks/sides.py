@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from benchmarks.workloads import ROOT, Workload
 
@@ -25,32 +25,20 @@ class SideError(Exception):
     """A side that could not do what it was asked; the message is its own last word."""
 
 
-class Side:
-    """A worker process for one side of one workload.
+class Process:
+    """A worker process that answers orders, a JSON object a line each.
 
     It is stopped by a signal while it is not asked anything, so that no thread of it that spins or
     polls takes time from the others.
 
     Args:
-      side: one of SIDES.
-      workload: what it trains.
-      python: its interpreter.
+      name: of messages.
+      command: program and arguments.
       env: further environment variables.
-      **flags: further ones of benchmarks/worker.py.
     """
 
-    def __init__(
-        self,
-        side: str,
-        workload: Workload,
-        python: str = sys.executable,
-        env: Mapping[str, str] | None = None,
-        **flags: Any,
-    ):
-        self.name = side
-        command = [python, "-m", "benchmarks.worker", f"--side={side}"]
-        command += [f"--workload={workload.to_json()}"]
-        command += [f"--{name}={value}" for name, value in flags.items()]
+    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None):
+        self.name = name
         # In a session of its own: helpers that it starts stop and end with it.
         self._process = subprocess.Popen(
             command,
@@ -97,9 +85,34 @@ class Side:
         if self._process.poll() is None:
             os.killpg(self._process.pid, number)
 
-    def __enter__(self) -> "Side":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._signal(signal.SIGKILL)
         self._process.communicate()
+
+
+class Side(Process):
+    """One side of one workload (benchmarks/worker.py).
+
+    Args:
+      side: one of SIDES.
+      workload: what it trains.
+      python: its interpreter.
+      env: further environment variables.
+      **flags: further ones of benchmarks/worker.py.
+    """
+
+    def __init__(
+        self,
+        side: str,
+        workload: Workload,
+        python: str = sys.executable,
+        env: Mapping[str, str] | None = None,
+        **flags: Any,
+    ):
+        command = [python, "-m", "benchmarks.worker", f"--side={side}"]
+        command += [f"--workload={workload.to_json()}"]
+        command += [f"--{name}={value}" for name, value in flags.items()]
+        super().__init__(side, command, env)

@@ -1,4 +1,4 @@
-"""Texts of unequal length through a model: those of like length together, so few tokens are padding.
+"""Texts of unequal length through a model: those of like length together, with little padding.
 
 A program is compiled for each shape of a batch. There are few: batches are of a few lengths, and
 the longer the texts of one are, the fewer there are in it, so that all are about as much work.
@@ -30,9 +30,7 @@ def lengths(longest: int) -> list[int]:
     return [*(n for n in found if n < longest), longest]
 
 
-def groups(
-    sizes: np.ndarray, longest: int, at_once: int
-) -> Iterator[tuple[int, int, np.ndarray]]:
+def groups(sizes: np.ndarray, longest: int, at_once: int) -> Iterator[tuple[int, int, np.ndarray]]:
     """(length, texts in a batch, which texts): those whose batches have one shape, longest first.
 
     A batch that the texts of its own length do not fill is filled by the next shorter ones.

