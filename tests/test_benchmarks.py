@@ -28,6 +28,7 @@ from benchmarks import (
 from benchmarks.control import __main__ as control
 from benchmarks.control import episodes, settings
 from benchmarks.control import page as control_page
+from benchmarks.language import page as language_page
 from jaxdl import envs, keys
 from jaxdl.plan import chips
 
@@ -223,10 +224,12 @@ def test_page_holds_the_figures_of_the_results():
     assert page.with_figures(text, page.figures(records.stored(records.TRAINING))) == text
     control_text = control_page.figures(records.stored(records.CONTROL))
     assert page.with_figures(text, control_text, "control") == text
+    language_text = language_page.figures(records.stored(records.LANGUAGE))
+    assert page.with_figures(text, language_text, "language") == text
     assert page.CHART.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("folder", [records.TRAINING, records.CONTROL])
+@pytest.mark.parametrize("folder", [records.TRAINING, records.CONTROL, records.LANGUAGE])
 def test_stored_results_have_the_names_of_what_they_are_about(folder):
     for file in folder.glob("*.json"):
         assert records.file_of(json.loads(file.read_text())["about"], folder) == file

@@ -50,14 +50,18 @@ def experiment_of(sizes: Sizes) -> Any:
     from jaxdl import data, experiment
     from jaxdl.data.windows import Windows
 
+    @data.register("benchmark_tokens")
+    def tokens(context: int = 126, vocab_size: int = 30_522, examples: int = 64) -> data.Data:
+        rng = np.random.default_rng(0)
+        drawn = rng.integers(_FIRST, vocab_size, (examples + 2) * context)
+        split = Windows(drawn, context)
+        return data.Data(split, split, tokenizer=_Tokens(vocab_size))
+
     config = bert.get_config()
-    rng, context = np.random.default_rng(0), sizes.length - 2
-    count = (_BATCHES * sizes.batch + 2) * context
-    split = Windows(rng.integers(_FIRST, sizes.vocabulary, count), context)
-    if "benchmark_tokens" not in data.names():
-        made = data.Data(split, split, tokenizer=_Tokens(sizes.vocabulary))
-        data.register("benchmark_tokens")(lambda: made)
     config.data.name = "benchmark_tokens"
+    config.data.context = sizes.length - 2
+    config.data.vocab_size = sizes.vocabulary
+    config.data.examples = _BATCHES * sizes.batch
     config.model.update(
         width=sizes.width, depth=sizes.depth, heads=sizes.heads, context=_POSITIONS,
         vocab_size=sizes.vocabulary, segment_types=2,

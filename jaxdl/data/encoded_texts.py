@@ -131,15 +131,15 @@ def stacked(texts: Sequence[Encoded], special: Specials, length: int) -> dict[st
     return {"tokens": tokens, "segments": segments, "mask": mask}
 
 
-def cut_note(texts: Sequence[Encoded], length: int) -> tuple[str, ...]:
-    """A line on the texts that were too long; none if none was."""
+def cut_note(texts: Sequence[Encoded], length: int, limit: str = "data.context") -> tuple[str, ...]:
+    """A line on the texts that were longer than the ``limit`` of ``length``; none if none was."""
     lost = [sum(text.lost) for text in texts]
     cut = sum(n > 0 for n in lost)
     if not cut:
         return ()
     share = sum(lost) / (sum(lost) + sum(sum(text.kept) for text in texts))
     return (
-        f"{cut} of {len(texts)} texts are longer than data.context={length} has room for, and were "
+        f"{cut} of {len(texts)} texts are longer than {limit}={length} has room for, and were "
         f"cut: {share:.1%} of all tokens",
     )
 

@@ -1,5 +1,6 @@
 """Texts as vectors by a published encoder, as sentence-transformers has them."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 
 from jaxdl import pretrained
 from jaxdl.data import encoded_texts, labelled_texts, tokens
-from jaxdl.errors import UserError, note
+from jaxdl.errors import UserError, note, one_line
 from jaxdl.pretrained import config, tensors
 from jaxdl.tasks.shared import by_length, text_encoder
 from jaxdl.tasks.shared.splits import EachFn
@@ -42,7 +43,7 @@ class Encoder(NamedTuple):
         if not len(texts):
             return np.zeros((0, self._width), np.float32)
         encoded = self.encoded(texts)
-        for line in encoded_texts.cut_note(encoded, self.longest):
+        for line in encoded_texts.cut_note(encoded, self.longest, "the encoder's context"):
             note(line)
         special = encoded_texts.specials(self.tokenizer)
         return by_length.over_texts(
@@ -86,10 +87,28 @@ def load(source: str | Path, **fields: Any) -> Encoder:
 
 
 def _check_pooling(folder: Path, source: str | Path) -> None:
-    said = config.settings(folder / "1_Pooling", "config.json")
-    kinds = [name for name, on in said.items() if name.startswith("pooling_mode_") and on is True]
-    if kinds and kinds != ["pooling_mode_mean_tokens"]:
+    """Raises UserError where sentence-transformers' files say that vectors are made otherwise."""
+    kinds = _modules(folder / "modules.json")
+    if other := [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]:
         raise UserError(
-            f"{source} pools by {', '.join(kinds)} (1_Pooling/config.json): only the mean of all "
+            f"{source} has a module {other[0]} (modules.json): only the mean of all tokens, with "
+            "length 1, is known"
+        )
+    said = config.settings(folder / "1_Pooling", "config.json")
+    on = [name for name, value in said.items() if name.startswith("pooling_mode_") and value]
+    if on and on != ["pooling_mode_mean_tokens"]:
+        raise UserError(
+            f"{source} pools by {', '.join(on)} (1_Pooling/config.json): only the mean of all "
             "tokens is known (pooling_mode_mean_tokens)"
         )
+
+
+def _modules(file: Path) -> list[str]:
+    """What a text goes through, the last part of each name; [] if nothing says it."""
+    if not file.is_file():
+        return []
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+        return [module["type"].rpartition(".")[2] for module in found]
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{file} lists no modules: {one_line(error)}") from None

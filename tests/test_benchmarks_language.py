@@ -1,0 +1,157 @@
+"""The comparison of language models: its texts, its tables, and one side as a process."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks import sides
+from benchmarks.language import __main__ as command
+from benchmarks.language import documentation, embedding, masked, page, rows, search, side, writing
+from benchmarks.language.job import Job, Row
+
+
+def test_sentences_end_where_they_end():
+    text = "A title\n\nOne sentence\nhere.  Another, e.g. this one?\n\n   x = 1\n"
+    found = list(documentation.sentences(text))
+    assert found == ["A title", "One sentence here.", "Another, e.g. this one?", "x = 1"]
+    assert [documentation.is_prose(s) for s in (*found, "It is one of these.")] == [
+        *[False] * 4, True,
+    ]  # fmt: skip
+
+
+def test_the_same_sentences_for_both_sides():
+    texts = documentation.some(300)
+    assert texts == documentation.some(300)
+    assert len({*texts}) == 300
+    assert len({len(text) // 20 for text in texts}) > 5  # lengths as they come
+
+
+def test_questions_are_not_in_their_answers():
+    questions, answers = documentation.asked()
+    assert len(questions) == len(answers) > 50
+    assert sum(q in a for q, a in zip(questions, answers, strict=True)) < 3
+
+
+def test_recall_counts_own_answers_that_are_first():
+    answers = np.eye(3)
+    assert search.recall(answers, answers) == 1
+    assert search.recall(answers[[0, 2, 1]], answers) == pytest.approx(1 / 3)
+
+
+def test_tf_idf_finds_what_shares_rare_words():
+    answers = ["the whale swims far", "the lamp is bright", "the road is long"]
+    assert search.by_words(["which whale", "a bright lamp", "is it the road"], answers) == 1
+
+
+def test_rows_have_ours_and_another():
+    for row in rows.ROWS.values():
+        assert "ours" in row.sides
+        assert {*row.plain} <= {*row.sides} - {"ours"} != set()
+
+
+@pytest.mark.parametrize(
+    "agreement, same, other",
+    [
+        (masked.agreement, [5.0, 4.0], [5.0, 4.01]),
+        (embedding.agreement, [[0.5, 0.5]], [[0.5, 0.50002]]),
+        (writing.agreement, [[1, 2, 3]], [[1, 0, 0]]),
+    ],
+)
+def test_what_differs_is_seen(agreement, same, other):
+    assert agreement(same, same)[0]
+    assert not agreement(same, other)[0]
+
+
+def test_the_update_is_of_the_published_size():
+    sizes = masked.Sizes()
+    made = masked.experiment_of(sizes)
+    params = made.abstract_state.params
+    counts = {name: sum(x.size for x in _leaves(part)) for name, part in params.items()}
+    # bert_small without its pooler, and the head: a dense layer, its norm, and a bias a token.
+    pooler = sizes.width * (sizes.width + 1)
+    assert sum(counts.values()) - counts["head"] == 28_763_648 - pooler
+    assert counts["head"] == pooler + 2 * sizes.width + sizes.vocabulary
+    assert made.batch(0)["tokens"].shape == (16, 127)
+    assert made.batch(0)["tokens"].min() >= 104
+
+
+def _leaves(tree):
+    import jax
+
+    return jax.tree.leaves(tree)
+
+
+def _row(_):
+    return Job(run=lambda: np.arange(3.0), check=None)
+
+
+def test_a_side_tells_what_it_took_and_keeps_what_it_made(tmp_path, monkeypatch):
+    monkeypatch.setitem(rows.ROWS, "counting", Row("", {"ours": _row}, masked.agreement))
+    options = SimpleNamespace(row="counting", side="ours", folder=str(tmp_path))
+    serve = side.Serve(options)
+    assert serve.first()["seconds"] >= 0
+    assert json.loads((tmp_path / "ours.json").read_text()) == [0, 1, 2]
+    assert {*serve.run()} == {"seconds", "processor"}
+    assert {*serve.about()} == {"jax"}
+
+
+ECHO = """
+import json, sys
+for line in sys.stdin:
+    order = json.loads(line)["do"]
+    if order == "first":
+        open(sys.argv[1], "w").write("[[1, 2]]")
+    if order == sys.argv[2]:
+        print(json.dumps({"error": "no"}), flush=True)
+    else:
+        print(json.dumps({"seconds": float(sys.argv[3]), "processor": 1.0}), flush=True)
+"""
+
+
+def _compared(monkeypatch, fails=""):
+    """A comparison of sides that do nothing: ours says 1 second, theirs 2."""
+
+    class Process(sides.Process):
+        def __init__(self, name, command, env):
+            folder = next(c for c in command if c.startswith("--folder="))[9:]
+            seconds, fail = ("1", "") if name == "ours" else ("2", fails)
+            argv = [sys.executable, "-S", "-c", ECHO, f"{folder}/{name}.json", fail, seconds]
+            super().__init__(name, argv, env)
+
+    monkeypatch.setattr(sides, "Process", Process)
+    row = Row("A title", {"eager": _row, "ours": _row}, writing.agreement)
+    monkeypatch.setitem(rows.ROWS, "t", row)
+    options = SimpleNamespace(rounds=2, threads=1, minilm="", torch_python=sys.executable)
+    return command.compare("t", options)
+
+
+def test_a_comparison_and_its_table(monkeypatch):
+    found = _compared(monkeypatch)
+    assert found["ratio"]["median"] == 2
+    assert found["cpu"]["ratio"]["median"] == 1
+    about = {"processor": "P", "cores": 1, "jax": {"jax": "0"}}
+    about["torch"] = {"torch": "2", "threads": 1, "transformers": "5"}
+    searched = {"topics": 9, "ours": 0.5, "tfidf": 0.25}
+    text = page.table({"about": about, "workloads": {"float32": {"t": found, "search": searched}}})
+    assert "torch 2 with 1 threads, transformers 5" in text
+    assert (
+        "| A title | 1.000 | 2.000 | **2.00** [2.00, 2.00] | **1.00** [1.00, 1.00] | 1.0, 2.0 | "
+        "100% of tokens the same |" in text
+    )
+    assert "MiniLM finds 0.500 at the first place, TF-IDF 0.250" in text
+
+
+def test_a_side_that_fails_is_left_out(monkeypatch):
+    found = _compared(monkeypatch, fails="run")
+    assert "ratio" not in found
+    assert found["without"] == {"eager": "eager: no"}
+
+
+@pytest.mark.parametrize("flag, says", [("--row=cheese", "no row 'cheese'"), ("--rounds=0", "at")])
+def test_flags_that_mean_nothing(flag, says, capsys):
+    with pytest.raises(SystemExit):
+        command.main([flag])
+    assert says in capsys.readouterr().err

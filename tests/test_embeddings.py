@@ -1,0 +1,84 @@
+"""Vectors of texts by a published encoder."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import tokenizers
+
+from jaxdl import models, pretrained
+from jaxdl.errors import UserError
+from jaxdl.inference import embeddings
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "red", "green", "bird", "and"]
+TEXTS = ["red", "the green bird and the red bird", "", "green bird", "red " * 30]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small encoder with the tokenizer that it knows."""
+    path = tmp_path_factory.mktemp("published") / "bert"
+    module = models.create("bert", vocab_size=20, context=16, width=16, depth=1, heads=2)
+    params = jax.jit(lambda: module.init(jax.random.key(1), np.zeros((1, 4), np.int32)))()
+    pretrained.save(module, jax.tree.map(lambda x: 10 * x, params), path)
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({name: i for i, name in enumerate(WORDS)}, unk_token="[UNK]")
+    )
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(path / "tokenizer.json"))
+    return path
+
+
+@pytest.fixture
+def said(folder):
+    """Writes one of sentence-transformers' files, which goes after the test."""
+    written = []
+
+    def write(name, content):
+        written.append(folder / name)
+        written[-1].parent.mkdir(exist_ok=True)
+        written[-1].write_text(json.dumps(content))
+
+    yield write
+    for file in written:
+        file.unlink()
+
+
+def test_a_vector_is_the_mean_of_its_tokens_alone(folder, said, capsys):
+    said("sentence_bert_config.json", {"max_seq_length": 12})
+    encoder = embeddings.load(folder)
+    found = encoder(TEXTS)
+    assert "1 of 5 texts are longer than the encoder's context=12" in capsys.readouterr().err
+    module, variables = pretrained.load(folder)
+    # All of one length, and no batches: the mask alone tells the padding.
+    encoded = encoder.encoded(TEXTS)
+    tokens, mask = np.zeros((2, 5, 12), np.int32)
+    for i, text in enumerate(encoded):
+        tokens[i, : len(text.tokens)], mask[i, : len(text.tokens)] = text.tokens, 1
+    features = module.apply(variables, tokens, None, mask, features=True)
+    mean = (features * mask[..., None]).sum(1) / mask.sum(1)[:, None]
+    wanted = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert encoder([]).shape == (0, 16)
+
+
+@pytest.mark.parametrize(
+    "name, content, says",
+    [
+        ("1_Pooling/config.json", {"pooling_mode_cls_token": True}, "pooling_mode_cls_token"),
+        ("modules.json", [{"type": "x.models.Dense"}], "Dense"),
+        ("modules.json", [1], "lists no modules"),
+    ],
+)
+def test_other_vectors_are_refused(folder, said, name, content, says):
+    said(name, content)
+    with pytest.raises(UserError, match=says):
+        embeddings.load(folder)
+
+
+def test_what_sentence_transformers_says_of_the_mean_is_taken(folder, said):
+    said("1_Pooling/config.json", {"pooling_mode_mean_tokens": True, "include_prompt": True})
+    said("modules.json", [{"type": f"a.b.{kind}"} for kind in ("Transformer", "Pooling")])
+    assert embeddings.load(folder).longest == 16
