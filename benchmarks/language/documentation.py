@@ -14,9 +14,10 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def is_prose(sentence: str) -> bool:
-    """Whether it is a whole one of four words or more, and no heading, code or table."""
-    words = sentence.split()
-    return len(words) >= 4 and sentence[0].isupper() and sentence.endswith(".")
+    """Whether it is a whole one of four words or more, and no heading, code, grammar or table."""
+    letters = sum(letter.isalpha() or letter in " ," for letter in sentence)
+    whole = sentence[0].isupper() and sentence.endswith(".")
+    return whole and len(sentence.split()) >= 4 and letters > 0.8 * len(sentence)
 
 
 def some(count: int) -> list[str]:
