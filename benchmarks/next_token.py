@@ -1,4 +1,8 @@
-"""Next-token prediction as a task, until `jaxdl.tasks` has one: texts are random tokens."""
+"""Next-token prediction in endless random tokens, by models of benchmarks/models.
+
+`jaxdl.tasks.language_modelling` is of texts, with a tokenizer and an evaluation part; here there is
+neither, and models have ``num_classes`` as all of this comparison do.
+"""
 
 from collections.abc import Mapping
 from typing import Any

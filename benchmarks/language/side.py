@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from benchmarks import worker
 from benchmarks.language import rows
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     # Before either library is imported: they look how many processors they may use.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    worker.limit_threads(options.threads)
     if options.side == "ours":
         from jaxdl import process
 
