@@ -134,6 +134,9 @@ def test_a_comparison_and_its_table(monkeypatch):
     found = _compared(monkeypatch)
     assert found["ratio"]["median"] == 2
     assert found["cpu"]["ratio"]["median"] == 1
+    assert page.told(found) == (
+        "2.00 [2.00, 2.00], of processor time 1.00 [1.00, 1.00]; 100% of tokens the same"
+    )
     about = {"processor": "P", "cores": 1, "jax": {"jax": "0"}}
     about["torch"] = {"torch": "2", "threads": 1, "transformers": "5"}
     searched = {"topics": 9, "ours": 0.5, "tfidf": 0.25}
@@ -143,7 +146,8 @@ def test_a_comparison_and_its_table(monkeypatch):
         "| A title | 1.000 | 2.000 | **2.00** [2.00, 2.00] | **1.00** [1.00, 1.00] | 1.0, 2.0 | "
         "100% of tokens the same |" in text
     )
-    assert "MiniLM finds 0.500 at the first place, TF-IDF 0.250" in text
+    assert "TF-IDF of all words 0.250." in text
+    assert "MiniLM finds 0.500 at the first place" in text
 
 
 def test_a_side_that_fails_is_left_out(monkeypatch):

@@ -56,7 +56,8 @@ def test_a_vector_is_the_mean_of_its_tokens_alone(folder, said, capsys):
     tokens, mask = np.zeros((2, 5, 12), np.int32)
     for i, text in enumerate(encoded):
         tokens[i, : len(text.tokens)], mask[i, : len(text.tokens)] = text.tokens, 1
-    features = module.apply(variables, tokens, None, mask, features=True)
+    apply = jax.jit(lambda tokens, mask: module.apply(variables, tokens, None, mask, features=True))
+    features = apply(tokens, mask)
     mean = (features * mask[..., None]).sum(1) / mask.sum(1)[:, None]
     wanted = mean / np.linalg.norm(mean, axis=1, keepdims=True)
     assert found.dtype == np.float32

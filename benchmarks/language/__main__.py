@@ -48,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             continue
         failed |= not found.get("agrees", True)
         results["workloads"].setdefault("float32", {})[name] = found
-        print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+        told = page.told(found) if name != "search" else json.dumps(found)
+        taken = time.perf_counter() - began
+        print(f"{name}: {told} ({taken:.0f} s)", file=sys.stderr, flush=True)
         # At once: what follows takes minutes, and may be interrupted.
         if options.keep and not options.without:
             records.keep(results, records.LANGUAGE)
