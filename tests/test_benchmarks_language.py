@@ -55,7 +55,8 @@ def test_rows_have_ours_and_another():
 @pytest.mark.parametrize(
     "agreement, same, other",
     [
-        (masked.agreement, [5.0, 4.0], [5.0, 4.01]),
+        (masked.agreement, [5.0, 4.0, 3.0], [5.0, 4.01, 3.0]),
+        (masked.agreement, [5.0, 4.0, 3.0], [5.0001, 4.0, 3.0]),
         (embedding.agreement, [[0.5, 0.5]], [[0.5, 0.50002]]),
         (writing.agreement, [[1, 2, 3]], [[1, 0, 0]]),
     ],
