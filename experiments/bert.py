@@ -5,9 +5,13 @@
     python -m jaxdl.launch --config=experiments/bert.py:tag --workdir=runs/bert_tag
     python -m jaxdl.launch --config=experiments/bert.py:answer --workdir=runs/bert_answer
 
-Result: none yet. Of the hidden bytes an order-4 n-gram that sees both sides has .814; after 400
-updates this one had .201 and guessed by the frequencies of bytes alone. `classify` has not been
-trained; TF-IDF of words with logistic regression (scikit-learn's defaults) has .601 on its split.
+Cost: 832 s on 2 CPU cores that much else used, 1,137 s of their time.
+Result: of the hidden bytes .835 are right, and .826 of those that [MASK] stands for, where an
+order-4 n-gram that sees both sides has .814 (seed 0 alone, on the last tenth of the text).
+Positions begin as waves, and weights wider than published: else the first thousands of updates
+guess by the frequencies of bytes alone. The settings were chosen with seed 7 on a validation part.
+`classify` has not been trained; TF-IDF of words with logistic regression (scikit-learn's defaults)
+has .601 on its split.
 Variants: masked (the default), classify (paragraphs of the standard library's docstrings), tag
 (what names in Python code are) and answer (questions on functions of the standard library).
 
