@@ -67,9 +67,13 @@ def experiment_of(sizes: Sizes) -> Any:
         dropout=sizes.dropout, attention_dropout=sizes.dropout,
     )  # fmt: skip
     config.batch_size, config.steps = sizes.batch, 1_000_000
+    # As published, whatever suits the small one that the experiment trains.
+    config.task.train_rate = 0.0
+    config.model.update(deviation=0.02, position_scale=0.0)
     config.optimizer.update(
-        schedule="constant", warmup=0.0, learning_rate=_RATE, weight_decay=_DECAY, clip=_CLIP
-    )
+        name="adamw", options=(), schedule="constant", warmup=0.0, learning_rate=_RATE,
+        weight_decay=_DECAY, clip=_CLIP,
+    )  # fmt: skip
     return experiment.create(config)
 
 
