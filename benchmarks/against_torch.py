@@ -11,7 +11,6 @@ docs/speed.png. What is not named keeps its last figures.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -27,12 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; 1 if any two sides disagree on a loss, or ours fails."""
     options = _options(argv)
     sides.end_with_us()
-    if (load := os.getloadavg()[0]) > 0.5:
-        print(
-            f"other programs are busy (load {load:.1f}): with several threads PyTorch then waits "
-            "for itself, and ratios mean little; --threads=1 bears it better",
-            file=sys.stderr,
-        )
+    machine.say_if_busy()
     with tempfile.TemporaryDirectory() as folder:
         return _measure(options, programs.jax_caches(folder) | programs.torch_caches(folder))
 

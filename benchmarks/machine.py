@@ -88,3 +88,13 @@ def _cpuinfo() -> str:
         return Path("/proc/cpuinfo").read_text()
     except OSError:
         return ""
+
+
+def say_if_busy() -> None:
+    """Tells, on standard error, that others are at work, which ratios of seconds suffer from."""
+    if (load := os.getloadavg()[0]) > 0.5:
+        print(
+            f"other programs are busy (load {load:.1f}): with several threads PyTorch then waits "
+            "for itself, and ratios of seconds mean little; --threads=1 bears it better",
+            file=sys.stderr,
+        )

@@ -14,7 +14,6 @@ table in docs/speed.md, unless a side was left out. What is not named keeps its 
 import argparse
 import contextlib
 import json
-import os
 import sys
 import tempfile
 import time
@@ -30,12 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; 1 if any two sides do not agree, or ours fails."""
     options = _options(argv)
     sides.end_with_us()
-    if (load := os.getloadavg()[0]) > 0.5:
-        print(
-            f"other programs are busy (load {load:.1f}): with several threads PyTorch then waits "
-            "for itself, and ratios of seconds mean little; --threads=1 bears it better",
-            file=sys.stderr,
-        )
+    machine.say_if_busy()
     failed = False
     results: dict[str, Any] = {"about": _about(options), "workloads": {}}
     for name in options.names:

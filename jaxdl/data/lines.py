@@ -2,15 +2,15 @@
 
 from etils import epath
 
-from jaxdl.data import rows
-from jaxdl.errors import UserError, one_line
+from jaxdl.data import files, rows
+from jaxdl.errors import UserError
 
 
 def texts(file: str, column: str) -> list[str]:
     """Those of a file, in order; of plain text each line is one, an empty one too.
 
     Args:
-      file: UTF-8 text, or a table that `jaxdl.data.rows` reads.
+      file: text (`jaxdl.data.files.text`), or a table that `jaxdl.data.rows` reads.
       column: of a table.
 
     Raises:
@@ -21,17 +21,8 @@ def texts(file: str, column: str) -> list[str]:
         return [row.text(column) for row in rows.read(path, (column,))]
     if not path.is_file():
         raise UserError(f"--input={file!r} is no file: name one with a text on each line")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset "
-            f"{error.start} ({error.reason})"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {one_line(error)}") from None
     # By this alone, as other tools count lines: `splitlines` cuts at letters within texts.
-    found = [line.removesuffix("\r") for line in text.split("\n")]
+    found = [line.removesuffix("\r") for line in files.text(path).split("\n")]
     found = found[:-1] if not found[-1] else found
     if not found:
         raise UserError(f"{path} has no lines")

@@ -14,7 +14,7 @@ from jaxdl import generate, models, ops
 from jaxdl.data import Data, without_padding
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.report import attention_maps, draw
+from jaxdl.report import draw
 from jaxdl.tasks import (
     Run,
     Task,
@@ -26,7 +26,7 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared.splits import EachFn
-from jaxdl.tasks.shared.texts import along, printable
+from jaxdl.tasks.shared.texts import along, attention, printable
 
 # Tokens that a sample adds where neither the settings nor the model's context say how many.
 _MANY = 256
@@ -199,11 +199,8 @@ def _artifacts(
     }
     seen = split.take(np.array([len(split) // 2]))["tokens"]
     seen = seen[:, : min(_SEEN, data.train.context)]
-    maps = attention_maps.collect(module, state.best_variables, seen)
-    if maps:
-        text = printable(data.tokenizer.decode(seen[0]))
-        pictures["Attention"] = attention_maps.picture(maps, f"In the text {text!r}.")
-    return pictures
+    text = data.tokenizer.decode(seen[0])
+    return pictures | attention(module, state.best_variables, seen, text)
 
 
 def _model(run: Run) -> nn.Module:

@@ -13,7 +13,7 @@ from jaxdl import keys, models, ops
 from jaxdl.data import Data, encoded_texts, masking, without_padding
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
-from jaxdl.report import attention_maps, draw
+from jaxdl.report import draw
 from jaxdl.tasks import (
     Run,
     Task,
@@ -25,7 +25,7 @@ from jaxdl.tasks import (
 )
 from jaxdl.tasks.shared import text_encoder
 from jaxdl.tasks.shared.splits import EachFn
-from jaxdl.tasks.shared.texts import along, pieces, printable
+from jaxdl.tasks.shared.texts import along, attention, pieces, printable
 
 # Tokens that are no text, beside those that stand around one: nobody is to guess them.
 _UNKNOWN = ("[UNK]", "<unk>")
@@ -253,11 +253,8 @@ def _artifacts(
         "Surprise along the window": along(nats[:, 1:-1], weight[:, 1:-1], "place in the window"),
     }
     seen = masked.tokens[len(split) // 2][None, : min(_SEEN, length + 2)]
-    maps = attention_maps.collect(module, state.best_variables, seen)
-    if maps:
-        text = printable("".join(pieces(data.tokenizer, seen[0])))
-        pictures["Attention"] = attention_maps.picture(maps, f"In the text {text!r}.")
-    return pictures
+    text = "".join(pieces(data.tokenizer, seen[0]))
+    return pictures | attention(module, state.best_variables, seen, text)
 
 
 def _said(found: Guesses, split: Any, tokenizer: Any) -> draw.Picture:

@@ -1,9 +1,12 @@
 """What the reports of tasks on texts share."""
 
+from typing import Any
+
 import numpy as np
+from flax import linen as nn
 
 from jaxdl.data.tokens import Tokenizer
-from jaxdl.report import draw
+from jaxdl.report import attention_maps, draw
 
 UNKNOWN = "\ufffd"
 
@@ -26,3 +29,13 @@ def along(nats: np.ndarray, weight: np.ndarray, xlabel: str) -> draw.Picture:
     places = np.flatnonzero(count)
     mean = (nats * weight).sum(axis=0)[places] / count[places]
     return draw.curves("nats a token", {"evaluation": (places + 1, mean)}, xlabel=xlabel)
+
+
+def attention(
+    module: nn.Module, variables: Any, seen_1xT: np.ndarray, text: str
+) -> dict[str, draw.Picture]:
+    """How the tokens of a text look at one another, by its name in the report; {} without maps."""
+    maps = attention_maps.collect(module, variables, seen_1xT)
+    if not maps:
+        return {}
+    return {"Attention": attention_maps.picture(maps, f"In the text {printable(text)!r}.")}
