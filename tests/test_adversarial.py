@@ -10,7 +10,7 @@ import pytest
 import tiny
 from launching import figures, leaves, run, summary
 
-from jaxdl import config, experiment, keys, layers, models, tasks
+from jaxdl import config, experiment, keys, layers, metrics, models, tasks
 from jaxdl.errors import UserError
 from jaxdl.losses import gan
 from jaxdl.metrics import sample_quality
@@ -259,7 +259,7 @@ def one_step(ema=0.0, **task):
 
 
 def divided(found):
-    return {name: float(pair.total / pair.weight) for name, pair in found.items()}
+    return metrics.divide(found)
 
 
 def counts(state):

@@ -13,7 +13,7 @@ from scipy.special import expit, rel_entr
 from sklearn.decomposition import PCA
 
 from benchmarks import anomaly
-from jaxdl import config, data, experiment, keys, models
+from jaxdl import config, data, experiment, keys, metrics, models
 from jaxdl.errors import UserError
 from jaxdl.launch import flags
 from jaxdl.parallel import replicas
@@ -95,7 +95,7 @@ def first(built, state, index=0):
     batch = built.layout.put(built.batch(index), built.config.batch_size)
     with jax.set_mesh(built.layout.mesh):
         after, found = jax.jit(built.task.train_step)(state, batch, KEY)
-    return batch, {name: float(m.total / m.weight) for name, m in found.items()}, after
+    return batch, metrics.divide(found), after
 
 
 def test_noise_is_added_to_what_is_seen_and_not_to_what_is_wanted():

@@ -1,5 +1,7 @@
 """Metrics add up however the examples are cut, and compare by what is said of them."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,6 +95,17 @@ def test_adding_holds_in_a_scan_and_over_several_metrics():
     step_metrics = lambda x: {"loss": Mean.of(x), "norm": Mean.once(x[0])}
     got = metrics.divide(jax.jit(run)(jnp.arange(6.0).reshape(3, 2)))
     assert got == {"loss": 2.5, "norm": 2.0}
+
+
+def test_figures_of_one_array_have_their_own_names_and_one_weight():
+    once = lambda values: {"layers": metrics.Means.once(["a/x", "b"], jnp.array(values))}
+    window = jax.jit(metrics.add)(once([1.0, 4.0]), once([3.0, 8.0]))
+    assert metrics.names(window) == ["a/x", "b"]
+    assert metrics.divide(window) == {"a/x": 2.0, "b": 6.0}
+    members = jax.tree.map(lambda *xs: jnp.stack(xs), window, metrics.zeros(window))
+    found = metrics.divide(members)
+    assert found["b"][0] == 6.0
+    assert math.isnan(found["b"][1])
 
 
 def test_divide_gives_plain_numbers_lists_for_vectors_and_nan_of_nothing():

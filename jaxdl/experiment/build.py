@@ -318,7 +318,7 @@ def check_training(experiment: Experiment) -> None:
     """
     with _telling_of_model(experiment.config):
         found = experiment.abstract_window
-    logs.by_split(found)
+    logs.by_split(dict.fromkeys(metrics.names(found)))
 
 
 def _check_model(experiment: Experiment) -> None:

@@ -9,19 +9,21 @@ from jaxdl.metrics.directions import (
     need_direction,
     rank,
 )
-from jaxdl.metrics.means import Mean, Metrics, add, divide, medians, zeros
+from jaxdl.metrics.means import Mean, Means, Metrics, add, divide, medians, names, zeros
 
 __all__ = [
     "DIRECTIONS",
     "HIGH",
     "LOW",
     "Mean",
+    "Means",
     "Metrics",
     "add",
     "direction",
     "divide",
     "is_better",
     "medians",
+    "names",
     "need_direction",
     "rank",
     "zeros",

@@ -4,8 +4,10 @@ A mean of means over unequal batches is wrong; a sum over a weight is right howe
 were cut into microbatches, devices, hosts and steps.
 """
 
+import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -45,7 +47,36 @@ class Mean(NamedTuple):
         return cls(value, jnp.ones((), value.dtype))
 
 
-Metrics = Mapping[str, Mean]
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["total", "weight"], meta_fields=["names"]
+)
+@dataclasses.dataclass(frozen=True)
+class Means:
+    """Many figures of one weight, summed as one array: far fewer programs than as many `Mean`.
+
+    Attributes:
+      total: Σ w x, (n,) float32; with an axis of members in front in a population.
+      weight: Σ w, float32, as `Mean`'s.
+      names: the n figures' names, as they are logged; the one that the metric has is not.
+    """
+
+    total: jax.Array
+    weight: jax.Array
+    names: tuple[str, ...]
+
+    @classmethod
+    def once(cls, names: Sequence[str], values: jax.Array) -> "Means":
+        """Of figures ``values`` (n,) that a step has one of each."""
+        return cls(*Mean.once(values), tuple(names))
+
+
+Metrics = Mapping[str, Mean | Means]
+
+
+def names(metrics: Metrics) -> list[str]:
+    """The figures' names, as `divide` gives them."""
+    each = lambda name, pair: pair.names if isinstance(pair, Means) else (name,)
+    return [figure for name, pair in metrics.items() for figure in each(name, pair)]
 
 
 def add(a: Metrics, b: Metrics) -> Metrics:
@@ -64,12 +95,22 @@ def divide(metrics: Metrics) -> dict[str, float | list[float]]:
     The weights of a population have an axis of members, as the sums have in front.
     """
     result = {}
-    for name, pair in metrics.items():
+    for name, pair in _each(metrics):
         total, weight = np.asarray(pair.total, np.float64), np.asarray(pair.weight, np.float64)
         weight = weight.reshape(weight.shape + (1,) * (total.ndim - weight.ndim))
         value = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight != 0)
         result[name] = value.tolist() if value.ndim else float(value)
     return result
+
+
+def _each(metrics: Metrics) -> Iterator[tuple[str, Mean]]:
+    for name, pair in metrics.items():
+        if isinstance(pair, Means):
+            yield from (
+                (n, Mean(pair.total[..., i], pair.weight)) for i, n in enumerate(pair.names)
+            )
+        else:
+            yield name, pair
 
 
 def medians(figures: Mapping[str, Any]) -> dict[str, float]:

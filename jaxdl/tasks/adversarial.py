@@ -11,7 +11,7 @@ import numpy as np
 from jaxdl import keys, models, optim
 from jaxdl.errors import UserError
 from jaxdl.losses import gan as games
-from jaxdl.metrics import LOW, Mean, Metrics, sample_quality
+from jaxdl.metrics import LOW, Mean, Means, Metrics, sample_quality
 from jaxdl.optim import schedules
 from jaxdl.parallel import replicas
 from jaxdl.registry import choose
@@ -384,7 +384,7 @@ def _check_model(module: Any, name: str, latent: int, train: Any) -> None:
         )
 
 
-def _prefixed(network: str, metrics: Metrics) -> dict[str, Mean]:
-    """``generator_loss``; logits and penalties are the discriminator's anyway, and layers named."""
-    own = ("loss", "gradient_norm", "update_norm", "learning_rate")
+def _prefixed(network: str, metrics: Metrics) -> dict[str, Mean | Means]:
+    """``generator_loss``; logits and penalties are the discriminator's anyway."""
+    own = ("loss", "gradient_norm", "update_norm", "learning_rate", "layers")
     return {f"{network}_{k}" if k in own else k: v for k, v in metrics.items()}

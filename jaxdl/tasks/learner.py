@@ -14,8 +14,8 @@ import optax
 from flax import linen as nn
 
 from jaxdl import keys, optim
-from jaxdl.metrics import Mean, Metrics, add
-from jaxdl.optim import schedules
+from jaxdl.metrics import Mean, Means, Metrics, add
+from jaxdl.optim import norms, schedules
 from jaxdl.parallel import replicas
 from jaxdl.per_member import any_on
 from jaxdl.trees import path_name
@@ -153,7 +153,8 @@ def make_update(
         gradient (Neelakantan et al., 2015, arXiv 1511.06807, without their annealing), once an
         update, before the optimizer with its clipping; 0 draws none.
       schedule: of the learning rate; adds the metric ``learning_rate``.
-      layer_norms: adds ``layers/gradient_norm/…`` and ``layers/update_norm/…`` to the metrics.
+      layer_norms: adds ``layers``, of the figures ``layers/gradient_norm/…`` and
+        ``layers/update_norm/…``, to the metrics.
       frozen: what is otherwise in the first updates; the optimizer must know of it too.
 
     Returns:
@@ -224,17 +225,16 @@ def make_update(
                 average,
                 (params, model_state),
             )
-        metrics = {
-            **metrics,
-            "gradient_norm": Mean.once(optax.tree.norm(grads)),
-            "update_norm": Mean.once(optax.tree.norm(updates)),
-        }
+        squares = norms.squares(grads, updates)
+        kinds = "gradient_norm", "update_norm"
+        of_all = jnp.sqrt(squares.sum(-1))
+        metrics = {**metrics, **{kind: Mean.once(of_all[i]) for i, kind in enumerate(kinds)}}
         if schedule is not None:
             metrics["learning_rate"] = Mean.once(schedule(updates_done(learner.opt_state)))
         if layer_norms:
-            for name, tree in (("gradient_norm", grads), ("update_norm", updates)):
-                for layer, norm in norms_by_layer(tree).items():
-                    metrics[f"layers/{name}/{layer}"] = Mean.once(norm)
+            layers, each = norms.by_layer(grads, squares)
+            names = [f"layers/{kind}/{layer}" for kind in kinds for layer in layers]
+            metrics["layers"] = Means.once(names, each.reshape(-1))
         return Learner(params, model_state, opt_state, average), metrics
 
     return update
@@ -302,19 +302,6 @@ def updates_done(opt_state: Any) -> jax.Array:
     if not counts:
         raise ValueError("the optimizer keeps no count: give it a schedule as learning rate")
     return counts[0][1]
-
-
-def norms_by_layer(tree: Any) -> dict[str, jax.Array]:
-    """Euclidean norm of each layer's leaves together, a layer being a leaf's parent in the tree.
-
-    Returns:
-      {"block_0/attention/query": norm, …} in the tree's order; a leaf at the top is its own layer.
-    """
-    squares: dict[str, list[jax.Array]] = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        layer = path_name(path[:-1] or path)
-        squares.setdefault(layer, []).append(jnp.sum(jnp.square(leaf.astype(jnp.float32))))
-    return {layer: jnp.sqrt(sum(parts)) for layer, parts in squares.items()}
 
 
 def parameters(params: Any, order: Mapping[str, int]) -> dict[str, jax.Array]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl import keys, metrics, tasks
+from jaxdl.ops import forms
 
 
 class Carry(NamedTuple):
@@ -54,16 +55,9 @@ def create(task: tasks.Task, chunks: int = 1) -> Callable[..., tuple[Carry, Stat
         for leaf in jax.tree.leaves(found):
             active &= jnp.isfinite(leaf).reshape(*active.shape, -1).all(-1)
 
-        def keep(new: jax.Array, old: jax.Array) -> jax.Array:
-            own = active.reshape(active.shape + (1,) * (new.ndim - active.ndim))
-            return jnp.where(own, new, old)
-
-        return Carry(
-            jax.tree.map(keep, state, carry.state),
-            carry.step + active.astype(carry.step.dtype),
-            jax.tree.map(keep, metrics.add(carry.window, found), carry.window),
-            active,
-        )
+        new = state, metrics.add(carry.window, found)
+        state, window = _chosen(active, new, (carry.state, carry.window))
+        return Carry(state, carry.step + active.astype(carry.step.dtype), window, active)
 
     def several(carry: Carry, root: jax.Array, batches: tasks.Batch, count: jax.Array) -> Carry:
         def body(loop: tuple[jax.Array, Carry]) -> tuple[jax.Array, Carry]:
@@ -87,3 +81,18 @@ def create(task: tasks.Task, chunks: int = 1) -> Callable[..., tuple[Carry, Stat
         return carry, Status(carry.step, carry.active)
 
     return advance
+
+
+def _chosen(active: jax.Array, new: Any, old: Any) -> Any:
+    """``new`` where it is active, else ``old``; ``active`` is a scalar, or one a member."""
+
+    def by_element(active: jax.Array, new: Any, old: Any) -> Any:
+        own = lambda x: active.reshape(active.shape + (1,) * (x.ndim - active.ndim))
+        return jax.tree.map(lambda new, old: jnp.where(own(new), new, old), new, old)
+
+    def whole(active: jax.Array, new: Any, old: Any) -> Any:
+        return jax.lax.cond(active, lambda new, old: new, lambda new, old: old, new, old)
+
+    # On a CPU a choice by element is a program to compile for each array, a copy is none.
+    cpu = None if active.ndim else whole
+    return forms.by_platform(by_element, active, new, old, cpu=cpu)
