@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import hurry
 import seconds
 import seldom
 import selection
@@ -43,35 +44,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         _forget_the_oldest_programs()
-    _compile_in_a_hurry()
+    hurry.set_up()
     config.pluginmanager.register(seconds.Seconds(config), "processor-seconds")
-
-
-def _compile_in_a_hurry():
-    """Adds to the environment's choice the older of XLA's two ways to emit loops on a CPU.
-
-    With it a small network's update compiles in 1.2 to 1.6 s of processor time, without in 3.7 to
-    4.3, and as for users in 8 to 10 (jax 0.10). From jax 0.12 on there is but one way. Options for
-    all programs are read from XLA_FLAGS once a process, which tests of what users get need without;
-    jax has no public way to change them later.
-    """
-    from importlib import metadata
-
-    if tuple(map(int, metadata.version("jaxlib").split(".")[:2])) >= (0, 11):
-        return
-    import jax
-    from jax._src import compiler
-
-    usual = compiler.get_compile_options
-
-    def get_compile_options(*args, **kwargs):
-        options = usual(*args, **kwargs)
-        if jax.config.read("jax_disable_most_optimizations"):
-            given = list(options.env_option_overrides)
-            options.env_option_overrides = [*given, ("xla_cpu_use_fusion_emitters", False)]
-        return options
-
-    compiler.get_compile_options = get_compile_options
 
 
 def _forget_the_oldest_programs():
