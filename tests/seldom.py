@@ -19,6 +19,8 @@ _SEEN = ("jaxdl/anatomy/", _MODELS, _LAYERS, _OPS)
 _READERS = ("jaxdl/tasks/", "jaxdl/data/", "jaxdl/models/bert.py", "jaxdl/metrics/")
 _TEXTS = (_PRETRAINED, *(f"{_MODELS}{name}.py" for name in ("bert", "t5", "bart")))
 
+_AVERAGED = tuple(f"jaxdl/{name}/" for name in ("tasks", "losses", "metrics", "control"))
+
 _CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit")
 
 # {file: {beginning of a test's name: the files}}
@@ -106,6 +108,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_first_loss_is_that": _DIFFUSION,
         "test_dropped_labels_are_learned": _DIFFUSION,
         "test_samples_come_from_the_average": _DIFFUSION,
+        "test_sample_mode_makes_the_same_picture_again": (*_DIFFUSION, "jaxdl/launch/"),
         "test_unet_is_the_published_one_layer_by_layer": _DIFFUSION,
         "test_with_the_best_answer_samples_come_to_have_the_datas_distribution[0": _DIFFUSION,
     },
@@ -144,6 +147,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_one_device_equals_eight": ("gcn", _PARALLEL),
         "test_sums_over_edges_are_the_normalised": (_OPS, _LAYERS, "jaxdl/models/gcn.py"),
         "test_planetoid_files_are_read[False": ("jaxdl/data/planetoid.py", "jaxdl/data/graph.py"),
+        "test_report_draws_the_graph_and_evaluation_repeats_the_figures[:digits": (
+            *("gcn:digits", "jaxdl/tasks/node_classification.py", "jaxdl/data/digits_graph.py"),
+        ),
     },
     "test_hosts.py": {
         "test_workdir_that_the_hosts_do_not_share": (_RUNS, _PARALLEL),
@@ -235,6 +241,11 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_shards_are_one": _TEXTS,
         "test_a_head_that_is_missing": _TEXTS,
         "test_an_encoder_comes_out": _TEXTS,
+    },
+    # Of each file of tasks one experiment is left.
+    "test_promotion.py": {
+        f"test_tasks_and_what_they_average_promote_nothing[{name}]": _AVERAGED
+        for name in ("gcn:digits", "lstm", "transfer", "bart")
     },
     "test_pmap.py": {"test_devices_keep_one_state[dcgan": (_PARALLEL, *_ADVERSARIAL)},
     "test_population.py": {

@@ -281,7 +281,7 @@ def test_each_networks_step_moves_that_network_alone():
     # At rate 0 the discriminator stands still: the generator's step, which looks through it, does
     # not touch it, its statistics included, and its own step moves nothing of the generator.
     same = lambda a, b: jax.tree.leaves(jax.tree.map(lambda x, y: bool((x == y).all()), a, b))
-    _, _, state, new, _ = one_step(discriminator_rate=0.0)
+    _, _, state, new, _ = one_step(ema=0.5, discriminator_rate=0.0)
     assert all(same(state.discriminator.params, new.discriminator.params))
     assert not any(same(state.generator.params, new.generator.params))
     _, _, state, moved, _ = one_step(ema=0.5)
@@ -295,7 +295,7 @@ def test_each_networks_step_moves_that_network_alone():
 
 def test_first_losses_are_those_of_the_first_networks():
     # The discriminator stands still, so both losses follow from the first weights.
-    built, _, state, _, found = one_step(discriminator_rate=0.0)
+    built, _, state, _, found = one_step(ema=0.5, discriminator_rate=0.0)
     module = models.create("dcgan_8", widths=(8, 4))
 
     @functools.partial(jax.jit, static_argnums=1)
@@ -323,7 +323,7 @@ def test_weights_are_clipped_and_only_the_discriminators():
 
 
 def test_samples_come_from_the_average():
-    built, _, state, new, _ = one_step(ema=0.5)
+    built, _, state, new, _ = one_step(ema=0.5, discriminator_rate=0.0)
     score = lambda state: built.task.score(state, built.run.data.test, KEY)
     assert new.discriminator.average is None
     # The average of one update is too near the parameters to tell apart, so it is moved away.

@@ -438,13 +438,18 @@ def test_run_leaves_its_figures_and_pictures(finished):
     assert list(finished.glob("samples/step_*/samples.png"))
 
 
-def test_evaluate_and_sample_modes(finished, capsys):
+def test_evaluate_mode_gives_the_best_figures(finished, capsys):
     finished = finished("ddpm")
     capsys.readouterr()
     assert run("ddpm", finished, *WHOLE, "--mode=evaluate") == 0
     said, best = capsys.readouterr().out, summary(finished)["best"]
     for name in ("two_sample_accuracy", "ancestral_two_sample_accuracy", "named_right"):
         assert f"{name} {best[name]:.4f}" in said
+
+
+def test_sample_mode_makes_the_same_picture_again(finished, capsys):
+    finished = finished("ddpm")
+    capsys.readouterr()
     assert run("ddpm", finished, *WHOLE, "--mode=sample") == 0
     assert f"sample {finished / 'samples' / 'samples.png'}" in capsys.readouterr().out
     picture = (finished / "samples" / "samples.png").read_bytes()

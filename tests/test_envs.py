@@ -93,9 +93,9 @@ def test_whole_episodes_are_gymnasiums_in_float32(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_pages_numbers_are_the_functions(name):
     env = envs.create(name)
-    state, observation = env.reset(keys.root(0))
+    state, observation = jax.jit(env.reset)(keys.root(0))
     action = jnp.int32(0) if env.actions else jnp.zeros(env.action_size)
-    after = env.step(state, action)
+    after = jax.jit(env.step)(state, action)
     assert observation.shape == after[1].shape == (env.observation_size,)
     assert [str(x.dtype) for x in (observation, *after)] == ["float32"] * 4 + ["bool"]
     assert (env.actions is None) != (env.action_size is None)
@@ -159,10 +159,11 @@ def test_returns_are_of_one_episode_each():
     always_left = lambda x: jnp.zeros(x.shape[0], jnp.int32)
     found = vectorised.returns(env, always_left, keys.root(0), 20)
     state = jax.vmap(env.reset)(vectorised.own_keys(keys.root(0), jnp.arange(20)))[0]
+    step = jax.jit(env.step)
     for i in range(3):
         x, length, ended = state[i], 0, False
         while not ended:
-            x, _, _, ended = env.step(x, jnp.int32(0))
+            x, _, _, ended = step(x, jnp.int32(0))
             length += 1
         assert found[i] == length
     states, length, total = vectorised.episode(env, always_left, keys.root(0))
@@ -185,6 +186,8 @@ def test_a_rollout_is_single_steps_with_new_starts_at_ends(name):
     )
     assert moves.observation.shape == (steps, n, env.observation_size)
     assert end.state.shape == start.state.shape
+    # On the host, where to take a number out is no program.
+    start, end, moves = jax.tree.map(np.asarray, (start, end, moves))
     step, state, counts, starts = jax.jit(env.step), list(start.state), [0] * n, []
     for t, i in itertools.product(range(steps), range(n)):
         after, observation, reward, terminated = step(state[i], moves.action[t, i])
@@ -199,8 +202,8 @@ def test_a_rollout_is_single_steps_with_new_starts_at_ends(name):
             continue
         # The next state is that of the rollout, which both environments show in the observation.
         seen = (moves.observation[t + 1] if t + 1 < steps else end.observation)[i]
-        speed_of = {"cartpole": lambda x: x, "pendulum": lambda x: jnp.stack(
-            [jnp.arctan2(x[1], x[0]), x[2]])}[name]  # fmt: skip
+        speed_of = {"cartpole": lambda x: x, "pendulum": lambda x: np.stack(
+            [np.arctan2(x[1], x[0]), x[2]])}[name]  # fmt: skip
         state[i], counts[i] = speed_of(seen), 0
         starts.append(np.asarray(state[i]))
     bound = {"cartpole": 0.05, "pendulum": np.pi}[name]
@@ -432,10 +435,9 @@ def test_advantages_against_the_definition(data):
     discount, lam = data.draw(st.sampled_from([(0.99, 0.95), (0.9, 0.0), (1.0, 1.0)]))
     rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
     rewards, values, following = rng.normal(size=(3, steps, count))
-    advantages, targets = gae(
-        *jnp.float32([rewards, values, following]), jnp.asarray(end == 1), jnp.asarray(end == 2),
-        discount, lam,
-    )  # fmt: skip
+    given = np.float32([rewards, values, following])
+    found = jax.jit(gae)(*given, end == 1, end == 2, discount, lam)
+    advantages, targets = map(np.asarray, found)
     for n in range(count):
         for t in range(steps):
             # The sum of the errors from t to the end of the episode, each weaker than the last.

@@ -238,13 +238,19 @@ def test_one_device_equals_eight(dense, devices, tmp_path):
     assert one["accuracy"] == many["accuracy"]
 
 
-def test_report_draws_the_graph_and_evaluation_repeats_the_figures(tmp_path, capsys):
-    folder = tmp_path / "run"
-    assert run("gcn:digits", folder, *SHORT, REPORT, "--config.batch_size=2") == 0
+@pytest.mark.parametrize("variant", ["", ":digits"])
+def test_report_draws_the_graph_and_evaluation_repeats_the_figures(
+    variant, finished, tmp_path, capsys
+):
+    if variant:
+        folder = tmp_path / "run"
+        assert run("gcn:digits", folder, *SHORT, REPORT, "--config.batch_size=2") == 0
+    else:
+        folder = finished("gcn")
     assert "<h2>Graph</h2>" in (folder / "report.html").read_text()
     accuracy = summary(folder)["best"]["accuracy"]
     capsys.readouterr()
-    file = ROOT / "experiments" / "gcn.py:digits"
+    file = ROOT / "experiments" / f"gcn.py{variant}"
     assert launch.main([f"--config={file}", f"--workdir={folder}", "--mode=evaluate"]) == 0
     assert f"accuracy {accuracy:.4f}" in capsys.readouterr().out
     assert launch.main([f"--config={file}", f"--workdir={folder}", "--mode=sample"]) == 2

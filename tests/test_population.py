@@ -88,8 +88,7 @@ def assert_close(single, member):
 
 
 TINY = ("--config.model.hidden=16", "--config.log.every=2", "--config.eval.every=3", SMOOTH)
-# Rates of which the last stops learning, and one that overflows.
-RATES = "--config.sweep=optimizer.learning_rate=1e-3,1e-2,1e-9"
+# A rate that learns, and one that overflows.
 OVERFLOWING = "--config.sweep=optimizer.learning_rate=1e-2,1e38"
 CONSTANT = "--config.optimizer.schedule=constant"
 
@@ -167,18 +166,19 @@ def test_a_member_goes_on_and_is_evaluated_as_a_run_of_its_own(tmp_path, capsys)
     assert "is not one of the 3" in capsys.readouterr().err
 
 
-def test_evaluating_a_population_tells_of_each_member(tmp_path, capsys):
-    assert run("mlp", tmp_path / "all", *TINY, RATES) == 0
+def test_evaluating_a_population_tells_of_each_member(finished, capsys):
+    folder = finished("optimizers")
     capsys.readouterr()
-    file = f"--config={ROOT / 'experiments' / 'mlp.py'}"
-    assert launch.main([file, f"--workdir={tmp_path / 'all'}", "--mode=evaluate"]) == 0
+    file = f"--config={ROOT / 'experiments' / 'optimizers.py'}"
+    assert launch.main([file, f"--workdir={folder}", "--mode=evaluate"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    rates = [(seed, rate) for rate in ("0.001", "0.01", "1e-09") for seed in (0, 1)]
     assert [line.split(":")[0] for line in lines] == [
-        f"member {i} (seed 0, optimizer.learning_rate={rate})"
-        for i, rate in enumerate(("0.001", "0.01", "1e-09"))
+        f"member {i} (seed {seed}, optimizer.learning_rate={rate})"
+        for i, (seed, rate) in enumerate(rates)
     ]
     for mode in ("sample", "plan", "lr_find"):
-        assert launch.main([file, f"--workdir={tmp_path / 'all'}", f"--mode={mode}"]) == 2
+        assert launch.main([file, f"--workdir={folder}", f"--mode={mode}"]) == 2
         assert "of one" in capsys.readouterr().err
 
 
@@ -226,30 +226,42 @@ def test_every_experiment_can_be_a_population(name):
 SWEPT = [
     (
         "mlp",
-        "optimizer.weight_decay=0,.1; optimizer.l2=0,.1; optimizer.noise=0,.1; optimizer.b1=.8,.9",
+        "optimizer.weight_decay=0,.1; optimizer.l2=0,.1; optimizer.noise=0,.1; optimizer.b1=.8,.9; "
+        "optimizer.b2=.9,.99; optimizer.eps=1e-8,1e-6; task.label_smoothing=0,.1; ema=0,.9",
     ),
-    ("mlp", "optimizer.b2=.9,.99; optimizer.eps=1e-8,1e-6; task.label_smoothing=0,.1; ema=0,.9"),
-    ("mlp", "model.dropout=0,.1; optimizer.clip=.5,1; optimizer.clip_norm=.5,1"),
-    ("mlp", "optimizer.clip_value=.5,1; optimizer.clip_adaptive=.5,1; optimizer.end_factor=0,.1"),
-    ("mlp", "augment.rotate=5,9; augment.shear=.1,.2; augment.zoom=.1,.2; augment.contrast=0,.1"),
-    ("mlp", "augment.mixup=.1,.2; augment.cutmix=.1,.2; augment.crop=.5,.8"),
+    (
+        "mlp",
+        "model.dropout=0,.1; optimizer.clip=.5,1; optimizer.clip_norm=.5,1; "
+        "optimizer.clip_value=.5,1; optimizer.clip_adaptive=.5,1; optimizer.end_factor=0,.1",
+    ),
+    (
+        "mlp",
+        "augment.rotate=5,9; augment.shear=.1,.2; augment.zoom=.1,.2; augment.contrast=0,.1; "
+        "augment.mixup=.1,.2; augment.cutmix=.1,.2; augment.crop=.5,.8",
+    ),
     # The last rate is one times the other.
     (
         "mlp",
         "optimizer.learning_rate=.1,.2; optimizer.end_factor=.1,.2",
         "--config.optimizer.schedule=linear",
     ),
-    ("deep_cnn", "optimizer.momentum=0,.9", "--config.optimizer.name=sgd"),
+    ("mlp", "optimizer.momentum=0,.9", "--config.optimizer.name=sgd"),
     ("vit", "model.drop_path=0,.1; model.dropout=0,.1", "--config.model.depth=2"),
     ("vae", "task.beta=0,1"),
     ("autoencoder", "task.noise=.1,.3"),
     ("dcgan", "task.discriminator_rate=1,2"),
     ("ddpm", "task.drop_label=.1,.2; ema=.9,.99"),
     ("gcn", "model.dropout=0,.5; optimizer.weight_decay=0,.1"),
-    ("dqn", "task.discount=.9,.99; task.target_rate=.01,.1; task.epsilon=.5,1"),
-    ("dqn", "task.last_epsilon=0,.1; task.exploration=.1,.2; task.reward_scale=.1,1"),
-    ("ppo", "task.discount=.9,.99; task.gae_lambda=.9,1; task.clip_ratio=.1,.2; task.entropy=0,.1"),
-    ("ppo", "task.value_weight=.5,1; task.reward_scale=.1,1; optimizer.clip=.5,1"),
+    (
+        "dqn",
+        "task.discount=.9,.99; task.target_rate=.01,.1; task.epsilon=.5,1; "
+        "task.last_epsilon=0,.1; task.exploration=.1,.2; task.reward_scale=.1,1",
+    ),
+    (
+        "ppo",
+        "task.discount=.9,.99; task.gae_lambda=.9,1; task.clip_ratio=.1,.2; task.entropy=0,.1; "
+        "task.value_weight=.5,1; task.reward_scale=.1,1; optimizer.clip=.5,1",
+    ),
     ("q_learning", "task.discount=.9,.99; task.epsilon=.1,.2; task.last_epsilon=0,.1"),
 ]
 
