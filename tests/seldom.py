@@ -51,7 +51,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     }
     | {
         f"test_the_page_says_what_the_code_says[{case}]": (*_SEEN, "docs/models.md")
-        for case in ("mobilevit", "efficientnet", "cvt", "coatnet", "convnext", "googlenet")
+        for case in (
+            *("mobilevit", "efficientnet", "cvt", "coatnet", "convnext", "googlenet", "vit"),
+        )
     }
     | {
         f"test_the_page_says_what_the_code_says_of_texts[{case}]": (*_SEEN, "docs/models.md")
@@ -148,7 +150,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_sums_over_edges_are_the_normalised": (_OPS, _LAYERS, "jaxdl/models/gcn.py"),
         "test_planetoid_files_are_read[False": ("jaxdl/data/planetoid.py", "jaxdl/data/graph.py"),
         "test_report_draws_the_graph_and_evaluation_repeats_the_figures[:digits": (
-            *("gcn:digits", "jaxdl/tasks/node_classification.py", "jaxdl/data/digits_graph.py"),
+            *("gcn", "jaxdl/data/digits_graph.py", "jaxdl/report/"),
         ),
     },
     "test_hosts.py": {
@@ -167,6 +169,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_microbatches_give_the_update": (_LEARNER,),
         "test_the_second_start_compiles_nothing[mlp]": (_TRAIN, "jaxdl/process.py"),
         "test_larger_calls_are_taken_up": (_TRAIN,),
+        "test_early_stopping_ends_the_run_when_the_metric_stalls[gcn": ("gcn", _TRAIN),
     },
     "test_lr_find.py": {
         "test_the_mode_prints_and_writes_a_page_and_the_numbers[ppo": ("jaxdl/launch/", _TRAIN),
@@ -279,6 +282,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_recurrent_models.py": {
         "test_eight_devices_learn_what_one_does": (_PARALLEL,),
         "test_texts_by_the_cache_are_those_without[lstm": ("jaxdl/generate/", _LAYERS, _MODELS),
+        # Both directions are of all cells: of two the one that goes forward is left.
+        "test_an_images_rows_are_a_sequence_that_may_end_early[gru-True": (_OPS, _LAYERS, _MODELS),
+        "test_an_images_rows_are_a_sequence_that_may_end_early[rnn-True": (_OPS, _LAYERS, _MODELS),
     },
     "test_progress.py": {"test_plain_lines_elsewhere": (_TRAIN, _RUNS, *_COMMAND)},
     "test_tpu_setup.py": {
@@ -306,7 +312,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "bert:answer",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
-            *("bert:classify", "bert:tag", "bert:answer", "t5", "bart"),
+            *("bert:classify", "bert:tag", "bert:answer", "t5", "bart", "optimizers", "convnext"),
             *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan"),
         )
     },

@@ -15,6 +15,7 @@ from flax import linen as nn
 
 from benchmarks import models_page
 from jaxdl import anatomy, keys, layers, models, ops
+from jaxdl.anatomy import __main__ as command
 from jaxdl.anatomy import reads_text
 from jaxdl.errors import UserError
 from jaxdl.ops.convolution import explicit_padding, out_size, receptive_field
@@ -29,7 +30,7 @@ CASES = {
     "vgg16": ("vgg16", dict(channels=(2,) * 5, hidden=4), 32),
     "googlenet": ("googlenet", dict(stem=(2, 2, 2), stages=((_BLOCK,) * 2,) * 2), 32),
     "googlenet_paper": ("googlenet_paper", dict(stem=(2, 2, 2), stages=((_BLOCK,) * 2,) * 2), 32),
-    "resnet18": ("resnet18", dict(width=2), 32),
+    "resnet18": ("resnet18", dict(width=2, stages=(2, 1)), 32),
     "resnet50": ("resnet50", dict(width=2, stages=(2, 2, 2, 2)), 32),
     "efficientnet_b0": ("efficientnet_b0", dict(width=0.01, depth=0.1, last=4), 32),
     "convnext_t": ("convnext_t", dict(widths=(2, 2, 4, 4), depths=(1, 1, 2, 1)), 32),
@@ -277,8 +278,8 @@ def test_a_model_written_without_layers_is_followed():
 
 
 def test_the_command_prints_a_table():
-    command = [sys.executable, "-m", "jaxdl.anatomy", "deep_cnn", "--size=28", "--channels=1"]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    argv = [sys.executable, "-m", "jaxdl.anatomy", "deep_cnn", "--size=28", "--channels=1"]
+    lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
     assert " ".join(lines[1].split()) == "conv_0 convolution 3x3 1x1 28x28 1x1 3x3 225,792"
     assert lines[-1].startswith("421,834 parameters, 4,241,152 multiply-adds, last map 7x7")
 
@@ -286,10 +287,9 @@ def test_the_command_prints_a_table():
 @pytest.mark.parametrize(
     ("flags", "why"), [(["lenet", "--size=28"], "28x28"), (["resnet17"], "did you mean 'resnet18'")]
 )
-def test_what_cannot_be_is_told_in_a_line(flags, why):
-    command = [sys.executable, "-m", "jaxdl.anatomy", *flags]
-    ended = subprocess.run(command, capture_output=True, text=True)
-    assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
+def test_what_cannot_be_is_told_in_a_line(flags, why, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["jaxdl.anatomy", *flags])
+    assert command.main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert why in line

@@ -58,12 +58,12 @@ def test_gcn_is_what_its_formula_says(hops):
     adjacency = np.asarray(ops.dense_adjacency(ops.normalised(edges, n), n), np.float64)
     x = np.random.default_rng(0).standard_normal((n, 9)).astype(np.float32)
     module = models.create("gcn", num_classes=3, hidden=(5,), hops=hops)
-    variables = module.init(keys.root(0), x, ops.normalised(edges, n))
+    variables = jax.jit(module.init)(keys.root(0), x, ops.normalised(edges, n))
     p = jax.tree.map(lambda a: np.asarray(a, np.float64), variables["params"])
     power = np.linalg.matrix_power(adjacency, hops)
     hidden = np.maximum(power @ x @ p["conv_0"]["kernel"] + p["conv_0"]["bias"], 0)
     logits = power @ hidden @ p["head"]["kernel"] + p["head"]["bias"]
-    found = module.apply(variables, x, ops.normalised(edges, n))
+    found = jax.jit(module.apply)(variables, x, ops.normalised(edges, n))
     np.testing.assert_allclose(found, logits, atol=1e-5)
 
 

@@ -189,7 +189,7 @@ def test_over_split_lies_on_the_devices_of_the_state():
 def test_forward_draws_by_its_key_and_returns_the_collections_as_they_are_then():
     module = models.create("deep_cnn", num_classes=3, channels=(4,), hidden=4)
     images = jnp.ones((2, 4, 4, 1))
-    variables = module.init(keys.root(0), images)
+    variables = jax.jit(module.init)(keys.root(0), images)
     state = {k: v for k, v in variables.items() if k != "params"}
     run = functools.partial(learner.forward(module), variables["params"], state)
     first, new = run(keys.root(1), images)

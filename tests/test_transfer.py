@@ -205,8 +205,8 @@ def test_a_head_of_classes_that_were_called_otherwise_is_new(source, tmp_path):
 def file(tmp_path_factory):
     """(a checkpoint of a small ResNet of five classes, its variables)."""
     module = models.create("resnet18", num_classes=5, **RESNET)
-    variables = module.init(keys.root(1), jnp.zeros((1, 16, 16, 3)))
-    variables = jax.tree.map(lambda x: x + 0.01, variables)
+    variables = jax.jit(module.init)(keys.root(1), jnp.zeros((1, 16, 16, 3)))
+    variables = jax.tree.map(lambda x: np.asarray(x) + np.float32(0.01), variables)
     path = tmp_path_factory.mktemp("published") / "small.safetensors"
     pretrained.save(module, variables, path)
     return path, jax.tree.map(np.asarray, variables)
@@ -234,7 +234,7 @@ def test_images_are_standardised_as_published_and_grey_ones_have_all_colours(fil
     assert grey.shape == (16, 16, 16, 1)
     seen = (np.repeat(grey, 3, -1) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     module = models.create("resnet18", num_classes=3, **RESNET)
-    expected = module.apply(state.variables, jnp.asarray(seen, jnp.float32))
+    expected = jax.jit(module.apply)(state.variables, jnp.asarray(seen, jnp.float32))
     found = made.task.predict(state, grey)["logits"]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
