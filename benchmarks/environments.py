@@ -119,10 +119,10 @@ def measure(name: str, chosen: str, options: argparse.Namespace) -> dict[str, An
     found = policy(chosen, environment)
     best, ours = max(
         (
-            (count, speed.on_device(
-                environment, found.act, found.variables, count,
+            (count, speed.OnDevice(
+                environment, found.act, count,
                 steps=max(1, options.steps // count), devices=jax.devices(),
-            ))
+            ).turn(found.variables))
             for count in options.counts
         ),
         key=lambda tried: max(tried[1](options.seconds) for _ in range(2)),

@@ -157,7 +157,7 @@ def test_an_end_at_the_time_limit_is_a_termination():
 def test_returns_are_of_one_episode_each():
     env = envs.create("cartpole")
     always_left = lambda x: jnp.zeros(x.shape[0], jnp.int32)
-    found = vectorised.returns(env, always_left, keys.root(0), 20)
+    found = vectorised.play(env, always_left, keys.root(0), 20)
     state = jax.vmap(env.reset)(vectorised.own_keys(keys.root(0), jnp.arange(20)))[0]
     step = jax.jit(env.step)
     for i in range(3):
@@ -165,9 +165,8 @@ def test_returns_are_of_one_episode_each():
         while not ended:
             x, _, _, ended = step(x, jnp.int32(0))
             length += 1
-        assert found[i] == length
-    states, length, total = vectorised.episode(env, always_left, keys.root(0))
-    assert length == total == found[0]
+        assert found.steps[i] == found.total[i] == length
+    states, length = found.first, found.steps[0]
     assert states.shape == (501, 4)
     assert_close(states[0], state[0])
     assert abs(states[length, 2]) > np.deg2rad(12) >= abs(states[length - 1, 2])
@@ -325,7 +324,7 @@ def test_steps_a_second_are_steps_by_the_clock(monkeypatch):
     env = counter(ends_at=1, max_steps=3)
     seen = []
     act = lambda weights, x, keys: jnp.int32(x[:, 0] > weights)
-    turn = speed.on_device(env, act, jnp.float32(1e9), environments=6, steps=5)
+    turn = speed.OnDevice(env, act, environments=6, steps=5).turn(jnp.float32(1e9))
     # Two calls of 30 steps fill two seconds; one fills one.
     assert turn(2.0) == turn(1.0) == 30
     found = speed.alternate(
@@ -339,7 +338,7 @@ def test_steps_a_second_are_steps_by_the_clock(monkeypatch):
 def test_devices_share_the_environments():
     env = counter(ends_at=1, max_steps=3)
     act = lambda weights, x, keys: jnp.int32(x[:, 0] > weights)
-    turn = speed.on_device(env, act, jnp.float32(1e9), 8, steps=2, devices=jax.devices()[:4])
+    turn = speed.OnDevice(env, act, 8, 2, jax.devices()[:4]).turn(jnp.float32(1e9))
     assert turn(0.001) > 0
 
 
@@ -400,7 +399,8 @@ def test_reports_show_the_speed(installed, monkeypatch):
     monkeypatch.setattr(speed, "time", Clock())
     env = counter(ends_at=1, max_steps=3)._replace(gymnasium="Counter-v0")
     greedy = lambda weights: lambda x: jnp.int32(x[:, 0] > weights)
-    text = episodes.steps_a_second(env, greedy, jnp.float32(1e9))
+    pace = episodes._on_device(env, greedy)
+    text = episodes.steps_a_second(env, greedy, jnp.float32(1e9), pace)
     lines = text.splitlines()
     assert lines[0].split()[0] == "8"
     assert lines[0].split()[-1] == "256"  # 8 environments, 32 steps, a second

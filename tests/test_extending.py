@@ -120,6 +120,6 @@ def test_what_cannot_be_is_one_line(installed, tmp_path, capsys, flag, says):
 def test_the_corridor_ends_at_its_end():
     env = envs.create("corridor")
     right = lambda observation: jax.numpy.ones(observation.shape[0], "int32")
-    found = vectorised.returns(env, right, keys.root(0), 8)
+    found = vectorised.play(env, right, keys.root(0), 8).total
     # From places 0 to 2, so in 4 to 6 steps, the last of which is rewarded.
     assert set(np.asarray(found, np.float64).round(2)) <= {0.97, 0.96, 0.95}

@@ -21,15 +21,8 @@ Agent = Callable[[Any, jax.Array, jax.Array | None], jax.Array]
 Turn = Callable[[float], float]
 
 
-def on_device(
-    env: Environment,
-    act: Agent,
-    variables: Any,
-    environments: int,
-    steps: int,
-    devices: Sequence[jax.Device] | None = None,
-) -> Turn:
-    """Turns of a policy in environments that run side by side, compiled before the first.
+class OnDevice:
+    """A policy in environments that run side by side, each call so many steps of all of them.
 
     A step is the policy's choice with its draws, the environment's step and, where an episode ends,
     a new start, which is drawn for all at every step. What happened is not kept.
@@ -37,31 +30,54 @@ def on_device(
     Args:
       env: the environment.
       act: the policy.
-      variables: its own.
       environments: how many; a multiple of the devices.
       steps: of each environment in one call of the compiled program.
       devices: to share them out to; None is the default one.
     """
-    mesh = Mesh(np.array(devices or jax.devices()[:1]), ("data",), axis_types=(AxisType.Auto,))
-    split, copied = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("data",), ()))
 
-    @jax.jit(out_shardings=split, donate_argnums=1)
-    def run(variables: Any, many: vectorised.Vectorised, call: jax.Array):
-        key = jax.random.fold_in(keys.root(0), call)
-        choose = lambda observations, keys: act(variables, observations, keys)
-        return vectorised.roll_out(env, choose, many, key, steps)[0]
+    def __init__(
+        self,
+        env: Environment,
+        act: Agent,
+        environments: int,
+        steps: int,
+        devices: Sequence[jax.Device] | None = None,
+    ):
+        self._a_call = environments * steps
+        mesh = Mesh(np.array(devices or jax.devices()[:1]), ("data",), axis_types=(AxisType.Auto,))
+        split, copied = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("data",), ()))
+        self._split, self._copied = split, copied
 
-    start = jax.jit(lambda: vectorised.create(env, keys.root(1), environments), out_shardings=split)
-    variables, many = jax.device_put(variables, copied), start()
-    calls = 0
+        @jax.jit(out_shardings=split, donate_argnums=1)
+        def run(variables: Any, many: vectorised.Vectorised, call: jax.Array):
+            key = jax.random.fold_in(keys.root(0), call)
+            choose = lambda observations, keys: act(variables, observations, keys)
+            return vectorised.roll_out(env, choose, many, key, steps)[0]
 
-    def advance() -> int:
-        nonlocal many, calls
-        many, calls = jax.block_until_ready(run(variables, many, np.uint32(calls))), calls + 1
-        return environments * steps
+        create = lambda: vectorised.create(env, keys.root(1), environments)
+        self._run, self._start = run, jax.jit(create, out_shardings=split)
 
-    advance()
-    return _turn(advance)
+    def compile(self, variables: Any) -> None:
+        """Compiles what `turn` runs, for variables of which there are only shapes and dtypes."""
+        on = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+        many = jax.tree.map(lambda x: on(x, self._split), jax.eval_shape(self._start))
+        self._start.lower().compile()
+        own = jax.tree.map(lambda x: on(x, self._copied), variables)
+        self._run.lower(own, many, np.uint32(0)).compile()
+
+    def turn(self, variables: Any) -> Turn:
+        """Turns of the policy with these variables, compiled before the first."""
+        variables, many = jax.device_put(variables, self._copied), self._start()
+        calls = 0
+
+        def advance() -> int:
+            nonlocal many, calls
+            many = jax.block_until_ready(self._run(variables, many, np.uint32(calls)))
+            calls += 1
+            return self._a_call
+
+        advance()
+        return _turn(advance)
 
 
 def in_gymnasium(env: Environment, choose: Callable[[np.ndarray], Any]) -> Turn:

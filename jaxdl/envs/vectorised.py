@@ -139,44 +139,51 @@ def roll_out(
 Policy = Callable[[jax.Array], jax.Array]
 
 
-def returns(env: Environment, policy: Policy, key: jax.Array, episodes: int) -> jax.Array:
-    """The sum of rewards of so many episodes from fresh starts, (episodes,) float32.
+class Played(NamedTuple):
+    """Episodes from fresh starts, each to its end.
+
+    Attributes:
+      total: the sum of rewards of each, (episodes,) float32.
+      steps: the length of each, (episodes,) int32.
+      first: the states of the first, to look at, with an axis of max_steps + 1 in front, from the
+        start on; those after ``steps[0]`` are of no meaning.
+    """
+
+    total: jax.Array
+    steps: jax.Array
+    first: Any
+
+
+def play(env: Environment, policy: Policy, key: jax.Array, episodes: int) -> Played:
+    """So many episodes, all at once, until the last has ended.
 
     Args:
       env: the environment.
       policy: (n, observation_size) -> n actions.
       key: of the starts.
-      episodes: how many; all run at once, until the last has ended.
+      episodes: how many.
     """
     envs = create(env, key, episodes)
     start = (envs.state, envs.observation)
+    film = lambda x: jnp.zeros((env.max_steps + 1, *x.shape[1:]), x.dtype).at[0].set(x[0])
 
-    def body(carry):
-        envs, going, total = carry
+    def body(carry: tuple) -> tuple:
+        i, envs, going, played = carry
+        action = policy(envs.observation)
+        state = jax.vmap(env.step)(envs.state, action)[0]
         # Where an episode has ended, the environment runs on from its start, unheeded.
-        envs, move = advance(env, envs, policy(envs.observation), start)
-        return envs, going & ~move.ended, jnp.where(going, move.total, total)
-
-    carry = envs, jnp.ones(episodes, bool), jnp.zeros(episodes, jnp.float32)
-    return jax.lax.while_loop(lambda carry: carry[1].any(), body, carry)[2]
-
-
-def episode(env: Environment, policy: Policy, key: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
-    """One episode to look at.
-
-    Returns:
-      (states, length, total): the states, with an axis of max_steps + 1 in front, from the start
-      on; those after ``length`` steps, int32, are of no meaning. ``total`` is the sum of rewards.
-    """
-    envs = create(env, key, 1)
-    start = (envs.state, envs.observation)
-
-    def body(envs, _):
-        next_state = jax.vmap(env.step)(envs.state, action := policy(envs.observation))[0]
         envs, move = advance(env, envs, action, start)
-        return envs, (next_state, move)
+        played = Played(
+            jnp.where(going, move.total, played.total),
+            jnp.where(going, move.steps, played.steps),
+            jax.tree.map(lambda seen, x: seen.at[i + 1].set(x[0]), played.first, state),
+        )
+        return i + 1, envs, going & ~move.ended, played
 
-    _, (states, moves) = jax.lax.scan(body, envs, length=env.max_steps)
-    end = moves.ended[:, 0].argmax()
-    states = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b])[:, 0], envs.state, states)
-    return states, end + 1, moves.total[end, 0]
+    nothing = Played(
+        jnp.zeros(episodes, jnp.float32),
+        jnp.zeros(episodes, jnp.int32),
+        jax.tree.map(film, envs.state),
+    )
+    carry = jnp.int32(0), envs, jnp.ones(episodes, bool), nothing
+    return jax.lax.while_loop(lambda carry: carry[2].any(), body, carry)[3]

@@ -91,11 +91,16 @@ class Experiment(NamedTuple):
         return self.task.examples or self.config.batch_size * (len(self.members) or 1)
 
     @property
+    def _batch_anywhere(self) -> Any:
+        """A batch of arrays that lie nowhere yet: by them `init` is traced once."""
+        shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype)
+        return jax.tree.map(shape, self.abstract_batch)
+
+    @property
     def abstract_state(self) -> Any:
         """Shapes, dtypes and shardings of the task's state."""
-        # Of arrays that lie nowhere yet, as in `init_state`: then it is traced once.
-        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.abstract_batch)
-        shapes = jax.eval_shape(self.task.init, keys.named(self.key, "init"), batch)
+        init = self.task.init
+        shapes = jax.eval_shape(init, keys.named(self.key, "init"), self._batch_anywhere)
         try:
             return self.layout.state(shapes, self.task.partition(shapes))
         except UserError:
@@ -133,17 +138,25 @@ class Experiment(NamedTuple):
         host = [self.batch(step, rows) for step in steps]
         return self.layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), self.rows, leading=1)
 
-    def init_state(self) -> Any:
+    def compile_init(self) -> Callable[[jax.Array, Any], Any]:
+        """The program (key, batch) -> the state at step 0."""
+        shardings = jax.tree.map(lambda x: x.sharding, self.abstract_state)
+        options = process.options_to_run_once()
+        init = jax.jit(self.task.init, out_shardings=shardings, compiler_options=options)
+        return init.lower(keys.named(self.key, "init"), self._batch_anywhere).compile()
+
+    def init_state(self, program: Callable[[jax.Array, Any], Any] | None = None) -> Any:
         """The state at step 0, made on the devices where it stays.
+
+        Args:
+          program: of `compile_init`; made if None.
 
         Raises:
           UserError: the run cannot begin.
         """
         self.task.check()
-        shardings = jax.tree.map(lambda x: x.sharding, self.abstract_state)
-        options = process.options_to_run_once()
-        init = jax.jit(self.task.init, out_shardings=shardings, compiler_options=options)
-        return init(keys.named(self.key, "init"), self.batch(0))
+        program = self.compile_init() if program is None else program
+        return program(keys.named(self.key, "init"), self.batch(0))
 
 
 def complete(config: ConfigDict) -> ConfigDict:
@@ -263,7 +276,11 @@ def _traced_once(experiment: Experiment) -> Experiment:
     keeps = lambda f: jax.jit(f, inline=True)
     task = experiment.task
     return experiment._replace(
-        task=task._replace(init=keeps(task.init), train_step=keeps(task.train_step))
+        task=task._replace(
+            init=keeps(task.init),
+            train_step=keeps(task.train_step),
+            eval_step=keeps(task.eval_step),
+        )
     )
 
 

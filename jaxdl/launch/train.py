@@ -21,14 +21,18 @@ def run(options: Options, made: Experiment, folder: epath.Path, keep: Callable[[
       folder: of the run.
       keep: writes there what its weights mean.
     """
-    experiment.check_training(made)
-    if not (folder / "checkpoints").exists():  # a run that begins: nothing is written before
-        made.task.check()
-    with workdir.claimed(folder, made.config) as lock:
-        if jax.process_index() == 0:
-            print(f"workdir {folder}", flush=True)
-            keep()
-        return _run(options, made, folder, train.train(made, folder, lock.check))
+    begins = not (folder / "checkpoints").exists()
+    with train.Ahead() as ahead:
+        # The compiler is at the first state while Python traces the update.
+        init = ahead.begin(made.compile_init).result if begins else lambda: None
+        experiment.check_training(made)
+        if begins:  # nothing is written before
+            made.task.check()
+        with workdir.claimed(folder, made.config) as lock:
+            if jax.process_index() == 0:
+                print(f"workdir {folder}", flush=True)
+                keep()
+            return _run(options, made, folder, train.train(made, folder, lock.check, init))
 
 
 def _run(options: Options, made: Experiment, folder: epath.Path, outcome: train.Outcome) -> int:

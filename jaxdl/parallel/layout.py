@@ -167,19 +167,28 @@ class Layout(NamedTuple):
 
     # Steps
 
-    def compile(self, advance: Callable, arguments: tuple) -> Callable:
+    def compile(
+        self, advance: Callable, arguments: tuple, meanwhile: Callable[[], None] = lambda: None
+    ) -> Callable:
         """Compiles the loop's ``advance`` for these devices.
 
         Args:
           advance: (carry, key, batches, count) -> (carry, status); the arrays of ``batches`` have
             an axis of updates in front.
-          arguments: an example of each, on the devices; the carry is donated.
+          arguments: an example of each, on the devices, or, but for "pmap", shapes with shardings;
+            the carry is donated.
+          meanwhile: called when all is traced: the compiler, which is about to begin, leaves Python
+            to others.
         """
         if self.strategy == "pmap":
             mapped, cut, join = self._pmapped(advance, arguments[0])
-            mapped.lower(*cut(*arguments)).compile()
+            lowered = mapped.lower(*cut(*arguments))
+            meanwhile()
+            lowered.compile()
             return lambda *arguments: join(*mapped(*cut(*arguments)))
-        return self.lower(advance, arguments).compile()
+        lowered = self.lower(advance, arguments)
+        meanwhile()
+        return lowered.compile()
 
     def lower(self, advance: Callable, arguments: tuple) -> jax.stages.Lowered:
         """The program that `compile` compiles; shapes with shardings will do as ``arguments``."""

@@ -7,6 +7,7 @@ else than the run wants is an error of the user's, and says so.
 
 import contextlib
 import functools
+import importlib
 import json
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -17,7 +18,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 from etils import epath
 
 from jaxdl import keys, parallel, paths
@@ -27,6 +27,11 @@ from jaxdl.runs.checksum import checksums, checksums_on_host, damaged
 from jaxdl.trees import path_name
 
 FORMAT = 1
+
+
+def prepare() -> None:
+    """Imports what checkpoints are written with, a quarter of a second."""
+    importlib.import_module("orbax.checkpoint")
 
 
 class Restored(NamedTuple):
@@ -72,20 +77,35 @@ class Checkpoints:
         self._saving: tuple[int, Future[None] | None] | None = None
         if not read_only:
             self._set_aside_empty()
-        self._manager = ocp.CheckpointManager(
-            self._folder,
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=self,
-                enable_async_checkpointing=not self._alone,
-                read_only=read_only,
-            ),
-        )
+        self._opened: Any = None
         self._ranks: dict[int, float] = {}
-        for step in self._manager.all_steps():
+        # A run that begins has nothing to read: Orbax is imported while it computes.
+        if self._folder.exists() or not self._alone:
+            _ = self._manager
+        for step in self._steps():
             # A damaged one is told of when it is read for its arrays.
             with contextlib.suppress(DamagedError):
                 if (rank := self._read_manifest(step).get("rank")) is not None:
                     self._ranks[step] = rank
+
+    @property
+    def _manager(self) -> Any:
+        """Orbax's, made when it is first needed."""
+        if self._opened is None:
+            import orbax.checkpoint as ocp
+
+            self._opened = ocp.CheckpointManager(
+                self._folder,
+                options=ocp.CheckpointManagerOptions(
+                    preservation_policy=self,
+                    enable_async_checkpointing=not self._alone,
+                    read_only=self._read_only,
+                ),
+            )
+        return self._opened
+
+    def _steps(self) -> list[int]:
+        return [] if self._opened is None else self._opened.all_steps()
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -99,7 +119,8 @@ class Checkpoints:
             self.wait()
         self._thread.shutdown()
         with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
-            self._manager.close()
+            if self._opened is not None:
+                self._opened.close()
 
     def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:
         """Orbax's question which checkpoints stay: the newest ones and the best one.
@@ -127,7 +148,7 @@ class Checkpoints:
           WriteError: this write, or the one before it, failed.
         """
         self.wait()
-        if step in self._manager.all_steps():
+        if step in self._steps():
             return
         if rank is not None:
             self._ranks[step] = rank
@@ -148,6 +169,8 @@ class Checkpoints:
         content: dict[str, Any],
         sums: Callable[[Any], dict[str, int]],
     ) -> None:
+        import orbax.checkpoint as ocp
+
         content["leaves"] = _manifest(tree, sums(tree))
         args = ocp.args.Composite(
             manifest=ocp.args.JsonSave({"crc": _crc(content), "content": content}),
@@ -169,11 +192,11 @@ class Checkpoints:
 
     def latest_step(self) -> int | None:
         """The newest checkpoint's step, None without any."""
-        return self._manager.latest_step()
+        return max(self._steps(), default=None)
 
     def best_step(self) -> int | None:
         """The best checkpoint's step, None if none was ranked."""
-        there = [step for step in self._manager.all_steps() if step in self._ranks]
+        there = [step for step in self._steps() if step in self._ranks]
         # Of equals the first: it is the one that evaluation called the best.
         return max(there, key=lambda step: (self._ranks[step], -step), default=None)
 
@@ -194,7 +217,7 @@ class Checkpoints:
           DamagedError: none is sound; nothing was touched.
           UserError: a checkpoint has other leaves, shapes or dtypes, or a newer format.
         """
-        steps = sorted(self._manager.all_steps(), reverse=True)
+        steps = sorted(self._steps(), reverse=True)
         if first in steps:
             steps.remove(first)
             steps.insert(0, first)
@@ -220,6 +243,8 @@ class Checkpoints:
         )
 
     def _read(self, step: int, abstract: Mapping[str, Any]) -> Restored:
+        import orbax.checkpoint as ocp
+
         content = self._read_manifest(step)
         if content["format"] > FORMAT:
             raise UserError(
@@ -246,6 +271,8 @@ class Checkpoints:
         return Restored(step, tree, content["meta"])
 
     def _read_manifest(self, step: int) -> dict[str, Any]:
+        import orbax.checkpoint as ocp
+
         read = lambda: self._manager.restore(
             step, args=ocp.args.Composite(manifest=ocp.args.JsonRestore())
         )["manifest"]
@@ -345,6 +372,8 @@ def _content(read: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
 
 def _saved_tree(path: epath.Path, leaves: Collection[str]) -> Any:
     """The tree of shapes that Orbax keeps beside a pytree of arrays, which has ``leaves``."""
+    import orbax.checkpoint as ocp
+
     if wrong := complaints.check_index(path, leaves):
         raise DamagedError(wrong)
     with ocp.StandardCheckpointer() as reader:
@@ -373,6 +402,8 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
       UserError: no checkpoint there.
       DamagedError: it is not what was written.
     """
+    import orbax.checkpoint as ocp
+
     folder = epath.Path(paths.expanded(str(workdir))).resolve() / "checkpoints"
     steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
     if not steps:

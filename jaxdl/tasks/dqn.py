@@ -105,14 +105,12 @@ def dqn(
         learning, agent, update, updates=updates, examples=examples // count, rate=target_rate
     )
     greedy = lambda variables: lambda observation: module.apply(variables, observation).argmax(-1)
-    score, shown = (f(environment, greedy) for f in (episodes.mean_return, episodes.artifacts))
     seen = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
     order = functools.cache(lambda: models.call_order(module, seen))
     return Task(
         init=functools.partial(_init, agent, start, count, capacity // count),
         train_step=functools.partial(train_step, agent, share, learn),
-        score=lambda state, data, key: score(state.learner.best_variables, key),
-        artifacts=lambda state, data, key: shown(state.learner.best_variables, key),
+        **episodes.shown(environment, greedy).of(lambda state: state.learner.best_variables),
         parameters=lambda state: learner.parameters(state.learner.params, order()),
         partition=_partition,
         examples=rollout * count,

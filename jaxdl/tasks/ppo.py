@@ -99,14 +99,12 @@ def ppo(
         learning, update, epochs=epochs, minibatches=minibatches, normalise=normalise_advantages
     )
     greedy = functools.partial(_greedy, agent)
-    score, shown = (f(environment, greedy) for f in (episodes.mean_return, episodes.artifacts))
     seen = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
     order = functools.cache(lambda: models.call_order(module, seen))
     return Task(
         init=functools.partial(_init, agent, start, config.batch_size),
         train_step=functools.partial(train_step, agent, rollout, see, learn),
-        score=lambda state, data, key: score(state.learner.best_variables, key),
-        artifacts=lambda state, data, key: shown(state.learner.best_variables, key),
+        **episodes.shown(environment, greedy).of(lambda state: state.learner.best_variables),
         parameters=lambda state: learner.parameters(state.learner.params, order()),
         partition=_partition,
         examples=rollout * config.batch_size,

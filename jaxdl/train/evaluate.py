@@ -40,6 +40,20 @@ class Evaluator:
         # Apart from the step, which the first batch would compile without a sum, the others with.
         self._add = jax.jit(metrics.add)
 
+    def compile(self, state: tasks.State) -> None:
+        """Compiles what a call runs, by a state of shapes, dtypes and shardings alone."""
+        layout, size = self._experiment.layout, self._batch_size
+        for load in self._batches[:1]:
+            whole = lambda x: jax.ShapeDtypeStruct(
+                (size, *x.shape[1:]),
+                jax.dtypes.canonicalize_dtype(x.dtype),
+                sharding=layout.batch(),
+            )
+            batch = jax.tree.map(whole, load(slice(0, 1)))
+            with jax.set_mesh(layout.mesh):
+                self._step.lower(state, batch, self._key, 0).compile()
+        self._experiment.task.compile_score(state, self._split, self._key)
+
     def __call__(self, state: tasks.State, scored: bool = True) -> dict[str, Any]:
         """{name: figure} of ``state`` on the split, with the task's whole-set scores if wanted."""
         total = None

@@ -8,6 +8,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, NamedTuple, NoReturn
 
 import jax
@@ -20,9 +21,9 @@ from jaxdl.experiment import Experiment, history, population
 from jaxdl.experiment.history import Watch
 from jaxdl.registry import choose
 from jaxdl.report import samples
-from jaxdl.runs import logs
+from jaxdl.runs import checkpoint, logs
 from jaxdl.runs.checkpoint import Checkpoints
-from jaxdl.train import advance, diagnose, dispatch, pace, signals
+from jaxdl.train import advance, ahead, diagnose, dispatch, pace, signals
 from jaxdl.train.evaluate import Evaluator
 from jaxdl.train.progress import Progress
 
@@ -40,7 +41,10 @@ class Outcome(NamedTuple):
 
 
 def train(
-    experiment: Experiment, workdir: epath.Path, check: Callable[[], None] = lambda: None
+    experiment: Experiment,
+    workdir: epath.Path,
+    check: Callable[[], None] = lambda: None,
+    init: Callable[[], Any] = lambda: None,
 ) -> Outcome:
     """Runs an experiment to its end, from the newest checkpoint of ``workdir`` if it has one.
 
@@ -48,12 +52,13 @@ def train(
       experiment: from `jaxdl.experiment.create`.
       workdir: where config.json is; gets metrics.jsonl and checkpoints/.
       check: called before each checkpoint is written; raises what the run is to end with instead.
+      init: returns the program of `Experiment.compile_init`, or None; called if the run begins.
 
     Raises:
       NonFiniteError: a step's metrics were not finite; that update was not applied.
     """
-    with Checkpoints(workdir, experiment.config) as checkpoints:
-        return _Run(experiment, workdir, checkpoints, check).to_the_end()
+    with Checkpoints(workdir, experiment.config) as checkpoints, ahead.Ahead() as thread:
+        return _Run(experiment, workdir, checkpoints, check, init, thread).to_the_end()
 
 
 class _Run:
@@ -65,9 +70,11 @@ class _Run:
         workdir: epath.Path,
         checkpoints: Checkpoints,
         check: Callable[[], None],
+        init: Callable[[], Any],
+        thread: ahead.Ahead,
     ):
         config = experiment.config
-        self.check = check
+        self.check, self.init, self.thread = check, init, thread
         self.experiment, self.config, self.checkpoints = experiment, config, checkpoints
         self.workdir = workdir
         self.steps = experiment.run.steps
@@ -96,6 +103,7 @@ class _Run:
         self.unlogged: tuple[int, metrics.Metrics] | None = None
         self.compile_seconds = self.train_seconds = self.save_seconds = 0.0
         self.first_step_seconds: float | None = None
+        self.evaluates: Future[None] | None = None
         self.programs: dict[int, Callable[..., tuple[advance.Carry, advance.Status]]] = {}
 
     # The beginning
@@ -107,7 +115,7 @@ class _Run:
         # A call has room for its batches even where it ends sooner: no more than can be used.
         given = min(self.config.steps_per_call, self.steps, *self.events)
         if restored is None:
-            state, window = experiment.init_state(), self.empty_window()
+            state, window = experiment.abstract_state, self.empty_window()
             step, steps, sound = 0, 0, True
             watches = [Watch()] * self._number
             per_call = given or dispatch.first_updates(experiment, self.most_per_call)
@@ -125,6 +133,13 @@ class _Run:
         )
         return carry, per_call, step
 
+    def _make_state(self) -> None:
+        """The first state, of a run that begins and has but its shapes until now."""
+        state = self.carry.state
+        if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(state)):
+            state = self.experiment.init_state(self.init())
+            self.carry = self.carry._replace(state=state)
+
     @property
     def _number(self) -> int:
         return math.prod(self.members)
@@ -138,8 +153,28 @@ class _Run:
         batches = self._load(dispatch.Call(0, 1, self.per_call))
         example = (self.carry, self.experiment.key, batches, np.int32(1))
         function = advance.create(self.experiment.task, self.experiment.chunks)
-        self.programs[self.per_call] = self.experiment.layout.compile(function, example)
+        compiled = self.experiment.layout.compile(function, example, self._prepare)
+        self.programs[self.per_call] = compiled
         self.compile_seconds += time.perf_counter() - began
+
+    def _prepare(self) -> None:
+        """Begins what evaluations and checkpoints need, while the first program is compiled."""
+        if self.programs:
+            return
+        state, evaluator = self.experiment.abstract_state, self.evaluator
+        if ahead.may_compile():
+            self.evaluates = self.thread.begin(lambda: evaluator.compile(state))
+        self.thread.begin(checkpoint.prepare)
+
+    def _prepare_report(self) -> None:
+        """Begins what the report needs, while the run learns."""
+        if not self.config.log.report or jax.process_index() != 0:
+            return
+        if ahead.may_compile():
+            key = keys.named(self.experiment.key, "artifacts")
+            arguments = self.experiment.abstract_state, self.experiment.run.data.watched, key
+            self.thread.begin(lambda: self.experiment.task.compile_artifacts(*arguments))
+        self.thread.begin(report.prepare)
 
     def _load(self, call: dispatch.Call) -> Any:
         """The batches of one call on the devices; the unused end of a short call repeats one."""
@@ -171,11 +206,13 @@ class _Run:
     def _go_on(self) -> None:
         if self.start:
             self.progress.say(f"resumed at step {self.start}")
+        if self.experiment.layout.strategy == "pmap":  # which is compiled by arrays alone
+            self._make_state()
         self._compile()
+        self._make_state()
         began = time.perf_counter()
         self.progress.compiled()
-        if self.config.log.report and jax.process_index() == 0:
-            report.prepare()
+        self._prepare_report()
         # Several hosts must cut the run into the same calls; their clocks would not agree.
         settled = bool(self.start or self.config.steps_per_call) or jax.process_count() > 1
         stopwatch = pace.Stopwatch(self.per_call)
@@ -255,6 +292,8 @@ class _Run:
     def _evaluate(self) -> bool:
         """Scores the state; returns whether it is the best so far."""
         scored = self._score_is_due()
+        if self.evaluates is not None:  # nothing is compiled twice
+            self.evaluates.result()
         figures = self.evaluator(self.carry.state, scored=scored)
         if figures:
             self.writer.write(self.step, "eval", figures)

@@ -40,6 +40,10 @@ def _no_artifacts(state: State, data: Any, key: jax.Array) -> dict[str, Any]:
     return {}
 
 
+def _nothing_to_compile(state: State, data: Any, key: jax.Array) -> None:
+    return
+
+
 def _nothing_to_batch(state: State, batch: Batch, key: jax.Array) -> Metrics:
     return {}
 
@@ -79,6 +83,10 @@ class Task(NamedTuple):
         (`jaxdl.data.Split`, None without batches) at once, such as a mean return; as often as
         config.eval.score_every says.
       artifacts: (state, data, key) -> {name: `jaxdl.report.draw.Picture` or text}, for the report.
+      compile_score: (state, data, key) -> None: compiles what `score` runs, on a thread beside the
+        first updates; of the state there are only shapes, dtypes and shardings. Without it `score`
+        compiles when it is called.
+      compile_artifacts: the same for `artifacts`.
       parameters: (state) -> {name: array} of what is learned, in the order that reads best.
       partition: (state) -> the same tree with True for leaves whose first axis is one of examples
         (environments, replay buffers, independent learners), which is split over the devices that
@@ -109,6 +117,8 @@ class Task(NamedTuple):
     eval_step: Callable[[State, Batch, jax.Array], Metrics] = _nothing_to_batch
     score: Callable[[State, Any, jax.Array], dict[str, float]] = _no_scores
     artifacts: Callable[[State, Any, jax.Array], dict[str, Any]] = _no_artifacts
+    compile_score: Callable[[State, Any, jax.Array], None] = _nothing_to_compile
+    compile_artifacts: Callable[[State, Any, jax.Array], None] = _nothing_to_compile
     parameters: Callable[[State], dict[str, jax.Array]] = _named_leaves
     partition: Callable[[State], Any] = _nothing_split
     sample: Callable[[State, jax.Array], dict[str, Any]] | None = None

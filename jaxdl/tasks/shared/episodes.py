@@ -1,7 +1,8 @@
 """What every agent is shown by: its mean return, one episode in pictures, and its speed."""
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -33,42 +34,71 @@ def ended(moves: vectorised.Transition) -> Metrics:
     )
 
 
-def mean_return(
-    environment: envs.Environment, greedy: Greedy
-) -> Callable[[Any, jax.Array], dict[str, float]]:
-    """A function (variables, key) -> {"mean_return": over EPISODES fresh episodes}."""
+class Shown(NamedTuple):
+    """The parts of a `jaxdl.tasks.Task` that show an agent, as functions of its variables.
+
+    Attributes:
+      score: (variables, key) -> {"mean_return": over EPISODES fresh episodes}.
+      artifacts: (variables, key) -> the report's "Episode" and "Environment steps a second".
+      compile_score: (variables, key) -> None, as the task's.
+      compile_artifacts: so too.
+    """
+
+    score: Callable[[Any, jax.Array], dict[str, float]]
+    artifacts: Callable[[Any, jax.Array], dict[str, draw.Picture | str]]
+    compile_score: Callable[[Any, jax.Array], None]
+    compile_artifacts: Callable[[Any, jax.Array], None]
+
+    def of(self, variables_of: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
+        """By name, as the task's: functions of its state, data and key."""
+        own = lambda f: lambda state, data, key: f(variables_of(state), key)
+        return {name: own(f) for name, f in self._asdict().items()}
+
+
+def shown(environment: envs.Environment, greedy: Greedy) -> Shown:
+    """How an agent is shown: both figures and pictures are of one program."""
 
     @jax.jit
-    def returns(variables: Any, key: jax.Array) -> jax.Array:
-        return vectorised.returns(environment, greedy(variables), key, EPISODES)
+    def play(variables: Any, key: jax.Array) -> vectorised.Played:
+        return vectorised.play(environment, greedy(variables), key, EPISODES)
 
-    return lambda variables, key: {"mean_return": float(returns(variables, key).mean())}
+    pace = functools.cache(lambda: _on_device(environment, greedy))
 
-
-def artifacts(
-    environment: envs.Environment, greedy: Greedy
-) -> Callable[[Any, jax.Array], dict[str, draw.Picture | str]]:
-    """A function (variables, key) -> the report's "Episode" and "Environment steps a second"."""
-    film = filmstrip(environment, greedy)
-
-    def make(variables: Any, key: jax.Array) -> dict[str, draw.Picture | str]:
+    def artifacts(variables: Any, key: jax.Array) -> dict[str, draw.Picture | str]:
+        played = jax.device_get(play(variables, key))
+        length, total = int(played.steps[0]), float(played.total[0])
         return {
-            "Episode": film(variables, key),
-            "Environment steps a second": steps_a_second(environment, greedy, variables),
+            "Episode": _frames(environment, played.first, length, total),
+            "Environment steps a second": steps_a_second(environment, greedy, variables, pace()),
         }
 
-    return make
+    return Shown(
+        score=lambda variables, key: {"mean_return": float(play(variables, key).total.mean())},
+        artifacts=artifacts,
+        compile_score=lambda variables, key: play.lower(variables, key).compile() and None,
+        compile_artifacts=lambda variables, key: pace().compile(variables),
+    )
 
 
-def steps_a_second(environment: envs.Environment, greedy: Greedy, variables: Any) -> str:
+def _on_device(environment: envs.Environment, greedy: Greedy) -> speed.OnDevice:
+    return speed.OnDevice(environment, _acting(greedy), SIDE_BY_SIDE, STEPS)
+
+
+def _acting(greedy: Greedy) -> speed.Agent:
+    return lambda variables, observations, keys: greedy(variables)(observations)
+
+
+def steps_a_second(
+    environment: envs.Environment, greedy: Greedy, variables: Any, pace: speed.OnDevice
+) -> str:
     """How fast the likeliest actions are taken, here and in gymnasium where it is installed."""
     variables = jax.device_get(variables)  # those of one device, however many trained them
-    act = lambda variables, observations, keys: greedy(variables)(observations)
     ours = f"{SIDE_BY_SIDE:,} environments on one device ({jax.devices()[0].platform})"
     theirs = f"gymnasium's {environment.gymnasium} in Python"
-    turns = {ours: speed.on_device(environment, act, variables, SIDE_BY_SIDE, steps=STEPS)}
+    turns = {ours: pace.turn(variables)}
     try:
-        turns[theirs] = speed.in_gymnasium(environment, speed.one_by_one(act, variables))
+        one = speed.one_by_one(_acting(greedy), variables)
+        turns[theirs] = speed.in_gymnasium(environment, one)
         note = "In Python a jitted call a step chooses them."
     except UserError as error:
         note = f"Not beside gymnasium: {error}."
@@ -79,22 +109,6 @@ def steps_a_second(environment: envs.Environment, greedy: Greedy, variables: Any
     wide = max(map(len, rows))
     table = "\n".join(f"{label:{wide}} {value:>13,.0f}" for label, value in rows.items())
     return f"{table}\n\nThe likeliest actions; medians of {ROUNDS} rounds. {note}"
-
-
-def filmstrip(
-    environment: envs.Environment, greedy: Greedy
-) -> Callable[[Any, jax.Array], draw.Picture]:
-    """A function (variables, key) -> frames of one episode, evenly over its length."""
-
-    @jax.jit
-    def episode(variables: Any, key: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
-        return vectorised.episode(environment, greedy(variables), key)
-
-    def film(variables: Any, key: jax.Array) -> draw.Picture:
-        states, length, total = jax.device_get(episode(variables, key))
-        return _frames(environment, states, int(length), float(total))
-
-    return film
 
 
 def _frames(environment: envs.Environment, states: Any, length: int, total: float) -> draw.Picture:
