@@ -17,6 +17,11 @@ def root(seed: int | Sequence[int]) -> jax.Array:
 
     It draws what ``jax.random.key(seed)`` draws, from programs that compile faster.
     """
+    if isinstance(seed, int):
+        # The words that it makes of a seed, without the six programs that it runs for them.
+        bits = int(np.int64(seed))
+        high = bits >> 32 if jax.config.jax_enable_x64 else 0
+        return of_words(np.array([high & 0xFFFFFFFF, bits & 0xFFFFFFFF], np.uint32))
     if np.ndim(seed) == 0:
         return jax.random.key(seed, impl=THREEFRY)
     return jnp.stack([*map(root, seed)])

@@ -64,7 +64,7 @@ def test_every_name_has_its_tag_on_tensorboard(tmp_path, monkeypatch):
     tags = {}
 
     class Events:
-        add_scalar = staticmethod(lambda tag, number, step: tags.update({tag: number}))
+        add = staticmethod(lambda step, numbers: tags.update(numbers))
         flush = staticmethod(lambda: None)
 
     monkeypatch.setattr(logs, "_tensorboard", lambda workdir, resumed_at: Events)

@@ -1,8 +1,10 @@
 """What a run writes while it learns: metrics.jsonl, and TensorBoard events where they can be."""
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -117,12 +119,7 @@ class MetricWriter:
             with self._file.open("a") as stream:
                 stream.write(line + "\n")
         if self._events is not None:
-            for name, value in flat(figures).items():
-                numbers = dict(enumerate(value)) if isinstance(value, list) else {None: value}
-                for i, number in numbers.items():
-                    tag = f"{split}/{name}" if i is None else f"{split}/{name}/{i}"
-                    if isinstance(number, int | float) and math.isfinite(number):
-                        self._events.add_scalar(tag, number, step)
+            self._events.add(step, _tagged(split, figures))
 
     def flush(self) -> None:
         """Everything so far is safe in its file when this returns."""
@@ -132,9 +129,58 @@ class MetricWriter:
             self._events.flush()
 
 
-def _tensorboard(workdir: epath.Path, resumed_at: int) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:  # the extra "tensorboard"; metrics.jsonl has the same figures
-        return None
-    return SummaryWriter(str(workdir / "events"), purge_step=resumed_at + 1 if resumed_at else None)
+def _tagged(split: str, figures: Mapping[str, Any]) -> dict[str, float]:
+    """{TensorBoard's tag: number} of the figures of a line that are finite numbers."""
+    found = {}
+    for name, value in flat(figures).items():
+        numbers = dict(enumerate(value)) if isinstance(value, list) else {None: value}
+        for i, number in numbers.items():
+            tag = f"{split}/{name}" if i is None else f"{split}/{name}/{i}"
+            if isinstance(number, int | float) and math.isfinite(number):
+                found[tag] = number
+    return found
+
+
+class _Events:
+    """TensorBoard's file, by tensorboardX if that is there; metrics.jsonl has the same figures.
+
+    It is imported, and writes, on a thread. A line is one event: one each figure, as ``add_scalar``
+    writes them, goes through two queues by itself, and a step has dozens of figures.
+    """
+
+    def __init__(self, folder: epath.Path, purge_step: int | None):
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="events")
+        self._begun = [self._thread.submit(self._open, str(folder), purge_step)]
+
+    def add(self, step: int, numbers: Mapping[str, float]) -> None:
+        """{tag: number} of a step."""
+        self._begun.append(self._thread.submit(self._add, step, numbers))
+
+    def flush(self) -> None:
+        """Everything so far is in the file when this returns."""
+        self._begun.append(self._thread.submit(self._flush))
+        for future in self._begun:
+            future.result()
+        self._begun.clear()
+
+    def _open(self, folder: str, purge_step: int | None) -> None:
+        self._writer = None
+        with contextlib.suppress(ImportError):  # the extra "tensorboard"
+            from tensorboardX import SummaryWriter, summary
+
+            self._writer, self._summary = SummaryWriter(folder, purge_step=purge_step), summary
+
+    def _add(self, step: int, numbers: Mapping[str, float]) -> None:
+        if self._writer is not None and numbers:
+            whole, *others = [self._summary.scalar(tag, x) for tag, x in numbers.items()]
+            for part in others:
+                whole.MergeFrom(part)
+            self._writer.file_writer.add_summary(whole, step)
+
+    def _flush(self) -> None:
+        if self._writer is not None:
+            self._writer.flush()
+
+
+def _tensorboard(workdir: epath.Path, resumed_at: int) -> _Events:
+    return _Events(workdir / "events", resumed_at + 1 if resumed_at else None)
