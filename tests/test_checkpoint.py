@@ -75,6 +75,19 @@ def by_name(state):
     return dict(zip(trees.leaf_names(state), jax.tree.leaves(state), strict=True))
 
 
+def test_a_run_that_begins_makes_no_folder_before_it_saves(tmp_path):
+    config = ConfigDict({"checkpoint": {"keep": 2}})
+    tree = {"state": {"w": jnp.ones(3, jnp.float32)}}
+    with checkpoint.Checkpoints(tmp_path, config) as checkpoints:
+        assert checkpoints.restore(tree) is None
+        assert checkpoints.latest_step() is checkpoints.best_step() is None
+        assert not (tmp_path / "checkpoints").exists()
+        checkpoints.save(5, tree, {}, rank=1.0)
+        checkpoints.wait()
+        assert checkpoints.latest_step() == checkpoints.best_step() == 5
+    np.testing.assert_array_equal(checkpoint.restore(tmp_path)["w"], 1)
+
+
 @pytest.mark.parametrize("how", DAMAGE)
 def test_any_damaged_file_of_the_newest_step_is_noticed_or_does_no_harm(
     how, finished, made, tmp_path

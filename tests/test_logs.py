@@ -1,6 +1,7 @@
 """What "/" in a metric's name means: for the lines of metrics.jsonl, TensorBoard and the report."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -75,6 +76,38 @@ def test_every_name_has_its_tag_on_tensorboard(tmp_path, monkeypatch):
     expected = {n if "/" in n else f"train/{n}": v for n, v in FIGURES.items()}
     assert tags == {**expected, "train/rates/0": 7.0}
     assert logs.flat(logs.read(tmp_path)[1]) == logs.flat(LINES["layers"])
+
+
+def test_a_line_is_one_event_on_tensorboard(tmp_path):
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    writer = logs.MetricWriter(epath.Path(tmp_path), 0)
+    writer.write(3, "train", {"loss": 0.5, "accuracy": 1, "rates": [7.0, np.nan]})
+    writer.write(3, "layers", {"norm": {"dense": 2.0}})
+    writer.write(4, "eval", {"loss": np.inf})
+    writer.flush()
+    writer._events._writer.close()
+    (file,) = (tmp_path / "events").iterdir()
+    data, found = file.read_bytes(), []
+    while data:  # of each record: its length, a checksum, the event, a checksum
+        size = int.from_bytes(data[:8], "little")
+        event = event_pb2.Event.FromString(data[12 : 12 + size])
+        data = data[16 + size :]
+        if event.summary.value:
+            numbers = {value.tag: value.simple_value for value in event.summary.value}
+            found.append((event.step, numbers))
+    assert found == [
+        (3, {"train/loss": 0.5, "train/accuracy": 1.0, "train/rates/0": 7.0}),
+        (3, {"layers/norm/dense": 2.0}),
+    ]
+
+
+def test_without_tensorboardx_the_lines_are_all_there_is(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    writer = logs.MetricWriter(epath.Path(tmp_path), 0)
+    writer.write(3, "train", {"loss": 0.5})
+    writer.flush()
+    assert not (tmp_path / "events").exists()
+    assert logs.read(tmp_path) == [{"step": 3, "split": "train", "loss": 0.5}]
 
 
 def test_the_report_has_a_chart_for_each_figure_and_rows_for_the_norms_of_layers(tmp_path):

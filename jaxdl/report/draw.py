@@ -1,5 +1,6 @@
 """Pictures for reports, by matplotlib: imported at the first one, never shown on a screen."""
 
+import contextlib
 import html
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,9 @@ class Margins(NamedTuple):
 # Of a chart: numbers at the left and below, a title above.
 AROUND_CHART = Margins(0.72, 0.15, 0.48, 0.32)
 
+# {label: (x, y)}; NaN leaves a gap.
+Lines = Mapping[str, tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]]
+
 
 class Chart(NamedTuple):
     """A figure that a run logged, over its steps.
@@ -80,50 +84,105 @@ def figure(
       margins: around a single axes. None lets matplotlib find the room that all words need, which
         takes it as long as drawing: the pictures of every run name theirs.
     """
+    with styled():
+        if margins:
+            axes = axes_within(width, height, margins)
+            paint(axes)
+            return saved(axes.figure, kind, caption)
+        figure = _empty(width, height, "constrained")
+        paint(figure.subplots(rows, columns))
+        return saved(figure, kind, caption)
+
+
+def styled() -> contextlib.AbstractContextManager[None]:
+    """The house's style, for what is made inside."""
     import matplotlib
+
+    return matplotlib.rc_context(
+        {
+            "font.size": 9, "axes.edgecolor": GRID, "axes.labelcolor": INK, "text.color": INK,
+            "xtick.color": INK, "ytick.color": INK, "axes.grid": True, "grid.color": GRID,
+            "grid.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
+            "axes.titlesize": 10, "axes.titleweight": "bold", "lines.linewidth": 1.5,
+            "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "jaxdl",
+            "font.family": ["DejaVu Sans"],
+        }
+    )  # fmt: skip
+
+
+def _empty(width: float, height: float, layout: str | None = None) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style = {
-        "font.size": 9, "axes.edgecolor": GRID, "axes.labelcolor": INK, "text.color": INK,
-        "xtick.color": INK, "ytick.color": INK, "axes.grid": True, "grid.color": GRID,
-        "grid.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
-        "axes.titlesize": 10, "axes.titleweight": "bold", "lines.linewidth": 1.5,
-        "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "jaxdl",
-        "font.family": ["DejaVu Sans"],
-    }  # fmt: skip
-    with matplotlib.rc_context(style):
-        fig = Figure(figsize=(width, height), layout=None if margins else "constrained")
-        FigureCanvasAgg(fig)
-        if margins:
-            left, right, bottom, top = margins
-            size = ((width - left - right) / width, (height - bottom - top) / height)
-            paint(fig.add_axes((left / width, bottom / height, *size)))
-        else:
-            paint(fig.subplots(rows, columns))
-        out = io.BytesIO()
-        metadata = {"Date": None} if kind == "svg+xml" else None
-        fig.savefig(out, format=kind.removesuffix("+xml"), dpi=130, metadata=metadata)
+    made = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(made)
+    return made
+
+
+def axes_within(width: float, height: float, margins: Margins) -> Any:
+    """matplotlib's axes, alone on a picture of this size; call inside of `styled`."""
+    left, right, bottom, top = margins
+    size = ((width - left - right) / width, (height - bottom - top) / height)
+    return _empty(width, height).add_axes((left / width, bottom / height, *size))
+
+
+def saved(figure: Any, kind: str, caption: str = "") -> Picture:
+    """A matplotlib figure in the file format ``kind``; call inside of `styled`."""
+    out = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg+xml" else None
+    figure.savefig(out, format=kind.removesuffix("+xml"), dpi=130, metadata=metadata)
     return Picture(out.getvalue(), kind, caption)
 
 
-def curves(
-    title: str,
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    *,
-    xlabel: str = "step",
-    log: bool = False,
-) -> Picture:
-    """Lines over one axis: {label: (x, y)}; NaN leaves a gap."""
+class Charts:
+    """Charts one after the other, all on the same axes.
 
-    def paint(axes):
-        for (label, (x, y)), color in zip(lines.items(), COLORS * 9, strict=False):
-            axes.plot(x, y, label=label, color=color, marker=marker(x))
-        finish(axes, title, xlabel, log)
-        if len(lines) > 1:
-            axes.legend()
+    matplotlib takes as long to make axes, and a dozen objects for each of their ticks, as to draw
+    them. A chart is to the byte what it is on axes of its own.
+    """
 
-    return figure(5.2, 3.0, paint, margins=AROUND_CHART)
+    def __init__(self) -> None:
+        self._axes: Any = None
+
+    def draw(self, title: str, lines: Lines, *, xlabel: str = "step", log: bool = False) -> Picture:
+        """Lines over one axis.
+
+        Args:
+          title: above.
+          lines: {label: (x, y)}; NaN leaves a gap.
+          xlabel: below.
+          log: whether y is logarithmic, where it spans a decade.
+        """
+        with styled():
+            axes = self._cleared()
+            for (label, (x, y)), color in zip(lines.items(), COLORS * 9, strict=False):
+                axes.plot(x, y, label=label, color=color, marker=marker(x))
+            finish(axes, title, xlabel, log)
+            if len(lines) > 1:
+                axes.legend()
+            return saved(axes.figure, "svg+xml")
+
+    def _cleared(self) -> Any:
+        """The axes, with all that `draw` does to them undone."""
+        if self._axes is None:
+            self._axes = axes_within(5.2, 3.0, AROUND_CHART)
+            return self._axes
+        axes = self._axes
+        for line in list(axes.lines):
+            line.remove()
+        if axes.get_legend() is not None:
+            axes.get_legend().remove()
+        if axes.get_yscale() != "linear":
+            axes.set_yscale("linear")
+        axes.relim()
+        axes.set(xlim=(0, 1), ylim=(0, 1))  # as they are without data, or with NaN alone
+        axes.autoscale(True)
+        return axes
+
+
+def curves(title: str, lines: Lines, *, xlabel: str = "step", log: bool = False) -> Picture:
+    """A single one of `Charts`."""
+    return Charts().draw(title, lines, xlabel=xlabel, log=log)
 
 
 def room(names: Sequence[str], points: float) -> float:

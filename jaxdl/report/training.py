@@ -44,7 +44,9 @@ def write(
         sections = population.sections(summary, config, charts)
     else:
         cards = _cards(summary)
-        sections = [page.section("Curves", *[_curves(chart) for chart in charts])]
+        drawn = draw.Charts()
+        curves = [drawn.draw(chart.title, chart.lines, log=chart.log) for chart in charts]
+        sections = [page.section("Curves", *map(page.image, curves))]
     sampled = samples.over_time(workdir)
     settings = page.table(("key", "value"), [(k, repr(v)) for k, v in config.items()])
     parts = [
@@ -140,10 +142,6 @@ def _is_figure(value: Any, members: int | None) -> bool:
     if members is None:
         return is_number(value)
     return isinstance(value, list) and len(value) == members and all(map(is_number, value))
-
-
-def _curves(chart: draw.Chart) -> str:
-    return page.image(draw.curves(chart.title, chart.lines, log=chart.log))
 
 
 def _gradient_flow(lines: Sequence[Mapping[str, Any]], parameters: Sequence[str]) -> str:
