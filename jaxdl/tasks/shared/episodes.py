@@ -62,7 +62,11 @@ def shown(environment: envs.Environment, greedy: Greedy) -> Shown:
     def play(variables: Any, key: jax.Array) -> vectorised.Played:
         return vectorised.play(environment, greedy(variables), key, EPISODES)
 
+    # Made when it is first asked for: it looks for devices.
     pace = functools.cache(lambda: _on_device(environment, greedy))
+
+    def score(variables: Any, key: jax.Array) -> dict[str, float]:
+        return {"mean_return": float(play(variables, key).total.mean())}
 
     def artifacts(variables: Any, key: jax.Array) -> dict[str, draw.Picture | str]:
         played = jax.device_get(play(variables, key))
@@ -72,12 +76,13 @@ def shown(environment: envs.Environment, greedy: Greedy) -> Shown:
             "Environment steps a second": steps_a_second(environment, greedy, variables, pace()),
         }
 
-    return Shown(
-        score=lambda variables, key: {"mean_return": float(play(variables, key).total.mean())},
-        artifacts=artifacts,
-        compile_score=lambda variables, key: play.lower(variables, key).compile() and None,
-        compile_artifacts=lambda variables, key: pace().compile(variables),
-    )
+    def compile_score(variables: Any, key: jax.Array) -> None:
+        play.lower(variables, key).compile()
+
+    def compile_artifacts(variables: Any, key: jax.Array) -> None:
+        pace().compile(variables)
+
+    return Shown(score, artifacts, compile_score, compile_artifacts)
 
 
 def _on_device(environment: envs.Environment, greedy: Greedy) -> speed.OnDevice:
