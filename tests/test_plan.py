@@ -222,9 +222,9 @@ def test_bounds_are_work_over_rate_and_the_largest_binds():
 def test_the_plan_is_of_the_very_program_that_the_loop_compiles(flags, tmp_path, monkeypatch):
     programs, compile_ = [], parallel.Layout.compile
 
-    def spy(layout, advance, arguments):
+    def spy(layout, advance, arguments, *meanwhile):
         programs.append(layout.lower(advance, arguments).as_text())
-        return compile_(layout, advance, arguments)
+        return compile_(layout, advance, arguments, *meanwhile)
 
     monkeypatch.setattr(parallel.Layout, "compile", spy)
     settings = ("--config.batch_size=16", "--config.epochs=none", "--config.steps=12",
