@@ -24,7 +24,8 @@ def run(options: Options, made: Experiment, folder: epath.Path, keep: Callable[[
     begins = not (folder / "checkpoints").exists()
     with train.Ahead() as ahead:
         # The compiler is at the first state while Python traces the update.
-        init = ahead.begin(made.compile_init).result if begins else lambda: None
+        early = begins and train.may_compile()
+        init = ahead.begin(made.compile_init).result if early else lambda: None
         experiment.check_training(made)
         if begins:  # nothing is written before
             made.task.check()
