@@ -19,6 +19,7 @@ _NAMES = {
     "sep": ("[SEP]", "</s>"),
     "mask": ("[MASK]", "<mask>"),
 }
+MASK = _NAMES["mask"][0]
 
 
 class Specials(NamedTuple):
@@ -59,6 +60,11 @@ def specials(tokenizer: Tokenizer) -> Specials:
             known, size = [size], size + 1
         ids[field] = known[0]
     return Specials(**ids, size=size, appended=tuple(appended))
+
+
+def mask_name(tokenizer: Tokenizer) -> str:
+    """What a tokenizer calls the token of `Specials.mask`; MASK where it has none."""
+    return next((name for name in _NAMES["mask"] if tokenizer.id_of(name) is not None), MASK)
 
 
 class Encoded(NamedTuple):

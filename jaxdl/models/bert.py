@@ -29,6 +29,7 @@ VARIANTS = {
     "bert_large": dict(width=1024, depth=24, heads=16),
 }
 OUTPUTS = ("masked_lm", "classifier", "tagger", "span")
+POOLINGS = ("first", "mean")
 
 
 class MaskedHead(nn.Module):
@@ -82,6 +83,10 @@ class BERT(nn.Module):
         this amplitude, the longest of 2π times the context, and are learned from there. A masked
         token is guessed from its neighbours, which attention first has to find: among random
         positions a small encoder takes thousands of updates for that. 0 is random, as published.
+      pooling: what a classifier reads: "first", the first token, as published; or "mean", the mean
+        of all that are no padding, as of sentence-transformers. Each token then learns from each
+        example, where a first one has to learn first to look at the others: of few examples, and
+        without weights to begin with, a mean learns more.
       dropout: rate behind the embedding, attention and feed-forward layers and before the logits
         of classes; .1 in the published configuration.
       attention_dropout: rate on the attention weights; .1 there, too. With it attention takes its
@@ -105,6 +110,7 @@ class BERT(nn.Module):
     norm_epsilon: float = 1e-12
     deviation: float = 0.02
     position_scale: float = 0.0
+    pooling: str = "first"
     dropout: float = 0.0
     attention_dropout: float = 0.0
     remat: bool = False
@@ -139,6 +145,7 @@ class BERT(nn.Module):
         """
         T = tokens.shape[1]
         choose("output", self.output, dict.fromkeys(OUTPUTS))
+        choose("pooling", self.pooling, dict.fromkeys(POOLINGS))
         if self.context < T:
             raise UserError(f"a sequence of {T} tokens is longer than the context: {self.context}")
         # As in the code that was published with the paper: cut off at two deviations, not rescaled.
@@ -186,10 +193,20 @@ class BERT(nn.Module):
         if self.output == "span":
             return dense(2, wide=True, name="head")(x)
         if self.output == "classifier":
-            x = jnp.tanh(dense(self.width, name="pooler")(x[:, 0]))
+            x = x[:, 0] if self.pooling == "first" else self._mean(x, mask)
+            x = jnp.tanh(dense(self.width, name="pooler")(x))
         if not self.num_classes:
             return ops.widen(x)
         return dense(self.num_classes, wide=True, name="head")(drop(x, train=train))
+
+    def _mean(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
+        """(batch, T, width) -> (batch, width), summed in float32."""
+        x = ops.widen(x)
+        if mask is None:
+            return x.mean(axis=1).astype(self.dtype)
+        weight = mask.astype(bool).astype(x.dtype)[..., None]
+        mean = (x * weight).sum(axis=1) / jnp.maximum(weight.sum(axis=1), 1.0)
+        return mean.astype(self.dtype)
 
     def _waves(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
         found = layers.sinusoids(jnp.arange(shape[1]), shape[2], longest=float(self.context))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxdl.errors import UserError
 from jaxdl.models.bert import BERT
 from jaxdl.pretrained import config as settings
 from jaxdl.pretrained import register
@@ -121,6 +122,10 @@ _CLASSES = dict(
 
 
 def _write(module: BERT) -> dict[str, Any]:
+    if module.output == "classifier" and module.pooling != "first":
+        raise UserError(
+            f"transformers has no BERT that reads classes off pooling={module.pooling!r}"
+        )
     has_classes = module.output in ("classifier", "tagger")
     headless = has_classes and not module.num_classes
     sizes = {key: getattr(module, field) for field, key in _SIZES.items()}

@@ -38,7 +38,7 @@ _DERIVED = ("name", "num_classes", "dtype", "parent", "output", "vocab_size", "c
 _OF_NEW_WEIGHTS = ("deviation", "position_scale")
 
 # What weights know nothing of.
-_FREE = ("dropout", "attention_dropout", "remat")
+_FREE = ("pooling", "dropout", "attention_dropout", "remat")
 
 # Of an encoder's parameters those that tell a field, and by which axis.
 _SIZES = {"vocab_size": ("token/embedding", 0), "context": ("position", 1)}

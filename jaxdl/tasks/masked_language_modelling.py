@@ -10,11 +10,12 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import keys, models, ops
-from jaxdl.data import Data, encoded_texts, masking, without_padding
+from jaxdl.data import Data, encoded_texts, lines, masking, without_padding
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.report import draw
 from jaxdl.tasks import (
+    Description,
     Run,
     Task,
     check_shares,
@@ -23,7 +24,7 @@ from jaxdl.tasks import (
     over_split,
     register,
 )
-from jaxdl.tasks.shared import text_encoder
+from jaxdl.tasks.shared import filling, text_encoder
 from jaxdl.tasks.shared.splits import EachFn
 from jaxdl.tasks.shared.texts import along, attention, pieces, printable
 
@@ -81,6 +82,7 @@ def masked_language_modelling(
     start, update = learner.by_config(run, loss_fn)
     fixed = functools.partial(hide_alike, hiding, rate)
     each = jax.jit(lambda state, batch, key: guesses(module, fixed, state, batch))
+    encode = functools.partial(filling.encode, data.tokenizer, hiding.special)
     return Task(
         init=functools.partial(_init, module, lambda fresh: start(begin.variables(fresh))),
         train_step=update,
@@ -88,7 +90,10 @@ def masked_language_modelling(
         artifacts=functools.partial(_artifacts, module, each, data, run.config.eval.batch_size),
         parameters=functools.partial(_parameters, module, data.train.context + 2),
         directions={"masked_accuracy": HIGH},
-        embed=functools.partial(text_encoder.each_text, text_encoder.embed(module), data, 2),
+        answer=functools.partial(_answer, module, data, hiding),
+        embed=functools.partial(
+            text_encoder.each_text, text_encoder.embed(module), data, 2, encode=encode
+        ),
         check=begin.check,
     )
 
@@ -232,6 +237,18 @@ def _init(
 def _parameters(module: nn.Module, length: int, state: learner.Learner) -> dict[str, jax.Array]:
     seen = jax.ShapeDtypeStruct((1, length), jnp.int32)
     return learner.parameters(state.params, models.call_order(module, seen))
+
+
+def _answer(
+    module: nn.Module, data: Data, hiding: Hiding, state: learner.Learner, file: str, at_once: int
+) -> list[Description]:
+    """What stands at the [MASK]s of a file's texts; [] where there are none."""
+    say = functools.partial(filling.likeliest, module, hiding.ordinary, hiding.special.mask)
+    each = lambda most: jax.jit(
+        lambda state, batch, key: say(most, state.best_variables, batch, key)
+    )
+    texts, longest = lines.texts(file, "text"), data.train.context + 2
+    return filling.answers(each, texts, data.tokenizer, longest, at_once, state)
 
 
 def _artifacts(

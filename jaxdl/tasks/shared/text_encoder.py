@@ -1,6 +1,6 @@
 """The model of a task that reads whole texts: an encoder such as BERT, for the data's tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import models
-from jaxdl.data import Data, encoded_texts, labelled_texts, lines
+from jaxdl.data import Data, encoded_texts, lines
 from jaxdl.errors import UserError, note
 from jaxdl.pretrained import encoders, transfer
 from jaxdl.tasks.shared import by_length
@@ -91,7 +91,13 @@ def vectors(module: nn.Module, variables: Any, batch: Mapping) -> jax.Array:
 
 
 def each_text(
-    fn: EachFn, data: Data, around: int, state: Any, file: str, at_once: int
+    fn: EachFn,
+    data: Data,
+    around: int,
+    state: Any,
+    file: str,
+    at_once: int,
+    encode: Callable[[str], np.ndarray] | None = None,
 ) -> np.ndarray:
     """What ``fn`` makes of each text in a file, a row a text; long ones are cut, and counted.
 
@@ -103,10 +109,12 @@ def each_text(
       state: for ``fn``.
       file: of lines, or a table with a column called text.
       at_once: texts at most.
+      encode: the tokens of a text, (n,); None is the tokenizer's.
     """
     length, special = data.train.context + around, encoded_texts.specials(data.tokenizer)
-    found = [(text,) for text in lines.texts(file, "text")]
-    encoded = [labelled_texts.encode(t, data.tokenizer, special, length) for t in found]
+    encode = encode or data.tokenizer.encode
+    found = lines.texts(file, "text")
+    encoded = [encoded_texts.wrapped([encode(text)], special, length) for text in found]
     for line in encoded_texts.cut_note(encoded, length):
         note(line)
     return by_length.over_texts(fn, encoded, special, length, at_once, state)
