@@ -304,6 +304,23 @@ def test_what_was_kept_and_cannot_be_read_is_one_line(content, words, tmp_path):
 # Texts, populations, agents
 
 
+def test_tokens_that_were_made_of_the_data_are_the_runs_own(tmp_path):
+    run_of, file = epath.Path(tmp_path / "run"), tmp_path / "a.txt"
+    run_of.mkdir()
+    file.write_text("the cat sat on the mat and the hat " * 60)
+    own = settings.default().data.to_dict() | dict(
+        name="text", path=str(file), tokenizer="bpe:280", context=8
+    )
+    made = data.load(own)
+    meaning.write(run_of, facts.of(made), own["tokenizer"], made.tokenizer.content)
+    file.write_text("a dog dug and a hog hid " * 60)
+    kept = meaning.read(run_of)
+    assert kept.said() == []
+    again = data.load(kept.settings(own))
+    assert again.tokenizer.fingerprint == made.tokenizer.fingerprint
+    assert data.load(own).tokenizer.fingerprint != made.tokenizer.fingerprint
+
+
 def test_a_tokenizer_is_the_runs_own(tmp_path):
     from test_text import trained as tokenizer_of
 
@@ -314,7 +331,7 @@ def test_a_tokenizer_is_the_runs_own(tmp_path):
         name="text", path=str(tmp_path / "a.txt"), tokenizer=file, context=8
     )
     made = data.load(own)
-    meaning.write(run_of, facts.of(made), file, file)
+    meaning.write(run_of, facts.of(made), file, made.tokenizer.content)
     kept = meaning.read(run_of)
     assert kept.said() == []
     (tmp_path / "other").mkdir()

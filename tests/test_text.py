@@ -90,8 +90,36 @@ def test_a_bad_tokenizer_is_one_clear_line(tmp_path, monkeypatch):
     refused("data.tokenizer='no.json' is no file", name="topics", tokenizer="no.json")
     refused(broken, "is not a tokenizer.json", name="topics", tokenizer=str(broken))
     refused("is a folder: name the tokenizer.json in it", name="topics", tokenizer=str(tmp_path))
+    for size in ("255", "", "-4", "x", "\u00b2", "300 "):
+        refused(f"'bpe:{size}'", "256 at least", name="topics", tokenizer=f"bpe:{size}")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    refused("pip install", "[tokenizers]", name="topics", tokenizer=str(broken))
+    for setting in (str(broken), "bpe:300"):
+        refused("pip install", "[tokenizers]", name="topics", tokenizer=setting)
+
+
+def test_byte_pairs_are_made_of_what_is_learned_from_alone(tmp_path):
+    start, end = "the cat sat on the mat and the hat " * 40, "quizzical " * 40
+    path, share = str(write(tmp_path, "a.txt", start + end)), 400 / 1800
+    found = load(path=path, context=4, test_fraction=share, tokenizer="bpe:300")
+    assert found.notes == ()
+    assert found.tokenizer.decode(found.test.tokens) == end
+    known = json.loads(found.tokenizer.content)["model"]["vocab"]
+    assert "\u0120the" in known
+    assert not [name for name in known if len(name) > 1 and set(name) & set("quiz") - set("\u0120")]
+    # As the library makes them of the same text, and the same in any process.
+    alone = load(path=str(write(tmp_path, "b.txt", start)), context=4, test_fraction=0.001,
+                 tokenizer="bpe:300")  # fmt: skip
+    assert alone.tokenizer.content == found.tokenizer.content
+    (tmp_path / "tokenizer.json").write_bytes(found.tokenizer.content)
+    again = tokens.create(str(tmp_path / "tokenizer.json"))
+    assert (again.fingerprint, again.size) == (found.tokenizer.fingerprint, found.tokenizer.size)
+    np.testing.assert_array_equal(again.encode(end), found.test.tokens)
+
+
+def test_byte_pairs_are_those_of_the_library(tmp_path):
+    made = tokens.create("bpe:300", [POEM, "the cat sat on the mat and the hat"] * 20)
+    assert made.content.decode() == Path(trained(tmp_path)).read_text(encoding="utf-8")
+    assert made.size == 300
 
 
 def rewritten(file, **changed):

@@ -30,7 +30,7 @@ def conll(
     Args:
       path: the file or folder.
       context: tokens of a sentence, special ones among them; longer ones are cut.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: the end of a file that is alone, which is held out: whole documents, or whole
         sentences where there are none.
       eval_on: "test", or "validation" for the part of that name, or as large a share of training.

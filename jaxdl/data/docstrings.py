@@ -43,7 +43,7 @@ def docstrings(
 
     Args:
       context: tokens of a paragraph, special ones among them; what is longer is cut.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: of the paragraphs of each part, that are held out, but for the last file.
       eval_on: "test", or "validation" for as large a share of what is then left.
     """

@@ -76,7 +76,7 @@ def data(
       test: to be measured on.
       validation: to choose by; None where ``test`` does for both.
       context: tokens of an example, special ones among them; what is longer is cut.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
 
     Raises:
       UserError: a class that there is nothing to learn of, or one only, or too short a context.
@@ -93,7 +93,7 @@ def data(
                 f"{example.where}: no text to learn from has label {example.label!r}: "
                 f"{nearest(example.label, class_names)}"
             )
-    made = tokens.create(tokenizer)
+    made = tokens.create(tokenizer, (text for e in train for text in e.texts))
     special = encoded_texts.specials(made)
     encoded = {
         name: [encode(example.texts, made, special, context) for example in examples]
@@ -141,7 +141,7 @@ def labelled_texts(
       second: the column of a text that is read together with the first; "" where there is none.
       label: the column of the classes: names or whole numbers.
       context: tokens of an example, special ones among them; what is longer is cut.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: that is held out where there is no table to be measured on.
       split_seed: of the draw.
       eval_on: "test", or "validation" for the table of that name, or a share of what is left.

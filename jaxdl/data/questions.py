@@ -197,16 +197,16 @@ def data(
       context: as of `Reader`; so are stride and question.
       stride: of the parts of a text.
       question: its tokens.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: the end, that is held out where there is no test part.
       eval_on: "test" or "validation".
 
     Raises:
       UserError: too few questions, no answer to learn from, or settings that cannot be.
     """
-    made = tokens.create(tokenizer)
-    reader = Reader(made, context, stride, question)
     found = documents.divided(parts, lambda q: q.document, test_fraction, eval_on, where)
+    made = tokens.create(tokenizer, (text for q in found.train for text in (q.question, q.context)))
+    reader = Reader(made, context, stride, question)
     if not any(q.answers for q in found.train):
         raise UserError(f"{where}: no question of the training part has an answer to learn from")
     splits = {

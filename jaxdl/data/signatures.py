@@ -45,7 +45,7 @@ def signatures(
       context: tokens of an example: question, special ones and a part of the text.
       stride: tokens of a text from the beginning of one part to that of the next.
       question: tokens of a question; longer ones are cut.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: of the questions, that are held out: whole modules.
       eval_on: "test", or "validation" for as large a share of the other modules.
     """

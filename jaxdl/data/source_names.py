@@ -45,7 +45,7 @@ def source_names(
 
     Args:
       context: tokens of a statement, special ones among them; longer ones are cut.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: of the statements, that are held out: whole modules.
       eval_on: "test", or "validation" for as large a share of the other modules.
     """

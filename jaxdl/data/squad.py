@@ -30,7 +30,7 @@ def squad(
       context: tokens of an example: question, special ones and a part of the text.
       stride: tokens of a text from the beginning of one part to that of the next.
       question: tokens of a question; longer ones are cut.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: the end of a file that is alone, which is held out: whole articles.
       eval_on: "test", or "validation" for the part of that name, or as large a share of training.
     """

@@ -137,7 +137,7 @@ def data(
       parts: "train", and "test" and "validation" where they are there; tags in any scheme.
       where: their name, for messages.
       context: tokens of an example.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: the end, that is held out where there is no test part.
       eval_on: "test" or "validation".
 
@@ -150,7 +150,8 @@ def data(
     if not kinds:
         raise UserError(f"{where}: all words of the training part are outside: no tag to learn")
     class_names = all_tags(kinds)
-    made, splits = tokens.create(tokenizer), {}
+    made = tokens.create(tokenizer, (" ".join(sentence.words) for sentence in found.train))
+    splits = {}
     for part, sentences in found._asdict().items():
         if sentences is not None:
             known = [_in_iob2(sentence, kinds) for sentence in sentences]

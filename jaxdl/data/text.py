@@ -29,7 +29,7 @@ def topics(
     Args:
       context: tokens that a window predicts.
       stride: those of an evaluation window that count; 0 is all.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: the end of the text, which is held out.
       eval_on: "test", or "validation" for as large a share of what is then left.
     """
@@ -57,7 +57,7 @@ def text(
       path: the file or folder.
       context: tokens that a window predicts.
       stride: those of an evaluation window that count; 0 is all.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
       test_fraction: the end of the text, which is held out.
       eval_on: "test", or "validation" for as large a share of what is then left.
     """
@@ -94,11 +94,11 @@ def _data(
         raise UserError(
             f"data.stride={stride} must be at least 0 and at most data.context={context}"
         )
-    made = tokens.create(tokenizer)
     learned, held_out = _cut("\n".join(texts).encode(), test_fraction)
     if eval_on == "validation":
         learned, held_out = _cut(learned, test_fraction)
     parts = [part.decode() for part in (learned, held_out)]
+    made = tokens.create(tokenizer, parts[:1])
     train, test = map(made.encode, parts)
     if len(train) <= context or not len(test):
         raise UserError(

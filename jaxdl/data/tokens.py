@@ -1,13 +1,17 @@
-"""Texts to tokens and back: bytes, or the vocabulary of a tokenizer.json."""
+"""Texts to tokens and back: bytes, the vocabulary of a tokenizer.json, or one made of the data."""
 
 import codecs
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import numpy as np
 from etils import epath
 
 from jaxdl.data import files, fingerprint
 from jaxdl.errors import UserError, one_line
+
+# What data.tokenizer begins with where one is to be made of the data.
+MADE = "bpe:"
 
 
 class Tokenizer(Protocol):
@@ -75,6 +79,17 @@ class Bytes:
         return inside, inside
 
 
+def _library(setting: str) -> Any:
+    try:
+        import tokenizers
+    except ImportError:
+        raise UserError(
+            f"data.tokenizer={setting!r} needs the tokenizers library: pip install -e "
+            "'.[tokenizers]'"
+        ) from None
+    return tokenizers
+
+
 class Vocabulary:
     """A trained tokenizer in the format of Hugging Face's tokenizers library.
 
@@ -84,28 +99,64 @@ class Vocabulary:
     Args:
       path: of its tokenizer.json.
 
+    Attributes:
+      content: of that file, byte by byte.
+
     Raises:
       UserError: the library is not installed, or there is no such file, or it is broken.
     """
 
     def __init__(self, path: str):
-        try:
-            import tokenizers
-        except ImportError:
-            raise UserError(
-                f"data.tokenizer={path!r} needs the tokenizers library: pip install -e "
-                "'.[tokenizers]'"
-            ) from None
+        _library(path)
         file = epath.Path(path)
         if (file / "tokenizer.json").is_file():
             raise UserError(f"data.tokenizer={path!r} is a folder: name the tokenizer.json in it")
         if not file.is_file():
-            raise UserError(f"data.tokenizer={path!r} is no file: name a tokenizer.json")
+            raise UserError(
+                f"data.tokenizer={path!r} is no file: name a tokenizer.json, or {MADE}4000 to have "
+                "one of so many tokens made of the data"
+            )
+        self._read(files.text(file), path)
+        self.content = file.read_bytes()
+
+    @classmethod
+    def made(cls, setting: str, texts: Iterable[str]) -> "Vocabulary":
+        """Byte pairs (Sennrich et al., 2016) as of GPT-2, which keep every text whole.
+
+        The same texts give the same tokens, which are not so of the library's WordPiece.
+
+        Args:
+          setting: MADE and the number of tokens, those of the 256 bytes among them. Fewer come of
+            texts that have no more pairs.
+          texts: to make them of.
+
+        Raises:
+          UserError: the library is not installed, or no such number.
+        """
+        library, size = _library(setting), setting.removeprefix(MADE)
+        if not (size.isascii() and size.isdecimal() and int(size) >= 256):
+            raise UserError(
+                f"data.tokenizer={setting!r}: behind {MADE} comes a number, 256 at least"
+            )
+        found = library.Tokenizer(library.models.BPE())
+        found.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        found.decoder = library.decoders.ByteLevel()
+        alphabet = library.pre_tokenizers.ByteLevel.alphabet()
+        trainer = library.trainers.BpeTrainer(
+            vocab_size=int(size), initial_alphabet=alphabet, show_progress=False
+        )
+        found.train_from_iterator(texts, trainer)
+        vocabulary = cls.__new__(cls)
+        text = found.to_str(pretty=True)
+        vocabulary._read(text, setting)
+        vocabulary.content = text.encode()
+        return vocabulary
+
+    def _read(self, text: str, where: str) -> None:
         try:
-            text = files.text(file)
-            self._tokenizer = tokenizers.Tokenizer.from_str(text)
+            self._tokenizer = _library(where).Tokenizer.from_str(text)
         except Exception as error:  # the library raises nothing narrower
-            raise UserError(f"{path} is not a tokenizer.json: {one_line(error)}") from None
+            raise UserError(f"{where} is not a tokenizer.json: {one_line(error)}") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         if getattr(self._tokenizer.model, "dropout", None) is not None:  # of byte pairs
@@ -178,6 +229,19 @@ def lost(text: str, back: str) -> str:
     return f"decoding gives {wrong} of {len(text)} characters wrongly back"
 
 
-def create(path: str = "") -> Tokenizer:
-    """The tokenizer of ``config.data.tokenizer``: bytes if empty, or else a tokenizer.json."""
-    return Vocabulary(path) if path else Bytes()
+def create(setting: str = "", texts: Iterable[str] | None = None) -> Tokenizer:
+    """The tokenizer of ``config.data.tokenizer``: bytes if empty, or else a tokenizer.json.
+
+    Args:
+      setting: its path, or "bpe:4000" for so many byte pairs that are made of the texts.
+      texts: of the part to learn from, which are looked at for that alone; None where there are
+        none yet.
+    """
+    if setting.startswith(MADE):
+        if texts is None:
+            raise UserError(
+                f"data.tokenizer={setting!r}: tokens are not made of these data: name a "
+                "tokenizer.json"
+            )
+        return Vocabulary.made(setting, texts)
+    return Vocabulary(setting) if setting else Bytes()

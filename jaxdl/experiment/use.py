@@ -133,7 +133,8 @@ def to_train(
     data = _load(own, say)
     now = facts.of(data)
     source = config.data.get("tokenizer", "")
-    keep = lambda found: meaning.write(folder, found, source, own.get("tokenizer", ""))
+    content = getattr(data.tokenizer, "content", b"")
+    keep = lambda found: meaning.write(folder, found, source, content)
     if kept is None:
         if goes_on:
             say(_older(folder))

@@ -88,18 +88,17 @@ def read(folder: epath.Path) -> Meaning | None:
     return Meaning(found, str(copy), source)
 
 
-def write(folder: epath.Path, found: Facts, source: str = "", tokenizer: str = "") -> None:
+def write(folder: epath.Path, found: Facts, source: str = "", tokenizer: bytes = b"") -> None:
     """Keeps it in ``folder``; by process 0 alone.
 
     Args:
       folder: of the run.
       found: of its data.
       source: the setting data.tokenizer.
-      tokenizer: the file that was read for it.
+      tokenizer: the content of the file that was read for it, or made.
     """
-    own = folder / _TOKENIZER
-    if source and epath.Path(tokenizer) != own:
-        own.write_bytes(epath.Path(tokenizer).read_bytes())
+    if source:
+        (folder / _TOKENIZER).write_bytes(tokenizer)
     content = {"format": FORMAT, "data": facts.written(found), "tokenizer": source}
     workdir.write_json(folder / NAME, content)
 
