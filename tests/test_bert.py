@@ -102,6 +102,8 @@ def test_what_cannot_be_is_refused_in_one_line():
         jax.eval_shape(create().init, keys.root(0), jax.ShapeDtypeStruct((1, 9), jnp.int32))
     with pytest.raises(UserError, match="unknown output 'tager': did you mean 'tagger'"):
         jax.eval_shape(create(output="tager").init, keys.root(0), TEXT)
+    with pytest.raises(UserError, match="unknown pooling 'men': did you mean 'mean'"):
+        jax.eval_shape(create(pooling="men").init, keys.root(0), TEXT)
 
 
 @pytest.mark.slow("jaxdl/models/bert.py")
@@ -139,3 +141,20 @@ def test_positions_may_begin_as_waves_and_weights_wider():
     drawn = np.asarray(params["token"]["embedding"])
     assert abs(drawn).max() <= 0.2
     assert drawn.std() == pytest.approx(0.088, rel=0.1)
+
+
+def test_a_classifier_may_read_the_mean_of_all_that_is_no_padding():
+    module = create(output="classifier", num_classes=3, pooling="mean", depth=1)
+    variables, mask = drawn(module), np.arange(6) < np.array([[4], [6]])
+    both = lambda tokens, mask: (
+        module.apply(variables, tokens, None, mask),
+        module.apply(variables, tokens, None, mask, features=True),
+    )
+    given, features = (np.asarray(x, np.float64) for x in jax.jit(both)(TOKENS, mask))
+    mean = np.stack([features[0, :4].mean(0), features[1].mean(0)])
+    p = variables["params"]
+    read = np.tanh(mean @ p["pooler"]["kernel"] + p["pooler"]["bias"])
+    np.testing.assert_allclose(given, read @ p["head"]["kernel"] + p["head"]["bias"], atol=1e-5)
+    # Without a mask nothing is padding.
+    alone = jax.jit(module.apply)(variables, TOKENS[1:])
+    np.testing.assert_allclose(alone, given[1:], atol=1e-5)

@@ -1,4 +1,4 @@
-"""Vectors of texts by a published encoder."""
+"""Vectors of texts by a published encoder, and what it says of hidden words."""
 
 import json
 
@@ -9,7 +9,7 @@ import tokenizers
 
 from jaxdl import models, pretrained
 from jaxdl.errors import UserError
-from jaxdl.inference import embeddings
+from jaxdl.inference import embeddings, fill_masks
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "red", "green", "bird", "and"]
 TEXTS = ["red", "the green bird and the red bird", "", "green bird", "red " * 30]
@@ -83,3 +83,33 @@ def test_what_sentence_transformers_says_of_the_mean_is_taken(folder, said):
     said("1_Pooling/config.json", {"pooling_mode_mean_tokens": True, "include_prompt": True})
     said("modules.json", [{"type": f"a.b.{kind}"} for kind in ("Transformer", "Pooling")])
     assert embeddings.load(folder).longest == 16
+
+
+def test_what_is_hidden_is_said_by_the_published_head(folder):
+    fill = fill_masks.load(folder)
+    texts = ["the [MASK] bird", "and", "green bird " * 20 + "[MASK] red bird"]
+    found = fill(texts)
+    assert found[1] == {"text": "and", "masks": []}
+    module, variables = pretrained.load(folder)
+    tokens = np.array([[2, 5, 4, 8, 3]])
+    logits = np.asarray(module.apply(variables, tokens)[0, 2], np.float64)
+    shares = np.exp(logits) / np.exp(logits).sum()
+    wanted = [
+        i for i in np.argsort(-shares) if i < len(WORDS) and WORDS[i] not in WORDS[:1] + WORDS[2:5]
+    ]
+    (mask,) = found[0]["masks"]
+    assert [guess["id"] for guess in mask["likeliest"]] == wanted[:5]
+    said = [guess["probability"] for guess in mask["likeliest"]]
+    np.testing.assert_allclose(said, shares[wanted[:5]], rtol=1e-4)
+    assert found[0]["text"] == f"the {WORDS[wanted[0]]} bird"
+    # What is longer than the model's 16 positions is read around the mask.
+    text = found[2]["text"].split()
+    assert (len(text), text[41:]) == (43, ["red", "bird"])
+    assert fill(["red"]) == [{"text": "red", "masks": []}]
+
+
+def test_an_encoder_without_a_masked_head_is_refused(folder, tmp_path):
+    module, variables = pretrained.load(folder, output="tagger", num_classes=2)
+    pretrained.save(module, variables, tmp_path / "tagger")
+    with pytest.raises(UserError, match="is no masked language model"):
+        fill_masks.load(tmp_path / "tagger")

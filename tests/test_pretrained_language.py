@@ -153,6 +153,18 @@ def test_another_head_is_new_and_the_rest_is_the_files(folder, loaded):
     assert "head" not in found["params"]
 
 
+def test_classes_off_a_mean_are_nothing_that_transformers_has(folder, tmp_path):
+    module, variables = pretrained.load(folder("bert_classifier"), pooling="mean")
+    with pytest.raises(
+        UserError, match="transformers has no BERT that reads classes off pooling='mean'"
+    ):
+        pretrained.save(module, variables, tmp_path / "out")
+    assert not (tmp_path / "out" / "config.json").exists()
+    # A tagger reads every token by itself.
+    module, variables = pretrained.load(folder("bert_tagger"), pooling="mean")
+    pretrained.save(module, variables, tmp_path / "out")
+
+
 def test_a_head_that_is_missing_is_not_made_up(folder, tmp_path):
     path = folder("bert_model") / WHOLE
     sizes = dict(vocab_size=61, context=16, width=24, depth=2, heads=3, hidden=40)
