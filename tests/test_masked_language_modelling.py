@@ -157,6 +157,23 @@ def test_the_report_shows_what_was_said():
     assert pictures["Surprise along the window"].data
 
 
+def test_hidden_tokens_of_a_file_are_said(tmp_path):
+    built, state = small()
+    file = tmp_path / "texts.txt"
+    file.write_text("a[MASK]c\n\nabc\n")
+    first, *others = built.task.answer(state, str(file), 4)
+    shares = numeric.softmax(np.asarray(state.params["table"], np.float64))[ord("a")]
+    wanted = np.argsort(-shares[:256])[:5]  # no special token stands in a text
+    (mask,) = first.record["masks"]
+    assert [guess["id"] for guess in mask["likeliest"]] == wanted.tolist()
+    found = [guess["probability"] for guess in mask["likeliest"]]
+    np.testing.assert_allclose(found, shares[wanted], rtol=1e-5)
+    assert first.record["text"] == bytes([97, wanted[0], 99]).decode("utf-8", "replace")
+    assert [said.text for said in others] == ["", "abc"]
+    file.write_text("abc\n")
+    assert built.task.answer(state, str(file), 4) == []
+
+
 BAD = {
     "task.rate": (0.0, "config.task.rate=0 must be above 0"),
     "task.train_rate": (1.5, "config.task.train_rate=1.5 must be at least 0 and at most 1"),
