@@ -84,9 +84,9 @@ class BERT(nn.Module):
         token is guessed from its neighbours, which attention first has to find: among random
         positions a small encoder takes thousands of updates for that. 0 is random, as published.
       pooling: what a classifier reads: "first", the first token, as published; or "mean", the mean
-        of all that are no padding, as of sentence-transformers. Each token then learns from each
-        example, where a first one has to learn first to look at the others: of few examples, and
-        without weights to begin with, a mean learns more.
+        of all that are no padding, as of sentence-transformers. All tokens then learn from each
+        example, where a first one has to find out how to look at the others: of few examples and
+        without pretrained weights a mean learns more.
       dropout: rate behind the embedding, attention and feed-forward layers and before the logits
         of classes; .1 in the published configuration.
       attention_dropout: rate on the attention weights; .1 there, too. With it attention takes its
