@@ -214,6 +214,10 @@ def test_differences_name_what_matters_and_only_that():
         "optimizer.no_decay: ['position', 'class_token'] → []",
         "seed: 0 → 3",
     ]
+    # What a model got after the run began is as it comes.
+    old, new = dict(old), {**old, "model.pooling": "first", "model.depth": 3}
+    usual = {"model.pooling": "first", "model.depth": 2}
+    assert config.differences(old, new, usual) == ["model.depth: 'not set' → 3"]
 
 
 def test_the_table_for_help_has_every_key_with_its_default_and_meaning():

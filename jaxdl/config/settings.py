@@ -13,7 +13,8 @@ beyond those below are its own (a model's fields, say) and are checked against i
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -309,13 +310,22 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
     return flat
 
 
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Keys of two flat configs that differ and matter, as ``key: old → new``."""
+def differences(
+    old: dict[str, Any], new: dict[str, Any], usual: Mapping[str, Any] = MappingProxyType({})
+) -> list[str]:
+    """Keys of two flat configs that differ and matter, as ``key: old → new``.
+
+    Args:
+      old: of a run.
+      new: with which it is to go on.
+      usual: the values of further keys, as they come.
+    """
     # A model that is not set is the one that the weights to start from brought with them.
     brought = {"model.name": "model.", "pretrained.model": "pretrained.model"}
     harmless = (*HARMLESS, *(group for name, group in brought.items() if new.get(name) == ""))
     # A key that there was not yet when the run began is as if it stood there as it comes.
-    old = {k: key.default for k, key in _items() if k in new and key.default == new[k]} | old
+    come = {k: key.default for k, key in _items()} | dict(usual)
+    old = {k: value for k, value in come.items() if k in new and value == new[k]} | old
     return [
         f"{key}: {old.get(key, 'not set')!r} → {new.get(key, 'not set')!r}"
         for key in sorted({*old, *new})

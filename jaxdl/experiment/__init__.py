@@ -1,6 +1,6 @@
 """A config made real: one run, or many as one program."""
 
-from jaxdl.experiment.build import Experiment, check, check_training, complete, create
+from jaxdl.experiment.build import Experiment, check, check_training, complete, create, usual
 from jaxdl.experiment.use import fit_devices, to_evaluate, to_train, to_use
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "to_evaluate",
     "to_train",
     "to_use",
+    "usual",
 ]

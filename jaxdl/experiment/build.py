@@ -200,6 +200,19 @@ def check(config: ConfigDict) -> None:
     _check_groups(config, members[0].settings if members else {})
 
 
+def usual(config: ConfigDict) -> dict[str, Any]:
+    """The fields of its model as they come, flat: a run may be older than some of them.
+
+    A field that a model gets later changes nothing as it comes, so that such a run goes on.
+    """
+    name = config.model.name
+    given = models.settings(name) if name in models.names() else {}
+    return {
+        f"model.{key}": list(value) if isinstance(value, tuple) else value
+        for key, value in given.items()
+    }
+
+
 def _check_groups(config: ConfigDict, swept: Iterable[str]) -> None:
     """Raises UserError for the first setting of a group that the task does not use."""
     task = config.task.name

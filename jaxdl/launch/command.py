@@ -111,7 +111,7 @@ def run(options) -> int:
     config = options.config
     experiment.check(config)
     if config.member is None:
-        workdir.check(folder, config, options.accept_changes)
+        workdir.check(folder, config, options.accept_changes, experiment.usual(config))
     process.use_compilation_cache()
     parallel.initialize()
     say = note if jax.process_index() == 0 else lambda line: None
@@ -120,7 +120,7 @@ def run(options) -> int:
         folder, config = single_out.single_out(folder, config, say)
         if options.mode != "train":
             workdir.adopt(folder, config)
-        workdir.check(folder, config, options.accept_changes)
+        workdir.check(folder, config, options.accept_changes, experiment.usual(config))
     if options.mode == "export":
         config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
     elif options.mode != "train" and own_devices:

@@ -5,7 +5,8 @@ import datetime
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -56,8 +57,19 @@ def _telling(workdir: epath.Path) -> Iterator[None]:
         raise UserError(f"--workdir={workdir} cannot be used: {why}") from error
 
 
-def check(workdir: epath.Path, config: ConfigDict, accept_changes: bool = False) -> None:
+def check(
+    workdir: epath.Path,
+    config: ConfigDict,
+    accept_changes: bool = False,
+    usual: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Makes sure that a run with ``config`` may be in ``workdir``; writes nothing.
+
+    Args:
+      workdir: the folder.
+      config: of the run.
+      accept_changes: whether it may have other settings than before.
+      usual: as of `settings.differences`.
 
     Raises:
       UserError: the folder is a file, cannot be written to, or holds a run whose config differs in
@@ -65,7 +77,7 @@ def check(workdir: epath.Path, config: ConfigDict, accept_changes: bool = False)
     """
     check_folder(workdir)
     old = stored(workdir)
-    changed = settings.differences(old, settings.flatten(config))
+    changed = settings.differences(old, settings.flatten(config), usual)
     if old and changed and not accept_changes:
         raise UserError(
             f"{workdir} holds a run with another config ({'; '.join(changed)}): give the same "
