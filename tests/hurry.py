@@ -4,6 +4,7 @@ Nearly all that tests cost is programs: traced, lowered, and compiled or read fr
 program is another for it, but for the optimisations that `compile_less` leaves out.
 """
 
+import contextlib
 import threading
 
 # Of MLIR's names, types and constants none is forgotten while its context lives.
@@ -55,6 +56,10 @@ def share_contexts() -> None:
     make, own = mlir.make_ir_context, threading.local()
 
     def make_ir_context():
+        # A program that is lowered on the way to another would become a part of it.
+        with contextlib.suppress(ValueError):
+            if mlir.ir.Context.current is not None:
+                return make()
         if not getattr(own, "left", 0):
             own.context, own.left = make(), LOWERINGS_A_CONTEXT
         own.left -= 1
