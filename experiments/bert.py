@@ -16,7 +16,9 @@ guess by the frequencies of bytes alone. The settings were chosen with seed 7 on
 with C=10, .655, and complement naive Bayes, .650. Chosen with seed 3 on a validation part, where it
 has .505 (.383 by [CLS] in place of the mean), and the others .440, .495 and .570.
 Variants: masked (the default), classify (paragraphs of the standard library's docstrings), tag
-(what names in Python code are) and answer (questions on functions of the standard library).
+(what names in Python code are), answer (questions on functions of the standard library) and
+published (a published BERT learns texts with labels of one's own: --config.data.path=table.csv
+--config.pretrained.source=FOLDER --config.data.tokenizer=FOLDER/tokenizer.json).
 
 A text of your own: --config.data.name=text --config.data.path=my/texts; texts with labels:
 --config.data.name=labelled_texts --config.data.path=table.csv. From a published encoder, or an
@@ -41,13 +43,14 @@ with tags of your own: --config.data.name=conll; questions:
 """
 
 from jaxdl import config as defaults
+from jaxdl.config import recipes
 from jaxdl.registry import choose
 
 
 def get_config(variant: str = "masked"):
-    """``masked``, small enough for a laptop, ``classify``, ``tag`` or ``answer``."""
+    """``masked``, small enough for a laptop, ``classify``, ``tag``, ``answer`` or ``published``."""
     variants = {"masked": _masked, "classify": _classify, "tag": _tag, "answer": _answer}
-    return choose("variant", variant, variants)()
+    return choose("variant", variant, variants | {"published": _published})()
 
 
 def _common():
@@ -143,4 +146,13 @@ def _answer():
     config.data.context = 136
     config.task.name = "question_answering"
     config.task.longest = 100
+    return config
+
+
+def _published():
+    """The model is the checkpoint's."""
+    config = defaults.default()
+    config.data.name = "labelled_texts"
+    config.task.name = "text_classification"
+    recipes.fine_tuning(config, 5e-5)
     return config

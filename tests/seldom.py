@@ -124,6 +124,14 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_where_jax_has_another_platform": (_OPS, "jaxdl/inference/"),
     },
     "test_extending.py": {"test_it_is_swept_and_split": (*_MEMBERS, "docs/extending.md")},
+    "test_fine_tuned_writers.py": dict.fromkeys(
+        (
+            *("test_a_published_t5_learns_answers_and_goes_out", "test_an_encoder_writes_no_texts"),
+            "test_texts_are_written_as_the_folder_says",
+            "test_a_run_that_has_begun_needs_no_folder[True",
+        ),
+        (_PRETRAINED, "jaxdl/generate/", "jaxdl/tasks/", "jaxdl/inference/", *_COMMAND),
+    ),
     "test_forecasting.py": {
         "test_eight_devices_learn_and_forecast": (_PARALLEL, "jaxdl/tasks/forecasting.py"),
         "test_bf16_computes_in_bf16": _ALL,
@@ -297,6 +305,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_question_answering.py": {
         "test_figures_are_those_of_the_best_window": _READERS,
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
+    },
+    "test_sequence_to_sequence.py": {
+        "test_eight_devices_learn_what_one_does": (_PARALLEL, *_TEXTS),
     },
     "test_token_classification.py": {
         "test_figures_are_those_of_every_word": _READERS,

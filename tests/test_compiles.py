@@ -16,7 +16,8 @@ from jaxdl.launch import flags
 # Seconds of processor time, for all programs of an experiment together.
 BUDGET = 60
 
-# Every experiment with its variants; those of published sizes with batches of two, as memory wants.
+# Every experiment with its variants, but those called published, which need a checkpoint; those of
+# published sizes with batches of two, as memory wants.
 VARIANTS = {
     "alexnet": ("digits", "imagenet"),
     "autoencoder": ("vanilla", "linear", "denoising", "sparse", "anomaly"),
@@ -44,7 +45,7 @@ VARIANTS = {
     "resnet": ("digits", "50"),
     "rnn": ("text", "digits", "mackey_glass"),
     "t5": ("spans", "numbers"),
-    "transfer": ("transfer", "pretrain"),  # the variant published needs a checkpoint
+    "transfer": ("transfer", "pretrain"),
     "vae": ("8", "2", "16"),
     "vgg": ("digits", "16"),
     "vit": ("digits", "B/16"),

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from jaxdl import generate, keys, models, pretrained
 from jaxdl.errors import UserError
-from jaxdl.generate import Settings, beams
+from jaxdl.generate import Settings, beams, processors, requests
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -152,6 +152,9 @@ def test_lengths_are_counted_as_transformers_counts_them():
         (dict(eos_token_id=["a"]), r"eos_token_id=\['a'\] must be a whole number"),
         (dict(length_penalty="x"), r"length_penalty='x' must be a number"),
         (dict(early_stopping=1), r"early_stopping=1 must be True or False or a word"),
+        (dict(bad_words_ids=[3]), r"bad_words_ids=\[3\] must be a list of lists of tokens"),
+        (dict(suppress_tokens=[[3]]), r"suppress_tokens=\[\[3\]\] must be a list of tokens"),
+        (dict(begin_suppress_tokens=3), r"begin_suppress_tokens=3 must be a list of tokens"),
     ],
 )
 def test_settings_of_another_kind_are_named(said, message, tmp_path):
@@ -209,6 +212,14 @@ BAD = {
     "forced_first=2 goes with prompts of one token, not 3": (
         GPT, dict(prompt=SOURCE, forced_first=2),
     ),
+    "bad_words has 5, which must be a row of tokens": (GPT, dict(bad_words=[5])),
+    "bad_words has [], which must be a row of tokens": (GPT, dict(bad_words=[[1], []])),
+    "bad_words='ab' must be rows of tokens": (GPT, dict(bad_words="ab")),
+    "bad_words: token=9 is no token: the model's go from 0 to 8": (GPT, dict(bad_words=[[1, 9]])),
+    "suppressed has the token 9, but the model's go from 0 to 8": (GPT, dict(suppressed=[9])),
+    "suppressed_first='a' must be a token or several, whole numbers": (
+        GPT, dict(suppressed_first="a"),
+    ),
     "there is no setting 'min_token': did you mean 'min_tokens'?": (GPT, dict(min_token=2)),
 }  # fmt: skip
 
@@ -252,6 +263,54 @@ def test_settings_that_cannot_be_together(settings, module, message):
     given = dict(source=SOURCE) if module is T5 else dict(prompt=SOURCE)
     with pytest.raises(UserError, match=message):
         generate.by_settings(module, {}, Settings(**settings), **given)
+
+
+# Tokens that are left out
+
+TEXT = np.array([[3, 4, 5, -1], [-1, 4, 4, -1]], np.int32)
+# {rows of one length: tokens that may not follow each text}
+LEFT_OUT = {
+    ((5,), (6,)): ({5, 6}, {5, 6}),
+    ((5, 1), (4, 2), (4, 3)): ({1}, {2, 3}),
+    ((4, 5, 7), (4, 4, 8)): ({7}, {8}),
+    ((3, 4, 5, 7), (0, 4, 4, 7)): ({7}, set()),
+    ((1, 3, 4, 5, 7),): (set(), set()),
+    ((1,) * 6,): (set(), set()),
+}
+
+
+@pytest.mark.parametrize("words", LEFT_OUT)
+def test_words_end_where_they_may_not(words):
+    scores, filled = np.zeros((2, 9), np.float32), np.int32(3)
+    found = np.asarray(processors.forbid_words(scores, TEXT, filled, np.array(words)))
+    assert tuple(set(np.flatnonzero(row < 0).tolist()) for row in found) == LEFT_OUT[words]
+    assert set(np.unique(found)) <= {-np.inf, 0}
+
+
+def test_the_first_token_is_the_first_that_is_not_forced():
+    given = dict(suppressed=[7], suppressed_first=[5, 6], bad_words=[[1], [2, 3]])
+    for forced, first in ((None, 0), (8, 1)):
+        asked = requests.check_rules(
+            GPT, requests.check_given(GPT, [[0]], 3, None, None, None), 3, 1,
+            given | dict(forced_first=forced),
+        )  # fmt: skip
+        for added in range(3):
+            text = np.full((1, 4), 2, np.int32)
+            scores = asked(np.zeros((1, 9), np.float32), text, added=np.int32(added), tokens=3)
+            out = set(np.flatnonzero(np.asarray(scores)[0] < 0).tolist())
+            # 1 ends a text: that it may not is no matter of words.
+            wanted = {3, 7} | ({5, 6} if added == first else set())
+            assert out == ({*range(8)} if forced and not added else wanted)
+
+
+def test_lists_of_tokens_are_settings_of_a_file():
+    said = dict(bad_words_ids=[[3], [4, 5]], suppress_tokens=[6], begin_suppress_tokens=[7, 8])
+    found = Settings.of(said | dict(eos_token_id=[1]))
+    assert found.said() == said | dict(eos_token_id=1)
+    how = found.how(1)
+    assert how["bad_words"] == ((3,), (4, 5))
+    assert (how["suppressed"], how["suppressed_first"]) == ((6,), (7, 8))
+    assert Settings.of({key: [] for key in said}) == Settings()
 
 
 # One definition for all ways to write

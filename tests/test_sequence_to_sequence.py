@@ -237,7 +237,7 @@ def test_restoring_counts_hidden_tokens_of_whole_windows(name):
     made = built(name)
     batch = made.run.data.test.take(np.arange(4))
     batch["weight"][1, -1] = 0  # a window that is not full
-    read = made.task.eval_step.args[2]
+    read = made.task.eval_step.__wrapped__.args[2]
     example = jax.jit(lambda batch: read(batch, None))(batch)
     assert example.weight.tolist() == [1, 0, 1, 1]
     hidden = np.asarray(example.hidden).sum(axis=1)
@@ -246,12 +246,35 @@ def test_restoring_counts_hidden_tokens_of_whole_windows(name):
     assert ("<0>" in text) == (name == "t5")
 
 
+LAYOUTS = (("data=8",), ("data=2", "tensor=2", "fsdp=2", "fsdp_min_size=64"))
+
+
+@pytest.mark.parametrize("name", ["t5", "bart"])
+def test_eight_devices_learn_what_one_does(name):
+    from launching import built
+
+    # By sgd, under which rounding stays what it is.
+    plain = ("name=sgd", "options=()", "learning_rate=.1", "schedule=constant")
+    found = []
+    for flags in (("data=1",), *LAYOUTS):
+        flags = (f"--config.parallel.{flag}" for flag in flags)
+        made = built(name, *(f"--config.optimizer.{flag}" for flag in plain), *flags)
+        state = made.init_state()
+        batch = made.layout.put(made.batch(0), made.rows)
+        with jax.set_mesh(made.layout.mesh):
+            state, metrics = jax.jit(made.task.train_step)(state, batch, KEY)
+        found.append((jax.device_get(state.params), metrics["loss"].total))
+    for params, loss in found[1:]:
+        assert float(loss) == pytest.approx(float(found[0][1]), rel=1e-5)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), params, found[0][0])
+
+
 # Bad input
 
 REFUSED = {
     "task.decoded": (-1, "config.task.decoded=-1 must be at least 0"),
     "task.tokens": (-1, "config.task.tokens=-1 must be at least 0"),
-    "task.beams": (0, "config.task.beams=0 must be at least 1"),
+    "task.beams": (-1, "config.task.beams=-1 must be at least 0"),
     "task.label_smoothing": (1.0, "must be at least 0 and below 1"),
     "task.denoise": ("spans", "data set 'pairs' has pairs"),
     "task.density": (0.2, "config.task.density=0.2 is for texts that are to be restored"),

@@ -71,3 +71,26 @@ def deit(config: ConfigDict, batch_size: int) -> None:
     config.optimizer.learning_rate = 5e-4 * batch_size / 512
     config.optimizer.warmup = 5.0
     config.optimizer.weight_decay = 0.05
+
+
+def fine_tuning(config: ConfigDict, learning_rate: float) -> None:
+    """What a published text model learns by (Devlin et al., 2018, arXiv:1810.04805, A.1 and A.3).
+
+    A few passes, small steps that rise over the first tenth and fall to 0, dropout in every layer.
+    The model is that of the weights (`config.pretrained.source`).
+
+    Args:
+      config: changed in `epochs`, `batch_size`, `model` and `optimizer`.
+      learning_rate: the highest.
+    """
+    config.epochs = 3.0
+    config.batch_size = 16
+    config.model = dict(name="", dropout=0.1)
+    config.optimizer.name = "adamw"
+    config.optimizer.options = ()
+    config.optimizer.learning_rate = learning_rate
+    config.optimizer.weight_decay = 0.01
+    config.optimizer.clip = 1.0
+    config.optimizer.schedule = "linear"
+    config.optimizer.schedule_unit = "fraction"
+    config.optimizer.warmup = 0.1

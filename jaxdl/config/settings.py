@@ -148,6 +148,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "fresh": Key((), "regexes of names of what begins anew, besides a head of other classes"),
         "mean": Key((), "subtracted from each channel, images in [0, 1]; (): the model's own"),
         "std": Key((), "divides each channel then; (): the model's own"),
+        "generation": Key((), "how texts are written: ('num_beams=4',); (): as the source says"),
     },
     "task": {
         "name": Key("classification", "what is learned; its settings follow as further keys")
@@ -252,6 +253,16 @@ PLUGS = ("data", "model", "task")
 # Groups that not every task uses: each says which it does (`jaxdl.tasks.register`).
 OPTIONAL = ("model", "augment", "pretrained")
 
+# Fields of models that say nothing of which weights they have.
+_WEIGHTLESS = (
+    "pooling",
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+    "drop_path",
+    "remat",
+)
+
 # Settings that leave every number of a run as it is.
 HARMLESS = ("log.", "lr_find.", "checkpoint.", "parallel.", "steps_per_call", "eval.batch_size")
 
@@ -320,9 +331,15 @@ def differences(
       new: with which it is to go on.
       usual: the values of further keys, as they come.
     """
-    # A model that is not set is the one that the weights to start from brought with them.
-    brought = {"model.name": "model.", "pretrained.model": "pretrained.model"}
-    harmless = (*HARMLESS, *(group for name, group in brought.items() if new.get(name) == ""))
+    # What the weights to start from brought with them: a model, or its fields that decide which
+    # weights it has, and how it writes texts.
+    brought = {"model.name": "model."} | {
+        name: name for name in ("pretrained.model", "pretrained.generation")
+    }
+    harmless = (*HARMLESS, *(group for name, group in brought.items() if not new.get(name)))
+    if new.get("pretrained.source"):
+        fields = {k for k in old if k.startswith("model.")} - {f"model.{k}" for k in _WEIGHTLESS}
+        harmless += tuple(fields - {"model.name"})
     # A key that there was not yet when the run began is as if it stood there as it comes.
     come = {k: key.default for k, key in _items()} | dict(usual)
     old = {k: value for k, value in come.items() if k in new and value == new[k]} | old

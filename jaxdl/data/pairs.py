@@ -32,8 +32,8 @@ def pairs(
       path: a .jsonl, .csv or .tsv, or a folder with train.jsonl, test.jsonl, validation.jsonl.
       source: the column that is read.
       target: the column that is written.
-      source_length: tokens of a source at most, its end token among them; the rest is cut off. All
-        are filled up to the longest.
+      source_length: tokens of a source at most, its end token, and what the tokenizer puts in
+        front, among them; the rest is cut off. All are filled up to the longest.
       target_length: those of a target.
       tokenizer: a tokenizer.json; "" makes tokens of bytes.
       test_fraction: of a single table, the share that is held out, drawn at random.
@@ -41,13 +41,17 @@ def pairs(
       eval_on: "test", or "validation" for what the data bring as such, or else for as large a share
         of what is left to learn from.
     """
-    for name, length in (("source_length", source_length), ("target_length", target_length)):
-        if length < 2:
-            raise UserError(f"data.{name}={length} must be at least 2: a token, and the end token")
     if source == target:
         raise UserError(f"data.source and data.target are both {source!r}: name two columns")
     made = tokens.create(tokenizer)
     special, most = specials(made), (source_length, target_length)
+    least = special.around + 1
+    for name, length in (("source_length", source_length), ("target_length", target_length)):
+        if length < least:
+            raise UserError(
+                f"data.{name}={length} must be at least {least}: a token, and the end token"
+                + (", and what the tokenizer puts in front" if special.front else "")
+            )
     found = {
         part: _read(rows.read(file, (source, target)), (source, target), made)
         for part, file in rows.parts(path).items()
@@ -62,7 +66,7 @@ def pairs(
     split = {
         part: _Shown(*both, lengths, special.pad).of(made, special) for part, both in ragged.items()
     }
-    notes = [*_cut_notes(texts, most)]
+    notes = [*_cut_notes(texts, most, special.around)]
     notes.append(padding_note(split["train"].take(evenly(len(split["train"]), 1000)), special.pad))
     return Data(**split, tokenizer=made, notes=tuple(notes))
 
@@ -130,9 +134,9 @@ def _split_off(texts: _Texts, fraction: float, seed: int) -> tuple[_Texts, _Text
     return tuple(tuple([side[i] for i in part] for side in texts) for part in (first, second))
 
 
-def _cut_notes(texts: dict[str, _Texts], most: tuple[int, int]):
+def _cut_notes(texts: dict[str, _Texts], most: tuple[int, int], around: int):
     for i, (name, length) in enumerate(zip(("source", "target"), most, strict=True)):
-        sizes = np.array([len(text) + 1 for both in texts.values() for text in both[i]])
+        sizes = np.array([len(text) + around for both in texts.values() for text in both[i]])
         lost = np.maximum(sizes - length, 0)
         if lost.any():
             yield (

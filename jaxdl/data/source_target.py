@@ -1,7 +1,8 @@
 """Pairs of texts, a source and a target, as encoder-decoders take them: ended, cut, filled up.
 
 Raffel et al., 2020, section 2.1: both end with an end token, the decoder begins with a start token,
-which is that of padding, and what a source leaves out is named by sentinels.
+which is that of padding, and what a source leaves out is named by sentinels. A tokenizer whose own
+rules put a token in front of texts, as BART's do, has it in front of both.
 """
 
 import re
@@ -30,6 +31,7 @@ class Specials(NamedTuple):
       start: what the decoder is given in front of a target.
       sentinels: stand for what a source leaves out, the first one first; a target says what.
       size: of all tokens, these among them; ids are 0 … size - 1.
+      front: what each source and target begins with.
     """
 
     pad: int
@@ -37,6 +39,17 @@ class Specials(NamedTuple):
     start: int
     sentinels: tuple[int, ...]
     size: int
+    front: tuple[int, ...] = ()
+
+    @property
+    def around(self) -> int:
+        """Tokens that each source and target has besides those of its text."""
+        return len(self.front) + 1
+
+    def ended(self, tokens: np.ndarray, most: int | None = None) -> np.ndarray:
+        """Tokens (n,) of a text between those around it, (m,) int32; cut so that m <= ``most``."""
+        kept = tokens if most is None else tokens[: most - self.around]
+        return np.concatenate([self.front, kept, [self.end]]).astype(np.int32)
 
     def encode(self, tokenizer: Tokenizer, text: str) -> np.ndarray:
         """The tokens (n,) int32 of a text, in which <0>, <1> … are the sentinels; no end token."""
@@ -54,7 +67,7 @@ class Specials(NamedTuple):
         ends = np.flatnonzero(tokens == self.end)
         tokens = tokens[: ends[0]] if len(ends) else tokens
         # No other id is one that the tokenizer can read: a model may have more tokens than it.
-        tokens = tokens[(tokens != self.pad) & (tokens < self.size)]
+        tokens = tokens[~np.isin(tokens, (self.pad, *self.front)) & (tokens < self.size)]
         holes = np.flatnonzero(np.isin(tokens, self.sentinels))
         parts, begin = [], 0
         for place in holes:
@@ -87,7 +100,9 @@ def specials(tokenizer: Tokenizer, sentinels: int = 0) -> Specials:
         found[field] = known(names)
     single = ("<mask>", "[MASK]") if sentinels == 1 else ()
     holes = tuple(known((*single, f"<extra_id_{i}>")) for i in range(sentinels))
-    return Specials(**found, start=found["pad"], sentinels=holes, size=size)
+    return Specials(
+        **found, start=found["pad"], sentinels=holes, size=size, front=tokenizer.front()
+    )
 
 
 class Ragged(NamedTuple):
@@ -103,9 +118,9 @@ class Ragged(NamedTuple):
 
     @classmethod
     def of(cls, texts: Sequence[np.ndarray], special: Specials, most: int) -> "Ragged":
-        """Texts, each cut to ``most`` tokens with the end token that it gets."""
+        """Texts, each cut to ``most`` tokens with those that it gets around it."""
         kind = np.min_scalar_type(special.size - 1)
-        ended = [np.append(text[: most - 1], special.end).astype(kind) for text in texts]
+        ended = [special.ended(text, most).astype(kind) for text in texts]
         lengths = [len(text) for text in ended]
         return cls(np.concatenate(ended), np.concatenate([[0], np.cumsum(lengths)]))
 

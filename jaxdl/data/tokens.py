@@ -34,6 +34,9 @@ class Tokenizer(Protocol):
     def id_of(self, name: str) -> int | None:
         """The token called ``name``, such as "[MASK]"; None where there is none."""
 
+    def front(self) -> tuple[int, ...]:
+        """The special tokens that models of this vocabulary have in front of a text."""
+
     def joins(self) -> tuple[np.ndarray, np.ndarray]:
         """Which tokens go on with a word that began before them, and which leave theirs open.
 
@@ -72,6 +75,10 @@ class Bytes:
 
     def id_of(self, name: str) -> None:
         """None: bytes have no names."""
+
+    def front(self) -> tuple[int, ...]:
+        """None."""
+        return ()
 
     def joins(self) -> tuple[np.ndarray, np.ndarray]:
         """Of ASCII's letters, digits and underscore, and all bytes of other letters."""
@@ -193,6 +200,12 @@ class Vocabulary:
     def id_of(self, name: str) -> int | None:
         """By the vocabulary and what was added to it."""
         return self._tokenizer.token_to_id(name)
+
+    def front(self) -> tuple[int, ...]:
+        """As the file's own rules put them: <s> of BART's, none of T5's."""
+        found = self._tokenizer.encode("a")
+        mask = found.special_tokens_mask
+        return tuple(found.ids[: mask.index(0)]) if 0 in mask else ()
 
     def joins(self) -> tuple[np.ndarray, np.ndarray]:
         """By the marks of WordPiece (##), where there are any, or else by a token's two ends.

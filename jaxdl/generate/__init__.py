@@ -1,5 +1,6 @@
 """New examples out of a trained network."""
 
+from jaxdl.generate import entries
 from jaxdl.generate.beams import beam_search
 from jaxdl.generate.requests import Rules, check_beams, check_prompt, check_sampling, check_stop
 from jaxdl.generate.settings import Settings, by_settings
@@ -14,6 +15,7 @@ __all__ = [
     "check_prompt",
     "check_sampling",
     "check_stop",
+    "entries",
     "greedy",
     "log_probabilities",
     "sample",

@@ -49,6 +49,19 @@ def forbid(scores: jax.Array, tokens: jax.Array) -> jax.Array:
     return jnp.where(_named(tokens[None], scores[:1]), -jnp.inf, scores)
 
 
+def forbid_words(
+    scores: jax.Array, text: jax.Array, filled: jax.Array, words: jax.Array
+) -> jax.Array:
+    """-inf for tokens that would end one of ``words`` (n, L), whose others the text ends with."""
+    before = words.shape[1] - 1
+    if text.shape[1] < before:
+        return scores
+    start = jnp.maximum(filled - before, 0)
+    last_BxL = jax.lax.dynamic_slice_in_dim(text, start, before, axis=1)
+    same_BxN = (last_BxL[:, None] == words[:, :-1]).all(-1) & (filled >= before)
+    return jnp.where(_named(jnp.where(same_BxN, words[:, -1], -1), scores), -jnp.inf, scores)
+
+
 def force(scores: jax.Array, token: jax.Array) -> jax.Array:
     """0 for this token (), -inf for all others."""
     return jnp.where(jnp.arange(scores.shape[-1]) == token, 0.0, -jnp.inf).astype(scores.dtype)
@@ -68,6 +81,9 @@ class Processors:
       min_tokens: int32, so many tokens are added before one that ends the text.
       forced_first: int32, the first token that is added.
       forced_last: int32, the token that ends a text which has no room for more.
+      bad_words: (n, L) int32 for each L, tokens that never stand in this order.
+      suppressed: (n,) int32, tokens that are never added.
+      suppressed_first: (n,) int32, tokens that are not the first that is added and not forced.
       no_repeat_ngram_size: see `forbid_ngrams`.
     """
 
@@ -76,6 +92,9 @@ class Processors:
     min_tokens: Any = None
     forced_first: Any = None
     forced_last: Any = None
+    bad_words: tuple[Any, ...] = ()
+    suppressed: Any = None
+    suppressed_first: Any = None
     no_repeat_ngram_size: int | None = dataclasses.field(default=None, metadata=_STATIC)
 
     def __call__(
@@ -94,12 +113,19 @@ class Processors:
             scores = penalise_repetition(scores, text, self.repetition_penalty)
         if self.no_repeat_ngram_size is not None:
             scores = forbid_ngrams(scores, text, filled, self.no_repeat_ngram_size)
+        for words in self.bad_words:
+            scores = forbid_words(scores, text, filled, words)
         if self.min_tokens is not None and self.stops is not None:
             scores = jnp.where(added < self.min_tokens, forbid(scores, self.stops), scores)
         if self.forced_first is not None:
             scores = jnp.where(added == 0, force(scores, self.forced_first), scores)
         if self.forced_last is not None:
             scores = jnp.where(added == tokens - 1, force(scores, self.forced_last), scores)
+        if self.suppressed is not None:
+            scores = forbid(scores, self.suppressed)
+        if self.suppressed_first is not None:
+            first = 0 if self.forced_first is None else 1
+            scores = jnp.where(added == first, forbid(scores, self.suppressed_first), scores)
         return scores
 
     def ends(self, token: jax.Array) -> jax.Array:

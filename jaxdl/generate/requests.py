@@ -1,7 +1,7 @@
 """What can be asked of a model that writes: settings and texts, checked before all else."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import jax
@@ -30,6 +30,11 @@ class Rules(TypedDict, total=False):
       forced_first: the first token that is added, to prompts of one token (forced_bos_token_id).
       forced_last: the token that ends a text for which there is no room else
         (forced_eos_token_id).
+      bad_words: rows of tokens, of any lengths, that never stand in this order (bad_words_ids); one
+        that ends a text is no such row.
+      suppressed: tokens that are never added (suppress_tokens).
+      suppressed_first: tokens that are not the first that is added, or, where that is forced, not
+        the second (begin_suppress_tokens).
     """
 
     repetition_penalty: float | None
@@ -37,6 +42,9 @@ class Rules(TypedDict, total=False):
     min_tokens: int | None
     forced_first: int | None
     forced_last: int | None
+    bad_words: Sequence[Sequence[int]] | None
+    suppressed: Sequence[int] | None
+    suppressed_first: Sequence[int] | None
 
 
 def check_sampling(temperature: float, top_k: int, top_p: float, where: str = "") -> None:
@@ -193,12 +201,18 @@ def check_rules(
             "write it behind the prompt"
         )
     whole = lambda x: None if x is None else jnp.int32(x)
+    several = lambda x: jnp.array(x, jnp.int32) if x else None
+    suppressed = [check_stop(module, asked[name], name=name) for name in _SUPPRESSED]
+    words = _words(module, asked["bad_words"] or (), stops)
     return Processors(
-        stops=jnp.array(stops, jnp.int32) if stops else None,
+        stops=several(stops),
         repetition_penalty=None if penalty is None else jnp.float32(penalty),
         min_tokens=whole(least),
         forced_first=whole(asked["forced_first"]),
         forced_last=whole(asked["forced_last"]),
+        bad_words=tuple(jnp.array(rows, jnp.int32) for rows in words),
+        suppressed=several(suppressed[0]),
+        suppressed_first=several(suppressed[1]),
         no_repeat_ngram_size=None if size is None else int(size),
     )
 
@@ -217,24 +231,45 @@ def check_pad(module: nn.Module, pad: Any, asked: Processors) -> jax.Array | Non
     return jnp.int32(pad)
 
 
-def check_stop(module: nn.Module, stop: Any, where: str = "") -> tuple[int, ...]:
-    """The tokens that end a text, as whole numbers; none of them is the empty tuple.
+def _words(module: nn.Module, words: Any, stops: tuple[int, ...]) -> list[list[tuple[int, ...]]]:
+    """Rows of tokens, those of each length together."""
+    if isinstance(words, str) or not isinstance(words, Sequence | np.ndarray):
+        raise UserError(f"bad_words={words!r} must be rows of tokens")
+    found: dict[int, list[tuple[int, ...]]] = {}
+    for word in words:
+        if not isinstance(word, Sequence | np.ndarray) or not len(word):
+            raise UserError(f"bad_words has {word!r}, which must be a row of tokens")
+        for token in word:
+            _check_token(module, token, "bad_words: token")
+        row = tuple(int(token) for token in word)
+        if len(row) > 1 or row[0] not in stops:
+            found.setdefault(len(row), []).append(row)
+    return [found[length] for length in sorted(found)]
+
+
+_SUPPRESSED = ("suppressed", "suppressed_first")
+
+
+def check_stop(
+    module: nn.Module, stop: Any, where: str = "", name: str = "stop"
+) -> tuple[int, ...]:
+    """Tokens, such as those that end a text, as whole numbers; none of them is the empty tuple.
 
     Raises:
       UserError: it is no whole number and no row of them, or one is no token of the model's;
-        ``where`` stands before the name.
+        ``where`` stands before the ``name``.
     """
     if stop is None:
         return ()
     given = np.asarray(stop)
     if given.ndim > 1 or (given.size and given.dtype.kind not in "iu"):
-        raise UserError(f"{where}stop={stop!r} must be a token or several, whole numbers")
+        raise UserError(f"{where}{name}={stop!r} must be a token or several, whole numbers")
     stops = tuple(dict.fromkeys(given.reshape(-1).tolist()))
     vocabulary = getattr(module, "vocab_size", None)
     wrong = [x for x in stops if x < 0 or (vocabulary and x >= vocabulary)]
     if wrong:
         last = f" to {vocabulary - 1}" if vocabulary else " on"
-        raise UserError(f"{where}stop has the token {wrong[0]}, but the model's go from 0{last}")
+        raise UserError(f"{where}{name} has the token {wrong[0]}, but the model's go from 0{last}")
     return stops
 
 

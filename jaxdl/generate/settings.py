@@ -20,8 +20,6 @@ _MANY = 20
 # nothing besides None.
 _NEUTRAL: dict[str, tuple] = dict(
     assistant_confidence_threshold=(0.4,),
-    bad_words_ids=([],),
-    begin_suppress_tokens=([],),
     constraints=([],),
     diversity_penalty=(0,),
     dola_layers=(),
@@ -40,7 +38,6 @@ _NEUTRAL: dict[str, tuple] = dict(
     renormalize_logits=(False,),
     sequence_bias=({},),
     stop_strings=([],),
-    suppress_tokens=([],),
     token_healing=(False,),
     top_h=(),
     typical_p=(1,),
@@ -74,6 +71,9 @@ class Settings:
       repetition_penalty: 1 is none.
       forced_bos_token_id: the token that follows a prompt of one.
       forced_eos_token_id: the last token of a text that has no room for more.
+      bad_words_ids: rows of tokens that never stand in this order.
+      suppress_tokens: those that are never added.
+      begin_suppress_tokens: those that are not the first that is added and not forced.
       others: what else the file says, by name. It is kept as it is; what would make other texts,
         and is not done here, is refused where texts are made.
     """
@@ -98,6 +98,9 @@ class Settings:
     repetition_penalty: float = 1.0
     forced_bos_token_id: int | None = None
     forced_eos_token_id: int | tuple[int, ...] | None = None
+    bad_words_ids: tuple[tuple[int, ...], ...] | None = None
+    suppress_tokens: tuple[int, ...] | None = None
+    begin_suppress_tokens: tuple[int, ...] | None = None
     others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -119,7 +122,7 @@ class Settings:
     def said(self) -> dict[str, Any]:
         """The file's keys: all that differs from the defaults, and the others."""
         fields = {f.name: f for f in dataclasses.fields(self) if f.name != "others"}
-        listed = lambda x: list(x) if isinstance(x, tuple) else x
+        listed = lambda x: [*map(listed, x)] if isinstance(x, tuple) else x
         own = {name: listed(getattr(self, name)) for name in fields}
         return {k: x for k, x in own.items() if x != fields[k].default} | dict(self.others)
 
@@ -171,6 +174,9 @@ class Settings:
             repetition_penalty=None if self.repetition_penalty == 1 else self.repetition_penalty,
             forced_first=self.forced_bos_token_id if prompt == 1 else None,
             forced_last=last,
+            bad_words=self.bad_words_ids,
+            suppressed=self.suppress_tokens,
+            suppressed_first=self.begin_suppress_tokens,
         )
         return {name: value for name, value in how.items() if value is not None}
 
@@ -245,16 +251,27 @@ def by_settings(
     return texts.reshape(len(prompt), count, -1)
 
 
+def names() -> list[str]:
+    """Of all settings that are known: those that are done, and those that are refused."""
+    own = [field.name for field in dataclasses.fields(Settings) if field.name != "others"]
+    return sorted([*own, *_NEUTRAL])
+
+
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
 
 
 def _as_declared(field: dataclasses.Field, value: Any) -> Any:
     """A file's value as the field has it; tokens are a number, or a tuple of several."""
     kinds = get_args(field.type) or (field.type,)
-    if tuple in map(get_origin, kinds) and isinstance(value, list) and value:
-        if all(type(x) is int for x in value):
-            return value[0] if len(value) == 1 else tuple(value)
+    rows = next((get_args(kind)[0] for kind in kinds if get_origin(kind) is tuple), None)
+    if rows is not None and isinstance(value, list) and (value or int not in kinds):
+        whole = lambda row: isinstance(row, list) and all(type(x) is int for x in row)
+        if rows is int and whole(value):
+            return value[0] if len(value) == 1 and int in kinds else tuple(value) or None
+        if rows is not int and all(map(whole, value)):
+            return tuple(map(tuple, value)) or None
     elif type(value) in kinds or (type(value) is int and float in kinds):
         return value
     wanted = " or ".join(name for kind, name in _KINDS.items() if kind in kinds)
+    wanted = wanted or ("a list of tokens" if rows is int else "a list of lists of tokens")
     raise UserError(f"{field.name}={value!r} must be {wanted}")

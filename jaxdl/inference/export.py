@@ -65,13 +65,14 @@ def prepare() -> None:
 
     Exporting computes nothing, so that it stays on the CPU: it must not take the TPU or GPU of a
     run, and what it writes does not depend on where.
-
-    Raises:
-      UserError: a library is missing.
     """
+    jax.config.update("jax_platforms", "cpu")
+
+
+def check() -> None:
+    """Raises UserError where a library that programs are written by is missing."""
     if importlib.util.find_spec("flatbuffers") is None:
         raise UserError("--mode=export needs flatbuffers: pip install 'jaxdl[export]'")
-    jax.config.update("jax_platforms", "cpu")
 
 
 def program(predictor: Predictor, input_size: int = 0) -> jax.export.Exported:

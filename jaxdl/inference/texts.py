@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ from etils import epath
 
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
+from jaxdl.runs import meaning
 from jaxdl.tasks import Description
 from jaxdl.train import evaluate
 
@@ -44,6 +46,35 @@ def write(made: Experiment, workdir: epath.Path, file: str) -> None:
         with path.open("wb") as stream:
             np.save(stream, vectors)
         print(f"embeddings {path}", flush=True)
+
+
+def publish(made: Experiment, workdir: epath.Path, input_size: int = 0) -> None:
+    """Writes what was learned to ``workdir``/export, as the library that it is of reads it.
+
+    Args:
+      made: an experiment whose task has ``publish``.
+      workdir: of its run, whose best checkpoint is written, or the newest, if none is; with the
+        tokenizer.json that it keeps, if it has one.
+      input_size: 0, or the UserError.
+
+    Raises:
+      UserError: a population, no checkpoint, a model that the library has not, or ``input_size``.
+    """
+    if made.members:
+        raise UserError("one member is written, not a population: add --config.member=0")
+    if input_size:
+        raise UserError(f"--input_size={input_size} is of images, and this run's model takes texts")
+    _, state = evaluate.best_state(made, workdir)
+    if jax.process_index() != 0:
+        return
+    folder = workdir / "export"
+    made.task.publish(state, Path(folder))
+    if (kept := meaning.read(workdir)) is not None and kept.tokenizer:
+        (folder / epath.Path(kept.tokenizer).name).write_bytes(
+            epath.Path(kept.tokenizer).read_bytes()
+        )
+    for file in sorted(folder.iterdir()):
+        print(f"export {file}", flush=True)
 
 
 def _write_answers(found: Sequence[Description], workdir: epath.Path) -> None:

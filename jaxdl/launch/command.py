@@ -30,7 +30,8 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
   --input=WHAT              a picture, a folder of them, a pattern ('*.jpg'), or an array (.npy);
                             of tasks on texts a file with one on each line, .jsonl, .csv or .tsv
   --mode=export             writes the same model to DIR/export as one program with its weights,
-                            that jax runs on CPU, GPU and TPU without jaxdl (the extra export)
+                            that jax runs on CPU, GPU and TPU without jaxdl (the extra export);
+                            of runs that write texts a folder as transformers has it
   --input_size=N            pixels a side of the images it takes, and scales to the model's size
   --mode=lr_find            tries learning rates of all sizes on a few hundred updates, prints one
                             and writes DIR/lr_find.html; touches nothing of a run in DIR

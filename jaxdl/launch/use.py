@@ -23,6 +23,11 @@ def of_run(options: Options, made: Experiment, folder: epath.Path) -> int:
     if options.mode == "predict" and (made.task.answer or made.task.embed):
         texts.write(made, folder, options.input)
         return 0
+    if options.mode == "export" and made.task.publish:
+        texts.publish(made, folder, options.input_size)
+        return 0
+    if options.mode == "export":
+        export.check()
     return _use(options, predict.of_run(made, folder), folder)
 
 
@@ -34,6 +39,8 @@ def of_published(options: Options) -> int:
             f"--mode={options.mode} needs a model: --workdir, the folder of a trained run, or "
             "--config.pretrained.source, a published checkpoint"
         )
+    if options.mode == "export":
+        export.check()
     name = options.config.pretrained.model or source
     folder = epath.Path(options.workdir) if options.workdir else workdir.default_path(name)
     workdir.check_folder(folder)

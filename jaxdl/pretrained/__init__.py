@@ -89,7 +89,7 @@ def save(
       naming: the library that is to read it: torchvision, timm or transformers. By default the
         first that the architecture has; for a folder, the first that has a config.json.
       generation: how its texts are to be written, as `generation` gives it: a folder then has a
-        generation_config.json too.
+        generation_config.json too, and config.json the tokens that begin, end and fill up a text.
 
     Raises:
       UserError: the architecture is not known, or not in that library, or the variables are not the
@@ -120,6 +120,8 @@ def save(
     norms = [name.removesuffix("running_mean") for name in theirs if name.endswith("running_mean")]
     # PyTorch's own reader adds these counters; transformers would call them missing.
     theirs |= {f"{name}num_batches_tracked": np.array(0) for name in norms}
+    if generation is not None:
+        settings |= {k: v for k, v in generation.said().items() if k in generation_config.TOKENS}
     tensors.write(path / tensors.WHOLE, theirs)
     (path / config.NAME).write_text(json.dumps(settings, indent=2) + "\n")
     if generation is not None:

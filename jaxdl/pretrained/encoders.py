@@ -1,12 +1,13 @@
-"""Runs on texts that begin with an encoder's weights: a published folder's, or a run's best.
+"""Runs on texts that begin with weights from elsewhere: a published folder's, or a run's best.
 
-As `jaxdl.pretrained.transfer` has it for images; what is asked here besides is that the tokens are
-those that the weights know.
+Of encoders, and of encoder-decoders. As `jaxdl.pretrained.transfer` has it for images; what is
+asked here besides is that the tokens are those that the weights know.
 """
 
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,8 +16,10 @@ from ml_collections import ConfigDict
 
 from jaxdl import config as settings
 from jaxdl import models, precision, pretrained
-from jaxdl.data import encoded_texts, tokens
+from jaxdl.data import tokens
 from jaxdl.errors import UserError
+from jaxdl.generate import Settings, entries
+from jaxdl.models.bart import OFFSET
 from jaxdl.per_member import Swept
 from jaxdl.pretrained import catalog, tensors
 from jaxdl.pretrained.architecture import by_name
@@ -25,12 +28,13 @@ from jaxdl.pretrained.transfer import (
     Weights,
     begun,
     hashable,
+    refuse,
     stamp,
     weights_of_run,
     without,
     write_model,
 )
-from jaxdl.runs import meaning
+from jaxdl.runs import meaning, workdir
 
 # Fields that the weights have no part in, or that follow from them.
 _DERIVED = ("name", "num_classes", "dtype", "parent", "output", "vocab_size", "context")
@@ -38,13 +42,40 @@ _DERIVED = ("name", "num_classes", "dtype", "parent", "output", "vocab_size", "c
 _OF_NEW_WEIGHTS = ("deviation", "position_scale")
 
 # What weights know nothing of.
-_FREE = ("pooling", "dropout", "attention_dropout", "remat")
+_FREE = ("pooling", "dropout", "attention_dropout", "activation_dropout", "remat")
 
-# Of an encoder's parameters those that tell a field, and by which axis.
-_SIZES = {"vocab_size": ("token/embedding", 0), "context": ("position", 1)}
+# The parameters that tell a field: names of which a model has one, by which axis, and how many more
+# there are.
+_SIZES = {
+    "vocab_size": (("token/embedding", 0, 0),),
+    "context": (("position", 1, 0), ("encoder_position", 1, OFFSET)),
+}
+
+# Settings of `config.pretrained` that are of images, or of files that hold several models.
+_UNUSED = ("mean", "std", "checkpoint_key")
 
 
-def create(config: ConfigDict, data: Any, context: int, derived: Mapping[str, Any]) -> Start:
+class Wanted(NamedTuple):
+    """What a run on texts asks of the weights that it begins with.
+
+    Attributes:
+      size: tokens that the data have, special ones among them.
+      context: positions that an example needs.
+      shorter: the settings by which examples get shorter, for messages.
+      derived: fields that follow from the task: ``output``, and ``num_classes`` where it has some.
+      check: raises UserError for a module of another kind than the task's.
+      writes: whether the task has texts written.
+    """
+
+    size: int
+    context: int
+    shorter: str
+    derived: Mapping[str, Any] = {}
+    check: Callable[[Any], None] = lambda module: None
+    writes: bool = False
+
+
+def create(config: ConfigDict, data: Any, wanted: Wanted) -> Start:
     """How a run on texts with `config.pretrained.source` begins.
 
     Where ``config.model.name`` is not set, the model that was found is written there.
@@ -52,13 +83,13 @@ def create(config: ConfigDict, data: Any, context: int, derived: Mapping[str, An
     Args:
       config: all settings.
       data: `jaxdl.data.Data` with a tokenizer.
-      context: tokens of an example.
-      derived: fields that follow from the task: ``output``, and ``num_classes`` where it has some.
+      wanted: what the task asks for.
 
     Raises:
       UserError: the source is not there, does not fit, or knows other tokens or fewer.
     """
-    given = config.pretrained
+    given, derived = config.pretrained, wanted.derived
+    refuse(config, _UNUSED if wanted.writes else (*_UNUSED, "generation"))
     path = epath.Path(given.source)
     fields = {k: v for k, v in config.model.items() if k not in (*_DERIVED, *_OF_NEW_WEIGHTS)}
     swept = {k: v for k, v in fields.items() if isinstance(v, Swept)}
@@ -76,35 +107,69 @@ def create(config: ConfigDict, data: Any, context: int, derived: Mapping[str, An
                     given.source, given.model, config.model.name, fixed, hashable(derived),
                     stamp(path),
                 )  # fmt: skip
-                _check_tokenizer(config, data, found.module)
+                wanted.check(found.module)
+                _check_tokenizer(config, data, found.module, wanted.size)
     except UserError as error:
-        kept = {k: config.model[k] for k in _SIZES if k in config.model}
-        if path.exists() or not config.model.name or len(kept) < len(_SIZES):
+        if path.exists() or not config.model.name:
+            raise
+        sized = _sized(config.model.name)
+        kept = {k: config.model[k] for k in sized if k in config.model}
+        if len(kept) < len(sized):
             raise
         # The source is gone; a run that has begun with it needs none.
         gone = error
         module = models.create(config.model.name, **dict(fixed), **kept, **derived)
         found = Weights(module, {})
-    module, size = found.module, encoded_texts.specials(data.tokenizer).size
-    if module.vocab_size < size:
+    module = found.module
+    wanted.check(module)
+    if module.vocab_size < wanted.size:
         raise UserError(
             f"pretrained.source={given.source} knows {module.vocab_size} tokens, and the data have "
-            f"{size}: it takes the tokenizer that it learned with (config.data.tokenizer)"
+            f"{wanted.size}: it takes the tokenizer that it learned with (config.data.tokenizer)"
         )
-    if module.context < context:
+    context = getattr(module, "context", wanted.context)
+    if context < wanted.context:
         raise UserError(
-            f"pretrained.source={given.source} has positions for {module.context} tokens, and "
-            f"examples have {context}: lower config.data.context by {context - module.context}"
+            f"pretrained.source={given.source} has positions for {context} tokens, and examples "
+            f"have {wanted.context}: lower {wanted.shorter} by {wanted.context - context}"
         )
-    if not config.model.name:
-        write_model(config, module, "")
-    with config.unlocked():  # by which config.json says it, when the source is gone
-        config.model.update({field: getattr(module, field) for field in _SIZES})
     new = {k: config.model[k] for k in _OF_NEW_WEIGHTS if k in config.model}
+    # By which config.json says it, when the source is gone.
+    write_model(config, module, config.model.name)
+    with config.unlocked():
+        config.model.update(swept | new)
     module = module.clone(**swept, **new, dtype=precision.compute_dtype(config.precision))
     known = catalog.of(module)
-    example = lambda: np.zeros((1, 1), np.int32)
+    example = lambda: [np.zeros(x.shape, x.dtype) for x in known.inputs(module, None)]
     return begun(config, module, found, gone, example, (known.head, known.neck))
+
+
+def generation(config: ConfigDict, data: Any) -> Settings | None:
+    """How texts are written by what `config.pretrained.source` has; None where it does not say.
+
+    It is written to `config.pretrained.generation`, by which config.json says it when the source is
+    gone.
+
+    Raises:
+      UserError: the source is not there, says it wrongly, or has another tokenizer than the data.
+    """
+    given = config.pretrained
+    if not given.generation:
+        path = epath.Path(given.source)
+        if (path / "checkpoints").is_dir():
+            given.generation = tuple(workdir.stored(path).get("pretrained.generation", ()))
+        else:
+            _same_tokenizer(config, data)  # whose tokens it tells of
+            given.generation = entries.listed(pretrained.generation(_folder(given.source)))
+    if not given.generation:
+        return None
+    where = "config.pretrained.generation"
+    return Settings.of(entries.parsed(given.generation, where))
+
+
+def _sized(model: str) -> list[str]:
+    """The fields of a model that tell its sizes, as of `_SIZES`."""
+    return [field for field in _SIZES if field in models.settings(model)]
 
 
 @functools.lru_cache(maxsize=1)
@@ -112,6 +177,13 @@ def _published(
     source: str, model: str, name: str, fields: tuple, derived: tuple, stamp: float
 ) -> Weights:
     wanted, own = dict(derived), dict(fields)
+    path = tensors.locate(source)
+    found = (catalog.chosen(model) if model else pretrained.config.read(path)).model
+    if not {*wanted} <= {*models.settings(found)}:
+        raise UserError(
+            f"pretrained.source={source} is {found!r}: the task needs a model that reads whole "
+            "texts, such as 'bert'"
+        )
     if name:
         # All fields stand in a config; those that were left as they come are the checkpoint's.
         usual = models.settings(name)
@@ -152,9 +224,14 @@ def _of_run(
             f"pretrained.source={source} learned of other tokens than these data have: set "
             f"config.data.tokenizer={kept.tokenizer!r}"
         )
-    if missing := [name for name, _ in _SIZES.values() if name not in arrays]:
-        raise UserError(f"pretrained.source={source} is no encoder of texts: no {missing[0]}")
-    sizes = {field: arrays[name].shape[axis] for field, (name, axis) in _SIZES.items()}
+    sizes = {}
+    for field in _sized(earlier.model.name):
+        there = [size for size in _SIZES[field] if size[0] in arrays]
+        if there:
+            name, axis, more = there[0]
+            sizes[field] = arrays[name].shape[axis] - more
+    if not sizes:
+        raise UserError(f"pretrained.source={source} reads no texts: it has no table of tokens")
     own = dict(fields) if model else dict(earlier.model)
     own = {k: v for k, v in own.items() if k not in _DERIVED}
     module = models.create(earlier.model.name, **own, **sizes, **dict(derived))
@@ -164,19 +241,30 @@ def _of_run(
     return Weights(module, without(arrays, () if same else catalog.of(module).head))
 
 
-def _check_tokenizer(config: ConfigDict, data: Any, module: Any) -> None:
-    """Raises UserError where the folder says that its weights know other tokens than the data's."""
+def _check_tokenizer(config: ConfigDict, data: Any, module: Any, size: int) -> None:
+    """Raises UserError where weights know other tokens than the data's, as far as it shows."""
     source, given = config.pretrained.source, config.data.get("tokenizer", "")
-    folder = tensors.locate(source)
-    beside = (folder if folder.is_dir() else folder.parent) / "tokenizer.json"
-    if beside.is_file():
-        if tokens.create(str(beside)).fingerprint != data.tokenizer.fingerprint:
-            raise UserError(
-                f"config.data.tokenizer={given!r} is not the tokenizer of "
-                f"pretrained.source={source}: set it to {str(beside)!r}"
-            )
-    elif not given and module.vocab_size != encoded_texts.specials(data.tokenizer).size:
+    if not _same_tokenizer(config, data) and not given and module.vocab_size != size:
         raise UserError(
             f"pretrained.source={source} knows {module.vocab_size} tokens, which bytes are not: "
             "set config.data.tokenizer to the tokenizer.json that it learned with"
         )
+
+
+def _same_tokenizer(config: ConfigDict, data: Any) -> bool:
+    """Whether a tokenizer.json stands beside the weights; UserError where the data have another."""
+    source, given = config.pretrained.source, config.data.get("tokenizer", "")
+    beside = _folder(source) / "tokenizer.json"
+    if not beside.is_file():
+        return False
+    if tokens.create(str(beside)).fingerprint != data.tokenizer.fingerprint:
+        raise UserError(
+            f"config.data.tokenizer={given!r} is not the tokenizer of pretrained.source={source}: "
+            f"set it to {str(beside)!r}"
+        )
+    return True
+
+
+def _folder(source: str) -> Path:
+    folder = tensors.locate(source)
+    return folder if folder.is_dir() else folder.parent

@@ -10,6 +10,9 @@ from jaxdl.pretrained import config, tensors
 
 NAME = "generation_config.json"
 
+# What config.json says too: those who train read it there.
+TOKENS = ("bos_token_id", "decoder_start_token_id", "eos_token_id", "pad_token_id")
+
 
 def generation(source: str | Path) -> Settings:
     """How a published model's texts are to be written; `jaxdl.generate.by_settings` does it.

@@ -51,6 +51,11 @@ class Start(NamedTuple):
     check: Callable[[], None]
 
 
+def fresh(module: nn.Module) -> Start:
+    """The start of a module whose weights are drawn."""
+    return Start(module, lambda fresh: fresh, lambda x: x, lambda: None)
+
+
 class Weights(NamedTuple):
     """What was read.
 
@@ -78,6 +83,7 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
       UserError: the source is there and does not fit, or is not there and nothing else says which
         model it is.
     """
+    refuse(config, ("generation",))
     given, image = config.pretrained, data.train.take(np.arange(1))["image"]
     path = epath.Path(given.source)
     is_run = (path / "checkpoints").is_dir()
@@ -124,10 +130,19 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
         write_model(config, found.module, _chosen(given.model)[0] if given.model else "")
     module = found.module.clone(**swept, dtype=precision.compute_dtype(config.precision))
     standardise = _standardise(config, data, image.shape[-1], is_run or gone is not None, path)
-    example = lambda: standardise(np.zeros(image.shape, np.float32))
+    example = lambda: (standardise(np.zeros(image.shape, np.float32)),)
     return begun(config, module, found, gone, example, (_head(module),))._replace(
         standardise=standardise
     )
+
+
+def refuse(config: ConfigDict, unused: Sequence[str]) -> None:
+    """Raises UserError for the first of these settings of `config.pretrained` that is given."""
+    for name in unused:
+        if value := config.pretrained[name]:
+            raise UserError(
+                f"config.pretrained.{name}={value!r}: task {config.task.name!r} has no use of it"
+            )
 
 
 def begun(
@@ -135,7 +150,7 @@ def begun(
     module: nn.Module,
     found: Weights,
     gone: UserError | None,
-    example: Callable[[], Any],
+    example: Callable[[], Sequence[Any]],
     heads: Sequence[tuple[str, ...]],
 ) -> Start:
     """A run's beginning with the weights that were found.
@@ -145,18 +160,19 @@ def begun(
       module: that learns.
       found: the weights.
       gone: what is to be raised once they are needed, where there are none.
-      example: makes what the module takes, of one example.
-      heads: top-level submodules that may be new, each group as a whole; the first is the head.
+      example: makes what the module takes, of one example: arrays.
+      heads: top-level submodules that may be new, each group as a whole; the first is the head, ()
+        of a model that has none.
 
     Raises:
       UserError: the weights do not fit.
     """
     given, head = config.pretrained, heads[0]
-    fresh = jax.eval_shape(lambda key: module.init(key, example()), keys.abstract())
+    fresh = jax.eval_shape(lambda key: module.init(key, *example()), keys.abstract())
     optim.matching(fresh["params"], given.fresh, "pretrained.fresh")
     kept = lambda arrays: _not_named(arrays, given.fresh)
     found = found._replace(arrays=kept(found.arrays))
-    if not any(is_under(name, head) for name in by_name(fresh)):
+    if head and not any(is_under(name, head) for name in by_name(fresh)):
         raise UserError(f"pretrained.source={given.source}: the model has no head called {head}")
     if gone is None:
         _check_fit(given.source, kept(by_name(fresh)), found.arrays, heads)

@@ -8,13 +8,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import generate, keys, models, ops
+from jaxdl import keys, models, ops
 from jaxdl.data.source_target import Specials
 from jaxdl.errors import UserError
-from jaxdl.generate import decoding
 from jaxdl.metrics import HIGH, LOW, Mean, Metrics, texts
-from jaxdl.tasks import Run, Task, build_model, learner, register
-from jaxdl.tasks.shared import writing
+from jaxdl.tasks import Run, Task, check_at_least, learner, register
+from jaxdl.tasks.shared import encoder_decoder, writing
 from jaxdl.tasks.shared.reading import Example, Prepare, reader
 from jaxdl.tasks.shared.writing import Writer
 
@@ -26,7 +25,7 @@ _DIRECTIONS = {
 }
 
 
-@register("sequence_to_sequence", derives=("vocab_size", "context"))
+@register("sequence_to_sequence", groups=("model", "pretrained"), derives=("vocab_size", "context"))
 def sequence_to_sequence(
     run: Run,
     denoise: str = "",
@@ -36,8 +35,9 @@ def sequence_to_sequence(
     label_smoothing: float = 0.0,
     decoded: int = 256,
     scores: tuple[str, ...] = (),
-    beams: int = 1,
+    beams: int = 0,
     tokens: int = 0,
+    generation: tuple[str, ...] = (),
     sources: tuple[str, ...] = (),
 ) -> Task:
     """The tokens of ``target`` (batch, T) from ``source`` (batch, S), by any encoder-decoder.
@@ -58,8 +58,12 @@ def sequence_to_sequence(
       decoded: examples of the evaluation part, evenly spread, that targets are written for; 0
         leaves out all figures that need these.
       scores: of what was written: "bleu", "rouge", or both; needs the extra text_scores.
-      beams: 1 writes the likeliest token each time; more search as many texts side by side.
-      tokens: that are written at most; 0 is as many as the longest target has.
+      beams: 1 writes the likeliest token each time; more search as many texts side by side. 0 is
+        what a published folder says that the run begins with, or 1.
+      tokens: that are written at most; 0 is what the folder says, or as many as the longest target
+        has.
+      generation: further settings by transformers' names, in place of the folder's or of those by
+        which the likeliest text is searched for: ("length_penalty=2", "no_repeat_ngram_size=3").
       sources: what samples are written for; () is some of the data's pairs. Sentinels are called
         <0>, <1> and so on, a mask <0>.
 
@@ -69,14 +73,17 @@ def sequence_to_sequence(
     ``exact_match``, the share of texts that are the target, token for token, and the scores:
     ``bleu`` from 0 to 100, ``rouge1``, ``rouge2`` and ``rougeL`` (F1) from 0 to 1.
     """
-    _check(decoded, tokens, beams, label_smoothing)
+    _check(label_smoothing, decoded=decoded, tokens=tokens, beams=beams)
     texts.check(scores)
     read = reader(run, denoise, density, span, shuffle_sentences)
-    module = _model(run, read.special, max(read.lengths[0], (tokens or read.lengths[1]) + 1))
-    forward = functools.partial(_logits, learner.forward(module), read.special)
-    loss_fn = functools.partial(training_loss, forward, read.prepare, read.special, label_smoothing)
-    start, update = learner.by_config(run, loss_fn)
-    writer = Writer(module, read.special, run.data.tokenizer, tokens or read.lengths[1], beams)
+    begin = encoder_decoder.begin(run, read, tokens, beams, generation)
+    module, special = begin.start.module, begin.special
+    forward = functools.partial(_logits, learner.forward(module), special)
+    loss_fn = functools.partial(training_loss, forward, read.prepare, special, label_smoothing)
+    order = functools.cache(lambda: _call_order(module, read.lengths))
+    layers = lambda: [name for name in order() if name and "/" not in name]
+    start, update = learner.by_config(run, loss_fn, layers=layers)
+    writer = Writer(module, special, run.data.tokenizer, begin.settings)
     each = jax.jit(functools.partial(writing.answers, writer, read.prepare))
     writes = jax.jit(functools.partial(writing.writes, writer))
     shown = sources or getattr(run.data.test, "sources", ())
@@ -84,14 +91,16 @@ def sequence_to_sequence(
     at_once = run.config.eval.batch_size
     score = functools.partial(writing.score, writer, each, decoded, scores, at_once)
     return Task(
-        init=lambda key, batch: start(module.init(key, *[jnp.zeros((1, 1), jnp.int32)] * 2)),
+        init=lambda key, batch: start(begin.start.variables(_initial(module, key))),
         train_step=update,
-        eval_step=functools.partial(evaluate, module, read.special, read.prepare),
+        eval_step=functools.partial(evaluate, module, special, read.prepare),
         artifacts=functools.partial(writing.artifacts, writer, each, at_once),
-        parameters=functools.partial(_parameters, module, read.lengths),
+        parameters=lambda state: learner.parameters(state.params, order()),
         sample=functools.partial(writing.sample, writer, writes, shown) if len(shown) else None,
         answer=functools.partial(writing.answer, writer, writes, column),
+        publish=functools.partial(writing.publish, writer),
         directions=_DIRECTIONS,
+        check=begin.start.check,
         **({"score": score} if decoded else {}),
     )
 
@@ -168,38 +177,18 @@ def evaluate(
     return found
 
 
-def _parameters(
-    module: nn.Module, lengths: tuple[int, int], state: learner.Learner
-) -> dict[str, jax.Array]:
+def _call_order(module: nn.Module, lengths: tuple[int, int]) -> dict[str, int]:
     seen = [jax.ShapeDtypeStruct((1, length), jnp.int32) for length in lengths]
-    return learner.parameters(state.params, models.call_order(module, *seen))
+    return models.call_order(module, *seen)
 
 
-def _check(decoded: int, tokens: int, beams: int, label_smoothing: float) -> None:
-    for name, value in {"decoded": decoded, "tokens": tokens}.items():
-        if value < 0:
-            raise UserError(f"config.task.{name}={value} must be at least 0")
-    generate.check_beams(beams, "config.task.")
+def _initial(module: nn.Module, key: jax.Array) -> Any:
+    return module.init(key, *[jnp.zeros((1, 1), jnp.int32)] * 2)
+
+
+def _check(label_smoothing: float, **counts: int) -> None:
+    check_at_least(0, **counts)
     if not 0 <= label_smoothing < 1:
         raise UserError(
             f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
         )
-
-
-def _model(run: Run, special: Specials, context: int) -> nn.Module:
-    """The model, for the data's tokens and lengths; UserError if it is none for these."""
-    name, task = run.config.model.name, run.config.task.name
-    needs = f"task {task!r} needs an encoder-decoder of tokens, such as 't5', not {name!r}"
-    if name and "vocab_size" not in models.settings(name):
-        raise UserError(needs)
-    module = build_model(
-        run,
-        {"vocab_size": special.size, "context": context},
-        at_least=("vocab_size", "context"),
-        because=f"for {special.size} tokens and texts of {context}",
-    )
-    if not decoding.reads_source(module):
-        raise UserError(needs)
-    if not getattr(module, "decoder_depth", 1):
-        raise UserError(f"config.model.decoder_depth=0: task {task!r} needs a decoder that writes")
-    return module

@@ -10,6 +10,7 @@ no tie, then, that rounding could break. generation.npz keeps of each case its s
 and the tokens that were added, of beams their scores.
 """
 
+import collections
 import json
 import sys
 import tempfile
@@ -44,6 +45,8 @@ MODELS = {
 
 _ALL = dict(no_repeat_ngram_size=2, repetition_penalty=1.3, min_new_tokens=5)
 _FORCED = dict(forced_bos_token_id=9, forced_eos_token_id=4)
+# What texts would have: see `avoided`.
+_WORDS, _TOKENS, _FIRST = "words", "tokens", "first"
 # By the names of transformers' settings.
 SETTINGS = {
     "greedy": {},
@@ -52,6 +55,8 @@ SETTINGS = {
     "greedy_long": dict(min_length=9),
     "greedy_forced": _FORCED,
     "greedy_all": dict(_ALL, forced_eos_token_id=4),
+    "greedy_words": dict(bad_words_ids=_WORDS),
+    "greedy_suppressed": dict(suppress_tokens=_TOKENS, begin_suppress_tokens=_FIRST),
     "beams_2": dict(num_beams=2),
     "beams_3": dict(num_beams=3, num_return_sequences=3),
     "beams_3_at_once": dict(num_beams=3, num_return_sequences=2, early_stopping=True),
@@ -70,6 +75,12 @@ SETTINGS = {
     "beams_4_summary": dict(
         num_beams=4, length_penalty=2.0, early_stopping=True, no_repeat_ngram_size=3,
         min_length=6, **_FORCED,
+    ),
+    "beams_4_words": dict(
+        num_beams=4, num_return_sequences=4, bad_words_ids=_WORDS, suppress_tokens=_TOKENS
+    ),
+    "beams_4_first": dict(
+        num_beams=4, num_return_sequences=2, begin_suppress_tokens=_FIRST, **_FORCED
     ),
     "beams_5": dict(num_beams=5, num_return_sequences=5),
     "beams_5_all": dict(
@@ -142,6 +153,22 @@ def usual(model, inputs):
     return np.argsort(-count, kind="stable")[1:3].tolist()
 
 
+def avoided(model, inputs, stops):
+    """What is to be left out, by its placeholder: rows and tokens that the likeliest texts have."""
+    made, _ = written(model, inputs, dict(num_beams=3, num_return_sequences=3), stops)
+    texts = [[int(x) for x in text if x not in stops] for text in made.reshape(-1, NEW)]
+
+    def usual(rows, count):
+        return [list(row) for row, _ in collections.Counter(map(tuple, rows)).most_common(count)]
+
+    of_length = lambda n: [text[i : i + n] for text in texts for i in range(len(text) - n + 1)]
+    tokens = [token for (token,) in usual(of_length(1), 3)]
+    # One that ends a text is no such row, and one behind what never comes is in nobody's way.
+    rows = [*usual(of_length(2), 2), *usual(of_length(3), 2), tokens[:1], stops[:1]]
+    first = sorted({x for text in texts for x in text[:2]})[:4]
+    return {_WORDS: [*rows, [VOCABULARY - 1, 5, 6]], _TOKENS: tokens[1:], _FIRST: first}
+
+
 def whole(arrays, fill):
     """One array of them all, (cases, batch, 5, …)."""
     shape = len(arrays), len(SOURCE_MASK), 5, *arrays[0].shape[2:]
@@ -161,9 +188,10 @@ def main():
         for p in near.parameters():
             p.data *= 1 + 1e-5 * torch.randn(p.shape, generator=noise, dtype=p.dtype)
         stops = usual(model, inputs_of(name, ""))
+        left_out = avoided(model, inputs_of(name, ""), stops)
         cases, texts, scores = {}, [], []
         for case, settings in SETTINGS.items():
-            settings = dict(settings)
+            settings = {k: left_out.get(str(x), x) for k, x in settings.items()}
             if name == "gpt2" or "decoder_input_ids" in inputs_of(name, case):
                 settings.pop("forced_bos_token_id", None)  # of prompts of one token
             inputs = inputs_of(name, case)

@@ -1,6 +1,7 @@
 """The contract between a system and the loop: what a task is, and what its factory is told."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -102,6 +103,9 @@ class Task(NamedTuple):
         if it answers no texts.
       embed: (state, file, at_once) -> (n, d) float32, a vector for each text in a file, which
         `--mode=predict` writes beside the answers. None where texts have none.
+      publish: (state, folder) writes there what was learned as a published checkpoint, which
+        `jaxdl.pretrained.load` and the library that it is of read, for `--mode=export` of tasks
+        without ``predict``. None where there is no such library.
       labels: {name: what the last axis of that array of `predict` is of}, class names say; they are
         written beside an exported program.
       directions: {name: "low" or "high"}, whichever is better, of the figures of evaluation that
@@ -126,6 +130,7 @@ class Task(NamedTuple):
     describe: Callable[[Mapping[str, np.ndarray]], Description] = as_it_is
     answer: Callable[[State, str, int], Sequence[Description]] | None = None
     embed: Callable[[State, str, int], np.ndarray] | None = None
+    publish: Callable[[State, Path], None] | None = None
     labels: Mapping[str, Sequence[str]] = {}
     directions: Mapping[str, str] = {}
     examples: int | None = None

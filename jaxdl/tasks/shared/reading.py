@@ -93,15 +93,16 @@ def reader(run: Run, denoise: str, density: float, span: float, shuffle_sentence
         noise, spans = denoising.noise_counts(length, density, span)
         special = specials(data.tokenizer, spans)
         damage = functools.partial(denoising.span_corruption, special=special)
-        lengths = length - noise + spans + 1, noise + spans + 1
+        lengths = length - noise + spans, noise + spans
     else:
         noise, room = denoising.infilling_counts(length, density, span)
         special = specials(data.tokenizer, 1)
         ends = denoising.sentence_ends(data.tokenizer, special.size) if shuffle_sentences else None
         damage = functools.partial(denoising.infilling, special=special, sentence_end=ends)
-        lengths = length - noise + room + 1, length + 1
+        lengths = length - noise + room, length
     damage = functools.partial(damage, density=density, span=span)
-    return Reader(functools.partial(_damaged, damage), special, lengths)
+    source, target = (n + special.around for n in lengths)
+    return Reader(functools.partial(_damaged, damage, special.front), special, (source, target))
 
 
 def _check(run: Run, length: int, density: float, span: float) -> None:
@@ -126,11 +127,16 @@ def _pairs(batch: Mapping, key: jax.Array | None) -> Example:
     return Example(source, target, without_padding(batch, jnp.ones(len(source), jnp.float32)))
 
 
-def _damaged(damage: Callable[..., denoising.Damaged], batch: Mapping, key: jax.Array) -> Example:
+def _damaged(
+    damage: Callable[..., denoising.Damaged], front: tuple[int, ...], batch: Mapping, key: jax.Array
+) -> Example:
     """Of ``tokens`` (batch, L + 1) without the first; a window that is not full does not count."""
     text = batch["tokens"][:, 1:]
     weight = jnp.ones(len(text), jnp.float32)
     if "weight" in batch:
         weight = batch["weight"].min(axis=1)
     found = damage(text, denoising.key_of_text(text) if key is None else key)
-    return Example(found.source, found.target, without_padding(batch, weight), found.hidden)
+    first = jnp.broadcast_to(jnp.array(front, jnp.int32), (len(text), len(front)))
+    source, target = (jnp.concatenate([first, x], axis=1) for x in (found.source, found.target))
+    hidden = jnp.concatenate([jnp.zeros(first.shape, bool), found.hidden], axis=1)
+    return Example(source, target, without_padding(batch, weight), hidden)

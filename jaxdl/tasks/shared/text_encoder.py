@@ -27,10 +27,14 @@ def start(run: Run, output: str, around: int = 0, **derived: Any) -> transfer.St
     Those of ``config.pretrained.source`` where there is one, with a new head where it has another.
     """
     if not run.config.pretrained.source:
-        module = build(run, output, around, **derived)
-        return transfer.Start(module, lambda fresh: fresh, lambda x: x, lambda: None)
-    context = run.data.train.context + around
-    return encoders.create(run.config, run.data, context, {"output": output, **derived})
+        return transfer.fresh(build(run, output, around, **derived))
+    wanted = encoders.Wanted(
+        encoded_texts.specials(run.data.tokenizer).size,
+        run.data.train.context + around,
+        "config.data.context",
+        {"output": output, **derived},
+    )
+    return encoders.create(run.config, run.data, wanted)
 
 
 def build(run: Run, output: str, around: int = 0, **derived: Any) -> nn.Module:

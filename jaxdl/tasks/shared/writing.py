@@ -1,6 +1,7 @@
 """What an encoder-decoder writes: for figures, for reports, and for sources of the user's."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import generate
+from jaxdl import generate, pretrained
 from jaxdl.data import lines
 from jaxdl.data.source_target import Specials
 from jaxdl.data.split import Arrays
@@ -34,27 +35,24 @@ class Writer(NamedTuple):
       module: an encoder-decoder.
       special: its special tokens.
       tokenizer: of its texts.
-      tokens: that are written at most, the end token among them.
-      beams: 1 for the likeliest token each time.
+      settings: how it writes, one text for each source.
     """
 
     module: nn.Module
     special: Specials
     tokenizer: Tokenizer
-    tokens: int
-    beams: int
+    settings: generate.Settings
 
     def write(self, variables: Any, source: jax.Array) -> jax.Array:
         """(batch, S) -> (batch, tokens) int32, ended and filled up; free to jit."""
-        start = jnp.full((len(source), 1), self.special.start, jnp.int32)
-        how = dict(source=source, source_mask=source != self.special.pad)
-        how |= dict(tokens=self.tokens, stop=self.special.end, pad=self.special.pad)
-        if self.beams == 1:
-            return generate.greedy(self.module, variables, start, **how)
-        made, _ = generate.beam_search(
-            self.module, variables, start, beams=self.beams, returned=1, **how
+        mask = source != self.special.pad
+        made = generate.by_settings(
+            self.module, variables, self.settings, source=source, source_mask=mask
         )
-        return made[:, 0]
+        made, ends = made[:, 0], self.settings.eos_token_id
+        if isinstance(ends, tuple):  # whichever of them ended a text
+            made = jnp.where(jnp.isin(made, jnp.array(ends)), self.special.end, made)
+        return made
 
     def text(self, tokens: np.ndarray) -> str:
         """Of tokens (n,), up to their end."""
@@ -66,7 +64,7 @@ class Writer(NamedTuple):
         Raises:
           UserError: a text has a token that the model does not.
         """
-        most = getattr(self.module, "context", None) or None
+        most, special = getattr(self.module, "context", None) or None, self.special
         found = [self.special.encode(self.tokenizer, text) for text in sources]
         for number, tokens in enumerate(found, 1):
             if tokens.max(initial=0) >= self.module.vocab_size:
@@ -74,13 +72,13 @@ class Writer(NamedTuple):
                     f"text {number} has the token {tokens.max()}, but the model's go from 0 to "
                     f"{self.module.vocab_size - 1}: this tokenizer is not the model's"
                 )
-        cut = most and sum(len(tokens) >= most for tokens in found)
+        cut = most and sum(len(tokens) + special.around > most for tokens in found)
         if cut and jax.process_index() == 0:
             note(
                 f"{cut} of {len(found)} texts are longer than the model's {most} positions, and "
                 "were cut"
             )
-        return [np.append(x[: most and most - 1], self.special.end).astype(np.int32) for x in found]
+        return [special.ended(x, most) for x in found]
 
 
 def answers(
@@ -209,6 +207,12 @@ def answer(
     made = dict(zip(there, found, strict=True))
     pairs = ((source, made.get(i, "")) for i, source in enumerate(sources))
     return [Description(w, {"source": s, "written": w}) for s, w in pairs]
+
+
+def publish(writer: Writer, state: learner.Learner, folder: Path) -> None:
+    """`Task.publish`: the model with its averages, and how it writes."""
+    variables = jax.device_get(state.best_variables)
+    pretrained.save(writer.module, variables, folder, generation=writer.settings)
 
 
 def written(
