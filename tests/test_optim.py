@@ -377,6 +377,7 @@ def test_layer_decay_scales_rate_and_weight_decay_and_composes_with_groups():
     [
         (dict(unfreeze=1.0), ("optimizer.unfreeze", "no head")),
         (dict(layer_decay=0.5), ("optimizer.layer_decay", "order")),
+        (dict(layer_decay=0.5, groups=("a=1",)), ("optimizer.layer_decay", "order")),
     ],
 )
 def test_a_task_that_cannot_have_them_says_so_where_a_run_begins(changed, words):

@@ -262,7 +262,8 @@ def create(
     layer_decay = settings["layer_decay"] if any_on(settings["layer_decay"] - 1) else None
     if layer_decay is not None and layers is None:
         parts.append(_refusal("optimizer.layer_decay: this task does not know its layers' order"))
-    if not settings["groups"] and (layer_decay is None or layers is None):
+        layer_decay = None
+    if not settings["groups"] and layer_decay is None:
         return optax.chain(*parts)
 
     def factors(params: Any) -> Any:
