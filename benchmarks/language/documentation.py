@@ -1,8 +1,10 @@
 """Sentences of Python's documentation, for both sides to read."""
 
+import json
 import random
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from pydoc_data.topics import topics
 
 
@@ -24,6 +26,14 @@ def some(count: int) -> list[str]:
     """``count`` different sentences, drawn by a fixed seed, in the order of the draw."""
     found = {s: None for name in sorted(topics) for s in sentences(topics[name]) if is_prose(s)}
     return random.Random(0).sample(list(found), count)
+
+
+def shared(count: int, folder: str) -> list[str]:
+    """The same, as the first who asks has them: other versions of Python document other things."""
+    file = Path(folder) / "sentences.json"
+    if not file.exists():
+        file.write_text(json.dumps(some(count)))
+    return json.loads(file.read_text())
 
 
 def asked() -> tuple[list[str], list[str]]:

@@ -17,7 +17,7 @@ def ours(folder: str) -> Job:
     """The vectors as lists."""
     from jaxdl.inference import embeddings
 
-    texts, encoder = documentation.some(COUNT), embeddings.load(os.environ[FOLDER])
+    texts, encoder = documentation.shared(COUNT, folder), embeddings.load(os.environ[FOLDER])
     return Job(lambda: encoder(texts))
 
 
@@ -33,7 +33,7 @@ def theirs(ordered: bool, folder: str) -> Job:
     import torch
     import transformers
 
-    texts, folder = documentation.some(COUNT), os.environ[FOLDER]
+    texts, folder = documentation.shared(COUNT, folder), os.environ[FOLDER]
     said = json.loads((Path(folder) / "sentence_bert_config.json").read_text())
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModel.from_pretrained(folder).eval()
