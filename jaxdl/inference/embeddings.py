@@ -71,8 +71,7 @@ def load(source: str | Path, **fields: Any) -> Encoder:
       UserError: it cannot be read, has no tokenizer.json, is no encoder of texts, or makes vectors
         of texts in another way than by the mean of their tokens.
     """
-    folder = tensors.locate(source)
-    folder = folder if folder.is_dir() else folder.parent
+    folder = tensors.folder_of(source)
     _check_pooling(folder, source)
     module, variables = pretrained.load(source, **fields)
     if not {*text_encoder.DERIVED} <= {*type(module).__dataclass_fields__}:

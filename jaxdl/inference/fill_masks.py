@@ -65,8 +65,7 @@ def load(source: str | Path, **fields: Any) -> Filler:
     Raises:
       UserError: it cannot be read, has no tokenizer.json, or says nothing of masked tokens.
     """
-    folder = tensors.locate(source)
-    folder = folder if folder.is_dir() else folder.parent
+    folder = tensors.folder_of(source)
     module, variables = pretrained.load(source, **fields)
     if getattr(module, "output", "") != "masked_lm":
         raise UserError(f"{source} is no masked language model: it says nothing of hidden tokens")

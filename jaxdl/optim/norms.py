@@ -24,18 +24,21 @@ def squares(*trees: Any) -> jax.Array:
     Returns:
       (trees, leaves), the leaves in the tree's order.
     """
-    rows = [jax.tree.leaves(tree) for tree in trees]
-    leaves = [leaf for row in rows for leaf in row]
+    leaves = jax.tree.leaves(trees)
+    shape = len(trees), len(leaves) // len(trees)
+    if not leaves:
+        return jnp.zeros(shape, jnp.float32)
     together: dict[Any, list[int]] = {}
     for i, leaf in enumerate(leaves):
         together.setdefault(leaf.size if leaf.ndim < 2 else (i, leaf.shape), []).append(i)
     sums = [_sums([leaves[i] for i in group]) for group in together.values()]
     order = np.argsort([i for group in together.values() for i in group])
-    shape = len(trees), len(rows[0])
-    if not leaves:
-        return jnp.zeros(shape, jnp.float32)
-    found = sums[0] if len(sums) == 1 else jnp.concatenate(sums)
-    return found.at[order].get(mode="promise_in_bounds", unique_indices=True).reshape(shape)
+    return (
+        jnp.concatenate(sums)
+        .at[order]
+        .get(mode="promise_in_bounds", unique_indices=True)
+        .reshape(shape)
+    )
 
 
 def _sums(arrays: Sequence[jax.Array]) -> jax.Array:

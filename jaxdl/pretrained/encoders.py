@@ -6,7 +6,6 @@ asked here besides is that the tokens are those that the weights know.
 
 import functools
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -160,7 +159,9 @@ def generation(config: ConfigDict, data: Any) -> Settings | None:
             given.generation = tuple(workdir.stored(path).get("pretrained.generation", ()))
         else:
             _same_tokenizer(config, data)  # whose tokens it tells of
-            given.generation = entries.listed(pretrained.generation(_folder(given.source)))
+            given.generation = entries.listed(
+                pretrained.generation(tensors.folder_of(given.source))
+            )
     if not given.generation:
         return None
     where = "config.pretrained.generation"
@@ -254,7 +255,7 @@ def _check_tokenizer(config: ConfigDict, data: Any, module: Any, size: int) -> N
 def _same_tokenizer(config: ConfigDict, data: Any) -> bool:
     """Whether a tokenizer.json stands beside the weights; UserError where the data have another."""
     source, given = config.pretrained.source, config.data.get("tokenizer", "")
-    beside = _folder(source) / "tokenizer.json"
+    beside = tensors.folder_of(source) / "tokenizer.json"
     if not beside.is_file():
         return False
     if tokens.create(str(beside)).fingerprint != data.tokenizer.fingerprint:
@@ -263,8 +264,3 @@ def _same_tokenizer(config: ConfigDict, data: Any) -> bool:
             f"set it to {str(beside)!r}"
         )
     return True
-
-
-def _folder(source: str) -> Path:
-    folder = tensors.locate(source)
-    return folder if folder.is_dir() else folder.parent

@@ -110,6 +110,12 @@ def locate(source: str | Path) -> Path:
     raise UserError(f"{path} is no folder and no file")
 
 
+def folder_of(source: str | Path) -> Path:
+    """Where the files beside a source's weights are; raises as `locate`."""
+    found = locate(source)
+    return found if found.is_dir() else found.parent
+
+
 @contextlib.contextmanager
 def opened(path: Path, checkpoint_key: str | None = None) -> Iterator[Tensors]:
     """The tensors of a file or folder, to be read while the context lasts.
