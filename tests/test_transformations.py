@@ -108,6 +108,7 @@ OPS = {
 }
 NO_DERIVATIVE = {
     "Edges": "a container",
+    "needed_frames": "counts",
     "normalised": "counts, on the host",
     "references": "a context",
     "wide_dtype": "of dtypes",
@@ -118,6 +119,7 @@ positive = lambda f: lambda first, *rest: f(jax.nn.sigmoid(first), *rest)
 LOSSES = {
     "binary_cross_entropy": (losses.binary_cross_entropy, (BATCH, BATCH)),
     "cross_entropy": (lambda x: losses.cross_entropy(x, LABELS, label_smoothing=0.1), (BATCH,)),
+    "ctc": (lambda x: losses.ctc(x, np.array([[1, 1], [2, 0]])), (f64(2, 4, 3),)),
     "elbo": (functools.partial(losses.elbo, beta=0.5), (f64(3), BATCH, BATCH)),
     "focal": (lambda x: losses.focal(x, np.eye(4)[:3]), (BATCH,)),
     "gradient_penalty": (

@@ -1,5 +1,6 @@
 """One number an example: how wrong a model is."""
 
+from jaxdl.losses.alignment import ctc
 from jaxdl.losses.per_example import (
     binary_cross_entropy,
     cross_entropy,
@@ -17,6 +18,7 @@ from jaxdl.losses.per_example import (
 __all__ = [
     "binary_cross_entropy",
     "cross_entropy",
+    "ctc",
     "elbo",
     "focal",
     "huber",

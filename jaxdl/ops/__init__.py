@@ -17,6 +17,7 @@ from jaxdl.ops.cross_entropy import cross_entropy
 from jaxdl.ops.dropout import dropout
 from jaxdl.ops.forms import references
 from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
+from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import dense
 from jaxdl.ops.local_response import local_response_norm
 from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
@@ -48,6 +49,7 @@ __all__ = [
     "local_response_norm",
     "lstm",
     "max_pool",
+    "needed_frames",
     "normalised",
     "propagate",
     "references",
