@@ -123,8 +123,7 @@ def shifted(target: jax.Array, special: Specials) -> jax.Array:
 
 def _logits(forward: Callable, special: Specials, *state: Any, example: Example) -> Any:
     """``forward`` of an example; padding behind a target is seen by nothing that counts."""
-    source = example.source
-    return forward(*state, source, shifted(example.target, special), source != special.pad)
+    return forward(*state, example.source, shifted(example.target, special), example.source_mask)
 
 
 def training_loss(
@@ -165,9 +164,8 @@ def evaluate(
 ) -> Metrics:
     """The figures of a batch that may be padded; ``key`` draws nothing: texts draw their own."""
     example = prepare(batch, None)
-    source = example.source
     logits = module.apply(
-        state.best_variables, source, shifted(example.target, special), source != special.pad
+        state.best_variables, example.source, shifted(example.target, special), example.source_mask
     )
     nats, hits, weight = predictions(logits, example, special)
     found = {"loss": Mean.of(nats, weight), "accuracy": Mean.of(hits, weight)}

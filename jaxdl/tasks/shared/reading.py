@@ -23,13 +23,15 @@ class Example(NamedTuple):
     """What is read, and what is to be written.
 
     Attributes:
-      source: (batch, S) int32, ended and filled up.
-      target: (batch, T) int32, likewise.
+      source: (batch, S) int32, ended and filled up; or whatever else the encoder reads.
+      source_mask: (batch, S) booleans, False where a source is filled up; None: it is not.
+      target: (batch, T) int32, ended and filled up.
       weight: (batch,) float32, 0 of those that do not count.
       hidden: (batch, T), tokens of the target that the source does not show; None of pairs.
     """
 
     source: jax.Array
+    source_mask: jax.Array | None
     target: jax.Array
     weight: jax.Array
     hidden: jax.Array | None = None
@@ -71,7 +73,8 @@ def reader(run: Run, denoise: str, density: float, span: float, shuffle_sentence
                     f"set {run.config.data.name!r} has pairs"
                 )
         lengths = found["source"].shape[1], found["target"].shape[1]
-        return Reader(_pairs, specials(data.tokenizer), lengths)
+        special = specials(data.tokenizer)
+        return Reader(functools.partial(_pairs, special), special, lengths)
     if set(found) != {"tokens"}:
         had = ", ".join(found) or "no batches"
         raise UserError(
@@ -102,7 +105,7 @@ def reader(run: Run, denoise: str, density: float, span: float, shuffle_sentence
         lengths = length - noise + room, length
     damage = functools.partial(damage, density=density, span=span)
     source, target = (n + special.around for n in lengths)
-    return Reader(functools.partial(_damaged, damage, special.front), special, (source, target))
+    return Reader(functools.partial(_damaged, damage, special), special, (source, target))
 
 
 def _check(run: Run, length: int, density: float, span: float) -> None:
@@ -122,13 +125,17 @@ def _check(run: Run, length: int, density: float, span: float) -> None:
         )
 
 
-def _pairs(batch: Mapping, key: jax.Array | None) -> Example:
+def _pairs(special: Specials, batch: Mapping, key: jax.Array | None) -> Example:
     source, target = batch["source"], batch["target"]
-    return Example(source, target, without_padding(batch, jnp.ones(len(source), jnp.float32)))
+    weight = without_padding(batch, jnp.ones(len(source), jnp.float32))
+    return Example(source, source != special.pad, target, weight)
 
 
 def _damaged(
-    damage: Callable[..., denoising.Damaged], front: tuple[int, ...], batch: Mapping, key: jax.Array
+    damage: Callable[..., denoising.Damaged],
+    special: Specials,
+    batch: Mapping,
+    key: jax.Array | None,
 ) -> Example:
     """Of ``tokens`` (batch, L + 1) without the first; a window that is not full does not count."""
     text = batch["tokens"][:, 1:]
@@ -136,7 +143,9 @@ def _damaged(
     if "weight" in batch:
         weight = batch["weight"].min(axis=1)
     found = damage(text, denoising.key_of_text(text) if key is None else key)
-    first = jnp.broadcast_to(jnp.array(front, jnp.int32), (len(text), len(front)))
+    front = jnp.array(special.front, jnp.int32)
+    first = jnp.broadcast_to(front, (len(text), len(front)))
     source, target = (jnp.concatenate([first, x], axis=1) for x in (found.source, found.target))
     hidden = jnp.concatenate([jnp.zeros(first.shape, bool), found.hidden], axis=1)
-    return Example(source, target, without_padding(batch, weight), hidden)
+    weight = without_padding(batch, weight)
+    return Example(source, source != special.pad, target, weight, hidden)

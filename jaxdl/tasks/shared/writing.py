@@ -43,9 +43,8 @@ class Writer(NamedTuple):
     tokenizer: Tokenizer
     settings: generate.Settings
 
-    def write(self, variables: Any, source: jax.Array) -> jax.Array:
-        """(batch, S) -> (batch, tokens) int32, ended and filled up; free to jit."""
-        mask = source != self.special.pad
+    def write(self, variables: Any, source: jax.Array, mask: jax.Array | None) -> jax.Array:
+        """(batch, S) and their mask -> (batch, tokens) int32, ended, filled up; free to jit."""
         made = generate.by_settings(
             self.module, variables, self.settings, source=source, source_mask=mask
         )
@@ -86,7 +85,7 @@ def answers(
 ) -> dict[str, jax.Array]:
     """``source``, ``target`` and ``written``, (batch, …) each; ``key`` draws nothing."""
     example = prepare(batch, None)
-    written = writer.write(state.best_variables, example.source)
+    written = writer.write(state.best_variables, example.source, example.source_mask)
     return {
         "source": example.source,
         "target": example.target,
@@ -169,7 +168,8 @@ def _told(source: str, target: str, written: str) -> str:
 
 def writes(writer: Writer, state: learner.Learner, batch: Mapping, key: jax.Array) -> jax.Array:
     """What is written for ``source`` (batch, S), (batch, tokens); ``key`` draws nothing."""
-    return writer.write(state.best_variables, batch["source"])
+    source = batch["source"]
+    return writer.write(state.best_variables, source, source != writer.special.pad)
 
 
 def sample(
