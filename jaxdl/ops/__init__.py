@@ -23,6 +23,7 @@ from jaxdl.ops.local_response import local_response_norm
 from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
+from jaxdl.ops.spectrogram import log_mel, mel_bands, power_spectrogram, whisper_log_mel
 from jaxdl.ops.transposed import conv_transpose
 from jaxdl.ops.wide import wide_dtype, widen
 
@@ -47,11 +48,14 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "local_response_norm",
+    "log_mel",
     "lstm",
     "max_pool",
+    "mel_bands",
     "needed_frames",
     "normalised",
     "propagate",
+    "power_spectrogram",
     "references",
     "relu",
     "rms_norm",
@@ -60,6 +64,7 @@ __all__ = [
     "silu",
     "softmax",
     "tanh",
+    "whisper_log_mel",
     "wide_dtype",
     "widen",
 ]
