@@ -22,7 +22,7 @@ _HERTZ_A_MEL, _BEND, _STEP = 200 / 3, 15.0, math.log(6.4) / 27
 
 
 def hertz_to_mel(hertz: np.ndarray, scale: str = "slaney") -> np.ndarray:
-    """Pitch of frequencies, on ``scale`` "slaney" (Auditory Toolbox, 1998) or "htk" (O'Shaughnessy).
+    """Pitch of frequencies, on the scale of "slaney" (1998) or "htk" (O'Shaughnessy, 1987).
 
     Raises:
       UserError: there is no such scale.
