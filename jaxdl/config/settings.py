@@ -69,6 +69,11 @@ def _share(default: Any, help: str) -> Key:
     return Key(default, help, lambda v: 0 <= v < 1, "at least 0 and below 1")
 
 
+def _is_range(pair: Any) -> bool:
+    numbers = all(isinstance(x, int | float) and -100 <= x <= 100 for x in pair)
+    return len(pair) == 2 and numbers and pair[0] <= pair[1]
+
+
 def _one_of(choices: tuple[str, ...], help: str) -> Key:
     return Key(choices[0], help, lambda v: v in choices, choices=choices)
 
@@ -137,6 +142,19 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "saturation": _share(0.0, "strength of the change in saturation"),
         "mixup": _at_least(0, 0.0, "α of mixup; 0 is off"),
         "cutmix": _at_least(0, 0.0, "α of cutmix; with mixup, each batch gets one of the two"),
+    },
+    "augment_sound": {
+        "shift": _at_least(0, 0.0, "seconds that sounds move, either way"),
+        "snr": Key(
+            (),
+            "decibels, (low, high), between which the ratio of sound to added noise lies",
+            lambda v: not v or _is_range(v),
+            "() or two numbers from -100 to 100, the first not above the second",
+        ),
+        "time_masks": _at_least(0, 0, "stretches of time that are hidden in each spectrogram"),
+        "time_mask": _at_least(0, 0.1, "seconds of the longest of them"),
+        "frequency_masks": _at_least(0, 0, "ranges of frequency that are hidden"),
+        "frequency_mask": _at_least(0, 8, "bands of the widest of them"),
     },
     "model": {"name": Key("", "architecture; its fields follow as further keys of this group")},
     "pretrained": {
@@ -251,7 +269,7 @@ TYPES = {
 PLUGS = ("data", "model", "task")
 
 # Groups that not every task uses: each says which it does (`jaxdl.tasks.register`).
-OPTIONAL = ("model", "augment", "pretrained")
+OPTIONAL = ("model", "augment", "augment_sound", "pretrained")
 
 # Fields of models that say nothing of which weights they have.
 _WEIGHTLESS = (

@@ -1,4 +1,4 @@
-"""Examples that are drawn anew each time they are learned from, on the device, by the step's key."""
+"""Examples that are drawn anew whenever they are learned from, on the device, by the step's key."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How pictures lie in folders: which are parts, which are classes, and what is left out."""
+"""How pictures, or sounds, lie in folders: which are parts, which are classes, what is left out."""
 
 import collections
 import unicodedata
@@ -22,14 +22,32 @@ PARTS = {
 _PICTURES = frozenset({"images", "image", "imgs", "img", "pictures", "photos", "jpegimages"})
 _UNLABELLED = _PICTURES | {"unknown", "unlabeled", "unlabelled", "all"}
 
-_READ = ", ".join(SUFFIXES)
-
 # Files of a part and the number of each one's class.
 Labelled = tuple[list[epath.Path], list[int]]
 
 
+class Kind(NamedTuple):
+    """What is looked for.
+
+    Attributes:
+      suffixes: of files, in lower case.
+      called: several of them, in messages.
+    """
+
+    suffixes: tuple[str, ...] = SUFFIXES
+    called: str = "images"
+
+    @property
+    def read(self) -> str:
+        """The suffixes, for messages."""
+        return ", ".join(self.suffixes)
+
+
+IMAGES = Kind()
+
+
 class Layout(NamedTuple):
-    """The labelled pictures of a folder.
+    """The labelled files of a folder.
 
     Attributes:
       parts: "train", "test" and "validation", as far as they are there.
@@ -42,15 +60,15 @@ class Layout(NamedTuple):
     notes: tuple[str, ...]
 
 
-def find(root: epath.Path) -> Layout:
+def find(root: epath.Path, kind: Kind = IMAGES) -> Layout:
     """Looks through ``root/CLASS/…``, or ``root/train/CLASS/…`` and the parts beside that.
 
-    Pictures of a class lie in its folder or in folders in that, as in ``CLASS/images``. A part
+    Files of a class lie in its folder or in folders in that, as in ``CLASS/images``. A part
     without class folders has its labels in a file, as Tiny ImageNet's val/ has, or none, and is
     left out then.
 
     Raises:
-      UserError: there is no class or one without a picture, a part has other classes than train, or
+      UserError: there is no class or one without a file, a part has other classes than train, or
         the classes can be read in two ways.
     """
     folders = _parts(root)
@@ -61,28 +79,31 @@ def find(root: epath.Path) -> Layout:
     # Also where there is no folder at all.
     if all(_part_called(name) or name.lower() in _PICTURES for name in class_names):
         train = classes[0] if classes else train
-        raise UserError(f"{train} holds no class folders: each class needs a folder of images")
+        raise UserError(
+            f"{train} holds no class folders: each class needs a folder of {kind.called}"
+        )
     if twice := [name for name in class_names if class_names.count(name) > 1]:
         raise UserError(
             f"{train} has two folders {twice[0]!r}, one with its accents apart: join them"
         )
-    of_class = [_pictures(path) for path in classes]
-    _check_depth(classes, [found for found, _ in of_class])
+    of_class = [_files(path, kind) for path in classes]
+    _check_depth(classes, [found for found, _ in of_class], kind)
     for path, (found, others) in zip(classes, of_class, strict=True):
         if not found:
             there = f"; there are {files.counted(others)}" if others else ""
-            raise UserError(f"{path} holds no images ({_READ}){there}")
+            raise UserError(f"{path} holds no {kind.called} ({kind.read}){there}")
     left_out = [path for _, others in of_class for path in others]
     parts, notes = {main: _joined([found for found, _ in of_class])}, []
     for name, folder in folders.items():
-        if not (found := _part(folder, train, class_names, left_out)):
+        if not (found := _part(folder, train, class_names, left_out, kind)):
             notes.append(f"{folder} has neither class folders nor labels, and is left out")
         else:
             parts[name] = found
-    notes += _beside(root, train, folders.values(), class_names)
+    notes += _beside(root, train, folders.values(), class_names, kind)
     if left_out:
         notes.append(
-            f"left out of {root} for their endings: {files.counted(left_out)} (read are {_READ})"
+            f"left out of {root} for their endings: {files.counted(left_out)} "
+            f"(read are {kind.read})"
         )
     return Layout(parts, class_names, tuple(notes))
 
@@ -112,15 +133,17 @@ def _parts(root: epath.Path) -> dict[str, epath.Path]:
     return found if len(found) == len(there) and all(map(files.folders, found.values())) else {}
 
 
-def _pictures(folder: epath.Path) -> tuple[list[epath.Path], list[epath.Path]]:
-    """The pictures in a folder and below it, in order, and the other files."""
+def _files(folder: epath.Path, kind: Kind) -> tuple[list[epath.Path], list[epath.Path]]:
+    """The files of a kind in a folder and below it, in order, and the other files."""
     found, others = [], []
     for path in files.below(folder):
-        (found if files.of_kind(path, SUFFIXES) else others).append(path)
+        (found if files.of_kind(path, kind.suffixes) else others).append(path)
     return found, others
 
 
-def _check_depth(classes: Sequence[epath.Path], pictures: Sequence[list[epath.Path]]) -> None:
+def _check_depth(
+    classes: Sequence[epath.Path], pictures: Sequence[list[epath.Path]], kind: Kind
+) -> None:
     """Raises UserError where folders in the classes' own could be the classes."""
     where = collections.defaultdict(dict)  # name of a folder -> class -> that folder
     for folder, found in zip(classes, pictures, strict=True):
@@ -135,7 +158,7 @@ def _check_depth(classes: Sequence[epath.Path], pictures: Sequence[list[epath.Pa
         if alone or twice or other or _part_called(name):
             folder, inner = next(iter(inside.items()))
             raise UserError(
-                f"{inner} holds images, and either it or {folder} could be a class: name by "
+                f"{inner} holds {kind.called}, and either it or {folder} could be a class: name by "
                 "data.path the folder that holds a folder a class (or train with these)"
             )
 
@@ -150,23 +173,24 @@ def _part(
     train: epath.Path,
     class_names: Sequence[str],
     left_out: list[epath.Path],
+    kind: Kind,
 ) -> Labelled | None:
-    """The pictures of a part beside train; None without labels. Adds to ``left_out``."""
+    """The files of a part beside train; None without labels. Adds to ``left_out``."""
     inside = {_name(path): path for path in files.folders(folder)}
     names = set(inside)
     if not names & set(class_names):
         if labelled := _by_annotations(folder, class_names):
             return labelled
         vague = all(name.lower() in _UNLABELLED or _part_called(name) for name in names)
-        if len(names) <= 1 and vague and _pictures(folder)[0]:
+        if len(names) <= 1 and vague and _files(folder, kind)[0]:
             return None
     if unknown := names - set(class_names):
         raise UserError(f"{folder} has a class {min(unknown)!r} that {train} has not")
-    of_class = [_pictures(inside[name]) if name in names else ([], []) for name in class_names]
+    of_class = [_files(inside[name], kind) if name in names else ([], []) for name in class_names]
     left_out += [path for _, others in of_class for path in others]
     found = _joined([found for found, _ in of_class])
     if not found[0]:
-        raise UserError(f"{folder} holds no images ({_READ})")
+        raise UserError(f"{folder} holds no {kind.called} ({kind.read})")
     return found
 
 
@@ -195,8 +219,9 @@ def _beside(
     train: epath.Path,
     parts: Sequence[epath.Path],
     class_names: Sequence[str],
+    kind: Kind,
 ) -> list[str]:
-    """Lines on folders and pictures that are neither classes nor parts, and what looks like one."""
+    """Lines on folders and files that are neither classes nor parts, and what looks like one."""
     notes = []
     if train == root:
         if taken := [name for name in class_names if _part_called(name)]:
@@ -205,8 +230,10 @@ def _beside(
         names = ", ".join(map(repr, sorted(others)))
         notes.append(f"beside {train} there are folders that are left out: {names}")
     stray = sum(
-        files.of_kind(path, SUFFIXES) for path, is_folder in files.entries(train) if not is_folder
+        files.of_kind(path, kind.suffixes)
+        for path, is_folder in files.entries(train)
+        if not is_folder
     )
     if stray:
-        notes.append(f"{stray} images in {train} are in no class folder, and are left out")
+        notes.append(f"{stray} {kind.called} in {train} are in no class folder, and are left out")
     return notes
