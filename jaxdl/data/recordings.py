@@ -120,7 +120,7 @@ def _of_folder(folder: epath.Path, file: str, text: str, notes: list[str]) -> _P
     inside = {path.name.lower() for path in files.folders(folder)}
     if inside & set(PARTS["train"]):
         return None
-    there = [path for path in files.below(folder)]
+    there = list(files.below(folder))
     sounds = [path for path in there if files.of_kind(path, SOUNDS.suffixes)]
     texts = {path for path in there if files.of_kind(path, (".txt",))}
     if not sounds or not texts:

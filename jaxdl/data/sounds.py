@@ -107,7 +107,8 @@ def samples_in(seconds: float, rate: int) -> int:
         raise UserError(f"data.rate={rate} must be from {low} to {high} samples a second")
     if not 0.01 <= seconds <= audio.MOST / rate:
         raise UserError(
-            f"data.seconds={seconds:g} must be from 0.01 to {audio.MOST / rate:g} at data.rate={rate}"
+            f"data.seconds={seconds:g} must be from 0.01 to {audio.MOST / rate:g}, at "
+            f"data.rate={rate}"
         )
     return round(seconds * rate)
 

@@ -1,4 +1,4 @@
-"""WAV files: chunks of RIFF with plain numbers (Microsoft and IBM, 1991; WAVEFORMATEXTENSIBLE, 2001).
+"""WAV files: chunks of RIFF with plain numbers (IBM and Microsoft, 1991; extensible ones, 2001).
 
 Unsigned 8 bits; 16, 24 and 32 bits with a sign; floats of 32 and 64; as many channels as there are.
 What compresses them (mu-law, ADPCM …) is not read here.

@@ -4,6 +4,7 @@ Samples are (batch, N), spectrograms (batch, frames, bands), both floating. Ever
 own change.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,7 +46,7 @@ def add_noise(key: jax.Array, batch: Batch, low: float, high: float) -> dict[str
         there = (jnp.arange(N)[None] < batch["length"][:, None]).astype(jnp.float32)
     power = jnp.sum(jnp.square(samples) * there, axis=1, keepdims=True)
     power = power / jnp.maximum(there.sum(axis=1, keepdims=True), 1)
-    ratio = jnp.exp(decibels * jnp.float32(jnp.log(10.0) / 20))
+    ratio = jnp.exp(decibels * jnp.float32(math.log(10) / 20))
     noise = jax.random.normal(k_noise, (B, N), jnp.float32) * there
     return {**batch, "samples": samples + jnp.sqrt(power) / ratio * noise}
 
