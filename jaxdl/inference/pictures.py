@@ -32,18 +32,35 @@ def find(where: str, preprocess: Preprocess, channels: int) -> list[Picture]:
     Raises:
       UserError: there is nothing.
     """
-    path = epath.Path(where)
+    found = matching(where, SUFFIXES, "pictures", named=(".npy",))
+    return [picture for file in sorted(found) for picture in _in_file(file, preprocess, channels)]
+
+
+def matching(
+    where: str, suffixes: tuple[str, ...], called: str, named: tuple[str, ...] = ()
+) -> list[epath.Path]:
+    """The files that ``where`` is, holds, or finds by a pattern.
+
+    Args:
+      where: a file of any ending, a folder, or a pattern.
+      suffixes: of the files that are looked for.
+      called: what these are, for messages.
+      named: further suffixes, of files that are not looked for in folders.
+
+    Raises:
+      UserError: there is nothing.
+    """
+    path, wanted = epath.Path(where), (*suffixes, *named)
     if path.is_dir():
-        found = [p for p in files.below(path) if files.of_kind(p, SUFFIXES)]
+        found = [p for p in files.below(path) if files.of_kind(p, suffixes)]
     elif path.exists():
         found = [path]
     else:
-        matching = map(epath.Path, glob.glob(where, recursive=True))
-        wanted = (*SUFFIXES, ".npy")
-        found = [p for p in matching if files.of_kind(p, wanted) and files.matches(p, where)]
+        paths = map(epath.Path, glob.glob(where, recursive=True))
+        found = [p for p in paths if files.of_kind(p, wanted) and files.matches(p, where)]
     if not found:
-        raise UserError(f"--input={where}: no pictures there ({', '.join(SUFFIXES)}, .npy)")
-    return [picture for file in sorted(found) for picture in _in_file(file, preprocess, channels)]
+        raise UserError(f"--input={where}: no {called} there ({', '.join(wanted)})")
+    return found
 
 
 def _in_file(file: epath.Path, preprocess: Preprocess, channels: int) -> list[Picture]:

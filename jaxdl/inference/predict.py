@@ -1,4 +1,4 @@
-"""What a trained run, or a published checkpoint, says of pictures: `--mode=predict`."""
+"""What a trained run, or a published checkpoint, says of pictures or sounds: `--mode=predict`."""
 
 import functools
 import io
@@ -19,40 +19,44 @@ from jaxdl.data.preprocess import Preprocess, standardised
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
 from jaxdl.inference.pictures import Picture, joined, tried
-from jaxdl.tasks import Description, classification
+from jaxdl.tasks import Description, Sound, classification
 from jaxdl.train import evaluate
 
 
 class Predictor(NamedTuple):
-    """A model that is ready for pictures.
+    """A model that is ready for pictures, or for sounds.
 
     Attributes:
       predict: (variables, images (batch, size, size, channels), uint8 or floats in [0, 1]) ->
-        {name: (batch, …)}; pure, and standardises by itself.
+        {name: (batch, …)}; pure, and standardises by itself. Of sounds, (batch, count) float32.
       variables: any pytree.
       describe: what one image's part of that says (`jaxdl.tasks.Task.describe`).
       labels: {name: what the last axis of that array is of}.
-      preprocess: how a picture becomes one of the images.
+      preprocess: how a picture becomes one of the images; None of sounds.
       channels: 1 for grey, 3 for colour.
       layout: the devices.
+      sound: what it takes in place of images; None of images.
     """
 
     predict: Callable[[Any, jax.Array], dict[str, jax.Array]]
     variables: Any
     describe: Callable[[Mapping[str, np.ndarray]], Description]
     labels: Mapping[str, Sequence[str]]
-    preprocess: Preprocess
+    preprocess: Preprocess | None
     channels: int
     layout: parallel.Layout
+    sound: Sound | None = None
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Of one image."""
+    def shape(self) -> tuple[int, ...]:
+        """Of one image, or one sound."""
+        if self.sound is not None:
+            return (self.sound.count,)
         return (self.preprocess.size, self.preprocess.size, self.channels)
 
 
 class Prediction(NamedTuple):
-    """What was found in one picture.
+    """What was found in one picture, or one sound.
 
     Attributes:
       name: the file, and which of several in it.
@@ -75,14 +79,18 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
         raise UserError("one member is asked, not a population: add --config.member=0, or another")
     if made.task.predict is None:
         raise UserError(
-            f"task {made.config.task.name!r} tells nothing of images: it has no predict"
+            f"task {made.config.task.name!r} tells nothing of images or sounds: it has no predict"
         )
+    task = made.task
+    if task.sound is not None:
+        _, state = evaluate.best_state(made, workdir)
+        how = (task.predict, state, task.describe, task.labels, None, 1, made.layout)
+        return Predictor(*how, task.sound)
     height, width, channels = made.run.data.train.take(np.arange(1))["image"].shape[1:]
     if height != width:
         raise UserError(f"pictures are cut to squares, and this run's have {height}x{width} pixels")
     _, state = evaluate.best_state(made, workdir)
     prepared = Preprocess(size=height, resize=height)  # the task standardises by itself
-    task = made.task
     return Predictor(
         task.predict, state, task.describe, task.labels, prepared, channels, made.layout
     )
@@ -178,8 +186,13 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
                 yield Prediction(picture.name, said, error)
 
 
-def write(predictions: Iterator[Prediction], folder: epath.Path) -> None:
+def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "pictures") -> None:
     """Prints a line a picture and writes them to predictions.jsonl; process 0 alone does.
+
+    Args:
+      predictions: of `run`.
+      folder: where predictions.jsonl goes; made if it is not there.
+      called: what they are of, for the message.
 
     Raises:
       UserError: names the pictures that could not be read, after the others are done.
@@ -201,4 +214,4 @@ def write(predictions: Iterator[Prediction], folder: epath.Path) -> None:
     if first:
         print(f"predictions {file}", flush=True)
     if broken:
-        raise UserError(f"{len(broken)} of {count} pictures could not be read: {'; '.join(broken)}")
+        raise UserError(f"{len(broken)} of {count} {called} could not be read: {'; '.join(broken)}")

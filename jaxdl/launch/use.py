@@ -5,7 +5,7 @@ from etils import epath
 from jaxdl import parallel, process
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
-from jaxdl.inference import export, pictures, predict, texts
+from jaxdl.inference import export, pictures, predict, sounds, texts
 from jaxdl.launch.flags import Options
 from jaxdl.runs import workdir
 
@@ -13,7 +13,7 @@ from jaxdl.runs import workdir
 def prepare(options: Options) -> None:
     """Finds out before anything is loaded what a mode in `flags.USES` will need."""
     if options.mode == "predict" and not options.input:
-        raise UserError("--mode=predict needs --input: pictures, or a file of texts")
+        raise UserError("--mode=predict needs --input: pictures, sounds, or a file of texts")
     if options.mode == "export":
         export.prepare()
 
@@ -50,10 +50,17 @@ def of_published(options: Options) -> int:
 
 
 def _use(options, predictor, folder) -> int:
+    sound = predictor.sound
     if options.mode == "export":
+        if sound is not None:
+            raise UserError("--mode=export writes programs of images, and this run's takes sounds")
         for file in export.write(predictor, folder / "export", options.input_size):
             print(f"export {file}", flush=True)
         return 0
-    found = pictures.find(options.input, predictor.preprocess, predictor.channels)
-    predict.write(predict.run(predictor, found, options.config.eval.batch_size), folder)
+    if sound is not None:
+        found = sounds.find(options.input, sound)
+    else:
+        found = pictures.find(options.input, predictor.preprocess, predictor.channels)
+    said = predict.run(predictor, found, options.config.eval.batch_size)
+    predict.write(said, folder, "pictures" if sound is None else "sounds")
     return 0

@@ -14,7 +14,7 @@ from jaxdl.tasks.shared.checks import (
     need_batches,
     need_whole,
 )
-from jaxdl.tasks.shared.contract import Batch, Description, Run, State, Task, Traits
+from jaxdl.tasks.shared.contract import Batch, Description, Run, Sound, State, Task, Traits
 from jaxdl.tasks.shared.model import build_model, model_fields
 from jaxdl.tasks.shared.splits import over_split
 
@@ -22,6 +22,7 @@ __all__ = [
     "Batch",
     "Description",
     "Run",
+    "Sound",
     "State",
     "Task",
     "Traits",

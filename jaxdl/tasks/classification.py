@@ -265,7 +265,9 @@ def _artifacts(
     key: jax.Array,
 ) -> dict[str, Any]:
     found = over_split(each, split, batch_size, state)
-    return _pictures(np.asarray(found, np.float64), split, class_names)
+    found = np.asarray(found, np.float64)
+    images = lambda places: split.take(places)["image"]
+    return pictures(found, split.labels, class_names, images)
 
 
 def _standardise(images: jax.Array, mean: np.ndarray, std: np.ndarray) -> jax.Array:
@@ -274,17 +276,29 @@ def _standardise(images: jax.Array, mean: np.ndarray, std: np.ndarray) -> jax.Ar
     return (images - mean) / std
 
 
-def _pictures(logits: np.ndarray, split: Any, class_names: tuple[str, ...]) -> dict[str, Any]:
-    labels = split.labels
+def pictures(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    images: Callable[[np.ndarray], np.ndarray],
+) -> dict[str, Any]:
+    """The confusion matrix and the most wrong examples, for a report.
+
+    Args:
+      logits: (n, classes) of all examples.
+      labels: (n,) of them.
+      class_names: by the numbers of the labels.
+      images: indices (m,) -> how these examples look, (m, h, w, c) uint8 or in [0, 1].
+    """
     shifted = logits - logits.max(axis=1, keepdims=True)
     share = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
     guess = logits.argmax(axis=1)
     count = len(class_names)
     confusion = np.zeros((count, count), np.int64)
     np.add.at(confusion, (labels, np.minimum(guess, count - 1)), 1)
-    pictures: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
     if count <= 50:
-        pictures["Confusion matrix"] = draw.confusion(confusion, class_names)
+        shown["Confusion matrix"] = draw.confusion(confusion, class_names)
     # Most wrong first: the smallest share given to the true class among the mistakes.
     mistakes = np.flatnonzero(guess != labels)
     worst = mistakes[np.argsort(share[mistakes, labels[mistakes]])][:24]
@@ -293,12 +307,12 @@ def _pictures(logits: np.ndarray, split: Any, class_names: tuple[str, ...]) -> d
         captions = [
             f"{name(labels[i])} → {name(guess[i])}  {share[i, guess[i]]:.0%}" for i in worst
         ]
-        pictures["Most wrong"] = draw.image_grid(
-            split.take(worst)["image"],
+        shown["Most wrong"] = draw.image_grid(
+            images(worst),
             captions,
             f"{len(mistakes)} of {len(labels)} evaluation examples are wrong; true class → answer, "
             "and the share given to it.",
         )
     else:
-        pictures["Most wrong"] = f"None of {len(labels)} evaluation examples is wrong."
-    return pictures
+        shown["Most wrong"] = f"None of {len(labels)} evaluation examples is wrong."
+    return shown

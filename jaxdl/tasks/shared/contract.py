@@ -29,6 +29,18 @@ class Description(NamedTuple):
     record: dict[str, Any]
 
 
+class Sound(NamedTuple):
+    """What a model takes that hears: samples (batch, count) float32, in [-1, 1], at a rate.
+
+    Attributes:
+      rate: samples a second.
+      count: of each sound, which is cut or filled up with silence.
+    """
+
+    rate: int
+    count: int
+
+
 def _no_scores(state: State, data: Any, key: jax.Array) -> dict[str, float]:
     return {}
 
@@ -97,6 +109,7 @@ class Task(NamedTuple):
         nothing.
       predict: (state, images (batch, h, w, c), uint8 or floats in [0, 1]) -> {name: (batch, …)},
         for `--mode=predict` and `--mode=export`. None if nothing is told of images.
+      sound: what `predict` takes in place of images, of tasks that hear; None of others.
       describe: {name: one example's part of what `predict` returned, on the host} -> `Description`.
       answer: (state, file, at_once) -> `Description` of each text in a file, in order, for
         `--mode=predict` of tasks on texts; ``at_once`` of them are computed together at most. None
@@ -127,6 +140,7 @@ class Task(NamedTuple):
     partition: Callable[[State], Any] = _nothing_split
     sample: Callable[[State, jax.Array], dict[str, Any]] | None = None
     predict: Callable[[State, jax.Array], dict[str, jax.Array]] | None = None
+    sound: Sound | None = None
     describe: Callable[[Mapping[str, np.ndarray]], Description] = as_it_is
     answer: Callable[[State, str, int], Sequence[Description]] | None = None
     embed: Callable[[State, str, int], np.ndarray] | None = None
@@ -163,7 +177,7 @@ class Traits(NamedTuple):
 
     Attributes:
       groups: of `jaxdl.config` that it uses, of those that not every task does: "model", "augment",
-        "pretrained". A setting of the others is refused.
+        "augment_sound", "pretrained". A setting of the others is refused.
       derives: the model's fields that follow from the data, or from the task's own settings, and so
         stand in no config unless a file sets them.
     """

@@ -1,0 +1,157 @@
+"""Sounds to classes, by any model of images, or of sequences, that sees their spectrograms."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdl import losses, models
+from jaxdl.data import without_padding
+from jaxdl.errors import UserError
+from jaxdl.metrics import HIGH, Mean, Metrics
+from jaxdl.tasks import (
+    Run,
+    Task,
+    build_model,
+    classification,
+    learner,
+    over_split,
+    register,
+)
+from jaxdl.tasks.shared import hearing
+from jaxdl.tasks.shared.hearing import Hear, Hearing
+
+
+@register("sound_classification", groups=("model", "augment_sound"), derives=("num_classes",))
+def sound_classification(
+    run: Run,
+    label_smoothing: float = 0.0,
+    bands: int = 40,
+    window: float = 0.025,
+    hop: float = 0.01,
+) -> Task:
+    """Supervised classification of ``samples`` (batch, count) into ``label`` (batch,).
+
+    Args:
+      run: the run's config and data. The model sees a spectrogram as an image, (batch, frames,
+        bands, 1): time goes down, so that what reads rows reads frames.
+      label_smoothing: share of the target that is spread over all classes, in [0, 1).
+      bands: of the mel scale, from 0 Hz to half the rate.
+      window: seconds of a frame.
+      hop: seconds from one frame to the next.
+
+    The metrics are ``loss`` (nats a sound; at evaluation without smoothing) and ``accuracy``; of
+    data with a fixed part at each of several signal-to-noise ratios also ``accuracy_10db`` and so
+    on. Sounds are drawn, where the data are, and become spectrograms in the step, on the device.
+    """
+    hears = hearing.of_run(run, bands, window, hop)
+    _check(run, label_smoothing)
+    names, ratios = run.data.class_names, tuple(getattr(run.data.train, "snrs", ()))
+    module = build_model(run, {"num_classes": len(names)}, because="the classes of the data")
+    loss_fn = functools.partial(
+        training_loss, learner.forward(module), hearing.training(run, hears), label_smoothing
+    )
+    start, update = learner.by_config(run, loss_fn)
+    logits_of = functools.partial(logits, module, hears)
+    seen = jax.ShapeDtypeStruct((1, *hears.shape, 1), jnp.float32)
+    each = jax.jit(lambda state, batch, key: logits_of(state, batch["samples"]))
+    return Task(
+        init=lambda key, batch: start(module.init(key, jnp.zeros(seen.shape, seen.dtype))),
+        train_step=update,
+        eval_step=functools.partial(evaluate, logits_of, ratios),
+        artifacts=functools.partial(_artifacts, each, hears, names, run.config.eval.batch_size),
+        parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
+        predict=lambda state, samples: classification.shares_of(logits_of(state, samples)),
+        sound=hears.sound,
+        describe=functools.partial(classification.describe, names),
+        labels={"logits": names, "shares": names},
+        directions={_at(ratio): HIGH for ratio in ratios},
+    )
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, Any]],
+    hear: Hear,
+    label_smoothing: float,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """Nats a sound, and ``accuracy``, of what ``hear`` makes of a batch."""
+    heard = hear(batch, key)
+    found, model_state = forward(params, model_state, key, heard["spectrogram"][..., None])
+    nats = losses.cross_entropy(found, heard["label"], label_smoothing=label_smoothing)
+    return learner.Loss(Mean.of(nats, None), model_state, classification.hits(found, heard))
+
+
+def logits(module: Any, hears: Hearing, state: learner.Learner, samples: jax.Array) -> jax.Array:
+    """(batch, classes) of samples (batch, count), by the averages."""
+    seen = hears.spectrogram(samples)[..., None]
+    return module.apply(state.best_variables, seen, train=False)
+
+
+def evaluate(
+    logits_of: Callable[[learner.Learner, jax.Array], jax.Array],
+    ratios: tuple[float, ...],
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> Metrics:
+    """``loss`` and ``accuracy`` of a batch that may be padded, and accuracy at each of ``ratios``.
+
+    Args:
+      logits_of: (state, samples) -> (batch, classes).
+      ratios: decibels, of which the batch's ``snr`` has one for each sound.
+      state: the task's.
+      batch: ``samples`` and ``label``, and ``snr`` where there are ratios.
+      key: draws nothing.
+    """
+    found, weights = logits_of(state, batch["samples"]), without_padding(batch)
+    nats = losses.cross_entropy(found, batch["label"], label_smoothing=0.0)
+    made = {"loss": Mean.of(nats, weights), **classification.hits(found, batch)}
+    right = found.argmax(-1) == batch["label"]
+    for ratio in ratios:
+        at = (batch["snr"] == ratio).astype(jnp.float32)
+        made[_at(ratio)] = Mean.of(right, at if weights is None else at * weights)
+    return made
+
+
+def _at(ratio: float) -> str:
+    return f"accuracy_{ratio:g}db"
+
+
+def _check(run: Run, label_smoothing: float) -> None:
+    if not 0 <= label_smoothing < 1:
+        raise UserError(
+            f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
+        )
+    if len(run.data.class_names) < 2:
+        raise UserError(
+            f"data set {run.config.data.name!r} has sounds without classes (of dial tones, "
+            "config.data.most=1 has them)"
+        )
+
+
+def _artifacts(
+    each: Callable[..., jax.Array],
+    hears: Hearing,
+    names: tuple[str, ...],
+    at_once: int,
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, Any]:
+    found = np.asarray(over_split(each, split, at_once, state), np.float64)
+
+    def pictures(places: np.ndarray) -> np.ndarray:
+        """Spectrograms, low frequencies at the bottom, the loudest black."""
+        seen = np.asarray(hears.spectrogram(split.take(places)["samples"]))
+        seen = seen.transpose(0, 2, 1)[:, ::-1]
+        low, high = seen.min((1, 2), keepdims=True), seen.max((1, 2), keepdims=True)
+        return ((seen - low) / np.maximum(high - low, 1e-6))[..., None]
+
+    return classification.pictures(found, split.labels, names, pictures)
