@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import losses, models
+from jaxdl import keys, losses, models
 from jaxdl.data import without_padding
+from jaxdl.data.drawn import drawn
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.tasks import (
@@ -61,7 +62,9 @@ def sound_classification(
     return Task(
         init=lambda key, batch: start(module.init(key, jnp.zeros(seen.shape, seen.dtype))),
         train_step=update,
-        eval_step=functools.partial(evaluate, logits_of, ratios),
+        eval_step=functools.partial(
+            evaluate, functools.partial(drawn, run.data.train), logits_of, ratios
+        ),
         artifacts=functools.partial(_artifacts, each, hears, names, run.config.eval.batch_size),
         parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
         predict=lambda state, samples: classification.shares_of(logits_of(state, samples)),
@@ -95,6 +98,7 @@ def logits(module: Any, hears: Hearing, state: learner.Learner, samples: jax.Arr
 
 
 def evaluate(
+    prepare: Callable[[jax.Array, Mapping], Mapping],
     logits_of: Callable[[learner.Learner, jax.Array], jax.Array],
     ratios: tuple[float, ...],
     state: learner.Learner,
@@ -104,12 +108,14 @@ def evaluate(
     """``loss`` and ``accuracy`` of a batch that may be padded, and accuracy at each of ``ratios``.
 
     Args:
+      prepare: (key, batch) -> batch, which draws what is yet to be drawn.
       logits_of: (state, samples) -> (batch, classes).
       ratios: decibels, of which the batch's ``snr`` has one for each sound.
       state: the task's.
       batch: ``samples`` and ``label``, and ``snr`` where there are ratios.
-      key: draws nothing.
+      key: for ``prepare``.
     """
+    batch = prepare(keys.named(key, "data"), batch)
     found, weights = logits_of(state, batch["samples"]), without_padding(batch)
     nats = losses.cross_entropy(found, batch["label"], label_smoothing=0.0)
     made = {"loss": Mean.of(nats, weights), **classification.hits(found, batch)}
