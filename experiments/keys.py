@@ -21,7 +21,7 @@ def get_config(variant: str = "cnn"):
         config.steps, config.optimizer.learning_rate = 400, 5e-3
         config.model = dict(name="gru_rows", hidden=64, bidirectional=True)
     else:
-        config.steps, config.optimizer.learning_rate = 600, 2e-3
+        config.steps, config.optimizer.learning_rate = 400, 2e-3
         config.model = dict(name="deep_cnn", channels=(8, 16), hidden=64, dropout=0.1)
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.05
