@@ -12,8 +12,7 @@ def get_config(variant: str = "cnn"):
     """One key of the sixteen in each recording, as loud as the noise at the worst."""
     choose("variant", variant, dict.fromkeys(("cnn", "gru")))
     config = defaults.default()
-    config.data.name = "dial_tones"
-    config.data.update(most=1, snr=(0.0, 20.0), test_snr=(10.0, 0.0))
+    config.data.name = "dial_keys"
     # 25 Hz between frequencies, where the nearest of two keys' are 51 Hz apart at the worst.
     config.task = dict(name="sound_classification", bands=64, window=0.04, hop=0.02)
     config.batch_size = 32

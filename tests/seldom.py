@@ -313,6 +313,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_figures_are_those_of_the_best_window": _READERS,
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
     },
+    "test_sound_classification.py": {
+        "test_a_run_that_was_cut": (_TRAIN, _RUNS, "sound", "jaxdl/data/dial_tones.py"),
+        "test_sounds_of_ones_own": ("sound", "jaxdl/inference/", "jaxdl/launch/use.py"),
+    },
     "test_sequence_to_sequence.py": {
         "test_eight_devices_learn_what_one_does": (_PARALLEL, *_TEXTS),
     },
@@ -331,7 +335,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
             *("bert:classify", "bert:tag", "bert:answer", "t5", "bart", "optimizers", "convnext"),
-            *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan"),
+            *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan", "keys"),
         )
     },
     "test_transfer.py": {

@@ -35,6 +35,7 @@ VARIANTS = {
     "googlenet": ("digits", "imagenet"),
     "gpt": ("tiny", "S"),
     "gru": ("text", "digits", "mackey_glass"),
+    "keys": ("cnn", "gru"),
     "lenet": ("",),
     "lstm": ("text", "digits", "mackey_glass"),
     "mlp": ("",),

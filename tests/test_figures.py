@@ -38,6 +38,8 @@ FIGURES = [
         },
         None,
     ),
+    ("keys", {"accuracy_10db": (0.98, 1), "accuracy_0db": (0.95, 1)}, None),
+    ("keys:gru", {"accuracy_10db": (0.98, 1), "accuracy_0db": (0.95, 1)}, None),
     ("t5:numbers", {"exact_match": (0.99, 1)}, None),
     ("lstm:digits", {"accuracy": (0.975, 1)}, None),
     # RMSE over that of the best linear autoregression.

@@ -25,8 +25,12 @@ PICTURES = {
     "vae": "Codes by class",
     "wgan:gradient_penalty": "Generated, and nearest in training",
 }
-# The same update of the same model as of other readers of texts: only the loss is another.
-LIKE_ANOTHER = {"question_answering", "text_classification", "token_classification"}
+# The same update of the same model as of other readers of texts: only the loss is another; and
+# the update of images, of what tests/test_sound_classification.py cuts by itself.
+LIKE_ANOTHER = {
+    *("question_answering", "text_classification", "token_classification"),
+    "sound_classification",
+}
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population
 

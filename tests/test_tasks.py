@@ -34,6 +34,7 @@ KINDS = {
     "question_answering": "bert:answer",
     "reconstruction": "autoencoder",
     "sequence_to_sequence": "t5",
+    "sound_classification": "keys",
     "text_classification": "bert:classify",
     "token_classification": "bert:tag",
     "variational": "vae",

@@ -208,6 +208,21 @@ def dial_tones(
     )
 
 
+@register("dial_keys")
+def dial_keys(
+    keys: str = KEYS,
+    snr: tuple[float, ...] = (0.0, 20.0),
+    test_snr: tuple[float, ...] = (10.0, 0.0),
+    test_examples: int = 256,
+    examples: int = 16384,
+    data_seed: int = 0,
+    eval_on: str = "test",
+) -> Data:
+    """`dial_tones` of one key each, whose ``label`` it is; arguments as there."""
+    how = dict(test_examples=test_examples, examples=examples, data_seed=data_seed)
+    return dial_tones(1, 1, keys, snr, test_snr, eval_on=eval_on, **how)
+
+
 def _check(least, most, keys, snr, test_snr, test_examples, examples) -> None:
     if not 1 <= least <= most <= 64:
         raise UserError(

@@ -127,7 +127,7 @@ def power_spectrogram(
     shape[before : before + window] = np.hanning(window + 1)[:-1]
     reach = size if centred else window
     frames = _frames(samples, size, hop, (samples.shape[-1] - reach) // hop + 1)
-    found = jnp.fft.rfft(frames * shape.astype(samples.dtype))
+    found = jnp.fft.rfft(frames * shape.astype(samples.dtype).reshape(*(1,) * samples.ndim, size))
     return jnp.square(found.real) + jnp.square(found.imag)
 
 

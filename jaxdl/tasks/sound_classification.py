@@ -137,8 +137,8 @@ def _check(run: Run, label_smoothing: float) -> None:
         )
     if len(run.data.class_names) < 2:
         raise UserError(
-            f"data set {run.config.data.name!r} has sounds without classes (of dial tones, "
-            "config.data.most=1 has them)"
+            f"data set {run.config.data.name!r} has sounds without classes, which "
+            "'sounds' and 'dial_keys' have"
         )
 
 

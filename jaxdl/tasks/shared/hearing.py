@@ -47,7 +47,7 @@ def of_run(run: Run, bands: int, window: float, hop: float) -> Hearing:
     rate, count = (getattr(train, name, None) for name in ("rate", "count"))
     if not rate or not count:
         raise UserError(
-            f"task {task!r} learns from sounds, such as data.name='sounds' or 'dial_tones', and "
+            f"task {task!r} learns from sounds, such as data.name='sounds' or 'dial_keys', and "
             f"data set {run.config.data.name!r} has none"
         )
     for name, value in (("window", window), ("hop", hop)):
