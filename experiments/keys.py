@@ -1,7 +1,20 @@
 """Keys of a telephone are told by their sound: a network sees spectrograms, or reads them.
 
-python -m jaxdl.launch --config=experiments/keys.py --workdir=runs/keys
-python -m jaxdl.launch --config=experiments/keys.py:gru --workdir=runs/keys_gru
+    python -m jaxdl.launch --config=experiments/keys.py --workdir=runs/keys
+    python -m jaxdl.launch --config=experiments/keys.py:gru --workdir=runs/keys_gru
+
+Variants: cnn (the default), gru.
+Cost: 44 s (cnn) and 41 s (gru) of processor time, compile included.
+Result: accuracy 1.000 (cnn) and 1.000 (gru) at a signal-to-noise ratio of 10 dB, .984 and .988 at
+0 dB, of 256 recordings each (seed 0, the last step).
+
+The settings were chosen with seed 7 on other recordings (--config.data.eval_on=validation).
+Recordings are drawn anew for each update, on the device, and become spectrograms in the step.
+
+Sounds of your own, a folder of class folders: --config.data.name=sounds --config.data.path=my/sounds
+--config.data.seconds=1.; what a trained run hears in a file: --mode=predict --workdir=runs/keys
+--input=call.wav. Sounds are changed in training by --config.augment_sound.snr=0.,20. .shift=.1 (in
+seconds), .time_masks=2 and .frequency_masks=2.
 """
 
 from jaxdl import config as defaults

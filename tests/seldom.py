@@ -19,6 +19,11 @@ _SEEN = ("jaxdl/anatomy/", _MODELS, _LAYERS, _OPS)
 _READERS = ("jaxdl/tasks/", "jaxdl/data/", "jaxdl/models/bert.py", "jaxdl/metrics/")
 _TEXTS = (_PRETRAINED, *(f"{_MODELS}{name}.py" for name in ("bert", "t5", "bart")))
 
+_SOUNDS = (
+    *("jaxdl/tasks/sound_classification.py", "jaxdl/tasks/shared/hearing.py"),
+    *("jaxdl/ops/spectrogram.py", "jaxdl/data/"),
+)
+
 _AVERAGED = tuple(f"jaxdl/{name}/" for name in ("tasks", "losses", "metrics", "control"))
 
 _CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit")
@@ -314,8 +319,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
     },
     "test_sound_classification.py": {
-        "test_a_run_that_was_cut": (_TRAIN, _RUNS, "sound", "jaxdl/data/dial_tones.py"),
-        "test_sounds_of_ones_own": ("sound", "jaxdl/inference/", "jaxdl/launch/use.py"),
+        "test_a_run_that_was_cut": (_TRAIN, _RUNS, *_SOUNDS),
+        "test_sounds_of_ones_own": (*_SOUNDS, "jaxdl/inference/", *_COMMAND),
     },
     "test_sequence_to_sequence.py": {
         "test_eight_devices_learn_what_one_does": (_PARALLEL, *_TEXTS),
