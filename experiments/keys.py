@@ -11,10 +11,10 @@ Result: accuracy 1.000 (cnn) and 1.000 (gru) at a signal-to-noise ratio of 10 dB
 The settings were chosen with seed 7 on other recordings (--config.data.eval_on=validation).
 Recordings are drawn anew for each update, on the device, and become spectrograms in the step.
 
-Sounds of your own, a folder of class folders: --config.data.name=sounds --config.data.path=my/sounds
+Sounds of your own, a folder of class folders: --config.data.name=sounds --config.data.path=my/own
 --config.data.seconds=1.; what a trained run hears in a file: --mode=predict --workdir=runs/keys
---input=call.wav. Sounds are changed in training by --config.augment_sound.snr=0.,20. .shift=.1 (in
-seconds), .time_masks=2 and .frequency_masks=2.
+--input=call.wav. Sounds are changed in training by --config.augment_sound.snr=0.,20. and .shift=.1
+(seconds), spectrograms by .time_masks=2 and .frequency_masks=2.
 """
 
 from jaxdl import config as defaults
