@@ -83,11 +83,13 @@ OPS = {
     "join_masks": [(lambda a, b: ops.join_masks(a, b), (f64(3, 4), f64(4)))],
     "layer_norm": [(lambda *a: ops.layer_norm(*a, 1e-3), (f64(2, 3, 5), f64(5), f64(5)))],
     "local_response_norm": [(lambda x: ops.local_response_norm(x, alpha=0.5), (f64(2, 7),))],
+    "log_mel": [(lambda x: ops.log_mel(x, 8, 8, 4, 2), (f64(2, 24),))],
     "lstm": [(ops.lstm, (f64(2, 3, 3), f64(3, 16), f64(4, 16), f64(16)))],
     "max_pool": [
         (lambda x: ops.max_pool(x, 2, 1, 1), (IMAGE,)),
         (lambda x: ops.max_pool(x, 2, ceil=True), (IMAGE,)),
     ],
+    "power_spectrogram": [(lambda x: ops.power_spectrogram(x, 8, 4), (f64(2, 12),))],
     "propagate": [
         (weighted, (f64(4, 3), f64(10))),
         (ops.propagate, (f64(4, 3), f64(4, 4))),
@@ -100,6 +102,7 @@ OPS = {
         )
     ],
     "softmax": [(ops.softmax, (f64(3, 4),))],
+    "whisper_log_mel": [(lambda x: ops.whisper_log_mel(x, 2), (f64(1, 480),))],
     "widen": [(ops.widen, (f64(3, 4),))],
     **{
         name: [(getattr(ops, name), (f64(3, 4),))]
@@ -108,6 +111,7 @@ OPS = {
 }
 NO_DERIVATIVE = {
     "Edges": "a container",
+    "mel_bands": "a table, on the host",
     "needed_frames": "counts",
     "normalised": "counts, on the host",
     "references": "a context",

@@ -12,10 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.ops.forms import by_platform
 from jaxdl.ops.wide import widen
 
 # Of Whisper's: samples a second, in a frame, and from one frame to the next.
 RATE, WINDOW, HOP = 16000, 400, 160
+
+# Samples from which CPUs take the recordings of a batch one after the other: what is in between
+# then stays in a cache. Batches of eight of 30 s take .6 of the processor time.
+_LONG = 1 << 17
 
 # Slaney's scale: even up to 1000 Hz, at 200/3 Hz a mel; above, 27 mels for a factor of 6.4.
 _HERTZ_A_MEL, _BEND, _STEP = 200 / 3, 15.0, math.log(6.4) / 27
@@ -170,6 +175,13 @@ def log_mel(
     """
     if samples.shape[-1] < hop:
         raise UserError(f"spectrogram: {samples.shape[-1]} samples are fewer than a hop of {hop}")
+    one = functools.partial(_log_mel, rate=rate, window=window, hop=hop, bands=bands)
+    if samples.ndim < 2 or samples.shape[-1] < _LONG or len(samples) < 2:
+        return one(samples)
+    return by_platform(one, samples, cpu=lambda samples: jax.lax.map(one, samples))
+
+
+def _log_mel(samples: jax.Array, rate: int, window: int, hop: int, bands: int) -> jax.Array:
     power = power_spectrogram(samples, window, hop)[..., :-1, :]
     banks = jnp.asarray(_banks(power.shape[-1], bands, rate), power.dtype)
     heard = jnp.matmul(power, banks, precision=jax.lax.Precision.HIGHEST)
