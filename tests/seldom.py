@@ -320,6 +320,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "test_sound_classification.py": {
         "test_a_run_that_was_cut": (_TRAIN, _RUNS, *_SOUNDS),
+        "test_a_report_shows": ("jaxdl/tasks/sound_classification.py", "jaxdl/report/"),
         "test_sounds_of_ones_own": (*_SOUNDS, "jaxdl/inference/", *_COMMAND),
     },
     "test_sequence_to_sequence.py": {
