@@ -20,9 +20,10 @@ class Split(Protocol):
 
     A split may have ``shuffled(rng) -> indices``, one pass over it to learn from, where that is
     another thing than a permutation; ``draw(key, batch) -> batch``, which makes examples of what
-    `take` gives, on the device (`jaxdl.data.drawn`); ``about``, {name: number or text} of what tasks ask of it; and
-    ``fingerprint() -> str`` (`jaxdl.data.fingerprint`). ``subset`` and ``labels`` are for
-    `jaxdl.data.load` to split and check by: examples that come to it split need neither.
+    `take` gives, on the device (`jaxdl.data.drawn`); ``about``, {name: number or text} of what
+    tasks ask of it; and ``fingerprint() -> str`` (`jaxdl.data.fingerprint`). ``subset`` and
+    ``labels`` are for `jaxdl.data.load` to split and check by: examples that come to it split need
+    neither.
     """
 
     def __len__(self) -> int:
