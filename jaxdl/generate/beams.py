@@ -26,6 +26,7 @@ def beam_search(
     prompt_mask: Any = None,
     source: Any = None,
     source_mask: Any = None,
+    encoded: Any = None,
     **rules: Unpack[requests.Rules],
 ) -> tuple[jax.Array, jax.Array]:
     """The likeliest texts that go on from prompts, as far as ``beams`` of each length show them.
@@ -53,6 +54,7 @@ def beam_search(
       prompt_mask: (batch, P), False (0) where there is padding, in front.
       source: (batch, S), what an encoder-decoder reads.
       source_mask: (batch, S), False (0) where there is padding.
+      encoded: as of `jaxdl.generate.sample`.
       **rules: `Rules`.
 
     Returns:
@@ -66,7 +68,9 @@ def beam_search(
     requests.check_beams(beams, returned=returned)
     requests.check_penalty(length_penalty, tokens)
     ending = _Ending(*map(jnp.asarray, requests.check_early_stopping(early_stopping)))
-    given = requests.check_given(module, prompt, tokens, prompt_mask, source, source_mask)
+    given = requests.check_given(
+        module, prompt, tokens, prompt_mask, source, source_mask, encoded
+    )
     asked = requests.check_rules(module, given, tokens, stop, rules)
     texts, scores = _beam_search(
         module, variables, given, asked, requests.check_pad(module, pad, asked),

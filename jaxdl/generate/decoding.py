@@ -25,14 +25,17 @@ class Given(NamedTuple):
     Attributes:
       prompt: (batch, P) int32, padding in front.
       prompt_mask: (batch, P) booleans, False where there is padding; None for none.
-      source: (batch, S) int32, what an encoder reads; None for a language model.
+      source: (batch, S) int32, or (batch, S, features) float32, what an encoder reads; None for a
+        language model.
       source_mask: (batch, S) booleans; None for no padding.
+      encoded: what the encoder gave, in place of a source.
     """
 
     prompt: jax.Array
     prompt_mask: jax.Array | None = None
     source: jax.Array | None = None
     source_mask: jax.Array | None = None
+    encoded: jax.Array | None = None
 
     def text(self, tokens: int) -> jax.Array:
         """(batch, P + tokens) int32: the prompts, -1 in their padding and behind them."""
@@ -79,8 +82,13 @@ def begin(module: nn.Module, variables: Any, given: Given, length: int) -> tuple
     """
     batch = len(given.prompt)
     if reads_source(module):
-        encoded = module.apply(variables, given.source, given.source_mask, method="encode")
-        cache = module.init_cache(batch, length, given.source.shape[1])
+        encoded, read = given.encoded, None if given.source is None else given.source.shape[1]
+        if encoded is None:
+            encoded = module.apply(variables, given.source, given.source_mask, method="encode")
+        else:
+            known = getattr(module, "source_length", lambda states: states)
+            read = known(encoded.shape[1])
+        cache = module.init_cache(batch, length, read)
         logits, cache = module.apply(
             variables, given.prompt, encoded, given.source_mask, given.prompt_mask,
             cache=cache, method="decode",

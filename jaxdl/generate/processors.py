@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdl.generate.timestamps import Timestamps, keep_times
+
 _STATIC = dict(static=True)
 
 
@@ -84,6 +86,7 @@ class Processors:
       bad_words: (n, L) int32 for each L, tokens that never stand in this order.
       suppressed: (n,) int32, tokens that are never added.
       suppressed_first: (n,) int32, tokens that are not the first that is added and not forced.
+      timestamps: see `keep_times`.
       no_repeat_ngram_size: see `forbid_ngrams`.
     """
 
@@ -95,6 +98,7 @@ class Processors:
     bad_words: tuple[Any, ...] = ()
     suppressed: Any = None
     suppressed_first: Any = None
+    timestamps: Timestamps | None = None
     no_repeat_ngram_size: int | None = dataclasses.field(default=None, metadata=_STATIC)
 
     def __call__(
@@ -126,6 +130,8 @@ class Processors:
         if self.suppressed_first is not None:
             first = 0 if self.forced_first is None else 1
             scores = jnp.where(added == first, forbid(scores, self.suppressed_first), scores)
+        if self.timestamps is not None:
+            scores = keep_times(scores, text, filled, added, self.timestamps)
         return scores
 
     def ends(self, token: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ from flax import linen as nn
 from jaxdl.errors import UserError, nearest
 from jaxdl.generate import decoding
 from jaxdl.generate.processors import Processors
+from jaxdl.generate.timestamps import Timestamps
 
 
 class Rules(TypedDict, total=False):
@@ -35,6 +36,7 @@ class Rules(TypedDict, total=False):
       suppressed: tokens that are never added (suppress_tokens).
       suppressed_first: tokens that are not the first that is added, or, where that is forced, not
         the second (begin_suppress_tokens).
+      timestamps: the rules of a vocabulary whose last tokens tell times (return_timestamps).
     """
 
     repetition_penalty: float | None
@@ -45,6 +47,7 @@ class Rules(TypedDict, total=False):
     bad_words: Sequence[Sequence[int]] | None
     suppressed: Sequence[int] | None
     suppressed_first: Sequence[int] | None
+    timestamps: Timestamps | None
 
 
 def check_sampling(temperature: float, top_k: int, top_p: float, where: str = "") -> None:
@@ -119,7 +122,13 @@ def check_prompt(module: nn.Module, prompt: Any, tokens: int, where: str = "") -
 
 
 def check_given(
-    module: nn.Module, prompt: Any, tokens: int, prompt_mask: Any, source: Any, source_mask: Any
+    module: nn.Module,
+    prompt: Any,
+    tokens: int,
+    prompt_mask: Any,
+    source: Any,
+    source_mask: Any,
+    encoded: Any = None,
 ) -> decoding.Given:
     """What a text goes on from, if the model can; as `jaxdl.generate.sample` takes it.
 
@@ -138,24 +147,42 @@ def check_given(
             if (np.diff(prompt_mask.astype(int)) < 0).any():
                 raise UserError("prompt_mask: padding must stand in front of a prompt")
     if not decoding.reads_source(module):
-        if source is not None or source_mask is not None:
+        if source is not None or source_mask is not None or encoded is not None:
             raise UserError(f"{name} reads no source: what it is to go on from is its prompt")
         return decoding.Given(prompt, prompt_mask)
-    if source is None:
-        raise UserError(f"{name} needs a source, (batch, tokens), beside the prompt")
-    source = _tokens(module, source, "source").astype(np.int32)
+    if (source is None) == (encoded is None):
+        raise UserError(
+            f"{name} needs a source, (batch, tokens), beside the prompt"
+            if source is None
+            else "source and encoded are not together: encoded is what came of a source"
+        )
+    if encoded is not None:
+        if source_mask is not None:
+            raise UserError("source_mask goes with a source, not with encoded")
+        if encoded.ndim != 3 or encoded.shape[0] != prompt.shape[0]:
+            raise UserError(
+                f"encoded must be ({prompt.shape[0]}, tokens, width), one to each prompt, got the "
+                f"shape {encoded.shape}"
+            )
+        return decoding.Given(prompt, prompt_mask, encoded=encoded)
+    features = getattr(module, "source_features", None)
+    if features is None:
+        source = _tokens(module, source, "source").astype(np.int32)
+    else:
+        source = _vectors(source, features)
     if source.shape[0] != prompt.shape[0] or not source.size:
         raise UserError(
             f"source must be ({prompt.shape[0]}, tokens), one to each prompt, got the shape "
             f"{source.shape}"
         )
-    context = getattr(module, "context", None)
+    context = getattr(module, "context" if features is None else "frames", None)
     if context and source.shape[1] > context:
+        what = "tokens" if features is None else "frames"
         raise UserError(
-            f"source of {source.shape[1]} tokens is longer than the model's context of {context}"
+            f"source of {source.shape[1]} {what} is longer than the model's context of {context}"
         )
     if source_mask is not None:
-        source_mask = _mask(source_mask, source.shape, "source_mask", "source")
+        source_mask = _mask(source_mask, source.shape[:2], "source_mask", "source")
         if not isinstance(source_mask, jax.core.Tracer) and not source_mask.any(1).all():
             raise UserError(f"source_mask: source {source_mask.any(1).argmin()} is all padding")
     return decoding.Given(prompt, prompt_mask, source, source_mask)
@@ -213,6 +240,7 @@ def check_rules(
         bad_words=tuple(jnp.array(rows, jnp.int32) for rows in words),
         suppressed=several(suppressed[0]),
         suppressed_first=several(suppressed[1]),
+        timestamps=_timestamps(module, asked["timestamps"]),
         no_repeat_ngram_size=None if size is None else int(size),
     )
 
@@ -245,6 +273,20 @@ def _words(module: nn.Module, words: Any, stops: tuple[int, ...]) -> list[list[t
         if len(row) > 1 or row[0] not in stops:
             found.setdefault(len(row), []).append(row)
     return [found[length] for length in sorted(found)]
+
+
+def _timestamps(module: nn.Module, rules: Timestamps | None) -> Timestamps | None:
+    if rules is None:
+        return None
+    for name in ("first", "end"):
+        _check_token(module, getattr(rules, name), f"timestamps.{name}")
+    if rules.end >= rules.first:
+        raise UserError(
+            f"timestamps.end={rules.end} must come before timestamps.first={rules.first}"
+        )
+    if rules.latest_start is not None:
+        _check_count(rules.latest_start, "timestamps.latest_start", 0)
+    return Timestamps(*(None if x is None else jnp.int32(x) for x in rules))
 
 
 _SUPPRESSED = ("suppressed", "suppressed_first")
@@ -292,6 +334,16 @@ def _tokens(module: nn.Module, tokens: Any, name: str) -> Any:
                 f"{name} has the token {wrong[0]}, but the model's go from 0 to {vocabulary - 1}"
             )
     return tokens
+
+
+def _vectors(source: Any, features: int) -> Any:
+    """(batch, T, features) float32, if a source is that."""
+    source = source if isinstance(source, jax.Array) else np.asarray(source)
+    if source.ndim != 3 or source.shape[-1] != features or source.dtype.kind != "f":
+        raise UserError(
+            f"source must be (batch, frames, {features}) floats, got {source.dtype} {source.shape}"
+        )
+    return source.astype(np.float32)
 
 
 def _mask(mask: Any, shape: tuple[int, ...], name: str, of: str) -> Any:

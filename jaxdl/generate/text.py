@@ -77,8 +77,10 @@ def sample(
     prompt_mask: Any = None,
     source: Any = None,
     source_mask: Any = None,
+    encoded: Any = None,
+    scored: bool = False,
     **rules: Unpack[requests.Rules],
-) -> jax.Array:
+) -> jax.Array | tuple[jax.Array, jax.Array]:
     """Texts that go on from prompts, each token drawn from `log_probabilities`.
 
     >>> sample(gpt, variables, prompt, key, tokens=20, top_p=0.9)
@@ -99,12 +101,18 @@ def sample(
       pad: what follows the token that ended a text; that token itself if None.
       prompt_mask: (batch, P) booleans or integers, False (0) where a prompt has padding, which
         stands in front of it: so prompts of unequal length are a batch.
-      source: (batch, S) integers, what an encoder-decoder reads, once.
+      source: (batch, S) integers, what an encoder-decoder reads, once; of Whisper (batch, S, bands)
+        floats.
       source_mask: (batch, S), False (0) where it has padding, anywhere.
+      encoded: (batch, S', width), what the method "encode" gave of a source without padding, in
+        place of it.
+      scored: return the texts' log p too.
       **rules: `Rules`.
 
     Returns:
-      (batch, tokens) int32, without the prompt.
+      (batch, tokens) int32, without the prompt. With ``scored`` log p (batch,) float32 besides, by
+      what the rules have left of the model's probabilities, before temperature, top_k and top_p; a
+      token that ended the text counts.
 
     Raises:
       UserError: an empty prompt, a token id that the model does not have, a text longer than its
@@ -112,12 +120,13 @@ def sample(
         range.
     """
     requests.check_sampling(temperature, top_k, top_p)
-    given = requests.check_given(module, prompt, tokens, prompt_mask, source, source_mask)
+    given = requests.check_given(module, prompt, tokens, prompt_mask, source, source_mask, encoded)
     asked = requests.check_rules(module, given, tokens, stop, rules)
-    return _sample(
+    texts, log_p = _sample(
         module, variables, given, key, asked, requests.check_pad(module, pad, asked), tokens=tokens,
-        temperature=float(temperature), top_k=top_k, top_p=float(top_p),
+        temperature=float(temperature), top_k=top_k, top_p=float(top_p), scored=scored,
     )  # fmt: skip
+    return (texts, log_p) if scored else texts
 
 
 def greedy(
@@ -126,7 +135,8 @@ def greedy(
 ) -> jax.Array:  # fmt: skip
     """`sample` at temperature 0: the likeliest token each time, (batch, tokens) int32.
 
-    ``others`` are ``pad``, ``prompt_mask``, ``source``, ``source_mask`` and the `Rules`.
+    ``others`` are ``pad``, ``prompt_mask``, ``source``, ``source_mask``, ``encoded``, ``scored`` and
+    the `Rules`.
     """
     key = keys.root(0)  # draws nothing
     return sample(module, variables, prompt, key, tokens=tokens, temperature=0.0, stop=stop,
@@ -141,6 +151,7 @@ class _State(NamedTuple):
       text: (batch, P + tokens) int32, -1 where there is none.
       done: (batch,) booleans, whether it has ended.
       token: (batch,) int32, the last that was chosen.
+      log_p: (batch,) float32, of the text so far; 0 where nobody asks.
       cache: the model's, without that token.
     """
 
@@ -148,15 +159,19 @@ class _State(NamedTuple):
     text: jax.Array
     done: jax.Array
     token: jax.Array
+    log_p: jax.Array
     cache: Any
 
 
-@functools.partial(jax.jit, static_argnames=("module", "tokens", "temperature", "top_k", "top_p"))
+_STATIC = ("module", "tokens", "temperature", "top_k", "top_p", "scored")
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
 def _sample(
     module: nn.Module, variables: Any, given: decoding.Given, key: jax.Array,
     asked: processors.Processors, pad: jax.Array | None, *, tokens: int, temperature: float,
-    top_k: int, top_p: float,
-) -> jax.Array:  # fmt: skip
+    top_k: int, top_p: float, scored: bool,
+) -> tuple[jax.Array, jax.Array]:  # fmt: skip
     B, P = given.prompt.shape
     every = jax.random.split(key, tokens)
 
@@ -168,17 +183,21 @@ def _sample(
         else:
             log_p = log_probabilities(scores, temperature=temperature, top_k=top_k, top_p=top_p)
             token = jax.random.categorical(every[state.added], log_p).astype(jnp.int32)
+        log_p = state.log_p
+        if scored:
+            chosen = jnp.take_along_axis(jax.nn.log_softmax(scores), token[:, None], axis=1)[:, 0]
+            log_p += jnp.where(state.done, 0.0, chosen)
         new = jnp.where(state.done, -1, token)[:, None]
         text = jax.lax.dynamic_update_slice_in_dim(state.text, new, P + state.added, axis=1)
         done = state.done | asked.ends(token)
-        return _State(state.added + 1, text, done, token, state.cache)
+        return _State(state.added + 1, text, done, token, log_p, state.cache)
 
     def step(state: _State) -> _State:
         logits, cache = decoding.proceed(module, variables, state.token, state.cache)
         return write(state._replace(cache=cache), logits)
 
     logits, cache = decoding.begin(module, variables, given, P + tokens)
-    nothing = jnp.zeros(B, bool), given.prompt[:, -1], cache
+    nothing = jnp.zeros(B, bool), given.prompt[:, -1], jnp.zeros(B), cache
     state = write(_State(jnp.int32(0), given.text(tokens), *nothing), logits)
     state = jax.lax.while_loop(lambda x: (x.added < tokens) & ~x.done.all(), step, state)
-    return processors.fill(state.text[:, P:], pad)
+    return processors.fill(state.text[:, P:], pad), state.log_p

@@ -21,6 +21,7 @@ from jaxdl.layers.cache import Cache
 from jaxdl.layers.conv_act import ConvAct
 from jaxdl.layers.conv_norm import ConvNorm
 from jaxdl.layers.convolution import Conv
+from jaxdl.layers.convolution_1d import Conv1D
 from jaxdl.layers.dense import Dense
 from jaxdl.layers.drop_path import DropPath
 from jaxdl.layers.dropout import Dropout
@@ -65,6 +66,7 @@ __all__ = [
     "Cache",
     "Carries",
     "Conv",
+    "Conv1D",
     "ConvAct",
     "ConvNorm",
     "ConvTranspose",

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl import layers
-from jaxdl.errors import UserError
 from jaxdl.models import register
 from jaxdl.models.encoder_decoder import EncoderDecoder
 
@@ -92,11 +91,3 @@ class BART(EncoderDecoder):
         """By the table of tokens."""
         logits = layers.tied_logits(x, self.token.embedding)
         return logits if self.logits_bias is None else logits + self.logits_bias.value
-
-    @nn.nowrap
-    def check_length(self, tokens: int, what: str) -> None:
-        """Raises UserError for more tokens than the context."""
-        if tokens > self.context:
-            raise UserError(
-                f"a {what} of {tokens} tokens is longer than the context: {self.context}"
-            )

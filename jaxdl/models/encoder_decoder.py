@@ -1,4 +1,4 @@
-"""What T5 and BART have in common: an encoder of the source, a decoder of the target, a cache."""
+"""What T5, BART and Whisper have in common: an encoder, a decoder, a cache of its tokens."""
 
 from typing import Any
 
@@ -11,9 +11,10 @@ from jaxdl.errors import UserError
 
 
 class EncoderDecoder(nn.Module):
-    """A transformer from one text to another (Vaswani et al., 2017, figure 1).
+    """A transformer from one sequence to another (Vaswani et al., 2017, figure 1).
 
-    A model of this kind sets up ``encoder_block`` and ``decoder_block``, lists of `layers.Block`,
+    The source is a text, unless the model says by ``source_features`` that it is a row of vectors,
+    such as the frames of a sound; the target is a text. A model of this kind sets up ``encoder_block`` and ``decoder_block``, lists of `layers.Block`,
     and says by `enter`, `leave` and `logits` what stands before and behind them.
 
     All of it in one call, for training:
@@ -47,7 +48,9 @@ class EncoderDecoder(nn.Module):
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
 
-    is_language_model = False  # no field: `jaxdl.generate` looks at it
+    # No fields: `jaxdl.generate` looks at them.
+    is_language_model = False
+    source_features = None
     vocab_size: int = 32128
     width: int = 512
     encoder_depth: int = 6
@@ -73,7 +76,7 @@ class EncoderDecoder(nn.Module):
         """(batch, S) and (batch, T) -> (batch, T, vocab_size) float32.
 
         Args:
-          source: integers, what is read.
+          source: integers, what is read; or floats (batch, S, source_features).
           target: integers, what is written, begun by the token that starts it: logits t are of the
             token that follows target[:, t]. An encoder alone has none, and gives (batch, S, width).
           source_mask: (batch, S), booleans or integers: False (0) where a token is padding, which
@@ -99,11 +102,11 @@ class EncoderDecoder(nn.Module):
     def encode(
         self, source: jax.Array, mask: jax.Array | None = None, *, train: bool = False
     ) -> jax.Array:
-        """(batch, S) -> (batch, S, width); ``mask`` is the source's."""
-        self.check_length(source.shape[1], "sequence")
-        place = jnp.arange(source.shape[1])
+        """(batch, S) -> (batch, `states` (S), width); ``mask`` is the source's."""
+        self.check_source(source.shape[1], "sequence")
+        place = jnp.arange(self.states(source.shape[1]))
         x, bias = self.enter(source, place, place, "encoder", train=train)
-        seen = ops.join_masks(bias, _over_keys(mask))
+        seen = ops.join_masks(bias, _over_keys(self.states_mask(mask)))
         for block in self.encoder_block:
             x = block(x, train=train, mask=seen)
         return self.leave(x, "encoder", train=train)
@@ -135,7 +138,7 @@ class EncoderDecoder(nn.Module):
                 raise UserError("decode needs what encode gave, or a cache that has seen it")
             self.check_length(T, "sequence")
             place = keys = jnp.arange(T)
-            seen, context_seen = _over_keys(target_mask), _over_keys(source_mask)
+            seen, context_seen = _over_keys(target_mask), _over_keys(self.states_mask(source_mask))
         else:
             if encoded is None:
                 encoded = jnp.zeros((target.shape[0], 0, self.width), self.dtype)
@@ -144,7 +147,8 @@ class EncoderDecoder(nn.Module):
                     raise UserError(
                         f"a sequence of {count} tokens is longer than the cache: {room.length}"
                     )
-            context = cache.context.mark(source_mask if encoded.shape[1] else None)
+            source_mask = self.states_mask(source_mask) if encoded.shape[1] else None
+            context = cache.context.mark(source_mask)
             cache = cache.mark(target_mask)._replace(context=context)
             place, keys = cache.places(T), jnp.arange(cache.length)
             seen = context_seen = None  # the cache keeps them
@@ -166,17 +170,18 @@ class EncoderDecoder(nn.Module):
     def init_cache(self, batch: int, length: int, source_length: int) -> layers.Cache:
         """An empty cache for ``batch`` targets of up to ``length`` tokens.
 
-        Its ``context`` has room for ``source_length`` tokens of the encoder's; `decode` fills it.
+        Its ``context`` has room for what the encoder gives of a source of ``source_length``;
+        `decode` fills it.
 
         Raises:
           UserError: a length exceeds the model's positions.
         """
         self.check_length(length, "cache")
-        self.check_length(source_length, "cache")
+        self.check_source(source_length, "cache")
         empty = lambda tokens: layers.Cache.empty(
             self.decoder_depth, batch, tokens, self.heads, self.features_of_a_head, self.dtype
         )
-        return empty(length)._replace(context=empty(source_length))
+        return empty(length)._replace(context=empty(self.states(source_length)))
 
     @property
     def features_of_a_head(self) -> int:
@@ -191,7 +196,7 @@ class EncoderDecoder(nn.Module):
         """What the first block of "encoder" or "decoder" takes.
 
         Args:
-          tokens: (batch, T).
+          tokens: (batch, T), or the source as it is, where that is no text.
           place: (T,), where they stand.
           keys: (S,), where the keys stand that they may attend to.
           side: "encoder" or "decoder".
@@ -212,8 +217,34 @@ class EncoderDecoder(nn.Module):
         raise NotImplementedError
 
     @nn.nowrap
+    def states(self, length: int) -> int:
+        """How many vectors the encoder gives of a source of this length: one for each token."""
+        return length
+
+    @nn.nowrap
+    def source_length(self, states: int) -> int:
+        """The length of a source that gives so many of them."""
+        return states
+
+    @nn.nowrap
+    def states_mask(self, mask: jax.Array | None) -> jax.Array | None:
+        """Which of them are no padding, (batch, `states`), of the source's mask (batch, S)."""
+        return mask
+
+    @nn.nowrap
+    def check_source(self, length: int, what: str) -> None:
+        """`check_length` of a source, or of a cache for one."""
+        self.check_length(length, what)
+
+    @nn.nowrap
     def check_length(self, tokens: int, what: str) -> None:
-        """Raises UserError where a sequence or cache has more tokens than there are positions."""
+        """Raises UserError where a sequence or cache has more tokens than the model's ``context``.
+
+        A model without that field takes any number.
+        """
+        context = getattr(self, "context", None)
+        if context is not None and tokens > context:
+            raise UserError(f"a {what} of {tokens} tokens is longer than the context: {context}")
 
 
 def _over_keys(mask: jax.Array | None) -> jax.Array | None:

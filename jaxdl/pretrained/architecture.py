@@ -42,6 +42,8 @@ class Naming(NamedTuple):
       write: module -> a config.json that transformers reads.
       classes: of config.json's architectures those whose files are read, with the fields that each
         has besides; those without a head for classes have num_classes=0.
+      beside: (what a PyTorch file holds beside its tensors, its path) -> the same fields, or None
+        for a file that is not the library's.
     """
 
     table: Table | Callable[[nn.Module], Table]
@@ -49,6 +51,7 @@ class Naming(NamedTuple):
     read: Callable[[Mapping[str, Any], Path], dict[str, Any]] | None = None
     write: Callable[[nn.Module], dict[str, Any]] | None = None
     classes: Mapping[str, Mapping[str, Any]] = {}
+    beside: Callable[[Mapping[str, Any], Path], dict[str, Any] | None] | None = None
 
     def table_of(self, module: nn.Module) -> Table:
         """The table for a module."""
@@ -89,9 +92,12 @@ class Architecture(NamedTuple):
     resize: Mapping[str, Callable[[np.ndarray, Shape], np.ndarray]] = {}
     image_size: Callable[[Mapping[str, Shape]], int | None] | None = None
 
-    def takes_texts(self, module: nn.Module) -> bool:
-        """Whether its inputs are tokens."""
-        return jnp.issubdtype(self.inputs(module, None)[0].dtype, jnp.integer)
+    def takes(self, module: nn.Module) -> str:
+        """What its first input is: "texts", of tokens, "sounds", of frames, or "images"."""
+        first = self.inputs(module, None)[0]
+        if jnp.issubdtype(first.dtype, jnp.integer):
+            return "texts"
+        return "sounds" if first.ndim == 3 else "images"
 
     def abstract(self, module: nn.Module, image_size: int | None = None) -> Any:
         """The module's variables without their values."""

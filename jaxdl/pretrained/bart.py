@@ -98,13 +98,7 @@ _FIXED = dict(
 def _read(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     settings.check(config, path, "bart", _FIXED)
     fields = settings.sizes(config, path, _SIZES)
-    for field, key in _BOTH.items():
-        keys = {side: key.format(side) for side in ("encoder", "decoder")}
-        sides = settings.sizes(config, path, keys)
-        if sides["encoder"] != sides["decoder"]:
-            told = " and ".join(f"{keys[side]}={size}" for side, size in sides.items())
-            raise UserError(f"{path}: {told}, but model 'bart' has as many in both")
-        fields[field] = sides["encoder"]
+    fields |= settings.sides(config, path, "bart", _BOTH)
     word = config.get("activation_function", "gelu")
     return dict(fields, activation=settings.activation(word, path, "activation_function"))
 
@@ -113,17 +107,12 @@ def _write(module: BART) -> dict[str, Any]:
     if not module.decoder_depth:
         raise UserError("transformers has no BART without a decoder")
     fixed = ("model_type", "scale_embedding", "tie_word_embeddings")
-    both = {
-        key.format(side): getattr(module, field)
-        for field, key in _BOTH.items()
-        for side in ("encoder", "decoder")
-    }
     return dict(
         {key: _FIXED[key][0] for key in fixed},
         architectures=["BartForConditionalGeneration"],
         is_encoder_decoder=True,
         **{key: getattr(module, field) for field, key in _SIZES.items()},
-        **both,
+        **settings.their_sides(module, _BOTH),
         num_hidden_layers=module.encoder_depth,
         activation_function=settings.their_activation(module.activation),
         bos_token_id=0,

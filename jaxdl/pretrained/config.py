@@ -11,7 +11,7 @@ from flax import linen as nn
 from jaxdl import models
 from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
-from jaxdl.pretrained import catalog
+from jaxdl.pretrained import catalog, foreign, torch_file
 from jaxdl.pretrained.architecture import Architecture
 from jaxdl.pretrained.catalog import Chosen
 
@@ -19,14 +19,14 @@ NAME = "config.json"
 
 
 def read(folder: Path) -> Chosen:
-    """The model that a folder's config.json describes.
+    """The model that a folder's config.json describes, or a file that says itself what it holds.
 
     Raises:
       UserError: there is none, it is damaged, or asks for what no model here computes.
     """
     path = folder / NAME
     if not folder.is_dir():
-        raise UserError(f"{folder} is one file: say which model it is")
+        return _of_file(folder)
     if not path.exists():
         raise UserError(f"{folder} has no {NAME}: add it, or say which model it is")
     config = settings(folder, NAME)
@@ -34,6 +34,17 @@ def read(folder: Path) -> Chosen:
     if "architecture" in config and config.get("model_type", "timm_wrapper") == "timm_wrapper":
         return _timm(config, path)
     return _transformers(config, path)
+
+
+def _of_file(path: Path) -> Chosen:
+    if foreign.kind(path) == foreign.TORCH:
+        said = torch_file.beside(path)
+        for architecture in catalog.architectures():
+            for naming in architecture.namings.values():
+                fields = None if naming.beside is None else naming.beside(said, path)
+                if fields is not None:
+                    return Chosen(architecture, architecture.model, fields)
+    raise UserError(f"{path} is one file: say which model it is")
 
 
 def settings(folder: Path, name: str) -> dict[str, Any]:
@@ -193,6 +204,40 @@ def sizes(config: Mapping[str, Any], path: Path, keys: Mapping[str, str]) -> dic
         if type(value) is not int or value < 1:
             raise UserError(f"{path}: {key}={value!r} must be a whole number from 1 on")
     return {field: config[key] for field, key in keys.items()}
+
+
+def sides(
+    config: Mapping[str, Any], path: Path, model: str, keys: Mapping[str, str]
+) -> dict[str, int]:
+    """`sizes` of an encoder-decoder whose fields are alike on both sides.
+
+    Args:
+      config: as of `sizes`, like the path.
+      path: where they stand.
+      model: its name.
+      keys: {the module's field: the settings' key, with {} in place of "encoder" and "decoder"}.
+
+    Raises:
+      UserError: one is missing, is no size, or differs between the sides.
+    """
+    fields = {}
+    for field, key in keys.items():
+        named = {side: key.format(side) for side in ("encoder", "decoder")}
+        found = sizes(config, path, named)
+        if found["encoder"] != found["decoder"]:
+            told = " and ".join(f"{named[side]}={size}" for side, size in found.items())
+            raise UserError(f"{path}: {told}, but model {model!r} has as many in both")
+        fields[field] = found["encoder"]
+    return fields
+
+
+def their_sides(module: nn.Module, keys: Mapping[str, str]) -> dict[str, int]:
+    """What `sides` reads, for `Naming.write`."""
+    return {
+        key.format(side): getattr(module, field)
+        for field, key in keys.items()
+        for side in ("encoder", "decoder")
+    }
 
 
 # {what transformers calls an activation: what it is called here}.

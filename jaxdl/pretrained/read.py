@@ -42,8 +42,8 @@ def read(
     shown = architecture.image_size and architecture.image_size(fit.tensor_shapes(found))
     if shown and shown != size:
         size, shapes = shown, _shapes(abstract(ours, shown))
-    if image_size is not None and architecture.takes_texts(module):
-        raise UserError(f"image_size={image_size}: model {architecture.model!r} takes texts")
+    if image_size is not None and (taken := architecture.takes(module)) != "images":
+        raise UserError(f"image_size={image_size}: model {architecture.model!r} takes {taken}")
     there = fits.classes(architecture, fit, shapes, found, ours)
     of_another_kind = _has_another_head(chosen, fit, found, fields)
     if num_classes is None and not of_another_kind and there not in (None, ours):

@@ -8,11 +8,12 @@ that does nothing. Numbers are read from the mapped file when a tensor is.
 """
 
 import collections
+import contextlib
 import mmap
 import pickle
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -140,19 +141,45 @@ def read(path: Path, checkpoint_key: str | None = None) -> TorchFile:
       UserError: the file is damaged, none of PyTorch's, has no tensors by name, or several such
         mappings and no key.
     """
-    try:
-        with open(path, "rb") as file:
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-            found, places = (_zipped if zipfile.is_zipfile(path) else _legacy)(file, data)
+    with _told(path):
+        data, found, places = _loaded(path)
         model = candidates.choose(found, Tensor, checkpoint_key)
         for tensor in model.tensors.values():
             place = places[tensor.storage.key]
             tensor.check(min(place.stop, len(data)) - place.start)
+    return TorchFile(data, places, model)
+
+
+def beside(path: Path) -> Mapping[str, Any]:
+    """What a program saved in a file by name, {} if it saved something else.
+
+    Tensors are `Tensor`s, not read, and what is no data of Python's is a `StandIn`.
+
+    Raises:
+      UserError: the file is damaged, or none of PyTorch's.
+    """
+    with _told(path):
+        found = _loaded(path)[1]
+    plain = isinstance(found, dict) and not isinstance(found, StandIn)
+    return {str(key): value for key, value in found.items()} if plain else {}
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Says of errors whose they are."""
+    try:
+        yield
     except UserError as error:
         raise UserError(f"{path} {error}") from None
     except Exception as error:  # a pickle may fail in any way
         raise UserError(f"{path} is damaged, or no file of PyTorch's: {error!r}") from None
-    return TorchFile(data, places, model)
+
+
+def _loaded(path: Path) -> tuple[memoryview, Any, dict[str, slice]]:
+    """The file's bytes, what was saved, and where in them each storage is."""
+    with open(path, "rb") as file:
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return data, *(_zipped if zipfile.is_zipfile(path) else _legacy)(file, data)
 
 
 def _zipped(file: BinaryIO, data: memoryview) -> tuple[Any, dict[str, slice]]:
