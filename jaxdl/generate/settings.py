@@ -44,6 +44,16 @@ _NEUTRAL: dict[str, tuple] = dict(
     watermarking_config=(),
 )
 
+# Settings of speech, which `jaxdl.generate.speech` and `jaxdl.inference.transcribe` read.
+SPEECH = (
+    "language",
+    "task",
+    "return_timestamps",
+    "compression_ratio_threshold",
+    "logprob_threshold",
+    "no_speech_threshold",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -151,6 +161,8 @@ class Settings:
             neutral = _NEUTRAL.get(name)
             if neutral is not None and value is not None and value not in neutral:
                 raise UserError(f"{name}={value!r}: texts are not written so here")
+            if name in SPEECH and value not in (None, False):
+                raise UserError(f"{name}={value!r} is of speech, which jaxdl.inference.transcribe writes")
         tokens, least = self.max_new_tokens, self.min_new_tokens
         if tokens is None:
             tokens = _MANY if self.max_length is None else self.max_length - prompt
@@ -254,7 +266,7 @@ def by_settings(
 def names() -> list[str]:
     """Of all settings that are known: those that are done, and those that are refused."""
     own = [field.name for field in dataclasses.fields(Settings) if field.name != "others"]
-    return sorted([*own, *_NEUTRAL])
+    return sorted([*own, *_NEUTRAL, *SPEECH])
 
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
