@@ -147,8 +147,45 @@ def heard(model, x, said, given):
     return rows, kept
 
 
+# What OpenAI calls the parts of names that transformers renamed, longest first.
+RENAMED = {
+    "model.": "", "layers": "blocks", "fc1": "mlp.0", "fc2": "mlp.2", "final_layer_norm": "mlp_ln",
+    "self_attn_layer_norm": "attn_ln", "encoder_attn_layer_norm": "cross_attn_ln",
+    "self_attn": "attn", "encoder_attn": "cross_attn", "q_proj": "query", "k_proj": "key",
+    "v_proj": "value", "out_proj": "out", "encoder.layer_norm": "encoder.ln_post",
+    "decoder.layer_norm": "decoder.ln", "embed_tokens": "token_embedding",
+    "embed_positions.weight": "positional_embedding",
+}  # fmt: skip
+
+
+def openai():
+    """A file as OpenAI publishes them, in half precision."""
+    config = theirs.WhisperConfig(
+        vocab_size=16, num_mel_bins=4, d_model=8, encoder_layers=1, decoder_layers=2,
+        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32,
+        decoder_ffn_dim=32, max_source_positions=6, max_target_positions=6,
+        **{k: 1 for k, x in TOKENS.items() if x is not None},
+    )  # fmt: skip
+    state = {}
+    for name, x in theirs.WhisperForConditionalGeneration(config).state_dict().items():
+        if name == "proj_out.weight":
+            continue
+        drawn = torch.from_numpy(seeded.weight(name, tuple(x.shape))).half()
+        for before, after in RENAMED.items():
+            name = name.replace(before, after)
+        state[name] = drawn
+    dims = dict(
+        n_mels=4, n_audio_ctx=6, n_audio_state=8, n_audio_head=2, n_audio_layer=1, n_vocab=16,
+        n_text_ctx=6, n_text_state=8, n_text_head=2, n_text_layer=2,
+    )  # fmt: skip
+    path = HERE / "torch_files" / "whisper_openai.pt"
+    torch.save({"dims": dims, "model_state_dict": state}, path)
+    print(path.name, path.stat().st_size, *state)
+
+
 def main():
-    """Writes whisper.npz."""
+    """Writes whisper.npz and torch_files/whisper_openai.pt."""
+    openai()
     config, tensors, drawn = model_of()
     model, near = drawn(), drawn(1e-5)
     x = spectrogram(2 * STATES, "short")

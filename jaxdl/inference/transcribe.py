@@ -1,0 +1,249 @@
+"""Recordings of any length as text with times: Whisper, window after window.
+
+Radford et al., 2022, section 3.8; token for token what transformers' generate gives of a long
+recording with ``return_timestamps=True`` and ``condition_on_prev_tokens=False``.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jaxdl import keys, ops, pretrained
+from jaxdl.data.tokens import Vocabulary
+from jaxdl.errors import UserError
+from jaxdl.generate import Settings, Speech, speech
+from jaxdl.inference.segments import HOP, Segment, cut
+
+RATE = 16000
+_SAMPLES = round(HOP * RATE)
+
+
+class Limits(NamedTuple):
+    """When what is written of a window is drawn anew, or taken for silence.
+
+    Attributes:
+      temperatures: of one try after the other, each at least 0.
+      compression: a text whose tokens' bytes zlib makes smaller by more than this factor repeats
+        itself, and is tried again; None asks nothing, likewise the next two.
+      log_p: so is one whose tokens have a mean log p below this.
+      no_speech: but where nobody speaks by more than this probability, and log p is below its
+        limit, there is silence.
+    """
+
+    temperatures: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    compression: float | None = 1.35
+    log_p: float | None = -1.0
+    no_speech: float | None = 0.6
+
+
+# One greedy try whatever comes of it, as transformers has it by default.
+UNLIMITED = Limits((0.0,), None, None, None)
+
+
+class Transcriber(NamedTuple):
+    """A model that hears, ready for recordings.
+
+    Attributes:
+      module: Whisper.
+      variables: its own.
+      settings: how it writes, of its folder.
+      limits: when it is to try again.
+      tokenizer: of its tokenizer.json; None gives no text.
+    """
+
+    module: nn.Module
+    variables: Any
+    settings: Settings
+    limits: Limits = Limits()
+    tokenizer: Vocabulary | None = None
+
+
+class Heard(NamedTuple):
+    """A `Segment` with its text and what is known of the window that it stands in.
+
+    Attributes:
+      start: seconds; so is the next.
+      end: of the segment.
+      text: without the special tokens; "" without a tokenizer.
+      tokens: with the times.
+      temperature: at which it was written.
+      log_p: the mean over the window's tokens.
+      compression: see `Limits`, of the window.
+      no_speech: the probability that nobody speaks in the window.
+    """
+
+    start: float
+    end: float
+    text: str
+    tokens: list[int]
+    temperature: float
+    log_p: float
+    compression: float
+    no_speech: float | None
+
+
+class Transcript(NamedTuple):
+    """What is said in a recording.
+
+    Attributes:
+      language: its code; None of a model that knows one alone.
+      segments: in their order.
+    """
+
+    language: str | None
+    segments: list[Heard]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(segment.text for segment in self.segments).strip()
+
+
+def load(
+    source: str | Path, limits: Limits = Limits(), *, dtype: Any = jnp.float32, **said: Any
+) -> Transcriber:
+    """A published Whisper: a folder of transformers', or "owner/name" on the hub.
+
+    >>> whisper = load("whisper-tiny/", language="en")
+    >>> transcribe(whisper, audio.read("talk.wav", RATE)).text
+
+    Args:
+      source: of the model, its generation_config.json and its tokenizer.json (extra tokenizers).
+      limits: when it is to try again.
+      dtype: of the computation.
+      **said: settings in place of the folder's: language ("en"; by default it is detected), task
+        ("transcribe" or "translate"), num_beams, max_new_tokens …
+
+    Raises:
+      UserError: something of this is missing, damaged, or not of Whisper's.
+    """
+    folder = pretrained.tensors.locate(source)
+    settings = pretrained.generation(folder)
+    settings = Settings.of({**settings.said(), **said})
+    Speech.of(settings).timestamps  # noqa: B018, which complains
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise UserError(f"{folder} has no tokenizer.json, by which tokens become text: add it")
+    tokenizer = Vocabulary(str(path))
+    module, variables = pretrained.load(folder, dtype=dtype)
+    if getattr(module, "source_features", None) is None:
+        raise UserError(f"{source} is a {type(module).__name__}, which hears nothing")
+    return Transcriber(module, variables, settings, limits, tokenizer)
+
+
+def transcribe(whisper: Transcriber, samples: np.ndarray, key: jax.Array | None = None) -> Transcript:
+    """What is said in a recording.
+
+    Args:
+      whisper: the model.
+      samples: (N,) float32 in [-1, 1], at 16 kHz.
+      key: typed random key of what is drawn at temperatures above 0.
+
+    Raises:
+      UserError: the samples are no such row.
+    """
+    samples = np.asarray(samples)
+    if samples.ndim != 1 or not samples.size or samples.dtype.kind != "f":
+        raise UserError(
+            f"samples must be a row of floats at {RATE} Hz, got {samples.dtype} {samples.shape}"
+        )
+    # A short one is followed by silence; frames go as far as it goes, rounded up.
+    window, count = whisper.module.frames, -(-len(samples) // _SAMPLES)
+    padded = np.zeros(max(count, window) * _SAMPLES, np.float32)
+    padded[: len(samples)] = samples
+    spectrogram = _log_mel(padded[None], whisper.module.bands)[0]
+    return of_spectrogram(whisper, np.asarray(spectrogram), frames=count, key=key)
+
+
+_log_mel = jax.jit(ops.whisper_log_mel, static_argnums=1)
+
+
+def of_spectrogram(
+    whisper: Transcriber,
+    spectrogram: np.ndarray,
+    *,
+    frames: int | None = None,
+    key: jax.Array | None = None,
+) -> Transcript:
+    """`transcribe` of a log-mel spectrogram (frames, bands); ``frames`` of it are the recording's.
+
+    Zeros stand behind the last window, as in the published code.
+    """
+    module, variables, settings = whisper.module, whisper.variables, whisper.settings
+    known = Speech.of(settings)
+    frames = len(spectrogram) if frames is None else frames
+    key = keys.root(0) if key is None else key
+    seek, prompt, language, found = 0, None, known.language, []
+    while seek < frames:
+        window = np.zeros((1, module.frames, module.bands), np.float32)
+        seen = spectrogram[seek : seek + module.frames]
+        window[0, : len(seen)] = seen
+        encoded = speech.encode(module, variables, window)
+        if prompt is None or whisper.limits.no_speech is not None:
+            first = np.asarray(speech.first_logits(module, variables, encoded, known.start))
+        if prompt is None:
+            detected = speech.detect(known, first)
+            if known.detects:
+                codes = {token: code for code, token in known.languages.items()}
+                language = codes[int(detected[0])]
+            prompt = known.prompt(detected, timestamps=True)
+        silence = _share(first[0], known) if whisper.limits.no_speech is not None else None
+        there = min(frames - seek, module.frames)
+        at = jax.random.fold_in(key, seek)
+        tokens, figures, is_silent = _written(whisper, encoded, prompt, silence, known, at)
+        if is_silent:
+            seek += there
+            continue
+        segments, further = cut(tokens, known, seek, there)
+        found += [_heard(whisper, known, segment, *figures) for segment in segments]
+        seek += further or there
+    return Transcript(language, found)
+
+
+def _share(logits: np.ndarray, known: Speech) -> float:
+    """The probability that nobody speaks, told by the token before "no timestamps"."""
+    e = np.exp(logits - logits.max())
+    return float(e[known.timestamps.first - 2] / e.sum())
+
+
+def _written(whisper, encoded, prompt, silence, known, key):
+    """(tokens without the last, (temperature, log_p, compression, no_speech), whether silence)."""
+    limits = whisper.limits
+    for i, temperature in enumerate(limits.temperatures):
+        made = speech.write(
+            whisper.module, whisper.variables, whisper.settings, encoded, prompt, timestamps=True,
+            temperature=temperature, key=jax.random.fold_in(key, i),
+        )  # fmt: skip
+        tokens, log_p = made.tokens[0].tolist(), float(made.log_p[0])
+        ended = tokens.index(known.end) if known.end in tokens else len(tokens)
+        size = compression(tokens[: ended + 1], whisper.module.vocab_size)
+        figures = temperature, log_p, size, silence
+        is_low = limits.log_p is not None and log_p < limits.log_p
+        if silence is not None and is_low and silence > limits.no_speech:
+            return tokens[:ended], figures, True
+        if not is_low and (limits.compression is None or size <= limits.compression):
+            break
+    return tokens[:ended], figures, False
+
+
+def compression(tokens: Sequence[int], vocab_size: int) -> float:
+    """Bytes of tokens, each of as many as the vocabulary needs, over those that zlib makes of them.
+
+    As transformers takes it: of the tokens, not of the text, whose usual limit is another (2.4).
+    """
+    length = int(math.log2(vocab_size) / 8) + 1
+    whole = b"".join(token.to_bytes(length, "little") for token in tokens)
+    return len(whole) / len(zlib.compress(whole))
+
+
+def _heard(whisper: Transcriber, known: Speech, segment: Segment, *figures: Any) -> Heard:
+    words = [token for token in segment.tokens if token < known.end]
+    text = "" if whisper.tokenizer is None else whisper.tokenizer.decode(np.array(words, np.int32))
+    return Heard(segment.start, segment.end, text, segment.tokens, *figures)
