@@ -85,7 +85,9 @@ def test_logits_states_and_gradients_are_those_of_transformers(whisper, tmp_path
     # Theirs by their names: a saved file of slopes.
     pretrained.save(module, {**variables, "params": slopes}, tmp_path / "x.safetensors")
     ours = load_file(tmp_path / "x.safetensors")
-    of_theirs = {k.removeprefix("gradient/"): x for k, x in expected.items() if k[:9] == "gradient/"}
+    of_theirs = {
+        k.removeprefix("gradient/"): x for k, x in expected.items() if k[:9] == "gradient/"
+    }
     fixed = {"model.encoder.embed_positions.weight"}
     assert ours.keys() - of_theirs.keys() == fixed
     largest = max(np.abs(x).max() for x in of_theirs.values())

@@ -68,9 +68,7 @@ def beam_search(
     requests.check_beams(beams, returned=returned)
     requests.check_penalty(length_penalty, tokens)
     ending = _Ending(*map(jnp.asarray, requests.check_early_stopping(early_stopping)))
-    given = requests.check_given(
-        module, prompt, tokens, prompt_mask, source, source_mask, encoded
-    )
+    given = requests.check_given(module, prompt, tokens, prompt_mask, source, source_mask, encoded)
     asked = requests.check_rules(module, given, tokens, stop, rules)
     texts, scores = _beam_search(
         module, variables, given, asked, requests.check_pad(module, pad, asked),

@@ -162,7 +162,9 @@ class Settings:
             if neutral is not None and value is not None and value not in neutral:
                 raise UserError(f"{name}={value!r}: texts are not written so here")
             if name in SPEECH and value not in (None, False):
-                raise UserError(f"{name}={value!r} is of speech, which jaxdl.inference.transcribe writes")
+                raise UserError(
+                    f"{name}={value!r} is of speech, which jaxdl.inference.transcribe writes"
+                )
         tokens, least = self.max_new_tokens, self.min_new_tokens
         if tokens is None:
             tokens = _MANY if self.max_length is None else self.max_length - prompt

@@ -128,7 +128,9 @@ class Speech(NamedTuple):
             begin.pop()
         elif not timestamps and self.no_timestamps not in (None, begin[-1]):
             begin.append(self.no_timestamps)
-        rows = np.repeat(np.array([[-1 if x is None else x for x in begin]], np.int32), len(detected), 0)
+        rows = np.repeat(
+            np.array([[-1 if x is None else x for x in begin]], np.int32), len(detected), 0
+        )
         return np.where(rows < 0, np.asarray(detected, np.int32)[:, None], rows)
 
 
@@ -172,7 +174,7 @@ def first_logits(module: nn.Module, variables: Any, encoded: jax.Array, start: i
 
 
 def detect(speech: Speech, logits: Any) -> np.ndarray:
-    """Tokens of the likeliest languages, (batch,) int32, by `first_logits`; 0 where none is known."""
+    """Tokens of the likeliest languages, (batch,) int32, by `first_logits`; 0 if none is known."""
     tokens = np.array([*speech.languages.values()], np.int32)
     if not len(tokens):
         return np.zeros(len(logits), np.int32)

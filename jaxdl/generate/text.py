@@ -135,8 +135,8 @@ def greedy(
 ) -> jax.Array:  # fmt: skip
     """`sample` at temperature 0: the likeliest token each time, (batch, tokens) int32.
 
-    ``others`` are ``pad``, ``prompt_mask``, ``source``, ``source_mask``, ``encoded``, ``scored`` and
-    the `Rules`.
+    ``others`` are ``pad``, ``prompt_mask``, ``source``, ``source_mask``, ``encoded``, ``scored``,
+    and the `Rules`.
     """
     key = keys.root(0)  # draws nothing
     return sample(module, variables, prompt, key, tokens=tokens, temperature=0.0, stop=stop,

@@ -43,6 +43,7 @@ class Limits(NamedTuple):
     no_speech: float | None = 0.6
 
 
+LIMITS = Limits()
 # One greedy try whatever comes of it, as transformers has it by default.
 UNLIMITED = Limits((0.0,), None, None, None)
 
@@ -61,7 +62,7 @@ class Transcriber(NamedTuple):
     module: nn.Module
     variables: Any
     settings: Settings
-    limits: Limits = Limits()
+    limits: Limits = LIMITS
     tokenizer: Vocabulary | None = None
 
 
@@ -107,7 +108,7 @@ class Transcript(NamedTuple):
 
 
 def load(
-    source: str | Path, limits: Limits = Limits(), *, dtype: Any = jnp.float32, **said: Any
+    source: str | Path, limits: Limits = LIMITS, *, dtype: Any = jnp.float32, **said: Any
 ) -> Transcriber:
     """A published Whisper: a folder of transformers', or "owner/name" on the hub.
 
@@ -138,7 +139,9 @@ def load(
     return Transcriber(module, variables, settings, limits, tokenizer)
 
 
-def transcribe(whisper: Transcriber, samples: np.ndarray, key: jax.Array | None = None) -> Transcript:
+def transcribe(
+    whisper: Transcriber, samples: np.ndarray, key: jax.Array | None = None
+) -> Transcript:
     """What is said in a recording.
 
     Args:

@@ -28,7 +28,9 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
                             writes DIR/predictions.jsonl; needs no --config, as export does;
                             of texts, by a run, DIR/predictions.txt too
   --input=WHAT              a picture, a folder of them, a pattern ('*.jpg'), or an array (.npy);
-                            of tasks on texts a file with one on each line, .jsonl, .csv or .tsv
+                            of tasks on texts a file with one on each line, .jsonl, .csv or .tsv;
+                            of Whisper a sound, a folder of them or a pattern: DIR gets an .srt and
+                            a .vtt for each
   --mode=export             writes the same model to DIR/export as one program with its weights,
                             that jax runs on CPU, GPU and TPU without jaxdl (the extra export);
                             of runs that write texts a folder as transformers has it

@@ -3,9 +3,10 @@
 from etils import epath
 
 from jaxdl import parallel, process
+from jaxdl.data import audio
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
-from jaxdl.inference import export, pictures, predict, sounds, texts
+from jaxdl.inference import export, pictures, predict, recordings, sounds, texts
 from jaxdl.launch.flags import Options
 from jaxdl.runs import workdir
 
@@ -46,7 +47,18 @@ def of_published(options: Options) -> int:
     workdir.check_folder(folder)
     process.use_compilation_cache()
     parallel.initialize()
+    if recordings.is_whisper(options.config):
+        return _hear(options, folder)
     return _use(options, predict.of_checkpoint(options.config), folder)
+
+
+def _hear(options: Options, folder: epath.Path) -> int:
+    if options.mode == "export":
+        raise UserError("--mode=export is of models of pictures: pretrained.save writes Whisper's")
+    found = pictures.matching(options.input, audio.SUFFIXES, "sounds")
+    whisper = recordings.of_checkpoint(options.config)
+    recordings.write(recordings.run(whisper, sorted(found)), folder)
+    return 0
 
 
 def _use(options, predictor, folder) -> int:

@@ -1,13 +1,12 @@
 """Whisper: an encoder-decoder that writes what is said in a sound, and when.
 
-Radford et al., 2022, "Robust Speech Recognition via Large-Scale Weak Supervision". Log-mel
-spectrogram (batch, frames, bands) and token ids (batch, T) in, logits (batch, T, vocab_size) float32
-out. Parameters: whisper_tiny 37,184,640; whisper_base 71,825,920; whisper_small 240,582,912;
-whisper_medium 762,321,920; whisper_large and whisper_large_v2 1,541,384,960; whisper_large_v3
-1,541,570,560; whisper_large_v3_turbo 806,958,080; those of English alone (whisper_tiny_en) have a token
-less. The
-encoder's fixed positions, which the published files hold and which nobody trains, are not counted:
-they are a variable of the collection "constants".
+Radford et al., 2022, "Robust Speech Recognition via Large-Scale Weak Supervision". A
+log-mel spectrogram (batch, frames, bands) and token ids (batch, T) in, logits (batch, T,
+vocab_size) float32 out. Parameters: whisper_tiny 37,184,640; whisper_base 71,825,920; whisper_small
+240,582,912; whisper_medium 762,321,920; whisper_large and whisper_large_v2 1,541,384,960;
+whisper_large_v3 1,541,570,560; whisper_large_v3_turbo 806,958,080; those of English alone
+(whisper_tiny_en) have a token less. The encoder's fixed positions, which the published files hold
+and which nobody trains, are not counted: they are a variable of the collection "constants".
 """
 
 import functools
@@ -100,7 +99,9 @@ class Whisper(EncoderDecoder):
         self.conv_1, self.conv_2 = conv(), conv(stride=STRIDE)
         # Whoever has parameters alone has those of the formula.
         made = self.is_initializing() or self.has_variable("constants", "encoder_position")
-        self.position = self.variable("constants", "encoder_position", self._sines) if made else None
+        self.position = (
+            self.variable("constants", "encoder_position", self._sines) if made else None
+        )
         self.encoder_block = [block() for _ in range(self.encoder_depth)]
         self.encoder_norm = norm()
         if self.decoder_depth:

@@ -145,7 +145,9 @@ def _write(module: Whisper) -> dict[str, Any]:
     if not module.decoder_depth:
         raise UserError("transformers has no Whisper without a decoder")
     if module.activation != "gelu":
-        raise UserError(f"activation={module.activation!r}: transformers' Whisper is written by gelu")
+        raise UserError(
+            f"activation={module.activation!r}: transformers' Whisper is written by gelu"
+        )
     if module.frames % STRIDE:
         raise UserError(f"frames={module.frames}: transformers' Whisper reads an even number")
     end, start = _ENGLISH if module.vocab_size == 51864 else _EVERY

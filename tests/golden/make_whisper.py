@@ -43,7 +43,7 @@ TOKENS = dict(
     begin_suppress_tokens=None, suppress_tokens=None,
 )  # fmt: skip
 SUPPRESSED = dict(
-    suppress_tokens=[*range(3, 200, 7), START, EN, DE, FR, TRANSLATE, TRANSCRIBE, PREVIOUS, NO_SPEECH],
+    suppress_tokens=[*range(3, 200, 7), *range(START, NO_TIMES)],
     begin_suppress_tokens=[11, 12, END],
 )  # fmt: skip
 
@@ -69,11 +69,10 @@ RECORDINGS = {
     "plain": ({}, dict(language="en")),
     "suppressed": (SUPPRESSED, dict(language="de", task="translate")),
     "detected": (SUPPRESSED, {}),
-    "beams": (SUPPRESSED, dict(language="fr", num_beams=2)),
     "silence": (
         SUPPRESSED,
         dict(language="en", temperature=(0.0,), logprob_threshold=-2.0,
-             compression_ratio_threshold=1.0, no_speech_threshold=0.0017),
+             compression_ratio_threshold=1.0, no_speech_threshold=0.0025),
     ),
 }  # fmt: skip
 
@@ -131,7 +130,9 @@ def written(model, x, said, given):
     """Tokens with the prompt, (batch, tokens)."""
     model.generation_config, kept = settings_of(said)
     with torch.no_grad():
-        found = model.generate(theirs_of(x), force_unique_generate_call=True, do_sample=False, **given)
+        found = model.generate(
+            theirs_of(x), force_unique_generate_call=True, do_sample=False, **given
+        )
     return found.numpy(), kept
 
 
@@ -143,7 +144,9 @@ def heard(model, x, said, given):
             theirs_of(x), return_timestamps=True, condition_on_prev_tokens=False,
             return_segments=True, do_sample=False, **given,
         )  # fmt: skip
-    rows = [(float(s["start"]), float(s["end"]), s["tokens"].tolist()) for s in found["segments"][0]]
+    rows = [
+        (float(s["start"]), float(s["end"]), s["tokens"].tolist()) for s in found["segments"][0]
+    ]
     return rows, kept
 
 
@@ -211,13 +214,15 @@ def main():
             calls[case] = dict(settings=kept, given=given, texts=made.tolist())
     long = spectrogram(LONG, "long")
     for case, (said, given) in RECORDINGS.items():
-        for row in range(BATCH):
+        for row in range(2):
             rows, kept = heard(model, long[row : row + 1], said, given)
             same = rows == heard(near, long[row : row + 1], said, given)[0]
             print(case, row, len(rows), "segments", "" if same else "LEFT OUT: a tie")
             print(*[(f"{a:.2f}", f"{b:.2f}", len(t)) for a, b, t in rows])
             if same:
-                recordings[f"{case}_{row}"] = dict(settings=kept, given=given, segments=rows, row=row)
+                recordings[f"{case}_{row}"] = dict(
+                    settings=kept, given=given, segments=rows, row=row
+                )
     about = dict(
         config=config, tensors=tensors, target=target.tolist(), calls=calls, recordings=recordings,
         made_with=f"torch {torch.__version__}, transformers {theirs.__version__}",
