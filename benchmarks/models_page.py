@@ -103,6 +103,18 @@ PUBLISHED = {
     "t5_v1_1_xxl": _transformers(11_135_332_352),
     "bart_base": _transformers(139_420_416),
     "bart_large": _transformers(406_291_456),
+    "whisper_tiny": _transformers(37_184_640),
+    "whisper_base": _transformers(71_825_920),
+    "whisper_small": _transformers(240_582_912),
+    "whisper_medium": _transformers(762_321_920),
+    "whisper_large": _transformers(1_541_384_960),
+    "whisper_tiny_en": _transformers(37_184_256),
+    "whisper_base_en": _transformers(71_825_408),
+    "whisper_small_en": _transformers(240_582_144),
+    "whisper_medium_en": _transformers(762_320_896),
+    "whisper_large_v2": _transformers(1_541_384_960),
+    "whisper_large_v3": _transformers(1_541_570_560),
+    "whisper_large_v3_turbo": _transformers(806_958_080),
 }
 
 
@@ -160,6 +172,7 @@ TEXT_FAMILIES = (
     TextFamily("gpt2", "Radford et al., 2019"),
     TextFamily("t5", "Raffel et al., 2020"),
     TextFamily("bart", "Lewis et al., 2019"),
+    TextFamily("whisper", "Radford et al., 2022"),
 )
 TOKENS = 128
 
@@ -227,7 +240,8 @@ def figures() -> Iterator[str]:
         "## Models of texts",
         "",
         f"Multiply-adds are of a text of {TOKENS} tokens, of T5 and BART from {TOKENS} to as many;",
-        "logits of all tokens are among them. BERT is counted as encoder and pooler, without.",
+        "logits of all tokens are among them. BERT is counted as encoder and pooler, without;",
+        f"Whisper from 30 s of sound to {TOKENS} tokens, and without the encoder's fixed positions.",
     )
     for family in TEXT_FAMILIES:
         yield from ("", f"**{family.start}** ({family.paper})", "", *TEXT_HEAD)

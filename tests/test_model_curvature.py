@@ -89,6 +89,20 @@ MODELS = {
     "vae": (dict(shape=(2, 2, 1), latent=2, hidden=(3,), activation="tanh"), (2, 2, 2, 1)),
     "vgg": (dict(stages=(1, 1), channels=(2, 3), hidden=3, pooled=2, num_classes=3), IMAGES),
     "vit": (dict(patch_size=4, width=4, heads=2, depth=1, num_classes=3), IMAGES),
+    "whisper": (
+        dict(
+            vocab_size=5,
+            width=4,
+            heads=2,
+            hidden=4,
+            encoder_depth=1,
+            decoder_depth=1,
+            bands=3,
+            frames=4,
+            context=4,
+        ),
+        (np.sin(np.arange(24.0)).reshape(2, 4, 3), TOKENS),
+    ),
 }
 
 
@@ -132,7 +146,7 @@ def _wide(monkeypatch):
 # These compile for 3 to 25 seconds of processor time: by default they are only traced, and of the
 # largest, which are made of the others' layers, not even that.
 TRACED = ("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "resnet", "vgg", "vit")
-DEAR = (*TRACED, "bart", "bert", "cvt", "ddpm", "mobilevit", "t5")
+DEAR = (*TRACED, "bart", "bert", "cvt", "ddpm", "mobilevit", "t5", "whisper")
 
 
 def product(scalar):

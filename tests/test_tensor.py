@@ -109,6 +109,19 @@ SPLIT = {
         dense(name="dense_0", rank=4) | dense(name="dense_1"),
     ),
     "vit": (dict(depth=1, width=8, heads=2, patch_size=4), image(8), TRANSFORMER),
+    "whisper": (
+        dict(
+            vocab_size=10,
+            width=8,
+            heads=2,
+            hidden=8,
+            encoder_depth=1,
+            decoder_depth=1,
+            bands=3,
+        ),
+        (jnp.zeros((1, 4, 3)), *TOKENS),
+        (TRANSFORMER | CROSS | TABLE) - {"attention/key/bias 0", "cross_attention/key/bias 0"},
+    ),
 }
 # Of the same architecture with another cell.
 ALIKE = ("rnn_", "gru_")

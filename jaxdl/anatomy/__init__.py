@@ -60,7 +60,8 @@ def of_text(module: nn.Module, tokens: int = 128) -> Size:
     """The size of a model of texts (batch, T), in evaluation; nothing is computed.
 
     Args:
-      module: a model of tokens, or of a source and a target, each of this length.
+      module: a model of tokens, or of a source and a target, each of this length; where the source
+        is a sound, it has as many frames as the model takes.
       tokens: their number.
 
     Raises:
@@ -70,6 +71,8 @@ def of_text(module: nn.Module, tokens: int = 128) -> Size:
         raise UserError(f"{type(module).__name__} is no model of texts")
     texts = [name for name in _TEXTS if name in _call(module)]
     inputs = [jax.ShapeDtypeStruct((2, tokens), jnp.int32) for _ in texts]
+    if features := getattr(module, "source_features", None):
+        inputs[0] = jax.ShapeDtypeStruct((2, module.frames, features), jnp.float32)
     variables = jax.eval_shape(module.init, keys.abstract(), *inputs)
     tracer = trace(module.apply, variables, *inputs)
     return Size(_parameters(variables), tracer.products // 2)

@@ -15,7 +15,8 @@ class EncoderDecoder(nn.Module):
 
     The source is a text, unless the model says by ``source_features`` that it is a row of vectors,
     such as the frames of a sound; the target is a text. A model of this kind sets up
-    ``encoder_block`` and ``decoder_block``, lists of `layers.Block`, and says by `enter`, `leave` and `logits` what stands before and behind them.
+    ``encoder_block`` and ``decoder_block``, lists of `layers.Block`, and says by `enter`, `leave`
+    and `logits` what stands before and behind them.
 
     All of it in one call, for training:
 

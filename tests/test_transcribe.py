@@ -1,0 +1,269 @@
+"""Recordings as text with times: the segments of transformers' generate, subtitles, the command.
+
+golden/whisper.npz is made by golden/make_whisper.py; weights and spectrograms are drawn here anew.
+"""
+
+import dataclasses
+import json
+import wave
+import zlib
+
+import numpy as np
+import pytest
+from test_whisper import golden, spectrogram, theirs, whisper, write  # noqa: F401
+
+from jaxdl import generate, launch
+from jaxdl.errors import UserError
+from jaxdl.generate import Settings, Speech, Timestamps
+from jaxdl.inference import segments, subtitles, transcribe
+from jaxdl.inference.subtitles import Line
+from jaxdl.inference.transcribe import UNLIMITED, Limits, Transcriber
+
+
+def settings_of(case):
+    """Those of a golden case: of the folder, and of the call."""
+    found = golden()[0]["recordings"][case]
+    given = {k: x for k, x in found["given"].items() if k in ("language", "task", "num_beams")}
+    return Settings.of({**found["settings"], **given})
+
+
+@pytest.mark.parametrize("case", golden()[0]["recordings"])
+def test_segments_are_those_of_transformers(case, whisper):  # noqa: F811
+    found = golden()[0]["recordings"][case]
+    asked, limits = found["given"], UNLIMITED
+    if "no_speech_threshold" in asked:
+        names = ("compression_ratio_threshold", "logprob_threshold", "no_speech_threshold")
+        limits = Limits((0.0,), *(asked[name] for name in names))
+    hears = Transcriber(*whisper, settings_of(case), limits)
+    heard = transcribe.of_spectrogram(hears, spectrogram("long", 170)[found["row"]])
+    assert [s.tokens for s in heard.segments] == [tokens for *_, tokens in found["segments"]]
+    for ours, (start, end, _) in zip(heard.segments, found["segments"], strict=True):
+        np.testing.assert_allclose((ours.start, ours.end), (start, end), atol=1e-9)
+    if "language" not in asked:
+        assert heard.language in ("en", "de", "fr")
+
+
+# Cutting, without a model: 10 is the end of a text, 20 the time 0, a step 2 frames.
+SPEECH = Speech(11, 10, {}, {}, 19, None, (), None, None)
+
+
+@pytest.mark.parametrize(
+    "tokens, expected, further",
+    [
+        # Nothing but words: all of the window.
+        ([1, 2], [(1.0, 1.6, [1, 2])], 60),
+        # A first time alone tells nothing; another tells the end.
+        ([20, 1, 2], [(1.0, 1.6, [20, 1, 2])], 60),
+        ([20, 1, 25], [(1.0, 1.1, [20, 1, 25])], 60),
+        # A pair, and a rest that the next window hears again.
+        ([20, 1, 25, 25, 2], [(1.0, 1.1, [20, 1, 25, 25])], 10),
+        # Two pairs.
+        (
+            [22, 1, 25, 26, 2, 30, 30],
+            [(1.04, 1.1, [22, 1, 25]), (1.12, 1.2, [26, 2, 30, 30])],
+            20,
+        ),
+        # A single time at the end: nothing is said behind it.
+        ([20, 1, 25, 26, 2, 30], [(1.0, 1.1, [20, 1, 25]), (1.12, 1.2, [26, 2, 30])], 60),
+        ([], [(1.0, 1.6, [])], 60),
+    ],
+)
+def test_windows_are_cut_at_pairs_of_times(tokens, expected, further):
+    found, step = segments.cut(tokens, SPEECH, begin=100, frames=60)
+    assert step == further
+    assert [s.tokens for s in found] == [tokens for *_, tokens in expected]
+    for ours, (start, end, _) in zip(found, expected, strict=True):
+        np.testing.assert_allclose((ours.start, ours.end), (start, end), atol=1e-9)
+
+
+def test_a_text_that_repeats_itself_is_found_and_tried_again(whisper, monkeypatch):  # noqa: F811
+    tokens = [7] * 100
+    assert transcribe.compression(tokens, 51865) == 200 / len(zlib.compress(bytes([7, 0] * 100)))
+    assert transcribe.compression([1, 2, 3], 200) < 1
+    tries = []
+
+    def written(module, variables, settings, encoded, prompt, *, temperature, **others):
+        tries.append(temperature)
+        log_p = {0.0: -2.0, 0.5: -0.5, 1.0: -0.1}[temperature]
+        words = [7] * 20 if temperature < 1 else [*range(20)]
+        return generate.speech.Written(np.array([[*words, 400]]), np.array([log_p]))
+
+    monkeypatch.setattr(transcribe.speech, "write", written)
+    first = np.zeros((1, 442), np.float32)
+    first[0, 409] = np.log(441)  # nobody speaks, by one half
+    monkeypatch.setattr(transcribe.speech, "first_logits", lambda *_: first)
+    monkeypatch.setattr(transcribe.speech, "encode", lambda *_: None)
+    hears = Transcriber(*whisper, settings_of("plain_0"), Limits((0.0, 0.5, 1.0), 1.3, -1.0, 0.6))
+    heard = lambda **said: transcribe.of_spectrogram(
+        hears._replace(limits=hears.limits._replace(**said)), np.zeros((60, 10), np.float32)
+    )
+    (segment,) = heard().segments
+    assert tries == [0.0, 0.5, 1.0]
+    assert (segment.temperature, segment.tokens) == (1.0, [*range(20)])
+    np.testing.assert_allclose((segment.log_p, segment.no_speech), (-0.1, 0.5), rtol=1e-6)
+    del tries[:]
+    assert heard(compression=None).segments[0].temperature == 0.5
+    assert tries == [0.0, 0.5]
+    # Silence is not tried again.
+    del tries[:]
+    assert heard(no_speech=0.4).segments == []
+    assert tries == [0.0]
+    del tries[:]
+    assert heard(compression=None, log_p=None, no_speech=0.4).segments[0].temperature == 0.0
+
+
+# What is asked for
+
+SAID = golden()[0]["calls"]["detected"]["settings"]
+
+
+@pytest.mark.parametrize(
+    "said, times, prompt",
+    [
+        ({}, False, [401, 999, 410]),
+        ({}, True, [401, 999]),
+        (dict(language="de"), True, [401, 403, 406]),
+        (dict(language="<|DE|>", task="translate"), False, [401, 403, 405, 410]),
+        (dict(task="translate"), False, [401, 999, 405, 410]),
+        # Of older folders.
+        (dict(forced_decoder_ids=[[1, None], [2, 406], [3, 410]]), False, [401, 999, 406, 410]),
+        (dict(forced_decoder_ids=[[1, 402], [2, 406], [3, 410]]), True, [401, 402, 406]),
+        (dict(forced_decoder_ids=[[1, 402]], language="fr"), True, [401, 404, 406]),
+        # Of English alone.
+        (dict(lang_to_id={}, task_to_id={}), False, [401, 410]),
+        (dict(lang_to_id={}, task_to_id={}, no_timestamps_token_id=None), False, [401]),
+    ],
+)
+def test_prompts_are_those_of_transformers(said, times, prompt):
+    found = Speech.of(Settings.of({**SAID, **said})).prompt(np.array([999, 999]), times)
+    np.testing.assert_array_equal(found, [prompt, prompt])
+
+
+@pytest.mark.parametrize(
+    "said, message",
+    [
+        (dict(language="dee"), "language='dee': did you mean 'de'|language='dee': .*de"),
+        (dict(task="sing"), "task='sing': .*translate"),
+        (dict(language="de", lang_to_id={}), "language='de': this model knows one language alone"),
+        (dict(eos_token_id=None), "need decoder_start_token_id and one eos_token_id"),
+        (dict(forced_decoder_ids=[[2, 1]]), r"are not of the places 1, 2"),
+        (dict(lang_to_id=[1]), "lang_to_id must hold tokens by name"),
+    ],
+)
+def test_what_there_is_not_is_refused(said, message):
+    with pytest.raises(UserError, match=message):
+        Speech.of(Settings.of({**SAID, **said}))
+
+
+def test_rules_of_times_that_cannot_be_are_refused(whisper):  # noqa: F811
+    module, variables = whisper
+    given = dict(source=spectrogram("short", 60)[:1], tokens=2)
+    for rules, message in (
+        (Timestamps(442, 400), "timestamps.first=442 is no token"),
+        (Timestamps(400, 400), "timestamps.end=400 must come before timestamps.first=400"),
+        (Timestamps(411, 400, -1), "timestamps.latest_start=-1 must be at least 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            generate.greedy(module, variables, [[401]], timestamps=rules, **given)
+    settings = dataclasses.replace(Settings.of(SAID), eos_token_id=3)
+    with pytest.raises(UserError, match="language='de' is of speech, which"):
+        dataclasses.replace(settings, others={"language": "de"}).how(1)
+
+
+# Subtitles
+
+LINES = [Line(0, 1.5, " One & <two>"), Line(1.5, 2, "  "), Line(59.9996, 3661.25, "a\n\nb --> c")]
+
+
+def test_subtitles_are_what_players_read():
+    assert subtitles.srt(LINES) == (
+        "1\n00:00:00,000 --> 00:00:01,500\nOne & <two>\n\n"
+        "2\n00:01:00,000 --> 01:01:01,250\na b -> c\n\n"
+    )
+    assert subtitles.vtt(LINES) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nOne &amp; &lt;two&gt;\n\n"
+        "00:01:00.000 --> 01:01:01.250\na b -&gt; c\n\n"
+    )
+
+
+# The command
+
+
+def tokenizer():
+    """A tokenizer.json of words w0 … w399, and the special ones."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    made = Tokenizer(models.WordLevel({f"w{i}": i for i in range(442)}, "w0"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    return made.to_str()
+
+
+def sound(path, seconds):
+    """A WAV of noise that swells."""
+    noise = np.random.default_rng(0).normal(size=round(16000 * seconds))
+    samples = 9000 * noise * np.sin(np.arange(len(noise)) / 3000)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
+
+
+def test_a_folder_of_recordings_is_transcribed(tmp_path, capsys):
+    """One launch: what is read, what is not, what is written."""
+    pytest.importorskip("tokenizers")
+    folder = write(tmp_path / "model")
+    said = golden()[0]["recordings"]["suppressed_0"]["settings"]
+    (folder / "generation_config.json").write_text(json.dumps(said))
+    (folder / "tokenizer.json").write_text(tokenizer())
+    talks = tmp_path / "talks"
+    (talks / "more").mkdir(parents=True)
+    sound(talks / "a.wav", 0.7)
+    sound(talks / "more" / "a.wav", 0.3)
+    (talks / "b.wav").write_bytes(b"")
+    arguments = [
+        "--mode=predict", f"--input={talks}", f"--config.pretrained.source={folder}",
+        f"--workdir={tmp_path / 'out'}",
+        "--config.pretrained.generation=language=de,temperature=0,no_speech_threshold=none",
+    ]  # fmt: skip
+    assert launch.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert "1 of 3 sounds could not be read" in shown.err
+    assert "b.wav" in shown.err
+    lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+    first, second = map(json.loads, lines)
+    assert first["file"].endswith("talks/a.wav")
+    assert second["file"].endswith("more/a.wav")
+    assert first["language"] == "de"
+    assert first["text"] == "".join(s["text"] for s in first["segments"]).strip()
+    assert first["segments"][0]["temperature"] == 0
+    assert first["segments"][-1]["end"] > second["segments"][-1]["end"]
+    shown_times = (tmp_path / "out" / "a.srt").read_text().count("-->")
+    assert shown_times == len([s for s in first["segments"] if s["text"].strip()])
+    assert (tmp_path / "out" / "a-2.vtt").read_text().startswith("WEBVTT\n\n00:00:00.")
+
+
+def test_what_a_transcription_cannot_use_is_refused(tmp_path):
+    from jaxdl import config as settings
+    from jaxdl.inference import recordings
+
+    folder = write(tmp_path / "model")
+    config = settings.default()
+    config.pretrained.source = str(folder)
+    assert recordings.is_whisper(config)
+
+    def refused(message, entry="", **group):
+        changed = config.copy_and_resolve_references()
+        changed.pretrained.update(group, generation=(entry,) if entry else ())
+        with pytest.raises(UserError, match=message):
+            recordings.of_checkpoint(changed)
+
+    refused("config.pretrained.model is not used", model="whisper")
+    refused("no setting is called 'langauge': .*language", "langauge=de")
+    refused("return_timestamps=false: windows begin", "return_timestamps=false")
+    refused("temperature=-1 must be a number from 0 on", "temperature=-1")
+    refused("logprob_threshold='low' must be a number, or none", "logprob_threshold=low")
+    refused("do_sample is not used", "do_sample=true")
+    refused("need decoder_start_token_id|no_timestamps_token_id")
+    (folder / "generation_config.json").write_text(json.dumps(SAID))
+    refused(r"has no tokenizer\.json, by which tokens become text: add it")
