@@ -241,7 +241,7 @@ def figures() -> Iterator[str]:
         "",
         f"Multiply-adds are of a text of {TOKENS} tokens, of T5 and BART from {TOKENS} to as many;",
         "logits of all tokens are among them. BERT is counted as encoder and pooler, without;",
-        f"Whisper from 30 s of sound to {TOKENS} tokens, and without the encoder's fixed positions.",
+        f"Whisper from 30 s of sound to {TOKENS} tokens, without the encoder's fixed positions.",
     )
     for family in TEXT_FAMILIES:
         yield from ("", f"**{family.start}** ({family.paper})", "", *TEXT_HEAD)

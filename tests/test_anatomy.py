@@ -232,7 +232,8 @@ def test_every_published_model_of_texts_is_on_the_page():
         name for family in models_page.TEXT_FAMILIES for name in models_page.text_names(family)
     }
     found = {name for name in shipped.model_names() if reads_text(models.create(name))}
-    own = {"gpt", "bert", "t5", "bart", "whisper"}  # these are among them under the names of their sizes
+    # These are among them under the names of their sizes.
+    own = {"gpt", "bert", "t5", "bart", "whisper"}
     assert found - listed == own | {"rnn_lm", "lstm_lm", "gru_lm"}
 
 

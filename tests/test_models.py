@@ -47,8 +47,9 @@ COUNTED_ELSEWHERE = {
     *("rnn_rows", "lstm_rows", "gru_rows"),
     *("rnn_forecaster", "lstm_forecaster", "gru_forecaster"),
     *("t5", "t5_small", "t5_base", "t5_large", "t5_3b", "t5_11b"),
-    *("whisper", "whisper_large", "whisper_large_v2", "whisper_large_v3", "whisper_large_v3_turbo"),
-    *(f"whisper_{size}{end}" for size in ("tiny", "base", "small", "medium") for end in ("", "_en")),
+    *("whisper", *(f"whisper_{size}" for size in ("tiny", "base", "small", "medium", "large"))),
+    *(f"whisper_{size}_en" for size in ("tiny", "base", "small", "medium")),
+    *(f"whisper_large_{version}" for version in ("v2", "v3", "v3_turbo")),
     *(f"t5_v1_1_{size}" for size in ("small", "base", "large", "xl", "xxl")),
 }
 

@@ -1,5 +1,5 @@
 """All comparisons by name."""
 
-from benchmarks.language import embedding, masked, writing
+from benchmarks.language import embedding, hearing, masked, writing
 
-ROWS = {**masked.ROWS, **embedding.ROWS, **writing.ROWS}
+ROWS = {**masked.ROWS, **embedding.ROWS, **writing.ROWS, **hearing.ROWS}

@@ -1,0 +1,94 @@
+"""A minute of sound that random weights of Whisper's smallest size transcribe."""
+
+from typing import Any
+
+from benchmarks.language.job import Job, Row
+from benchmarks.language.writing import agreement
+
+SECONDS, NEW, RATE = 60, 100, 16000
+# The special tokens of the published vocabulary.
+_END, _START, _ENGLISH, _TRANSCRIBE, _TRANSLATE, _NO_TIMES, _SIZE = (
+    *(50257, 50258, 50259, 50359, 50358, 50363, 51865),
+)  # fmt: skip
+
+
+def _sound() -> Any:
+    import numpy as np
+
+    t = np.arange(SECONDS * RATE) / RATE
+    drawn = np.random.default_rng(0).normal(size=len(t))
+    return (0.1 * drawn * np.sin(3 * t) + 0.1 * np.sin(2 * np.pi * 220 * t)).astype(np.float32)
+
+
+def _settings() -> dict[str, Any]:
+    """Greedy; no text ends, and no time but the first is told, so that there are two windows."""
+    return dict(
+        bos_token_id=_END,
+        eos_token_id=_END,
+        pad_token_id=_END,
+        decoder_start_token_id=_START,
+        suppress_tokens=[*range(_END, _NO_TIMES + 1), *range(_NO_TIMES + 2, _SIZE)],
+        max_new_tokens=NEW,
+        is_multilingual=True,
+        lang_to_id={"<|en|>": _ENGLISH},
+        task_to_id={"transcribe": _TRANSCRIBE, "translate": _TRANSLATE},
+        no_timestamps_token_id=_NO_TIMES,
+        language="en",
+        task="transcribe",
+    )
+
+
+def ours(folder: str) -> Job:
+    """By the weights that the other side left in the folder."""
+    from jaxdl import pretrained
+    from jaxdl.generate import Settings
+    from jaxdl.inference import transcribe
+
+    module, variables = pretrained.load(folder)
+    whisper = transcribe.Transcriber(
+        module, variables, Settings.of(_settings()), transcribe.UNLIMITED
+    )
+    sound = _sound()
+
+    def hear() -> list:
+        return [s.tokens for s in transcribe.transcribe(whisper, sound).segments]
+
+    return Job(hear)
+
+
+def theirs(folder: str) -> Job:
+    """transformers' extractor and generate, window by window; leaves its weights in the folder."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.WhisperConfig(
+        vocab_size=_SIZE, decoder_start_token_id=_START, begin_suppress_tokens=None,
+        **dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), _END),
+    )  # fmt: skip
+    model = transformers.WhisperForConditionalGeneration(config).eval()
+    model.save_pretrained(folder)
+    model.generation_config = transformers.GenerationConfig(**_settings())
+    extractor, sound = transformers.WhisperFeatureExtractor(), _sound()
+
+    def hear() -> list:
+        features = extractor(
+            sound, sampling_rate=RATE, return_tensors="pt", truncation=False, padding="longest"
+        ).input_features
+        with torch.inference_mode():
+            found = model.generate(
+                features, return_timestamps=True, return_segments=True, do_sample=False,
+                condition_on_prev_tokens=False,
+            )  # fmt: skip
+        return [s["tokens"].tolist() for s in found["segments"][0]]
+
+    return Job(hear)
+
+
+ROWS = {
+    "whisper_60": Row(
+        f"Whisper tiny, {SECONDS} s of sound, {NEW} tokens a window, greedy",
+        {"eager": theirs, "ours": ours},
+        agreement,
+    )
+}
