@@ -157,12 +157,15 @@ def transcribe(
         raise UserError(
             f"samples must be a row of floats at {RATE} Hz, got {samples.dtype} {samples.shape}"
         )
-    # A short one is followed by silence; frames go as far as it goes, rounded up.
     window, count = whisper.module.frames, -(-len(samples) // _SAMPLES)
-    padded = np.zeros(max(count, window) * _SAMPLES, np.float32)
+    # Of few lengths, since each is a program: silence stands behind what is shorter.
+    length = window
+    while length < count:
+        length *= 2
+    padded = np.zeros(length * _SAMPLES, np.float32)
     padded[: len(samples)] = samples
-    spectrogram = _log_mel(padded[None], whisper.module.bands)[0]
-    return of_spectrogram(whisper, np.asarray(spectrogram), frames=count, key=key)
+    spectrogram = np.asarray(_log_mel(padded[None], whisper.module.bands)[0])
+    return of_spectrogram(whisper, spectrogram[: max(count, window)], frames=count, key=key)
 
 
 _log_mel = jax.jit(ops.whisper_log_mel, static_argnums=1)
