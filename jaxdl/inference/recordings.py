@@ -47,8 +47,9 @@ def of_checkpoint(config: ConfigDict) -> Transcriber:
     said = entries.parsed(given.generation, _ENTRIES)
     if said.pop("return_timestamps", None) is False:
         raise UserError(f"{_ENTRIES}: return_timestamps=false: windows begin at the last time")
-    changed = {ours: said.pop(name) for name, ours in _LIMITS.items() if name in said}
-    for name, value in changed.items():
+    changed = {}
+    for name in sorted(_LIMITS.keys() & said.keys()):
+        value = changed[_LIMITS[name]] = said.pop(name)
         if value is not None and type(value) not in (int, float):
             raise UserError(f"{_ENTRIES}: {name}={value!r} must be a number, or none")
     if "temperature" in said:
