@@ -71,8 +71,8 @@ RECORDINGS = {
     "detected": (SUPPRESSED, {}),
     "silence": (
         SUPPRESSED,
-        dict(language="en", temperature=(0.0,), logprob_threshold=-2.0,
-             compression_ratio_threshold=1.0, no_speech_threshold=0.0025),
+        dict(language="en", temperature=(0.0,), logprob_threshold=-1.95,
+             compression_ratio_threshold=1.0, no_speech_threshold=0.00026),
     ),
 }  # fmt: skip
 
