@@ -344,6 +344,11 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan", "keys"),
         )
     },
+    "test_transcribe.py": {
+        "test_a_folder_of_recordings_is_transcribed": (
+            *("jaxdl/inference/", "jaxdl/generate/", _PRETRAINED, *_COMMAND),
+        ),
+    },
     "test_transfer.py": {
         "test_evaluating_and_going_on_need_no_source": (_PRETRAINED, "jaxdl/experiment/"),
         "test_a_moving_average_is_what_is_taken": (_PRETRAINED,),
@@ -375,6 +380,13 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_augmentation_draws_the_same[mixup]": ("jaxdl/data/augment/",),
         "test_augmentation_draws_the_same[cutmix]": ("jaxdl/data/augment/",),
     },
+    "test_whisper.py": dict.fromkeys(
+        (
+            *("test_frames_that_are_padding", "test_positions_are_the_files"),
+            *("test_the_cache_gives", "test_a_bare_model_and_an_encoder_alone"),
+        ),
+        ("jaxdl/models/whisper.py", "jaxdl/models/encoder_decoder.py", _LAYERS, _PRETRAINED),
+    ),
 }  # fmt: skip
 
 

@@ -19,7 +19,6 @@ from jaxdl.inference import segments, subtitles, transcribe
 from jaxdl.inference.subtitles import Line
 from jaxdl.inference.transcribe import UNLIMITED, Limits, Transcriber
 
-
 FILES = (
     *("jaxdl/generate/", "jaxdl/inference/transcribe.py", "jaxdl/inference/segments.py"),
     "jaxdl/models/whisper.py",
