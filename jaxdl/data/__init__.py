@@ -20,6 +20,7 @@ from jaxdl.data.split import (
     Split,
     member_batches,
     padded_batches,
+    step_groups,
     training_batches,
     without_padding,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "names",
     "padded_batches",
     "register",
+    "step_groups",
     "training_batches",
     "without_padding",
 ]

@@ -20,6 +20,7 @@ def conll(
     path: str = "",
     context: int = 128,
     tokenizer: str = "",
+    lengths: int = 1,
     test_fraction: float = 0.1,
     eval_on: str = "test",
 ) -> Data:
@@ -31,6 +32,7 @@ def conll(
       path: the file or folder.
       context: tokens of a sentence, special ones among them; longer ones are cut.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       test_fraction: the end of a file that is alone, which is held out: whole documents, or whole
         sentences where there are none.
       eval_on: "test", or "validation" for the part of that name, or as large a share of training.
@@ -38,7 +40,10 @@ def conll(
     found = documents.of_path(path, (), _WHAT)
     parts = {part: read(file) for part, file in found.items()}
     where = f"data.path={path!r}"
-    how = dict(context=context, tokenizer=tokenizer, test_fraction=test_fraction, eval_on=eval_on)
+    how = dict(
+        context=context, tokenizer=tokenizer, lengths=lengths,
+        test_fraction=test_fraction, eval_on=eval_on,
+    )  # fmt: skip
     return tagged.data(parts, where, **how)
 
 

@@ -33,6 +33,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 def docstrings(
     context: int = 128,
     tokenizer: str = "",
+    lengths: int = 1,
     test_fraction: float = 0.2,
     eval_on: str = "test",
 ) -> Data:
@@ -44,13 +45,16 @@ def docstrings(
     Args:
       context: tokens of a paragraph, special ones among them; what is longer is cut.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       test_fraction: of the paragraphs of each part, that are held out, but for the last file.
       eval_on: "test", or "validation" for as large a share of what is then left.
     """
     train, test = _divided(_paragraphs(), test_fraction)
     if eval_on == "validation":
         train, test = _divided(train, test_fraction)
-    return labelled_texts.data(train, test, None, context=context, tokenizer=tokenizer)
+    return labelled_texts.data(
+        train, test, None, context=context, tokenizer=tokenizer, lengths=lengths
+    )
 
 
 @functools.cache  # cutting them out takes a second

@@ -4,7 +4,7 @@ Devlin et al., 2018, figure 2. All are of one length, so that one program does f
 long is cut, what is shorter is filled up with [PAD], which the mask tells from it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -135,6 +135,12 @@ def stacked(texts: Sequence[Encoded], special: Specials, length: int) -> dict[st
         size = len(text.tokens)
         tokens[i, :size], segments[i, :size], mask[i, :size] = text.tokens, text.segments, True
     return {"tokens": tokens, "segments": segments, "mask": mask}
+
+
+def sizes(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """{array: (n,) tokens of each example in it}, of those as long as ``mask`` (n, length)."""
+    own = arrays["mask"].sum(axis=1)
+    return {name: own for name, x in arrays.items() if x.shape == arrays["mask"].shape}
 
 
 def cut_note(texts: Sequence[Encoded], length: int, limit: str = "data.context") -> tuple[str, ...]:

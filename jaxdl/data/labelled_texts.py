@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdl.data import Data, encoded_texts, register, rows, tokens
+from jaxdl.data import Data, encoded_texts, length_groups, register, rows, tokens
 from jaxdl.data.parts import stratified
 from jaxdl.data.split import Arrays
 from jaxdl.errors import UserError, nearest
@@ -54,6 +54,7 @@ class LabelledTexts(Arrays):
         labels = np.array([number[example.label] for example in examples], np.int32)
         super().__init__({**arrays, "label": labels})
         self.examples, self.context = examples, context
+        self.sizes = encoded_texts.sizes(self.arrays)
 
     @property
     def about(self) -> dict[str, int]:
@@ -68,6 +69,7 @@ def data(
     *,
     context: int,
     tokenizer: str,
+    lengths: int,
 ) -> Data:
     """Data of texts that are divided; classes are numbered in the order of their names.
 
@@ -77,6 +79,7 @@ def data(
       validation: to choose by; None where ``test`` does for both.
       context: tokens of an example, special ones among them; what is longer is cut.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      lengths: that batches may have, at most (`jaxdl.data.length_groups`).
 
     Raises:
       UserError: a class that there is nothing to learn of, or one only, or too short a context.
@@ -103,6 +106,7 @@ def data(
         name: LabelledTexts(examples, class_names, encoded[name], special, context)
         for name, examples in parts.items()
     }
+    length_groups.divide(splits, lengths)
     notes = encoded_texts.cut_note([text for part in encoded.values() for text in part], context)
     return Data(**splits, class_names=class_names, tokenizer=made, notes=notes)
 
@@ -129,6 +133,7 @@ def labelled_texts(
     label: str = "label",
     context: int = 128,
     tokenizer: str = "",
+    lengths: int = 1,
     test_fraction: float = 0.1,
     split_seed: int = 0,
     eval_on: str = "test",
@@ -142,6 +147,7 @@ def labelled_texts(
       label: the column of the classes: names or whole numbers.
       context: tokens of an example, special ones among them; what is longer is cut.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       test_fraction: that is held out where there is no table to be measured on.
       split_seed: of the draw.
       eval_on: "test", or "validation" for the table of that name, or a share of what is left.
@@ -164,7 +170,7 @@ def labelled_texts(
         train, test = held_out(train, split_seed + 1)
     elif test is None:
         train, test = held_out(train, split_seed)
-    return data(train, test, validation, context=context, tokenizer=tokenizer)
+    return data(train, test, validation, context=context, tokenizer=tokenizer, lengths=lengths)
 
 
 def _drawn(

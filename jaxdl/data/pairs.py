@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxdl.data import Data, register, rows, tokens
+from jaxdl.data import Data, length_groups, register, rows, tokens
 from jaxdl.data.parts import held_out
-from jaxdl.data.source_target import Pairs, Ragged, Specials, padding_note, specials
+from jaxdl.data.source_target import Pairs, Ragged, Specials, specials
 from jaxdl.data.spread import evenly
 from jaxdl.errors import UserError
 
@@ -22,6 +22,7 @@ def pairs(
     source_length: int = 512,
     target_length: int = 128,
     tokenizer: str = "",
+    lengths: int = 1,
     test_fraction: float = 0.1,
     split_seed: int = 0,
     eval_on: str = "test",
@@ -36,6 +37,7 @@ def pairs(
         front, among them; the rest is cut off. All are filled up to the longest.
       target_length: those of a target.
       tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       test_fraction: of a single table, the share that is held out, drawn at random.
       split_seed: of the draw.
       eval_on: "test", or "validation" for what the data bring as such, or else for as large a share
@@ -62,13 +64,13 @@ def pairs(
         for part, both in texts.items()
     }
     longest = lambda side: max(int(both[side].lengths.max()) for both in ragged.values())
-    lengths = (longest(0), longest(1))
+    whole = (longest(0), longest(1))
     split = {
-        part: _Shown(*both, lengths, special.pad).of(made, special) for part, both in ragged.items()
+        part: _Shown(*both, whole, special.pad).of(made, special) for part, both in ragged.items()
     }
-    notes = [*_cut_notes(texts, most, special.around)]
-    notes.append(padding_note(split["train"].take(evenly(len(split["train"]), 1000)), special.pad))
-    return Data(**split, tokenizer=made, notes=tuple(notes))
+    length_groups.divide(split, lengths)
+    notes = tuple(_cut_notes(texts, most, special.around))
+    return Data(**split, tokenizer=made, notes=notes)
 
 
 class _Shown(Pairs):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdl.data import Data, documents, encoded_texts, fingerprint, tokens
+from jaxdl.data import Data, documents, encoded_texts, fingerprint, length_groups, tokens
 from jaxdl.data.encoded_texts import Encoded
 from jaxdl.data.split import Batch
 from jaxdl.data.tokens import Tokenizer
@@ -156,6 +156,7 @@ class Questions:
         self.owner = np.array(owner)
         start, end = np.array(spans, np.int32).T
         self._arrays = {**reader.arrays(self.windows), "start": start, "end": end}
+        self.sizes = encoded_texts.sizes(self._arrays)
 
     def __len__(self) -> int:
         """Windows."""
@@ -186,6 +187,7 @@ def data(
     stride: int,
     question: int,
     tokenizer: str,
+    lengths: int,
     test_fraction: float,
     eval_on: str,
 ) -> Data:
@@ -198,6 +200,7 @@ def data(
       stride: of the parts of a text.
       question: its tokens.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       test_fraction: the end, that is held out where there is no test part.
       eval_on: "test" or "validation".
 
@@ -214,6 +217,7 @@ def data(
         for part, questions in found._asdict().items()
         if questions is not None
     }
+    length_groups.divide(splits, lengths)
     cut = sum(split.cut for split in splits.values())
     count = sum(len(split.questions) for split in splits.values())
     notes = ()

@@ -36,6 +36,7 @@ def signatures(
     stride: int = 64,
     question: int = 24,
     tokenizer: str = "",
+    lengths: int = 1,
     test_fraction: float = 0.1,
     eval_on: str = "test",
 ) -> Data:
@@ -46,12 +47,13 @@ def signatures(
       stride: tokens of a text from the beginning of one part to that of the next.
       question: tokens of a question; longer ones are cut.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       test_fraction: of the questions, that are held out: whole modules.
       eval_on: "test", or "validation" for as large a share of the other modules.
     """
     return questions.data(
         {"train": [*_questions()]}, "signatures", context=context, stride=stride, question=question,
-        tokenizer=tokenizer, test_fraction=test_fraction, eval_on=eval_on,
+        tokenizer=tokenizer, lengths=lengths, test_fraction=test_fraction, eval_on=eval_on,
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ _SPACE = {token.NL, token.COMMENT, token.INDENT, token.DEDENT, token.ENCODING}
 def source_names(
     context: int = 128,
     tokenizer: str = "",
+    lengths: int = 1,
     test_fraction: float = 0.1,
     eval_on: str = "test",
 ) -> Data:
@@ -46,10 +47,14 @@ def source_names(
     Args:
       context: tokens of a statement, special ones among them; longer ones are cut.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       test_fraction: of the statements, that are held out: whole modules.
       eval_on: "test", or "validation" for as large a share of the other modules.
     """
-    how = dict(context=context, tokenizer=tokenizer, test_fraction=test_fraction, eval_on=eval_on)
+    how = dict(
+        context=context, tokenizer=tokenizer, lengths=lengths,
+        test_fraction=test_fraction, eval_on=eval_on,
+    )  # fmt: skip
     return tagged.data({"train": [*_sentences()]}, "source_names", **how)
 
 

@@ -160,6 +160,11 @@ class Pairs:
         """Number of pairs."""
         return len(self.source.starts) - 1
 
+    @property
+    def sizes(self) -> dict[str, np.ndarray]:
+        """{"source", "target": (n,) tokens of each}."""
+        return {"source": self.source.lengths, "target": self.target.lengths}
+
     def take(self, indices: np.ndarray) -> Batch:
         """``source`` (n, S) and ``target`` (n, T) int32, each ended and filled up."""
         indices = np.asarray(indices)

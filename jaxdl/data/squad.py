@@ -20,6 +20,7 @@ def squad(
     stride: int = 128,
     question: int = 64,
     tokenizer: str = "",
+    lengths: int = 1,
     test_fraction: float = 0.1,
     eval_on: str = "test",
 ) -> Data:
@@ -31,6 +32,7 @@ def squad(
       stride: tokens of a text from the beginning of one part to that of the next.
       question: tokens of a question; longer ones are cut.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       test_fraction: the end of a file that is alone, which is held out: whole articles.
       eval_on: "test", or "validation" for the part of that name, or as large a share of training.
     """
@@ -38,7 +40,7 @@ def squad(
     parts = {part: read(file) for part, file in found.items()}
     return questions.data(
         parts, f"data.path={path!r}", context=context, stride=stride, question=question,
-        tokenizer=tokenizer, test_fraction=test_fraction, eval_on=eval_on,
+        tokenizer=tokenizer, lengths=lengths, test_fraction=test_fraction, eval_on=eval_on,
     )  # fmt: skip
 
 

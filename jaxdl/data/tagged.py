@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdl.data import Data, documents, encoded_texts, fingerprint, tokens
+from jaxdl.data import Data, documents, encoded_texts, fingerprint, length_groups, tokens
 from jaxdl.data.encoded_texts import Encoded, Specials
 from jaxdl.data.split import Batch
 from jaxdl.data.tag_schemes import OUTSIDE, all_tags, bio, entities
@@ -88,6 +88,7 @@ class Tagged:
         for row, sentence, first in zip(labels, sentences, self.first, strict=True):
             row[first[first >= 0]] = np.array([numbers[tag] for tag in sentence.tags])[first >= 0]
         self._arrays["labels"] = labels
+        self.sizes = encoded_texts.sizes(self._arrays)
 
     def __len__(self) -> int:
         """Sentences."""
@@ -128,6 +129,7 @@ def data(
     *,
     context: int,
     tokenizer: str,
+    lengths: int,
     test_fraction: float,
     eval_on: str,
 ) -> Data:
@@ -138,6 +140,7 @@ def data(
       where: their name, for messages.
       context: tokens of an example.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       test_fraction: the end, that is held out where there is no test part.
       eval_on: "test" or "validation".
 
@@ -156,6 +159,7 @@ def data(
         if sentences is not None:
             known = [_in_iob2(sentence, kinds) for sentence in sentences]
             splits[part] = Tagged(known, class_names, made, context)
+    length_groups.divide(splits, lengths)
     encoded = [one for split in splits.values() for one in split.encoded]
     notes = encoded_texts.cut_note(encoded, context)
     return Data(**splits, class_names=class_names, tokenizer=made, notes=notes)

@@ -30,10 +30,13 @@ class Experiment(NamedTuple):
       task: the pure functions.
       layout: the devices.
       key: the root of every random draw; an array of them, one a member, in a population.
-      batch: (step, rows) -> host batch, or the slice ``rows`` of it; {} where there are none.
+      batch: (step, rows, group) -> host batch, or the slice ``rows`` of it; {} where there is none.
+        ``group`` is that of the length that it is to have, None its own
+        (`jaxdl.data.length_groups`).
       members: of a population; none for a plain run.
       learns: False of a model that is only used: no batch is learned from, so that neither it nor
         what the state keeps of one need divide over the devices.
+      group: step -> that of its batch; always 0 where all batches are of one shape.
     """
 
     config: ConfigDict
@@ -44,6 +47,7 @@ class Experiment(NamedTuple):
     batch: Callable[..., Any]
     members: Sequence[sweep.Member] = ()
     learns: bool = True
+    group: Callable[[int], int] = lambda step: 0
 
     @property
     def rows(self) -> int:
@@ -76,13 +80,13 @@ class Experiment(NamedTuple):
 
     @property
     def abstract_batch(self) -> Any:
-        """Shapes, dtypes and shardings of one batch; only its first example is read."""
+        """Shapes, dtypes and shardings of a batch of the longest; only one example is read."""
         size, sharding = self.rows, self.layout.batch()
         if not self.learns and size % self.layout.batch_devices:
             sharding = self.layout.replicated
         return jax.tree.map(
             lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype, sharding=sharding),
-            self.batch(0, slice(0, 1)),
+            self.batch(0, slice(0, 1), -1),
         )
 
     @property
@@ -132,10 +136,20 @@ class Experiment(NamedTuple):
         put = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.layout.replicated)
         return jax.tree.map(put, self.traced_step[1])
 
-    def stacked(self, steps: Sequence[int]) -> Any:
-        """The batches of these steps on the devices, with an axis of steps in front."""
+    @property
+    def has_groups(self) -> bool:
+        """Whether batches may be of several shapes."""
+        return data_sets.length_groups.of(self.run.data.train) is not None
+
+    def stacked(self, steps: Sequence[int], group: int | None = None) -> Any:
+        """The batches of these steps on the devices, with an axis of steps in front.
+
+        Args:
+          steps: of one group, unless ``group`` is given, whose length all then have.
+          group: as of ``batch``.
+        """
         rows = self.layout.rows(self.rows)
-        host = [self.batch(step, rows) for step in steps]
+        host = [self.batch(step, rows, group) for step in steps]
         return self.layout.put(jax.tree.map(lambda *xs: np.stack(xs), *host), self.rows, leading=1)
 
     def compile_init(self) -> Callable[[jax.Array, Any], Any]:
@@ -156,7 +170,7 @@ class Experiment(NamedTuple):
         """
         self.task.check()
         program = self.compile_init() if program is None else program
-        return program(keys.named(self.key, "init"), self.batch(0))
+        return program(keys.named(self.key, "init"), self.batch(0, slice(None), -1))
 
 
 def complete(config: ConfigDict) -> ConfigDict:
@@ -243,6 +257,7 @@ def create(
     settings.expand_paths(config)
     check(config)
     data = data_sets.load(config.data) if data is None else data
+    _check_groups_of_lengths(config, data)
     batches = data.train is not None
     if batches and devices is None and config.batch_size > len(data.train):
         raise UserError(
@@ -262,6 +277,22 @@ def create(
     experiment = assemble(tasks.Run(config, data, steps, steps_per_epoch), devices)
     _check_metrics(experiment)
     return experiment
+
+
+def _check_groups_of_lengths(config: ConfigDict, data: data_sets.Data) -> None:
+    """Raises UserError where ``data.lengths`` asks for what the task or the call cannot have."""
+    if data_sets.length_groups.of(data.train) is None:
+        return
+    if not tasks.traits(config.task.name).any_length:
+        raise UserError(
+            f"config.data.lengths={config.data.lengths}: task {config.task.name!r} takes batches "
+            "of one length alone; set 1"
+        )
+    if config.steps_per_call > 1:
+        raise UserError(
+            f"config.steps_per_call={config.steps_per_call} needs batches of one length, and "
+            f"config.data.lengths={config.data.lengths} has several: set one of them to 1"
+        )
 
 
 def updates(config: ConfigDict, examples: int) -> int:
@@ -297,7 +328,7 @@ def _traced_once(experiment: Experiment) -> Experiment:
     )
 
 
-def _no_batch(step: int, rows: slice | None = None) -> dict:
+def _no_batch(step: int, rows: slice | None = None, group: int | None = None) -> dict:
     return {}
 
 
@@ -314,7 +345,8 @@ def _plain(run: tasks.Run, devices: Sequence[jax.Device] | None, learns: bool = 
         rules=layers.TENSOR_RULES,
     )
     key = keys.root(config.seed)
-    return Experiment(config, run, tasks.create(run), layout, key, batch, learns=learns)
+    group = data_sets.step_groups(train, config.batch_size)
+    return Experiment(config, run, tasks.create(run), layout, key, batch, (), learns, group)
 
 
 def _population(run: tasks.Run, devices: Sequence[jax.Device] | None, learns: bool) -> Experiment:
@@ -335,7 +367,8 @@ def _population(run: tasks.Run, devices: Sequence[jax.Device] | None, learns: bo
         first.config.parallel.update(data=1, fsdp=1, tensor=1)
         _check_model(_plain(first, layout.mesh.devices.flat[:1], learns))
     task = population.create(run, members)
-    return Experiment(config, run, task, layout, keys.root(seeds), batch, members, learns)
+    group = data_sets.step_groups(train, config.batch_size)
+    return Experiment(config, run, task, layout, keys.root(seeds), batch, members, learns, group)
 
 
 def check_training(experiment: Experiment) -> None:

@@ -138,11 +138,19 @@ def to_train(
     if kept is None:
         if goes_on:
             say(_older(folder))
-        return create_to_train(config, data=data), lambda: keep(now)
+        return _to_train(config, data, say), lambda: keep(now)
     found = adapt(data, now, kept.facts, learns=True, accepted=accepted)
     _say_changes(folder, [*kept.said(), *found.said], say)
-    made = create_to_train(config, data=found.data)
+    made = _to_train(config, found.data, say)
     return made, (lambda: keep(found.facts)) if found.said else (lambda: None)
+
+
+def _to_train(config: ConfigDict, data: data_sets.Data, say: Say) -> Experiment:
+    """The experiment, after telling how much of its batches is padding."""
+    made = create_to_train(config, data=data)
+    if line := data_sets.length_groups.note(data.train, config.batch_size):
+        say(line)
+    return made
 
 
 def _load(given: Mapping[str, Any], say: Say, learns: bool = True) -> data_sets.Data:

@@ -48,10 +48,13 @@ settings = _registry.settings
 
 
 def register(
-    *names: str, groups: tuple[str, ...] = ("model",), derives: tuple[str, ...] = ()
+    *names: str,
+    groups: tuple[str, ...] = ("model",),
+    derives: tuple[str, ...] = (),
+    any_length: bool = False,
 ) -> Callable[[Callable[..., Task]], Callable[..., Task]]:
     """Decorator of a factory (run, settings as keywords) -> `Task`, with its `Traits`."""
-    _traits.update(dict.fromkeys(names, Traits(groups, derives)))
+    _traits.update(dict.fromkeys(names, Traits(groups, derives, any_length)))
     return _registry.register(*names)
 
 

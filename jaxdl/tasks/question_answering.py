@@ -50,7 +50,12 @@ class Best(NamedTuple):
     nowhere: jax.Array
 
 
-@register("question_answering", groups=("model", "pretrained"), derives=text_encoder.DERIVED)
+@register(
+    "question_answering",
+    groups=("model", "pretrained"),
+    derives=text_encoder.DERIVED,
+    any_length=True,
+)
 def question_answering(run: Run, longest: int = 30) -> Task:
     """Where in a text the answer to a question stands, in ``tokens`` (batch, T) that have both.
 

@@ -25,7 +25,12 @@ _DIRECTIONS = {
 }
 
 
-@register("sequence_to_sequence", groups=("model", "pretrained"), derives=("vocab_size", "context"))
+@register(
+    "sequence_to_sequence",
+    groups=("model", "pretrained"),
+    derives=("vocab_size", "context"),
+    any_length=True,
+)
 def sequence_to_sequence(
     run: Run,
     denoise: str = "",

@@ -35,6 +35,7 @@ _WORST, _LETTERS = 24, 160
     "text_classification",
     groups=("model", "pretrained"),
     derives=(*text_encoder.DERIVED, "num_classes"),
+    any_length=True,
 )
 def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
     """A class for each text of ``tokens`` (batch, T), between special tokens, with ``mask``.

@@ -29,6 +29,7 @@ _SHOWN = 16
     "token_classification",
     groups=("model", "pretrained"),
     derives=(*text_encoder.DERIVED, "num_classes"),
+    any_length=True,
 )
 def token_classification(run: Run) -> Task:
     """A class for each word of ``tokens`` (batch, T), said at its first token.
@@ -50,7 +51,7 @@ def token_classification(run: Run) -> Task:
         run, functools.partial(training_loss, learner.forward(module))
     )
     logits = functools.partial(_logits, module)
-    each = jax.jit(lambda state, batch, key: logits(state, batch).argmax(-1))
+    each = jax.jit(functools.partial(_labels, logits, data.train.context))
     found = functools.partial(_found, each, run.config.eval.batch_size, data.class_names)
     seen = jax.ShapeDtypeStruct((1, data.train.context), jnp.int32)
     return Task(
@@ -92,6 +93,18 @@ def training_loss(
 
 def _logits(module: nn.Module, state: learner.Learner, batch: Mapping) -> jax.Array:
     return module.apply(state.best_variables, batch["tokens"], None, batch["mask"])
+
+
+def _labels(
+    logits: Callable[[learner.Learner, Mapping], jax.Array],
+    context: int,
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> jax.Array:
+    """(batch, context), whatever the batch's length: of the likeliest tags."""
+    found = logits(state, batch).argmax(-1)
+    return jnp.pad(found, ((0, 0), (0, context - found.shape[1])))
 
 
 def evaluate(

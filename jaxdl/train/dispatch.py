@@ -1,6 +1,7 @@
 """The dispatches that a run is cut into, and their batches, made while the devices work."""
 
 import collections
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -34,6 +35,19 @@ def cut(start: int, steps: int, per_call: Callable[[], int], events: list[int]) 
         until = min([steps, step + most, *((step // e + 1) * e for e in events)])
         yield Call(step, until - step, most)
         step = until
+
+
+def shapes(experiment: Experiment, start: int, steps: int) -> list[int]:
+    """Steps whose batches are of each shape that the next epoch has, one of each.
+
+    The longest comes first: what memory cannot hold is found at once. A shape that begins to be
+    used in a later epoch is rare enough to wait for its program then.
+    """
+    if not experiment.has_groups:
+        return [0]
+    stop = min(steps, start + math.ceil(experiment.run.steps_per_epoch))
+    found = {experiment.group(step): step for step in reversed(range(start, stop))}
+    return [found[group] for group in sorted(found, reverse=True)]
 
 
 def most_updates(experiment: Experiment, between_events: int) -> int:

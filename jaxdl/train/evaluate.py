@@ -26,25 +26,23 @@ class Evaluator:
         data = experiment.run.data
         self._split = data.watched if learning else data.test
         self._key = keys.named(experiment.key, "eval")
-        layout, size = experiment.layout, len(self._split or ())
-        devices = layout.batch_devices
-        batch_size = min(experiment.config.eval.batch_size, size)
-        self._batch_size = -(-batch_size // devices) * devices
-        self._batches = padded_batches(self._split, self._batch_size) if size else []
+        devices, size = experiment.layout.batch_devices, len(self._split or ())
+        batch_size = -(-min(experiment.config.eval.batch_size, size) // devices) * devices
+        self._batches = padded_batches(self._split, batch_size, devices) if size else []
         eval_step = experiment.task.eval_step
 
         def step(state, batch, key, i):
             return eval_step(state, batch, keys.at_step(key, i))
 
-        self._step = jax.jit(step, out_shardings=layout.replicated)
+        self._step = jax.jit(step, out_shardings=experiment.layout.replicated)
         # Apart from the step, which the first batch would compile without a sum, the others with.
         self._add = jax.jit(metrics.add)
 
     def compile(self, state: tasks.State) -> None:
         """Compiles what a call runs, by a state of shapes, dtypes and shardings alone."""
-        layout, size = self._experiment.layout, self._batch_size
-        for load in self._batches[:1]:
-            whole = lambda x: jax.ShapeDtypeStruct(
+        layout = self._experiment.layout
+        for load in {load.group: load for load in self._batches}.values():
+            whole = lambda x, size=load.size: jax.ShapeDtypeStruct(
                 (size, *x.shape[1:]),
                 jax.dtypes.canonicalize_dtype(x.dtype),
                 sharding=layout.batch(),
@@ -57,9 +55,9 @@ class Evaluator:
     def __call__(self, state: tasks.State, scored: bool = True) -> dict[str, Any]:
         """{name: figure} of ``state`` on the split, with the task's whole-set scores if wanted."""
         total = None
-        layout, size = self._experiment.layout, self._batch_size
+        layout = self._experiment.layout
         for i, load in enumerate(self._batches):
-            batch = layout.put(load(layout.rows(size)), size)
+            batch = layout.put(load(layout.rows(load.size)), load.size)
             with jax.set_mesh(layout.mesh):  # as when the training step is traced
                 found = self._step(state, batch, self._key, i)
                 total = found if total is None else self._add(total, found)

@@ -27,6 +27,8 @@ from jaxdl.train import advance, ahead, diagnose, dispatch, pace, signals
 from jaxdl.train.evaluate import Evaluator
 from jaxdl.train.progress import Progress
 
+Program = Callable[..., tuple[advance.Carry, advance.Status]]
+
 
 class Outcome(NamedTuple):
     """What a run came to.
@@ -104,7 +106,8 @@ class _Run:
         self.compile_seconds = self.train_seconds = self.save_seconds = 0.0
         self.first_step_seconds: float | None = None
         self.evaluates: Future[None] | None = None
-        self.programs: dict[int, Callable[..., tuple[advance.Carry, advance.Status]]] = {}
+        # By the updates of a call, and by what group its batches are of.
+        self.programs: dict[tuple[int, int], Program] = {}
 
     # The beginning
 
@@ -114,6 +117,7 @@ class _Run:
         restored = self.checkpoints.restore(wanted)
         # A call has room for its batches even where it ends sooner: no more than can be used.
         given = min(self.config.steps_per_call, self.steps, *self.events)
+        given = 1 if experiment.has_groups else given  # a call is of batches of one shape
         if restored is None:
             state, window = experiment.abstract_state, self.empty_window()
             step, steps, sound = 0, 0, True
@@ -148,14 +152,22 @@ class _Run:
         return jax.device_put(x, self.experiment.layout.replicated)
 
     def _compile(self) -> None:
-        """Adds the program for calls of ``per_call`` updates."""
-        began = time.perf_counter()
-        batches = self._load(dispatch.Call(0, 1, self.per_call))
-        example = (self.carry, self.experiment.key, batches, np.int32(1))
-        function = advance.create(self.experiment.task, self.experiment.chunks)
-        compiled = self.experiment.layout.compile(function, example, self._prepare)
-        self.programs[self.per_call] = compiled
-        self.compile_seconds += time.perf_counter() - began
+        """Adds the programs for calls of ``per_call`` updates: one for each shape of a batch."""
+        for step in dispatch.shapes(self.experiment, self.start, self.steps):
+            self._program(dispatch.Call(step, 1, self.per_call))
+
+    def _program(self, call: dispatch.Call) -> Program:
+        """What takes a call; made if it is the first one of its room and its batches' shape."""
+        name = call.per_call, self.experiment.group(call.first)
+        if name not in self.programs:
+            began = time.perf_counter()
+            batches = self._load(call._replace(count=1))
+            example = (self.carry, self.experiment.key, batches, np.int32(1))
+            function = advance.create(self.experiment.task, self.experiment.chunks)
+            compiled = self.experiment.layout.compile(function, example, self._prepare)
+            self.programs[name] = compiled
+            self.compile_seconds += time.perf_counter() - began
+        return self.programs[name]
 
     def _prepare(self) -> None:
         """Begins what evaluations and checkpoints need, while the first program is compiled."""
@@ -214,13 +226,15 @@ class _Run:
         self.progress.compiled()
         self._prepare_report()
         # Several hosts must cut the run into the same calls; their clocks would not agree.
-        settled = bool(self.start or self.config.steps_per_call) or jax.process_count() > 1
+        given = self.config.steps_per_call or self.experiment.has_groups
+        settled = bool(self.start or given) or jax.process_count() > 1
         stopwatch = pace.Stopwatch(self.per_call)
         stretches = dispatch.cut(self.start, self.steps, lambda: self.per_call, self.events)
         with contextlib.closing(dispatch.prefetched(self._load, stretches)) as stream:
             for call, batches in stream:
+                program = self._program(call)
                 dispatched = time.perf_counter()
-                self.carry, status = self.programs[call.per_call](
+                self.carry, status = program(
                     self.carry, self.experiment.key, batches, np.int32(call.count)
                 )
                 stopwatch.call(call.count, time.perf_counter() - dispatched)

@@ -270,7 +270,8 @@ def measure(made: experiment.Experiment) -> tuple[str, np.ndarray]:
     # Calls of one length, as few as the memory for their batches allows.
     stretches = -(-steps // dispatch.most_updates(made, steps))
     updates = -(-steps // stretches)
-    load = lambda first: made.stacked([min(first + i, steps - 1) for i in range(updates)])
+    # Batches of several lengths are all filled up to the longest: they are to lie in one array.
+    load = lambda first: made.stacked([min(first + i, steps - 1) for i in range(updates)], -1)
     start = (np.int32(0), metrics.zeros(found), np.bool_(True))
     carry = advance.Carry(made.init_state(), *jax.device_put(start, layout.replicated))
     arguments = (carry, made.key, load(0), np.int32(updates))

@@ -180,7 +180,10 @@ class Traits(NamedTuple):
         "augment_sound", "pretrained". A setting of the others is refused.
       derives: the model's fields that follow from the data, or from the task's own settings, and so
         stand in no config unless a file sets them.
+      any_length: whether its batches may be of several lengths (`jaxdl.data.length_groups`), so
+        that figures of each example are of the same shape for all of them.
     """
 
     groups: tuple[str, ...] = ("model",)
     derives: tuple[str, ...] = ()
+    any_length: bool = False

@@ -19,11 +19,13 @@ def over_split(
     """What ``fn`` makes of every example of ``split``, in order, on the host.
 
     A batch lies on the devices that ``state`` lies on, split over them as in training. One program
-    does for all batches, and for later calls with the same ``fn``: make it once, in the factory.
+    does for all batches of one shape, and for later calls with the same ``fn``: make it once, in
+    the factory.
 
     Args:
       fn: (state, batch, key) -> a pytree of arrays (batch, …), one row an example; free to jit.
-        Rows of padding are left out behind it.
+        Rows of padding are left out behind it. Of a split that has ``length_groups`` the arrays
+        must be of the same shape for batches of any length.
       split: the examples.
       batch_size: of them at a time, no more than there are, rounded up to what the devices divide.
       state: of the task, or a part of it.
@@ -35,18 +37,19 @@ def over_split(
     """
     layout = parallel.layout_of(state)
     key = keys.root(0) if key is None else key
-    size = min(batch_size, len(split))
-    if layout is not None:
-        size = -(-size // layout.batch_devices) * layout.batch_devices
+    devices = 1 if layout is None else layout.batch_devices
+    size = -(-min(batch_size, len(split)) // devices) * devices
     # A function that was wrapped before brings its program with it.
     wrapped = jax.jit(fn) if layout is None else jax.jit(fn, out_shardings=layout.replicated)
-    found = []
-    for i, load in enumerate(padded_batches(split, size)):
+    found, batches = [], padded_batches(split, size, devices)
+    for i, load in enumerate(batches):
         own = jax.random.fold_in(key, i)
         if layout is None:
-            found.append(jax.device_get(wrapped(state, load(), own)))
-            continue
-        batch = layout.put(load(layout.rows(size)), size)
-        with jax.set_mesh(layout.mesh):  # as when the training step is traced
-            found.append(jax.device_get(wrapped(state, batch, own)))
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(split)], *found)
+            made = jax.device_get(wrapped(state, load(), own))
+        else:
+            batch = layout.put(load(layout.rows(load.size)), load.size)
+            with jax.set_mesh(layout.mesh):  # as when the training step is traced
+                made = jax.device_get(wrapped(state, batch, own))
+        found.append(jax.tree.map(lambda x, load=load: x[: len(load.indices)], made))
+    back = np.argsort(np.concatenate([load.indices for load in batches]))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[back], *found)
