@@ -7,7 +7,7 @@ import pytest
 from test_text import trained
 
 from jaxdl import config, data
-from jaxdl.data import numbers, source_target, tokens
+from jaxdl.data import length_groups, numbers, source_target, tokens
 from jaxdl.errors import UserError
 
 BYTES = tokens.Bytes()
@@ -76,10 +76,9 @@ def test_pairs_are_split_ended_and_filled_up(tmp_path):
     assert batch["source"].dtype == batch["target"].dtype == np.int32
     assert ((batch["source"] == 257).sum(axis=1) == 1).all()
     everything = found.train.take(np.arange(15))
-    shares = [round(100 * (everything[n] == 256).mean()) for n in ("source", "target")]
-    assert found.notes == (
-        f"padding is {shares[0]}% of 8 source tokens and {shares[1]}% of 16 target tokens",
-    )
+    share = sum((everything[n] == 256).sum() for n in ("source", "target")) / (15 * 24)
+    assert length_groups.note(found.train, 5) == f"1 length (8 + 16): {share:.0%} padding"
+    assert found.notes == ()
     assert len(found.test.about["sources"]) == 5
     again = load("pairs", path=written(tmp_path / "a.jsonl"), test_fraction=0.25)
     assert again.train.fingerprint() == found.train.fingerprint()

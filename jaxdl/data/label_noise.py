@@ -8,6 +8,10 @@ import numpy as np
 from jaxdl.data import fingerprint
 from jaxdl.data.split import Batch, Split
 
+# What a split has besides its examples, and labels change nothing of: how it is passed over and
+# cut, and what tasks ask of it.
+_KEPT = ("shuffled", "length_groups", "sizes", "about", "context", "examples")
+
 
 class Relabelled:
     """The examples of a split with other labels.
@@ -19,8 +23,9 @@ class Relabelled:
 
     def __init__(self, split: Split, labels: np.ndarray):
         self.split, self.labels = split, labels
-        if hasattr(split, "shuffled"):  # where a pass is no permutation, it stays as it is
-            self.shuffled = split.shuffled
+        for name in _KEPT:
+            if hasattr(split, name):
+                setattr(self, name, getattr(split, name))
 
     def __len__(self) -> int:
         """Number of examples."""
