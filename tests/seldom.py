@@ -191,6 +191,11 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_larger_calls_are_taken_up": (_TRAIN,),
         "test_early_stopping_ends_the_run_when_the_metric_stalls[gcn": ("gcn", _TRAIN),
     },
+    "test_length_groups.py": {
+        "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL, *_READERS),
+        "test_members_of_a_population_are": (*_MEMBERS, "jaxdl/data/"),
+        "test_a_run_resumes_to_the_bit": (_TRAIN, _RUNS, "jaxdl/data/", "jaxdl/experiment/"),
+    },
     "test_lr_find.py": {
         "test_the_mode_prints_and_writes_a_page_and_the_numbers[ppo": ("jaxdl/launch/", _TRAIN),
     },

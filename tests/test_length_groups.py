@@ -219,6 +219,8 @@ def test_data_sets_have_lengths_and_are_the_same_data(tmp_path, name):
         assert len(groups.lengths) == 3
         for group in range(3):
             own = np.flatnonzero(groups.of == group)[:4]
+            if part is grouped.test and not len(own):
+                continue
             whole = part.take(own)
             cut = groups.cut(whole, group)
             # Nothing but padding is cut off.
@@ -267,7 +269,7 @@ def _run(folder, lengths, **changed):
 
 
 def test_figures_are_the_same_in_any_lengths(tmp_path):
-    made = [_run(tmp_path, lengths, **{"task.label_smoothing": 0.1}) for lengths in (1, 3)]
+    made = [_run(tmp_path, lengths, batch_size=4) for lengths in (1, 3)]
     state = made[0].init_state()
     whole, cut = (Evaluator(one)(state) for one in made)
     assert whole == pytest.approx(cut, rel=1e-5)
