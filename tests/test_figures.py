@@ -1,6 +1,5 @@
 """The published figures, by the published commands: slow, one after another."""
 
-import ngram
 import numpy as np
 import pytest
 from launching import ROOT, summary
@@ -8,6 +7,7 @@ from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.language import ngram
 from jaxdl import config, data, launch
 
 # Trainings of thousands of steps, some against the clock.

@@ -4,13 +4,13 @@ import json
 import sys
 from pathlib import Path
 
-import ngram
 import numpy as np
 import pytest
 from etils import epath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.language import ngram
 from jaxdl import config, data
 from jaxdl.data import files, tokens, training_batches
 from jaxdl.data.windows import Passages, Windows
