@@ -9,7 +9,18 @@ import pytest
 
 from benchmarks import sides
 from benchmarks.language import __main__ as command
-from benchmarks.language import documentation, embedding, masked, page, rows, search, side, writing
+from benchmarks.language import (
+    baselines,
+    documentation,
+    embedding,
+    masked,
+    ngram,
+    page,
+    rows,
+    search,
+    side,
+    writing,
+)
 from benchmarks.language.job import Job, Row
 
 
@@ -162,3 +173,56 @@ def test_flags_that_mean_nothing(flag, says, capsys):
     with pytest.raises(SystemExit):
         command.main([flag])
     assert says in capsys.readouterr().err
+
+
+# What figures are compared with
+
+
+def test_the_likeliest_byte_is_by_what_stands_on_both_sides_of_it():
+    train = np.frombuffer(b"abcdefgh" * 8 + b"abcdxfgh" + b"....efgh" * 3, np.uint8)
+    text = np.frombuffer(b"abcd?fgh....?fgh", np.uint8).copy()
+    found = baselines.likeliest(train, text, np.array([4]))
+    assert bytes(found.tolist()) == b"e"
+    # Each candidate by its own probability and those of the four behind it.
+    wanted = []
+    for byte in np.unique(train):
+        text[4] = byte
+        wanted.append(ngram.nats(train, text[:9], 4)[4:].sum())
+    assert np.unique(train)[np.argmin(wanted)] == found[0]
+
+
+def test_a_heads_pieces_are_counted_from_both_ends_and_behind_marks():
+    found = baselines.pieces("pop(self, index=-1): Remove and return an item.")
+    assert found["", 0] == found["", -4] == "pop"
+    assert found["(", 0] == "self"
+    assert found[",", 0] == found[",", -1] == "index"
+    assert found["=", 0] == found["", -1] == "-1"
+    assert found["purpose", 0] == "Remove and return an item."
+
+
+def test_rules_take_what_the_training_part_mostly_has():
+    question = lambda asked, text, *answers: SimpleNamespace(
+        question=asked, context=text, answers=[SimpleNamespace(text=a) for a in answers]
+    )
+    part = lambda *questions: SimpleNamespace(questions=questions)
+    train = part(
+        question("a?", "f(x): Do.", "x"),
+        question("a?", "g(x): Do.", "x"),
+        question("b?", "h(): Be."),
+    )
+    test = part(question("a?", "k(y): Do.", "y"), question("b?", "m(z): Do."))
+    found = baselines.answer(SimpleNamespace(train=train, test=test))
+    # Where nothing is right, no piece is better than another: m is said, and wrong.
+    assert found == {"commonest": 0.5, "pieces": 0.5}
+    sentence = lambda *pairs: SimpleNamespace(
+        words=[word for word, _ in pairs], tags=[tag for _, tag in pairs]
+    )
+    of = lambda *sentences: SimpleNamespace(sentences=sentences)
+    learned = of(
+        sentence(("def", "O"), ("x", "B-F")), sentence(("x", "B-V"), ("=", "O")),
+        sentence(("x", "B-V"), (".", "O")),
+    )  # fmt: skip
+    measured = of(sentence(("def", "O"), ("x", "B-F")), sentence(("def", "O"), ("y", "B-F")))
+    found = baselines.tag(SimpleNamespace(train=learned, test=measured))
+    # By the word alone x is a V, and y nothing; behind def both are an F.
+    assert found == {"word": 0.0, "neighbours": 1.0}
