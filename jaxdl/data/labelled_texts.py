@@ -1,5 +1,6 @@
 """Texts with a class each, or pairs of texts, as an encoder takes them."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -55,6 +56,16 @@ class LabelledTexts(Arrays):
         super().__init__({**arrays, "label": labels})
         self.examples, self.context = examples, context
         self.sizes = encoded_texts.sizes(self.arrays)
+
+    def subset(self, indices: np.ndarray) -> "LabelledTexts":
+        """Only these, in this order."""
+        made = copy.copy(self)
+        made.arrays = self.take(indices)
+        made.examples = [self.examples[i] for i in indices]
+        made.sizes = encoded_texts.sizes(made.arrays)
+        if (groups := length_groups.of(self)) is not None:
+            made.length_groups = groups.subset(indices)
+        return made
 
     @property
     def about(self) -> dict[str, int]:

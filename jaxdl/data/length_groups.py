@@ -39,6 +39,11 @@ class LengthGroups(NamedTuple):
         own = self.lengths[group]
         return {name: x[:, : own[name]] if name in own else x for name, x in batch.items()}
 
+    def subset(self, indices: np.ndarray) -> "LengthGroups":
+        """Of only these examples, in this order."""
+        sizes = {name: own[indices] for name, own in self.sizes.items()}
+        return self._replace(of=self.of[indices], sizes=sizes)
+
     @property
     def totals(self) -> np.ndarray:
         """(groups,) what an example takes with its padding, over all arrays."""
