@@ -302,19 +302,24 @@ def test_figures_are_the_same_in_any_lengths(tmp_path):
 
 
 def test_eight_devices_learn_and_evaluate_as_one_does(tmp_path):
+    # Of Adam the first update of a gradient that is nought but for rounding is as large as any.
+    sgd = {"optimizer.name": "sgd", "optimizer.warmup": 0}
     found = []
     for count in (1, 8):
-        made = _run(tmp_path, 3, **{"parallel.data": count, "batch_size": 8, "model.dropout": 0})
+        made = _run(
+            tmp_path, 3, **{"parallel.data": count, "batch_size": 8, "model.dropout": 0, **sgd}
+        )
         state, step, tables = made.init_state(), jax.jit(made.task.train_step), []
         for i in dispatch.shapes(made, 0, 6):
             batch = made.layout.put(made.batch(i), made.rows)
             with jax.set_mesh(made.layout.mesh):
                 after, _ = step(state, batch, made.key)
-            tables.append(np.asarray(after.params["table"]))
+            tables.append([np.asarray(x) for x in jax.tree.leaves(after.params)])
         found.append((Evaluator(made)(state), tables))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
     assert len(found[0][1]) > 1
-    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)
+    for one, eight in zip(*(jax.tree.leaves(tables) for _, tables in found), strict=True):
+        np.testing.assert_allclose(one, eight, atol=1e-6)
 
 
 def test_a_run_resumes_to_the_bit_and_says_its_padding(tmp_path, capsys):
@@ -328,7 +333,7 @@ def test_a_run_resumes_to_the_bit_and_says_its_padding(tmp_path, capsys):
         at=6,
         same_calls=True,
     )
-    assert "padding in place of" in capsys.readouterr().out
+    assert "padding in place of" in capsys.readouterr().err
     assert launching.summary(tmp_path / "whole")["steps_per_call"] == 1
 
 
