@@ -6,7 +6,7 @@ Needs scikit-learn alone, beside jaxdl. A line of JSON for each: its examples, a
 1. The data are those that the experiment's variant has, which differ from one version of Python to
 the next.
 
-masked: of 9,000 bytes of the held-out text, drawn, the share that is the likeliest one there, by a
+masked: of 3,000 bytes of the held-out text, drawn, the share that is the likeliest one there, by a
 4-gram (`benchmarks.language.ngram`) of the nine bytes around it: the product of what it says of the
 byte and of the four behind it. All other bytes are shown to it.
 classify: accuracy. TF-IDF of words with logistic regression, both as scikit-learn has them; TF-IDF
@@ -34,7 +34,7 @@ from jaxdl.data.tag_schemes import OUTSIDE
 from jaxdl.metrics import entities, spans
 
 # Hidden bytes that are guessed, and the text around each.
-_GUESSED, _ORDER = 9000, 4
+_GUESSED, _ORDER = 3000, 4
 
 
 def main(argv: Sequence[str] | None = None) -> None:
