@@ -193,6 +193,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "test_length_groups.py": {
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL, *_READERS),
+        "test_figures_of_words_spans_and_targets_are": _READERS,
         "test_members_of_a_population_are": (*_MEMBERS, "jaxdl/data/"),
         "test_a_run_resumes_to_the_bit": (_TRAIN, _RUNS, "jaxdl/data/", "jaxdl/experiment/"),
     },

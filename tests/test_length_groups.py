@@ -301,6 +301,18 @@ def test_figures_are_the_same_in_any_lengths(tmp_path):
     assert dispatch.shapes(made[0], 0, 12) == [0]
 
 
+@pytest.mark.parametrize("name", ["bert:tag", "bert:answer", "t5:numbers"])
+def test_figures_of_words_spans_and_targets_are_the_same_in_any_lengths(tmp_path, name):
+    flags = {"eval.batch_size": 64, "data.test_fraction": 0.1}
+    if name == "t5:numbers":
+        flags |= {"data.name": "pairs", "data.path": _tables(tmp_path)["pairs"]["path"]}
+    made = [built(name, *_as_flags({**flags, "data.lengths": n})) for n in (1, 3)]
+    assert len(made[1].run.data.test.length_groups.lengths) > 1
+    state = made[0].init_state()
+    whole, cut = (Evaluator(one)(state) for one in made)
+    assert whole == pytest.approx(cut, rel=1e-5)
+
+
 def test_eight_devices_learn_and_evaluate_as_one_does(tmp_path):
     # Of Adam the first update of a gradient that is nought but for rounding is as large as any.
     sgd = {"optimizer.name": "sgd", "optimizer.warmup": 0}
