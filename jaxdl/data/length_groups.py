@@ -9,7 +9,7 @@ seed: members of a population, each with a stream of its own, have batches of on
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,7 +164,9 @@ def of(split: Any) -> LengthGroups | None:
     return getattr(split, "length_groups", None)
 
 
-def evaluated(groups: LengthGroups, batch_size: int, multiple: int):
+def evaluated(
+    groups: LengthGroups, batch_size: int, multiple: int
+) -> Iterator[tuple[np.ndarray, int, int]]:
     """All examples once, each in a batch of its own group, the longest first.
 
     Args:
