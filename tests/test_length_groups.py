@@ -59,6 +59,13 @@ def test_lengths_of_pairs_grow_on_both_sides_and_save_padding():
     assert totals[0] > totals[1] > totals[2] >= sizes.sum()
 
 
+def test_of_texts_of_thousands_of_lengths_the_lengths_are_nearly_the_best():
+    sizes = np.arange(1, 5001)[None]
+    found = length_groups.best(sizes, 2)
+    assert found[-1, 0] == 5000
+    assert found[0, 0] == pytest.approx(2500, abs=10)
+
+
 def test_a_longer_pair_that_needs_no_longer_batch_makes_no_group():
     found = length_groups.best(np.array([[9, 1, 5], [1, 9, 6]]), 3)
     np.testing.assert_array_equal(found, [[9, 9]])

@@ -14,10 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxdl.data.spread import evenly
 from jaxdl.errors import UserError
 
 # Beside an epoch's number, so that what is drawn here is not what a run's seed draws.
 _STREAM = 0x1E46
+
+# Places where stretches of examples may be cut: a table of so many by so many is made.
+_CUTS = 1024
 
 
 class LengthGroups(NamedTuple):
@@ -80,7 +84,8 @@ def best(sizes: np.ndarray, most: int) -> np.ndarray:
     """The lengths, up to ``most`` of them, that leave least padding.
 
     Examples are ordered by their whole size, and cut into stretches; of all ways to cut, the best
-    is found by dynamic programming, over the examples where that size changes.
+    is found by dynamic programming, over the examples where that size changes, or, where there are
+    more than 1024, over so many of them.
 
     Args:
       sizes: (arrays, n) integers.
@@ -92,6 +97,7 @@ def best(sizes: np.ndarray, most: int) -> np.ndarray:
     whole = sizes.sum(axis=0)
     order = np.argsort(whole, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(whole[order])) + 1, len(order))
+    ends = ends[evenly(len(ends), _CUTS)]
     longest = np.maximum.accumulate(sizes[:, order], axis=1)[:, ends - 1]
     cost = longest.sum(axis=0)
     begins = np.append(0, ends[:-1])
@@ -117,8 +123,9 @@ class Order:
     """Which group each place in the stream of training examples is of.
 
     Every example stands once in an epoch. A batch that has the end of one epoch and the start of
-    the next is of any groups, and all others of one, or of two that are next to each other; a batch
-    is as long as its longest example asks for. In which order they come is drawn for each epoch.
+    the next is of any groups, and all others of one, but where one ends and the next begins; a
+    batch is as long as its longest example asks for. In which order they come is drawn for each
+    epoch.
 
     Args:
       groups: of the examples.
