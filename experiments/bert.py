@@ -34,7 +34,8 @@ answer; .994 of the others are told) in 300 s of processor time, where the commo
 question has .253; a rule that knows Python's punctuation, and at which piece of a function's head
 each question mostly points, has .869, which is not reached: the 604 functions that it learns from
 are few. Both with seed 0 alone, on 2 CPU cores that much else used, on modules that were held out
-(Python 3.11). What they are compared with: python -m benchmarks.language.baselines
+(Python 3.11). What `classify`, `tag` and `answer` are compared with:
+python -m benchmarks.language.baselines classify tag answer
 Dropout, and more modules, were taken for `tag` after a first run had been looked at there (.731);
 of `answer` waves, wider weights and dropout were chosen with seed 3 on a validation part, of which
 .785 are answered after 600 updates; a figure of the test part without them, .705, was known. Words

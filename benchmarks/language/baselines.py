@@ -8,7 +8,8 @@ the next.
 
 masked: of 3,000 bytes of the held-out text, drawn, the share that is the likeliest one there, by a
 4-gram (`benchmarks.language.ngram`) of the nine bytes around it: the product of what it says of the
-byte and of the four behind it. All other bytes are shown to it.
+byte and of the four behind it. All other bytes are shown to it, where a masked model sees all but
+15 %: it is no rival on even terms.
 classify: accuracy. TF-IDF of words with logistic regression, both as scikit-learn has them; TF-IDF
 of two to five letters, C = 10; TF-IDF of words with complement naive Bayes.
 tag: F1 of entities. Of each word the tag that it mostly has, or none; and of each word between its
@@ -60,11 +61,11 @@ def loaded(variant: str, eval_on: str) -> data.Data:
 
 
 def masked(found: data.Data, guessed: int = _GUESSED) -> dict[str, float]:
-    """``ngram``: the share of drawn bytes that are the likeliest in their place."""
+    """``ngram_all_shown``: the share of drawn bytes that are the likeliest in their place."""
     train, test = found.train.tokens, found.test.tokens
     draw = np.random.default_rng(0).permutation(np.arange(_ORDER, len(test) - _ORDER))[:guessed]
     said = np.concatenate([likeliest(train, test, part) for part in np.array_split(draw, 40)])
-    return {"ngram": float((said == test[draw]).mean())}
+    return {"ngram_all_shown": float((said == test[draw]).mean())}
 
 
 def likeliest(train: np.ndarray, text: np.ndarray, places: np.ndarray) -> np.ndarray:
