@@ -127,13 +127,12 @@ def _as_for_users(jax):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """(experiment) -> the folder of a run that was not interrupted; ``.parent / "cut"`` was.
+    """(experiment) -> the folder of a run; beside it is "cut", what a failing machine leaves of it.
 
     Runs of `tiny.FINISHED`, made once for all processes that test, and a few of them of programs
-    as users have them. That the two ended alike to the bit was seen to when they were made.
+    as users have them.
     """
     import filelock
-    import jax
     import launching
     import tiny
 
@@ -147,17 +146,42 @@ def finished(tmp_path_factory):
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / "lock"), seconds.charged_to("runs that are shared"):
             if not done.exists():
-                at = tiny.FINISHED[experiment][1]
-                for_users = experiment in tiny.FOR_USERS
-                with _as_for_users(jax) if for_users else contextlib.nullcontext():
-                    launching.assert_resumes_to_the_bit(
+                with as_made(experiment):
+                    launching.run_and_copy(
                         experiment,
                         folder,
                         *tiny.of_finished(experiment),
-                        at=at,
-                        same_calls=not for_users,
+                        at=tiny.FINISHED[experiment][1],
                     )
                 done.touch()
         return folder / "whole"
 
     return get
+
+
+@pytest.fixture(scope="session")
+def goes_on(finished):
+    """(experiment) sees to it that the one of `finished` that was cut ends like the other."""
+    import launching
+    import tiny
+
+    def check(experiment: str) -> None:
+        folder = finished(experiment).parent
+        with as_made(experiment):
+            launching.go_on(
+                experiment,
+                folder,
+                *tiny.of_finished(experiment),
+                at=tiny.FINISHED[experiment][1],
+                same_calls=experiment not in tiny.FOR_USERS,
+            )
+
+    return check
+
+
+def as_made(experiment: str) -> contextlib.AbstractContextManager:
+    """Programs as those of `finished` are."""
+    import jax
+    import tiny
+
+    return _as_for_users(jax) if experiment in tiny.FOR_USERS else contextlib.nullcontext()

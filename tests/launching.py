@@ -82,11 +82,16 @@ def assert_resumes_to_the_bit(
 ) -> None:
     """A run whose machine fails behind the checkpoint of step ``at`` ends like one whose does not.
 
-    Its whole state, every logged figure and the best evaluation, though as many updates go to a
-    call as the flags' events leave room for, up to 3, where the other run makes one a call, or the
-    other way round, or ``same_calls``: programs that are compiled in a hurry round differently.
-    Both stay in ``folder``, as "whole" and "cut". What a failing machine leaves is what is on disk
-    at that time, so that the second run begins in a copy of that.
+    Both stay in ``folder``, as `run_and_copy` and `go_on` make them.
+    """
+    run_and_copy(experiment, folder, *overrides, at=at)
+    go_on(experiment, folder, *overrides, at=at, same_calls=same_calls)
+
+
+def run_and_copy(experiment: str, folder: Path, *overrides: str, at: int) -> None:
+    """A whole run in ``folder``/whole, and in ``folder``/cut what is on disk at step ``at``.
+
+    That is what a failing machine leaves.
     """
     whole, cut = folder / "whole", folder / "cut"
     save = checkpoint.Checkpoints.save
@@ -101,6 +106,18 @@ def assert_resumes_to_the_bit(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint.Checkpoints, "save", save_and_copy)
         assert run(experiment, whole, *overrides) == 0
+
+
+def go_on(
+    experiment: str, folder: Path, *overrides: str, at: int, same_calls: bool = False
+) -> None:
+    """The run in ``folder``/cut goes on from step ``at``, and ends like that in ``folder``/whole.
+
+    Its whole state, every logged figure and the best evaluation, though as many updates go to a
+    call as the flags' events leave room for, up to 3, where the other run makes one a call, or the
+    other way round, or ``same_calls``: programs that are compiled in a hurry round differently.
+    """
+    whole, cut = folder / "whole", folder / "cut"
     assert max(int(step.name) for step in (cut / "checkpoints").iterdir()) == at
     if not same_calls:
         per_call = 3 if summary(whole)["steps_per_call"] == 1 else 1

@@ -144,6 +144,21 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         (_PRETRAINED, "jaxdl/generate/", "jaxdl/tasks/", "jaxdl/inference/", *_COMMAND),
     ),
+    # Of each kind of step another one stays: of one network (mlp, gpt), of two (dcgan), of a
+    # population (optimizers), of a graph, and of agents with and without a replay buffer.
+    "test_finished.py": {
+        f"test_a_run_that_was_cut_ends_like_one_that_was_not[{name}]": (_RUNS, _LEARNER, *files)
+        for name, files in {
+            "autoencoder:sparse": ("jaxdl/tasks/reconstruction.py", "jaxdl/models/autoencoder.py"),
+            "vae": ("jaxdl/tasks/variational.py", "jaxdl/models/vae.py"),
+            "wgan:gradient_penalty": _ADVERSARIAL,
+            "ddpm": _DIFFUSION,
+            "lstm:mackey_glass": ("jaxdl/tasks/forecasting.py", "jaxdl/ops/recurrent.py"),
+            "bert": ("jaxdl/tasks/masked_language_modelling.py", "jaxdl/models/bert.py"),
+            "t5:numbers": ("jaxdl/tasks/sequence_to_sequence.py", "jaxdl/models/t5.py"),
+            "q_learning": ("jaxdl/tasks/q_learning.py", "jaxdl/control/tabular.py"),
+        }.items()
+    },
     "test_forecasting.py": {
         "test_eight_devices_learn_and_forecast": (_PARALLEL, "jaxdl/tasks/forecasting.py"),
         "test_bf16_computes_in_bf16": _ALL,
