@@ -220,6 +220,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "bert": ("jaxdl/tasks/masked_language_modelling.py", "jaxdl/models/bert.py"),
             "t5:numbers": ("jaxdl/tasks/sequence_to_sequence.py", "jaxdl/models/t5.py"),
             "q_learning": ("jaxdl/tasks/q_learning.py", "jaxdl/control/tabular.py"),
+            "whisper:ctc": ("jaxdl/tasks/ctc.py", "jaxdl/models/whisper_ctc.py"),
         }.items()
     },
     "test_forecasting.py": {
@@ -453,6 +454,11 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_snippet_runs_as_shown[print({stride": ("README.md", _MODELS, _LAYERS),
         "test_snippet_runs_as_shown[print(jaxdl.models.names()": ("README.md", _MODELS, _LAYERS),
         "test_snippet_runs_as_shown[texts, scores": ("README.md", "jaxdl/generate/", _MODELS),
+    },
+    "test_recognising.py": {
+        "test_resumed_is_uninterrupted_to_the_bit": (
+            *("jaxdl/tasks/transcription.py", "jaxdl/models/whisper.py", "jaxdl/data/drawn.py"),
+        ),
     },
     "test_recurrent_models.py": {
         "test_bf16_computes_in_bf16_over_float32_parameters": (

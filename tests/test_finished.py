@@ -24,12 +24,13 @@ PICTURES = {
     "t5:numbers": "Cross-attention",
     "vae": "Codes by class",
     "wgan:gradient_penalty": "Generated, and nearest in training",
+    "whisper:ctc": "Spectrograms",
 }
-# The same update of the same model as of other readers of texts: only the loss is another; and
-# the update of images, of what tests/test_sound_classification.py cuts by itself.
+# The same update as of another task, of another loss, or of what is heard and not read or seen;
+# the two that hear are cut and go on in tests/test_recognising.py and test_sound_classification.py.
 LIKE_ANOTHER = {
     *("question_answering", "text_classification", "token_classification"),
-    "sound_classification",
+    *("sound_classification", "transcription"),
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population

@@ -13,6 +13,9 @@ _ENCODER_DECODER = ("--config.model.encoder_depth=1", "--config.model.decoder_de
 _T5 = (*_ENCODER_DECODER, "--config.model.head_dim=8")
 _RESTORED = ("--config.data.context=16", "--config.data.test_fraction=.01",
              "--config.task.decoded=4")  # fmt: skip
+_SOUND = ("--config.data.most=2", "--config.data.test_examples=4", "--config.task.bands=8",
+          "--config.model.width=16", "--config.model.heads=2", "--config.model.hidden=16",
+          )  # fmt: skip
 _RECURRENT = ("--config.model.hidden=8",)
 _TEXT = (*_RECURRENT, "--config.data.context=16", "--config.data.stride=0",
          "--config.data.test_fraction=.01", "--config.task.tokens=8")  # fmt: skip
@@ -98,6 +101,8 @@ FLAGS = {
     "vae:16": _CODE[:1],
     "vit": _VIT,
     "vit:B/16": (*_VIT, *_IMAGES),
+    "whisper": (*_SOUND, "--config.model.encoder_depth=1", "--config.model.decoder_depth=1"),
+    "whisper:ctc": (*_SOUND, "--config.model.depth=1"),
     "wgan": (*_GAME, "--config.batch_size=60"),
     "wgan:gradient_penalty": (*_GAME, "--config.batch_size=60"),
     "wgan:clip": (*_GAME, "--config.batch_size=60"),
@@ -126,6 +131,7 @@ FINISHED = {
     "lstm:mackey_glass": ((*_EVENTS, "--config.ema=.9"), 6),
     "bert": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2"), 6),
     "t5:numbers": ((*_ONE_EVAL, "--config.ema=.9"), 6),
+    "whisper:ctc": ((*_EVENTS, "--config.ema=.9"), 6),
     "gcn": (("--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
              "--config.log.every=3"), 4),
     "dqn": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxdl.report import draw
+from jaxdl.report.sound import Sound
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:1080px;margin:2rem auto;
@@ -66,8 +67,20 @@ def image(picture: draw.Picture) -> str:
     return f"<figure><img alt='' src='data:image/{picture.kind};base64,{data}'>{caption}</figure>"
 
 
-def show(item: draw.Picture | str) -> str:
-    """A picture, or a text in its own lines."""
+def played(sound: Sound) -> str:
+    """A sound with a button that plays it, and its caption."""
+    data = base64.b64encode(sound.data).decode()
+    caption = f"<figcaption>{html.escape(sound.caption)}</figcaption>" if sound.caption else ""
+    return (
+        f"<figure><audio controls preload=none src='data:audio/wav;base64,{data}'></audio>"
+        f"{caption}</figure>"
+    )
+
+
+def show(item: draw.Picture | Sound | str) -> str:
+    """A picture, a sound, or a text in its own lines."""
+    if isinstance(item, Sound):
+        return played(item)
     return image(item) if isinstance(item, draw.Picture) else f"<pre>{html.escape(item)}</pre>"
 
 

@@ -78,12 +78,13 @@ def sequence_to_sequence(
     ``exact_match``, the share of texts that are the target, token for token, and the scores:
     ``bleu`` from 0 to 100, ``rouge1``, ``rouge2`` and ``rougeL`` (F1) from 0 to 1.
     """
-    _check(label_smoothing, decoded=decoded, tokens=tokens, beams=beams)
+    check_at_least(0, decoded=decoded, tokens=tokens, beams=beams)
+    check_smoothing(label_smoothing)
     texts.check(scores)
     read = reader(run, denoise, density, span, shuffle_sentences)
     begin = encoder_decoder.begin(run, read, tokens, beams, generation)
     module, special = begin.start.module, begin.special
-    forward = functools.partial(_logits, learner.forward(module), special)
+    forward = functools.partial(logits, learner.forward(module), special)
     loss_fn = functools.partial(training_loss, forward, read.prepare, special, label_smoothing)
     order = functools.cache(lambda: _call_order(module, read.lengths))
     layers = lambda: [name for name in order() if name and "/" not in name]
@@ -126,8 +127,17 @@ def shifted(target: jax.Array, special: Specials) -> jax.Array:
     return jnp.concatenate([start, target[:, :-1]], axis=1)
 
 
-def _logits(forward: Callable, special: Specials, *state: Any, example: Example) -> Any:
-    """``forward`` of an example; padding behind a target is seen by nothing that counts."""
+def logits(forward: Callable, special: Specials, *state: Any, example: Example) -> Any:
+    """What ``forward`` gives of an example: the logits (batch, T, tokens) of its target.
+
+    Padding behind a target is seen by nothing that counts.
+
+    Args:
+      forward: (*state, source, target, source_mask) -> logits, or logits and more.
+      special: the special tokens.
+      *state: what ``forward`` takes in front.
+      example: of `jaxdl.tasks.shared.reading`.
+    """
     return forward(*state, example.source, shifted(example.target, special), example.source_mask)
 
 
@@ -189,8 +199,8 @@ def _initial(module: nn.Module, key: jax.Array) -> Any:
     return module.init(key, *[jnp.zeros((1, 1), jnp.int32)] * 2)
 
 
-def _check(label_smoothing: float, **counts: int) -> None:
-    check_at_least(0, **counts)
+def check_smoothing(label_smoothing: float) -> None:
+    """Raises UserError for a share that is none."""
     if not 0 <= label_smoothing < 1:
         raise UserError(
             f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"

@@ -1,8 +1,8 @@
 """The model of a task that writes texts, its special tokens, and how it writes."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from flax import linen as nn
 
@@ -60,7 +60,7 @@ def begin(
         )
     settings = _asked(said, tokens, beams, generation, read.lengths[1])
     _check(settings)
-    context = max(*read.lengths, 1 + settings.how(1)["tokens"])
+    context = max(read.context, 1 + settings.how(1)["tokens"])
     if source:
         wanted = encoders.Wanted(
             special.size,
@@ -72,7 +72,7 @@ def begin(
         )
         start = encoders.create(config, run.data, wanted)
     else:
-        start = transfer.fresh(_model(run, special, context))
+        start = transfer.fresh(_model(run, special, context, read.fields))
     return Begin(start, *_tokens_of(special, settings, source))
 
 
@@ -137,14 +137,14 @@ def _check(settings: Settings) -> None:
         raise UserError(f"{error}: config.task.generation has others") from None
 
 
-def _model(run: Run, special: Specials, context: int) -> nn.Module:
+def _model(run: Run, special: Specials, context: int, fields: Mapping[str, Any]) -> nn.Module:
     """The model, for the data's tokens and lengths; UserError if it is none for these."""
     name, task = run.config.model.name, run.config.task.name
     if name and "vocab_size" not in models.settings(name):
         raise UserError(_needs(task, name))
     module = build_model(
         run,
-        {"vocab_size": special.size, "context": context},
+        {"vocab_size": special.size, "context": context, **fields},
         at_least=("vocab_size", "context"),
         because=f"for {special.size} tokens and texts of {context}",
     )

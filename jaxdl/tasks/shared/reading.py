@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,11 +48,15 @@ class Reader(NamedTuple):
       prepare: (batch, key) -> `Example`.
       special: the special tokens.
       lengths: S and T.
+      context: tokens that the model needs room for.
+      fields: further fields of the model that follow from what is read.
     """
 
     prepare: Prepare
     special: Specials
     lengths: tuple[int, int]
+    context: int
+    fields: Mapping[str, Any] = {}
 
 
 def reader(run: Run, denoise: str, density: float, span: float, shuffle_sentences: bool) -> Reader:
@@ -74,7 +78,7 @@ def reader(run: Run, denoise: str, density: float, span: float, shuffle_sentence
                 )
         lengths = found["source"].shape[1], found["target"].shape[1]
         special = specials(data.tokenizer)
-        return Reader(functools.partial(_pairs, special), special, lengths)
+        return Reader(functools.partial(_pairs, special), special, lengths, max(lengths))
     if set(found) != {"tokens"}:
         had = ", ".join(found) or "no batches"
         raise UserError(
@@ -105,7 +109,8 @@ def reader(run: Run, denoise: str, density: float, span: float, shuffle_sentence
         lengths = length - noise + room, length
     damage = functools.partial(damage, density=density, span=span)
     source, target = (n + special.around for n in lengths)
-    return Reader(functools.partial(_damaged, damage, special), special, (source, target))
+    prepare = functools.partial(_damaged, damage, special)
+    return Reader(prepare, special, (source, target), max(source, target))
 
 
 def _check(run: Run, length: int, density: float, span: float) -> None:

@@ -144,19 +144,32 @@ def artifacts(
     found = _some(each, _SHOWN, at_once, state, split)
     rows = zip(*(map(writer.text, found[n]) for n in ("source", "target", "written")), strict=True)
     shown = {"Written": "\n\n".join(_told(*row) for row in rows)}
-    special = writer.special
-    cut = lambda x: x[:1, : min(_SEEN, int((x[0] != special.pad).sum()))]
+    cut = lambda x: x[:1, : min(_SEEN, int((x[0] != writer.special.pad).sum()))]
     source, target = cut(found["source"]), cut(found["written"])
-    begun = np.concatenate([np.full((1, 1), special.start, np.int32), target[:, :-1]], axis=1)
+    read = f"those of {printable(writer.text(source[0]))!r}"
+    return shown | cross_attention(writer, state, source, target, read)
+
+
+def cross_attention(
+    writer: Writer, state: learner.Learner, source: np.ndarray, written: np.ndarray, read: str
+) -> dict[str, Any]:
+    """{"Cross-attention": where the decoder looked}, or nothing where nothing attends.
+
+    Args:
+      writer: whose decoder it is.
+      state: the task's.
+      source: (1, S), what was read, or (1, S, features).
+      written: (1, T), what was written.
+      read: what the columns are, for people.
+    """
+    start = np.full((1, 1), writer.special.start, np.int32)
+    begun = np.concatenate([start, written[:, :-1]], axis=1)
     maps = attention_maps.collect(writer.module, state.best_variables, source, begun)
     maps = {name: array for name, array in maps.items() if name.endswith("cross_attention")}
-    if maps:
-        shown["Cross-attention"] = attention_maps.picture(
-            maps,
-            f"Of the tokens of {printable(writer.text(target[0]))!r} to those of "
-            f"{printable(writer.text(source[0]))!r}.",
-        )
-    return shown
+    if not maps:
+        return {}
+    caption = f"Of the tokens of {printable(writer.text(written[0]))!r} to {read}."
+    return {"Cross-attention": attention_maps.picture(maps, caption)}
 
 
 def _told(source: str, target: str, written: str) -> str:
