@@ -50,6 +50,7 @@ VARIANTS = {
     "vae": ("8", "2", "16"),
     "vgg": ("digits", "16"),
     "vit": ("digits", "B/16"),
+    "whisper": ("dial_tones", "ctc"),
     "wgan": ("gradient_penalty", "clip"),
 }
 EXPERIMENTS = [f"{n}:{v}" if v else n for n, variants in VARIANTS.items() for v in variants]

@@ -103,6 +103,10 @@ MODELS = {
         ),
         (np.sin(np.arange(24.0)).reshape(2, 4, 3), TOKENS),
     ),
+    "whisper_ctc": (
+        dict(vocab_size=5, width=4, heads=2, hidden=4, depth=1, bands=3, frames=6),
+        (2, 6, 3),
+    ),
 }
 
 
@@ -146,7 +150,7 @@ def _wide(monkeypatch):
 # These compile for 3 to 25 seconds of processor time: by default they are only traced, and of the
 # largest, which are made of the others' layers, not even that.
 TRACED = ("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "resnet", "vgg", "vit")
-DEAR = (*TRACED, "bart", "bert", "cvt", "ddpm", "mobilevit", "t5", "whisper")
+DEAR = (*TRACED, "bart", "bert", "cvt", "ddpm", "mobilevit", "t5", "whisper", "whisper_ctc")
 
 
 def product(scalar):

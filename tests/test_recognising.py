@@ -4,12 +4,13 @@ import io
 import wave
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from launching import ROOT, assert_resumes_to_the_bit, built, figures, run
 from tiny import FLAGS
 
-from jaxdl import keys, launch, losses, ops
+from jaxdl import keys, launch, losses, models, ops
 from jaxdl.data.split import IS_REAL, Arrays
 from jaxdl.errors import UserError
 from jaxdl.metrics import LOW
@@ -93,6 +94,19 @@ def test_what_is_padding_of_a_batch_does_not_count(made, heard, batch):
     )["loss"]
     assert float(whole.weight) == 4
     np.testing.assert_allclose(part, alone, rtol=1e-5)
+
+
+def test_parameters_are_those_of_the_encoder_and_of_a_layer():
+    sizes = dict(width=16, heads=2, hidden=24, bands=8, frames=20)
+    seen = jax.ShapeDtypeStruct((1, 20, 8), jnp.float32)
+
+    def count(module):
+        params = jax.eval_shape(module.init, keys.abstract(), seen)["params"]
+        return sum(x.size for x in jax.tree.leaves(params))
+
+    whole = count(models.create("whisper_ctc", vocab_size=11, depth=2, **sizes))
+    encoder = models.create("whisper", encoder_depth=2, decoder_depth=0, **sizes)
+    assert whole == count(encoder) + 17 * 11
 
 
 def test_figures_are_of_whole_texts_and_of_each_ratio_of_noise():

@@ -14,7 +14,7 @@ _T5 = (*_ENCODER_DECODER, "--config.model.head_dim=8")
 _RESTORED = ("--config.data.context=16", "--config.data.test_fraction=.01",
              "--config.task.decoded=4")  # fmt: skip
 _SOUND = ("--config.data.most=2", "--config.data.test_examples=4", "--config.task.bands=8",
-          "--config.model.width=16", "--config.model.heads=2", "--config.model.hidden=16",
+          "--config.model.width=32", "--config.model.heads=2", "--config.model.hidden=32",
           )  # fmt: skip
 _RECURRENT = ("--config.model.hidden=8",)
 _TEXT = (*_RECURRENT, "--config.data.context=16", "--config.data.stride=0",

@@ -50,7 +50,8 @@ def ctc(
         blank_id=blank,
         log_epsilon=_NEVER,
     )
-    return jnp.where(possible, nats, jnp.inf)
+    # With jax_enable_x64 optax's sums are float64, whatever it is given.
+    return jnp.where(possible, nats.astype(logits.dtype), jnp.inf)
 
 
 # The logarithm of a probability of zero: so low that no sum of others reaches it, and so near that
