@@ -34,6 +34,7 @@ _CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit")
 # {file: {beginning of a test's name: the files}}
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_adversarial.py": {
+        "test_samples_come_from_the_average": (*_ADVERSARIAL, _LEARNER),
         "test_first_losses_are_those_of_the_first_networks": _ADVERSARIAL,
         "test_discriminator_takes_n_critic_steps_an_update": _ADVERSARIAL,
         "test_gradient_penaltys_own_gradient_is_right_through_the_network": (
@@ -110,7 +111,13 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         for name in ("a_side_answers", "agreement_writes", "a_side_that_cannot_start")
     }
     | {"test_parameters_are_those_of_the_published_model": ("benchmarks/", _MODELS)},
+    "test_bert.py": {
+        "test_positions_may_begin_as_waves_and_weights_wider": (
+            "jaxdl/models/bert.py", "jaxdl/layers/",
+        ),
+    },
     "test_checkpoint.py": {
+        "test_a_damaged_newest_checkpoint_leaves_the_result_as_it_was": (_RUNS,),
         "test_any_damaged_file_of_the_newest_step_is_noticed_or_does_no_harm[flipped]": (_RUNS,),
         "test_failed_write_ends_the_run": (_RUNS, _TRAIN),
         "test_any_damaged_file_of_the_newest_step_is_noticed_or_does_no_harm[truncated]": (_RUNS,),
@@ -133,8 +140,16 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "test_coatnet.py": {
+        "test_weights_of_one_image_size_are_read_for_another": (
+            "jaxdl/models/coatnet.py", _PRETRAINED,
+        ),
         "test_parameter_count_is_the_published_one[coatnet_": ("coatnet", _LAYERS),
         "test_features_and_logits_are_wide": ("coatnet", _LAYERS),
+    },
+    "test_compiles.py": {
+        "test_initial_states_compile[vit": (
+            *("jaxdl/models/vit.py", "jaxdl/keys.py", "jaxdl/threefry.py"), _LAYERS,
+        ),
     },
     "test_convnext.py": {
         f"test_{name}": ("convnext", _LAYERS, _PRETRAINED)
@@ -182,6 +197,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_steps_with_the_cache_give_what_the_whole_pass_gives[bart]": _TEXTS,
     },
     "test_encoders.py": {
+        "test_a_run_gets_a_new_head": (_PRETRAINED, "jaxdl/tasks/shared/"),
         "test_a_source_that_is_gone_is_missed_by_who_begins_alone": (
             _PRETRAINED, "jaxdl/tasks/shared/",
         ),
@@ -191,6 +207,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_published_folder_gets_a_new_head": (_PRETRAINED, *_READERS),
     },
     "test_export.py": {
+        "test_the_forms_of_all_platforms_are_in_it[convolutions": (_OPS,),
         "test_a_run_goes_on_without_jaxdl": ("jaxdl/inference/export.py",),
         "test_bf16_is_exported_as_it_is": ("jaxdl/inference/export.py", "jaxdl/precision.py"),
         "test_the_forms_of_all_platforms_are_in_it[attention": (_OPS,),
@@ -203,6 +220,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         (
             *("test_a_published_t5_learns_answers_and_goes_out", "test_an_encoder_writes_no_texts"),
             "test_texts_are_written_as_the_folder_says",
+            "test_a_folder_brings_its_weights_its_tokens_and_its_way_to_write[t5",
             "test_a_run_that_has_begun_needs_no_folder[True",
         ),
         (_PRETRAINED, "jaxdl/generate/", "jaxdl/tasks/", "jaxdl/inference/", *_COMMAND),
@@ -270,6 +288,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_what_draws_below_a_key": ("jaxdl/threefry.py", "jaxdl/keys.py"),
     },
     "test_language_modelling.py": {
+        "test_samples_and_figures_come_from_the_average": (*_LANGUAGE, _LEARNER),
         "test_evaluate_and_sample_modes": _LANGUAGE,
         "test_text_of_ones_own_is_learned_by_any_model_of_tokens": _LANGUAGE,
         "test_eight_devices_learn_what_one_does": (_PARALLEL,),
@@ -295,6 +314,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_early_stopping_ends_the_run_when_the_metric_stalls[gcn": ("gcn", _TRAIN),
     },
     "test_length_groups.py": {
+        "test_figures_are_the_same_in_any_lengths": (
+            "jaxdl/data/length_groups.py", "jaxdl/data/split.py", "jaxdl/tasks/",
+        ),
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL, *_READERS),
         "test_figures_of_words_spans_and_targets_are": _READERS,
         "test_members_of_a_population_are": (*_MEMBERS, "jaxdl/data/"),
@@ -338,6 +360,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_compiled_gradient_is_that_of_float64_one_operation_at_a_time[deep_cnn]": (_OPS,),
     },
     "test_ops_attention.py": {
+        "test_gradients_hold_under_vmap_inside_scan_and_twice": (
+            "jaxdl/ops/attention_cpu.py", "jaxdl/ops/attention.py",
+        ),
         "test_the_tpus_kernel_is_the_reference[False]": (
             "jaxdl/ops/attention_tpu.py", "jaxdl/ops/attention.py",
         ),
@@ -351,6 +376,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_the_rate_is_not_rounded": (_OPS,),
     },
     "test_ops_pooling.py": {
+        "test_pools_and_their_gradients_with_ties": ("jaxdl/ops/pooling.py",),
         "test_max_pool_of_more_than_256_places": (_OPS,),
     },
     "test_ops_recurrent.py": {
@@ -414,9 +440,11 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_tasks_and_what_they_average_promote_nothing[bert:classify]": _AVERAGED,
     },
     "test_pmap.py": {
+        "test_devices_draw_each_their_own[ddpm]": (*_DIFFUSION, _PARALLEL),
         "test_devices_keep_one_state[dcgan": (_PARALLEL, *_ADVERSARIAL),
     },
     "test_population.py": {
+        "test_member_that_fails_leaves_the_others_as_they_are": (*_MEMBERS, _TRAIN),
         "test_a_member_goes_on_and_is_evaluated_as_a_run_of_its_own": _MEMBERS,
         "test_member_that_stops_early_freezes_as_it_would_by_itself": _MEMBERS,
         "test_on_eight_devices_it_is": _MEMBERS,
@@ -446,6 +474,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_in_bf16_is_near_the_one_in_float32[dqn]": ("jaxdl/tasks/dqn.py",),
     },
     "test_q_learning.py": {
+        "test_learners_reach_the_optimum": (
+            "jaxdl/tasks/q_learning.py", "jaxdl/control/", "jaxdl/envs/",
+        ),
+        "test_episodes_end_at_the_time_limit_and_count_once": (
+            "jaxdl/tasks/q_learning.py", "jaxdl/envs/",
+        ),
         "test_one_device_equals_eight": ("q_learning", _PARALLEL),
     },
     "test_readme.py": {
@@ -520,16 +554,25 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         )
     }
     | {
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[ddpm]": _ALL,
+    }
+    | {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[bert]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[t5:numbers]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[resnet]": _ALL,
     },
     "test_transcribe.py": {
+        "test_segments_are_those_of_transformers[silence_0]": (
+            "jaxdl/inference/", "jaxdl/generate/", "jaxdl/models/whisper.py",
+        ),
         "test_a_folder_of_recordings_is_transcribed": (
             *("jaxdl/inference/", "jaxdl/generate/", _PRETRAINED, *_COMMAND),
         ),
     },
     "test_transfer.py": {
+        "test_a_published_head_stays_where_the_number_of_classes_is_its_own[classes1-False]": (
+            _PRETRAINED, "jaxdl/tasks/classification.py",
+        ),
         "test_a_run_begins_with_the_best_of_an_earlier_one_and_a_new_head": (
             _PRETRAINED, "jaxdl/tasks/classification.py",
         ),
@@ -556,6 +599,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_bf16_computes_in_bf16": _ALL,
     },
     "test_vit.py": {
+        "test_features_are_the_last_blocks_patches_where_they_stand_in_the_image[mean]": (
+            "jaxdl/models/vit.py", _LAYERS,
+        ),
         "test_without_classes_there_are_the_features": ("jaxdl/models/vit.py", _PRETRAINED),
         "test_googles_arrays_give_the_logits": ("jaxdl/models/vit.py", _PRETRAINED),
     },
