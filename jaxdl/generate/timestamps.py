@@ -44,9 +44,8 @@ def keep_times(
     is_time = token >= rules.first
     place = jnp.arange(text.shape[1])
     is_added = (place >= filled - added) & (place < filled)
-    latest = jnp.where(is_added, text, -1).max(
-        1
-    )  # -1, or any token: no time counts below the first
+    # -1, or any token: what is below the first is no time.
+    latest = jnp.where(is_added, text, -1).max(1)
     at = lambda back: jax.lax.dynamic_index_in_dim(
         text, jnp.maximum(filled - back, 0), 1, keepdims=False
     )
