@@ -29,3 +29,13 @@ def of_samples(samples: np.ndarray, rate: int, caption: str = "") -> Sound:
         file.setframerate(rate)
         file.writeframes(whole.tobytes())
     return Sound(stream.getvalue(), caption)
+
+
+def upright(spectrograms: np.ndarray) -> np.ndarray:
+    """(n, frames, bands) as images (n, bands, frames, 1), low frequencies at the bottom.
+
+    Each from 0, its quietest, to 1, its loudest.
+    """
+    images = spectrograms.transpose(0, 2, 1)[:, ::-1, :, None]
+    low, high = images.min((1, 2, 3), keepdims=True), images.max((1, 2, 3), keepdims=True)
+    return (images - low) / np.maximum(high - low, 1e-6)

@@ -11,6 +11,7 @@ from jaxdl.tasks.shared.checks import (
     check_at_least,
     check_counts,
     check_shares,
+    check_smoothing,
     need_batches,
     need_whole,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "check_at_least",
     "check_counts",
     "check_shares",
+    "check_smoothing",
     "create",
     "model_fields",
     "names",

@@ -21,6 +21,7 @@ from jaxdl.tasks import (
     Run,
     Task,
     build_model,
+    check_smoothing,
     learner,
     model_fields,
     need_batches,
@@ -82,10 +83,7 @@ def classification(
     batch statistics are used as they are.
     """
     need_batches(run)
-    if not 0 <= label_smoothing < 1:
-        raise UserError(
-            f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
-        )
+    check_smoothing(label_smoothing)
     (module, weights, standardise, check), classes = _start(run)
     names = _class_names(run.data.class_names, classes)
     loss_of = choose("loss", loss, LOSSES)

@@ -13,7 +13,7 @@ from jaxdl import generate, losses, models, ops
 from jaxdl.data.source_target import Specials
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, register, transcription
+from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, register
 from jaxdl.tasks.shared import recognising, transcripts
 from jaxdl.tasks.shared.reading import Example
 from jaxdl.tasks.shared.transcripts import Listener
@@ -76,7 +76,7 @@ def ctc(
         eval_step=functools.partial(evaluate, module, listener),
         artifacts=lambda state, split, key: recogniser.shown(state, split)[1],
         parameters=lambda state: learner.parameters(state.params, order()),
-        predict=functools.partial(transcription.predict, each),
+        predict=recogniser.predict,
         describe=recogniser.describe,
         sound=listener.hears.sound,
         directions=transcripts.directions(run),

@@ -10,9 +10,8 @@ from flax import linen as nn
 
 from jaxdl import keys, models, ops
 from jaxdl.data.source_target import Specials
-from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, LOW, Mean, Metrics, texts
-from jaxdl.tasks import Run, Task, check_at_least, learner, register
+from jaxdl.tasks import Run, Task, check_at_least, check_smoothing, learner, register
 from jaxdl.tasks.shared import encoder_decoder, writing
 from jaxdl.tasks.shared.reading import Example, Prepare, reader
 from jaxdl.tasks.shared.writing import Writer
@@ -197,11 +196,3 @@ def _call_order(module: nn.Module, lengths: tuple[int, int]) -> dict[str, int]:
 
 def _initial(module: nn.Module, key: jax.Array) -> Any:
     return module.init(key, *[jnp.zeros((1, 1), jnp.int32)] * 2)
-
-
-def check_smoothing(label_smoothing: float) -> None:
-    """Raises UserError for a share that is none."""
-    if not 0 <= label_smoothing < 1:
-        raise UserError(
-            f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
-        )

@@ -13,10 +13,12 @@ from jaxdl.data import without_padding
 from jaxdl.data.drawn import drawn
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
+from jaxdl.report import sound
 from jaxdl.tasks import (
     Run,
     Task,
     build_model,
+    check_smoothing,
     classification,
     learner,
     over_split,
@@ -71,7 +73,7 @@ def sound_classification(
         sound=hears.sound,
         describe=functools.partial(classification.describe, names),
         labels={"logits": names, "shares": names},
-        directions={_at(ratio): HIGH for ratio in ratios},
+        directions={hearing.at("accuracy", ratio): HIGH for ratio in ratios},
     )
 
 
@@ -121,20 +123,14 @@ def evaluate(
     made = {"loss": Mean.of(nats, weights), **classification.hits(found, batch)}
     right = found.argmax(-1) == batch["label"]
     for ratio in ratios:
-        at = (batch["snr"] == ratio).astype(jnp.float32)
-        made[_at(ratio)] = Mean.of(right, at if weights is None else at * weights)
+        of_ratio = (batch["snr"] == ratio).astype(jnp.float32)
+        weight = of_ratio if weights is None else of_ratio * weights
+        made[hearing.at("accuracy", ratio)] = Mean.of(right, weight)
     return made
 
 
-def _at(ratio: float) -> str:
-    return f"accuracy_{ratio:g}db"
-
-
 def _check(run: Run, label_smoothing: float) -> None:
-    if not 0 <= label_smoothing < 1:
-        raise UserError(
-            f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
-        )
+    check_smoothing(label_smoothing)
     if len(run.data.class_names) < 2:
         raise UserError(
             f"data set {run.config.data.name!r} has sounds without classes, which "
@@ -154,10 +150,6 @@ def _artifacts(
     found = np.asarray(over_split(each, split, at_once, state), np.float64)
 
     def pictures(places: np.ndarray) -> np.ndarray:
-        """Spectrograms, low frequencies at the bottom, the loudest black."""
-        seen = np.asarray(hears.spectrogram(split.take(places)["samples"]))
-        seen = seen.transpose(0, 2, 1)[:, ::-1]
-        low, high = seen.min((1, 2), keepdims=True), seen.max((1, 2), keepdims=True)
-        return ((seen - low) / np.maximum(high - low, 1e-6))[..., None]
+        return sound.upright(np.asarray(hears.spectrogram(split.take(places)["samples"])))
 
     return classification.pictures(found, split.labels, names, pictures)

@@ -10,13 +10,13 @@ from flax import linen as nn
 
 from jaxdl import losses, models
 from jaxdl.data import Data, without_padding
-from jaxdl.errors import UserError
 from jaxdl.metrics import Mean
 from jaxdl.report import draw
 from jaxdl.tasks import (
     Description,
     Run,
     Task,
+    check_smoothing,
     classification,
     learner,
     need_batches,
@@ -49,10 +49,7 @@ def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
     """
     need_batches(run, "mask")
     need_batches(run, "label")
-    if not 0 <= label_smoothing < 1:
-        raise UserError(
-            f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
-        )
+    check_smoothing(label_smoothing)
     data, names = run.data, run.data.class_names
     begin = text_encoder.start(run, "classifier", num_classes=len(names))
     module = begin.module

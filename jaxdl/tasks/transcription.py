@@ -8,12 +8,19 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import keys, models
+from jaxdl import models
 from jaxdl.errors import UserError
-from jaxdl.tasks import Run, Task, check_at_least, learner, register, sequence_to_sequence
+from jaxdl.tasks import (
+    Run,
+    Task,
+    check_at_least,
+    check_smoothing,
+    learner,
+    register,
+    sequence_to_sequence,
+)
 from jaxdl.tasks.shared import encoder_decoder, recognising, transcripts, writing
 from jaxdl.tasks.shared.reading import Prepare, Reader
-from jaxdl.tasks.shared.splits import EachFn
 from jaxdl.tasks.shared.writing import Writer
 
 
@@ -52,11 +59,11 @@ def transcription(
 
     The metrics are ``loss`` (nats a token of the target, its end among them; at evaluation without
     smoothing) and ``accuracy`` (of tokens). Of what was written ``exact_match``, and, where the
-    evaluation part has several signal-to-noise ratios, that of each, ``exact_match_10dB``; ``wer``
+    evaluation part has several signal-to-noise ratios, that of each, ``exact_match_10db``; ``wer``
     and ``cer``, of which low is better (`jaxdl.metrics.edits`).
     """
     check_at_least(0, decoded=decoded, tokens=tokens, beams=beams)
-    sequence_to_sequence.check_smoothing(label_smoothing)
+    check_smoothing(label_smoothing)
     listener = transcripts.of_run(run, bands, window, hop)
     read = listener.reader
     begin = encoder_decoder.begin(run, read, tokens, beams, generation)
@@ -83,7 +90,7 @@ def transcription(
         eval_step=functools.partial(sequence_to_sequence.evaluate, module, special, read.prepare),
         artifacts=functools.partial(_artifacts, recogniser, writer),
         parameters=lambda state: learner.parameters(state.params, order()),
-        predict=functools.partial(predict, each),
+        predict=recogniser.predict,
         describe=recogniser.describe,
         sound=listener.hears.sound,
         directions=transcripts.directions(run),
@@ -99,12 +106,6 @@ def answers(
     example = prepare(batch, None)
     written = writer.write(state.best_variables, example.source, example.source_mask)
     return {"written": written}
-
-
-def predict(each: EachFn, state: learner.Learner, samples: jax.Array) -> dict[str, jax.Array]:
-    """`Task.predict`: ``written`` (batch, tokens) of sounds (batch, N), silence behind them."""
-    batch = transcripts.recorded(samples)
-    return each(state, {**batch, "target": jnp.zeros((len(samples), 1), jnp.int32)}, keys.root(0))
 
 
 def _artifacts(

@@ -54,3 +54,11 @@ def check_at_least(low: float, **settings: float) -> None:
             raise UserError(f"config.task.{name}={value} must be at least {low}")
         if not value <= MOST:
             raise UserError(f"config.task.{name}={value} must be at most {MOST:.2g}")
+
+
+def check_smoothing(label_smoothing: float) -> None:
+    """Raises UserError for a share of the target that would leave nothing of it, or is none."""
+    if not 0 <= label_smoothing < 1:
+        raise UserError(
+            f"config.task.label_smoothing={label_smoothing} must be at least 0 and below 1"
+        )

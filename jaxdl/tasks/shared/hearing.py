@@ -80,3 +80,8 @@ def training(run: Run, hearing: Hearing) -> Hear:
         return of_spectrograms(keys.named(key, "augment_spectrogram"), batch)
 
     return hear
+
+
+def at(figure: str, snr: float) -> str:
+    """The name of a figure at one signal-to-noise ratio, in decibels."""
+    return f"{figure}_{snr:g}db"

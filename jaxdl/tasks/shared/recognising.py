@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxdl import keys
 from jaxdl.data.split import Arrays
 from jaxdl.data.spread import evenly
 from jaxdl.metrics import edits
@@ -65,6 +67,12 @@ class Recogniser(NamedTuple):
         made = [self.text(row) for row in written]
         return transcripts.figures(said, made, batch.get("snr"))
 
+    def predict(self, state: Any, samples: jax.Array) -> dict[str, jax.Array]:
+        """`Task.predict`: ``written`` (batch, T) of sounds (batch, N), silence behind them."""
+        batch = transcripts.recorded(samples)
+        target = jnp.zeros((len(samples), 1), jnp.int32)
+        return self.each(state, {**batch, "target": target}, keys.root(0))
+
     def describe(self, prediction: Mapping[str, np.ndarray]) -> Description:
         """`Task.describe` of what ``each`` gives."""
         text = self.text(prediction["written"])
@@ -114,12 +122,8 @@ def _told(said: str, written: str, noise: str) -> str:
 
 
 def _picture(spectrograms: np.ndarray, said: list[str]) -> draw.Picture:
-    """Low frequencies below, time to the right."""
-    least, most = spectrograms.min(), spectrograms.max()
-    images = (spectrograms - least) / max(most - least, 1e-6)
-    upright = images.transpose(0, 2, 1)[:, ::-1, :, None]
     return draw.image_grid(
-        upright,
+        sound.upright(spectrograms),
         [printable(text) for text in said],
         "Low frequencies below, time to the right; the darker the louder.",
         columns=2,

@@ -102,16 +102,13 @@ def figures(
     }
     ratios = [] if snr is None else sorted(set(snr.tolist()))
     if len(ratios) > 1:
-        found |= {_at(ratio): float(right[snr == ratio].mean()) for ratio in ratios}
+        at = lambda ratio: hearing.at("exact_match", ratio)
+        found |= {at(ratio): float(right[snr == ratio].mean()) for ratio in ratios}
     return found
 
 
 def directions(run: Run) -> dict[str, str]:
     """Whichever is better, of all `figures` that a run may have."""
     ratios = getattr(run.data.train, "snrs", ())
-    named = {_at(ratio): HIGH for ratio in ratios}
+    named = {hearing.at("exact_match", ratio): HIGH for ratio in ratios}
     return {"exact_match": HIGH, "wer": LOW, "cer": LOW, **named}
-
-
-def _at(ratio: float) -> str:
-    return f"exact_match_{ratio:g}db"
