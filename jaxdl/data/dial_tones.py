@@ -94,11 +94,7 @@ def synthesise(
     twist = gain(among(each[6], _TWIST) / 2)
 
     time = (xp.arange(normal.shape[1], dtype=f32) / f32(RATE))[None]
-    last = xp.zeros_like(normal, i32)  # the key that was pressed last, (n, samples)
-    for j in range(1, most):
-        last = last + (time >= begin[:, j, None]).astype(i32)
-    last = xp.minimum(last, count[:, None] - 1)
-    at = lambda x: xp.take_along_axis(x, last, axis=1)
+    at = functools.partial(_at, begin=xp.where(there, begin, f32(np.inf)), time=time)
     since, left = time - at(begin), at(end) - time
     wave = lambda hertz, phase: xp.sin(f32(2 * np.pi) * (at(hertz) * since + at(phase)))
     made = at(level / twist) * wave(low, each[7]) + at(level * twist) * wave(high, each[8])
@@ -132,6 +128,26 @@ def synthesise(
         "snr": snr,
     }
     return {**found, "label": which[:, 0]} if most == 1 else found
+
+
+def _at(x: Any, begin: Any, time: Any) -> Any:
+    """What ``x`` (n, most) has for the key that was pressed last, (n, samples).
+
+    Args:
+      x: a number of each key.
+      begin: (n, most) seconds, inf of keys that are not pressed.
+      time: (1, samples) seconds.
+    """
+    if isinstance(x, np.ndarray):
+        last = np.zeros((len(x), time.shape[1]), np.int32)
+        for j in range(1, x.shape[1]):
+            last += time >= begin[:, j, None]
+        return np.take_along_axis(x, last, axis=1)
+    # One pass over the samples, where each look-up would read its own numbers one by one.
+    found = jnp.broadcast_to(x[:, :1], (len(x), time.shape[1]))
+    for j in range(1, x.shape[1]):
+        found = jnp.where(time >= begin[:, j, None], x[:, j, None], found)
+    return found
 
 
 def draw(key: jax.Array, n: int, keys: str, least: int, most: int, snr: Sequence[float]) -> dict:
