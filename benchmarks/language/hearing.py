@@ -1,21 +1,24 @@
-"""A minute of sound that random weights of Whisper's smallest size transcribe."""
+"""What Whisper hears, and a minute of sound that random weights of its smallest size transcribe."""
 
+import functools
 from typing import Any
 
 from benchmarks.language.job import Job, Row
 from benchmarks.language.writing import agreement
 
 SECONDS, NEW, RATE = 60, 100, 16000
+# Of all frames every so many are compared.
+_KEPT = 100
 # The special tokens of the published vocabulary.
 _END, _START, _ENGLISH, _TRANSCRIBE, _TRANSLATE, _NO_TIMES, _SIZE = (
     *(50257, 50258, 50259, 50359, 50358, 50363, 51865),
 )  # fmt: skip
 
 
-def _sound() -> Any:
+def _sound(seconds: int = SECONDS) -> Any:
     import numpy as np
 
-    t = np.arange(SECONDS * RATE) / RATE
+    t = np.arange(seconds * RATE) / RATE
     drawn = np.random.default_rng(0).normal(size=len(t))
     return (0.1 * drawn * np.sin(3 * t) + 0.1 * np.sin(2 * np.pi * 220 * t)).astype(np.float32)
 
@@ -85,10 +88,57 @@ def theirs(folder: str) -> Job:
     return Job(hear)
 
 
+def _recordings(count: int) -> list:
+    """So many of 30 s, each of another loudness."""
+    return [_sound(30) / 2**i for i in range(count)]
+
+
+def our_features(folder: str, count: int) -> Job:
+    """The spectrograms (count, frames, bands), on the device."""
+    import jax
+    import numpy as np
+
+    from jaxdl import ops
+
+    compiled, sounds = jax.jit(ops.whisper_log_mel), np.stack(_recordings(count))
+    return Job(lambda: np.asarray(compiled(sounds))[:, ::_KEPT])
+
+
+def their_features(folder: str, count: int) -> Job:
+    """transformers' extractor, which computes by torch where that is there."""
+    import torch
+    import transformers
+
+    extractor, sounds = transformers.WhisperFeatureExtractor(), _recordings(count)
+    assert torch.get_num_threads()  # imported, as it is the faster way of the two
+
+    def hear() -> Any:
+        found = extractor(sounds, sampling_rate=RATE, return_tensors="np").input_features
+        return found[:, :, ::_KEPT].swapaxes(1, 2)
+
+    return Job(hear)
+
+
+def _close(ours: list, theirs: list) -> tuple[bool, str]:
+    import numpy as np
+
+    apart = float(np.abs(np.array(ours) - np.array(theirs)).max())
+    return apart < 1e-4, f"at most {apart:.1e} apart"
+
+
+def _features(count: int) -> dict[str, Any]:
+    return {
+        "eager": functools.partial(their_features, count=count),
+        "ours": functools.partial(our_features, count=count),
+    }
+
+
 ROWS = {
+    "features": Row("Log-mel spectrogram of 30 s of sound, 80 bands", _features(1), _close),
+    "features_8": Row("Log-mel spectrograms of 8 x 30 s of sound, 80 bands", _features(8), _close),
     "whisper_60": Row(
         f"Whisper tiny, {SECONDS} s of sound, {NEW} tokens a window, greedy",
         {"eager": theirs, "ours": ours},
         agreement,
-    )
+    ),
 }

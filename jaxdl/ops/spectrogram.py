@@ -134,17 +134,20 @@ def power_spectrogram(
     shape = np.zeros(size)
     shape[before : before + window] = np.hanning(window + 1)[:-1]
     reach = size if centred else window
-    frames = _frames(samples, size, hop, (samples.shape[-1] - reach) // hop + 1)
-    found = jnp.fft.rfft(frames * shape.astype(samples.dtype).reshape(*(1,) * samples.ndim, size))
+    count = (samples.shape[-1] - reach) // hop + 1
+    found = jnp.fft.rfft(_frames(samples, hop, count, shape.astype(samples.dtype)))
     return jnp.square(found.real) + jnp.square(found.imag)
 
 
-def _frames(samples: jax.Array, size: int, hop: int, count: int) -> jax.Array:
-    """(..., N) -> (..., count, size), zeros behind the last sample where a frame has some left.
+def _frames(samples: jax.Array, hop: int, count: int, shape: np.ndarray) -> jax.Array:
+    """(..., N) -> (..., count, size), each times ``shape`` (size,).
+
+    Zeros stand behind the last sample where a frame has some left.
 
     Slices of pieces that both the frames and the hops are made of, where these are few: on CPUs
     several times as fast as gathering, and its derivative adds slices in place of scattering.
     """
+    size, lead = len(shape), (1,) * samples.ndim
     piece = math.gcd(size, hop)
     a_frame, a_hop = size // piece, hop // piece
     if a_frame > _MOST_PIECES:
@@ -155,9 +158,13 @@ def _frames(samples: jax.Array, size: int, hop: int, count: int) -> jax.Array:
     samples = jnp.pad(samples, [*ends, (0, needed * piece - samples.shape[-1])])
     pieces = samples.reshape(*samples.shape[:-1], needed, piece)
     if a_frame > _MOST_PIECES:
-        return samples[..., hop * np.arange(count)[:, None] + np.arange(size)]
+        gathered = samples[..., hop * np.arange(count)[:, None] + np.arange(size)]
+        return gathered * shape.reshape(*lead, size)
     last = (count - 1) * a_hop + 1
-    return jnp.concatenate([pieces[..., i : i + last : a_hop, :] for i in range(a_frame)], axis=-1)
+    # Each times its part here, as XLA makes another pass over all frames of a product behind it.
+    parts = shape.reshape(a_frame, *lead, piece)
+    shaped = [pieces[..., i : i + last : a_hop, :] * parts[i] for i in range(a_frame)]
+    return jnp.concatenate(shaped, axis=-1)
 
 
 def log_mel(
