@@ -12,7 +12,7 @@ step).
 
 Recordings are drawn anew for each update, on the device, and become spectrograms in the step. The
 settings were chosen with seed 3 on other recordings (--config.data.eval_on=validation), where the
-same settings of dial_tones, 3200 updates of them, have .996 and .969. Most of what is wrong there is
+same settings, 3200 updates of them, have .996 and .969 (dial_tones). Most of what is wrong there is
 how often a key was pressed that was pressed several times in a row. ``ctc`` needs a tenth of the
 examples: it is told that keys come in order, which the decoder has to find out.
 
