@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdl import paths
-from jaxdl.data import label_noise, parts, subsets, symmetries
-from jaxdl.data.preprocess import white
+from jaxdl.data import label_noise, parts, statistics, subsets, symmetries
 from jaxdl.data.split import (
     IS_REAL,
     Arrays,
@@ -190,7 +189,7 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
         turned = lambda part: symmetries.Symmetries(part, settings["symmetries"], len(class_names))
         train, measured = turned(train), {name: turned(part) for name, part in measured.items()}
         class_names = symmetries.names(class_names, settings["symmetries"])
-    mean, std = _channel_statistics(train)
+    mean, std = statistics.of_channels(train)
     return Data(
         train, class_names=class_names, mean=mean, std=std, anomaly=anomaly, notes=notes, **measured
     )
@@ -301,14 +300,3 @@ def _with_wrong_labels(
             f"data.label_noise={share!r} of {len(train)} training examples is not one of them"
         )
     return label_noise.symmetric(train, share, classes, settings["split_seed"])
-
-
-def _channel_statistics(split: Split, most: int = 4096) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each channel, from up to ``most`` examples evenly spread."""
-    step = max(1, len(split) // most)
-    images = split.take(np.arange(0, len(split), step))["image"]
-    scale = white(images.dtype)
-    axes = tuple(range(images.ndim - 1))
-    mean = images.mean(axes, dtype=np.float64) / scale
-    std = images.std(axes, dtype=np.float64) / scale
-    return mean.astype(np.float32), np.maximum(std, 1e-3).astype(np.float32)

@@ -64,7 +64,13 @@ class Arrays:
 
     @property
     def labels(self) -> np.ndarray:
-        """The array called ``label``."""
+        """The array called ``label``.
+
+        Raises:
+          AttributeError: there is none.
+        """
+        if "label" not in self.arrays:
+            raise AttributeError("labels")
         return self.arrays["label"]
 
     def fingerprint(self) -> str:
