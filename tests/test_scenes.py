@@ -32,7 +32,7 @@ def test_the_arrays_and_what_is_known_of_them(made):
         "mask": ((96, 96, 96), "uint8"),
     }
     assert made.class_names == tuple("0123456789")
-    mean = made.train.arrays["image"].mean() / 255
+    mean = made.train.arrays["image"].mean() / 255  # there are fewer than are looked at
     np.testing.assert_allclose(made.mean, mean, rtol=1e-6)
     known = facts.of(made)
     assert known.parts["test"].examples == 32
