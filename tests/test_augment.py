@@ -576,7 +576,7 @@ def test_a_transform_says_what_it_moves_and_moves_nothing_else():
     for name, fields in (*GEOMETRY, ("color_jitter", JITTER)):
         got, says = moved(name, 1, batch, **fields), getattr(augment, name).moves
         assert set(says) <= {*augment.SPATIAL, "label"}
-        assert {k for k in batch if not np.array_equal(got[k], batch[k])} == set(says), name
+        assert {k for k in batch if not np.array_equal(got[k], batch[k])} == set(says) & set(batch)
     mixed = {"image": batch["image"], "label": batch["label"], "name": batch["name"]}
     for name in ("mixup", "cutmix"):
         got, says = moved(name, 1, mixed, alpha=1.0), getattr(augment, name).moves
@@ -590,10 +590,15 @@ def test_boxes_are_cut_off_at_the_edges_and_masks_may_have_channels():
     batch = rectangles()
     batch["boxes"] = np.array([[0, 0, 3, 3], [45, 37, 48, 40], [0, 0, W, H]], np.float32)
     batch["boxes"] = np.broadcast_to(batch["boxes"], (B, 3, 4))
+    batch["visible"] = np.ones((B, 3), np.float32)
     batch["mask"] = np.stack([batch["mask"], 2 * batch["mask"]], axis=-1).astype(np.uint8)
     for name, fields in GEOMETRY:
         got = moved(name, 2, batch, **fields)
         boxes = got["boxes"]
+        if name in ("random_shift", "random_flip"):  # sizes stay
+            area = lambda x: (x[..., 2:] - x[..., :2]).prod(-1)
+            np.testing.assert_allclose(got["visible"], area(boxes) / area(batch["boxes"]))
+        assert (got["visible"] <= 1).all()
         assert boxes.min() >= 0
         assert (boxes <= [W, H, W, H]).all()
         assert (boxes[..., 2:] >= boxes[..., :2]).all()

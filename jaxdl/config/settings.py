@@ -143,6 +143,26 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "mixup": _at_least(0, 0.0, "α of mixup; 0 is off"),
         "cutmix": _at_least(0, 0.0, "α of cutmix; with mixup, each batch gets one of the two"),
     },
+    "augment_scene": {
+        "flip": Key(False, "mirror half of the images, left to right"),
+        "flip_vertical": Key(False, "mirror half of them upside down"),
+        "crop": Key(
+            1.0,
+            "least share of the area that a random resized crop keeps",
+            lambda v: 0 < v <= 1,
+            "above 0 and at most 1",
+        ),
+        "zoom": _at_least(0, 0.0, "largest change of scale; .5 is a factor in exp(±.5)"),
+        "shift": _at_least(0, 0, "pixels that images move, either way"),
+        "rotate": _at_least(0, 0.0, "largest rotation, degrees; boxes stay upright, and grow"),
+        "shear": _at_least(0, 0.0, "largest horizontal shear, columns a row"),
+        "brightness": _share(0.0, "strength of the change in brightness"),
+        "contrast": _share(0.0, "strength of the change in contrast"),
+        "saturation": _share(0.0, "strength of the change in saturation"),
+        "mosaic": Key(
+            0.0, "share of images that are joined of four", lambda v: 0 <= v <= 1, "from 0 to 1"
+        ),
+    },
     "augment_sound": {
         "shift": _at_least(0, 0.0, "seconds that sounds move, either way"),
         "snr": Key(
@@ -269,7 +289,7 @@ TYPES = {
 PLUGS = ("data", "model", "task")
 
 # Groups that not every task uses: each says which it does (`jaxdl.tasks.register`).
-OPTIONAL = ("model", "augment", "augment_sound", "pretrained")
+OPTIONAL = ("model", "augment", "augment_scene", "augment_sound", "pretrained")
 
 # Fields of models that say nothing of which weights they have.
 _WEIGHTLESS = (

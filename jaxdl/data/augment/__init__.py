@@ -25,6 +25,7 @@ __all__ = [
     "SPATIAL",
     "color_jitter",
     "create",
+    "create_alone",
     "cutmix",
     "mixup",
     "moves",
@@ -50,23 +51,13 @@ def create(
       on. It raises UserError where these are on and there are masks or boxes.
     """
     s = settings
-    affine = {name: s[name] for name in ("rotate", "zoom", "shear")}
-    jitter = {name: s[name] for name in ("brightness", "contrast", "saturation")}
+    alone = create_alone(s)
 
     def augment(key: jax.Array, batch: Batch) -> dict[str, Any]:
-        k_crop, k_move, k_flip, k_color, k_mix, k_cut, k_which = jax.random.split(key, 7)
-        if s["crop"] < 1:
-            batch = random_resized_crop(k_crop, batch, s["crop"])
-        if any(affine.values()):
-            batch = random_affine(k_move, batch, shift=s["shift"], **affine)
-        elif s["shift"]:
-            batch = random_shift(k_move, batch, s["shift"])
-        if s["flip"]:
-            batch = random_flip(k_flip, batch)
-        if any(map(any_on, jitter.values())):
-            batch = color_jitter(k_color, batch, **jitter)
+        batch = alone(key, batch)
+        *_, k_mix, k_cut, k_which = jax.random.split(key, 7)
         if not (s["mixup"] or s["cutmix"]):
-            return dict(batch)
+            return batch
         batch = {**batch, "label": jax.nn.one_hot(batch["label"], num_classes, dtype=jnp.float32)}
         if s["mixup"] and s["cutmix"]:  # one of the two for each batch
             return jax.lax.cond(
@@ -77,5 +68,37 @@ def create(
         if s["mixup"]:
             return mixup(k_mix, batch, s["mixup"])
         return cutmix(k_cut, batch, s["cutmix"])
+
+    return augment
+
+
+def create_alone(settings: Mapping[str, Any]) -> Callable[[jax.Array, Batch], dict[str, Any]]:
+    """What of an augmentation changes each example by itself: no mixtures.
+
+    Args:
+      settings: crop, rotate, zoom, shear, shift, flip, brightness, contrast and saturation, as
+        `config.augment` has them.
+
+    Returns:
+      A function (key, batch) -> batch of ``image`` (batch, h, w, c) in [0, 1] and whatever else.
+    """
+    s = settings
+    affine = {name: s[name] for name in ("rotate", "zoom", "shear")}
+    jitter = {name: s[name] for name in ("brightness", "contrast", "saturation")}
+
+    def augment(key: jax.Array, batch: Batch) -> dict[str, Any]:
+        # Of seven: further ones are those of what mixes.
+        k_crop, k_move, k_flip, k_color, *_ = jax.random.split(key, 7)
+        if s["crop"] < 1:
+            batch = random_resized_crop(k_crop, batch, s["crop"])
+        if any(affine.values()):
+            batch = random_affine(k_move, batch, shift=s["shift"], **affine)
+        elif s["shift"]:
+            batch = random_shift(k_move, batch, s["shift"])
+        if s["flip"]:
+            batch = random_flip(k_flip, batch)
+        if any(map(any_on, jitter.values())):
+            batch = color_jitter(k_color, batch, **jitter)
+        return dict(batch)
 
     return augment

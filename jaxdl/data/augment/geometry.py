@@ -3,8 +3,9 @@
 Images are (batch, h, w, c), floating, in [0, 1]; masks, (batch, h, w) or (batch, h, w, c) of any
 dtype, are read at the nearest pixel, and are 0 where nothing was. Boxes are (batch, n, 4) of x0,
 y0, x1, y1 in pixels from the upper left corner, edges: the whole image is (0, 0, w, h). They are
-cut off at the image's edges; of one that has left it nothing is between its edges. Every example
-draws its own transformation.
+cut off at the image's edges; of one that has left it nothing is between its edges. ``visible``
+(batch, n), where a batch has it beside its boxes, is multiplied by the share of each box's area
+that is left of it. Every example draws its own transformation.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from jaxdl.data.augment.transform import Batch, changed, moves
 
 
-@moves("image", "mask", "boxes")
+@moves("image", "mask", "boxes", "visible")
 def random_shift(key: jax.Array, batch: Batch, pixels: int) -> Batch:
     """Moves each image by up to ``pixels`` in both directions, zeros coming in.
 
@@ -34,10 +35,10 @@ def random_shift(key: jax.Array, batch: Batch, pixels: int) -> Batch:
 
     by_Bx2 = (p - starts_Bx2)[:, ::-1]
     follow = lambda corners: corners + by_Bx2[:, None, None]
-    return changed(batch, image=move, mask=move, boxes=lambda b: _boxes(b, follow, H, W))
+    return changed(batch, image=move, mask=move, **with_boxes(batch, follow, H, W))
 
 
-@moves("image", "mask", "boxes")
+@moves("image", "mask", "boxes", "visible")
 def random_affine(
     key: jax.Array,
     batch: Batch,
@@ -88,11 +89,11 @@ def random_affine(
         batch,
         image=lambda images: _bilinear(images, from_y, from_x),
         mask=lambda masks: _nearest(masks, from_y, from_x),
-        boxes=lambda boxes: _boxes(boxes, follow, H, W),
+        **with_boxes(batch, follow, H, W),
     )
 
 
-@moves("image", "mask", "boxes")
+@moves("image", "mask", "boxes", "visible")
 def random_resized_crop(key: jax.Array, batch: Batch, smallest: float) -> Batch:
     """Crops a random part of each image and scales it to the full size (Szegedy et al., 2014).
 
@@ -132,25 +133,24 @@ def random_resized_crop(key: jax.Array, batch: Batch, smallest: float) -> Batch:
         batch,
         image=lambda images: jax.vmap(resize)(images, scale_Bx2, corner_Bx2),
         mask=read,
-        boxes=lambda boxes: _boxes(boxes, follow, H, W),
+        **with_boxes(batch, follow, H, W),
     )
 
 
-@moves("image", "mask", "boxes")
-def random_flip(key: jax.Array, batch: Batch) -> Batch:
-    """Mirrors half of the images, left to right."""
+@moves("image", "mask", "boxes", "visible")
+def random_flip(key: jax.Array, batch: Batch, vertical: bool = False) -> Batch:
+    """Mirrors half of the images, left to right, or else upside down."""
     B, H, W, _ = batch["image"].shape
     flipped = jax.random.bernoulli(key, jnp.float32(0.5), (B, 1, 1, 1))
+    axis, sign, start = (1, [1, -1], [0, H]) if vertical else (2, [-1, 1], [W, 0])
 
     def mirror(x: jax.Array) -> jax.Array:
-        return jnp.where(flipped.reshape(B, *(1,) * (x.ndim - 1)), x[:, :, ::-1], x)
+        return jnp.where(flipped.reshape(B, *(1,) * (x.ndim - 1)), jnp.flip(x, axis), x)
 
     def follow(corners: jax.Array) -> jax.Array:
-        return jnp.where(flipped, corners * jnp.array([-1, 1]) + jnp.array([W, 0]), corners)
+        return jnp.where(flipped, corners * jnp.array(sign) + jnp.array(start), corners)
 
-    return changed(
-        batch, image=mirror, mask=mirror, boxes=lambda boxes: _boxes(boxes, follow, H, W)
-    )
+    return changed(batch, image=mirror, mask=mirror, **with_boxes(batch, follow, H, W))
 
 
 def _bilinear(images: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
@@ -181,19 +181,30 @@ def _nearest(masks: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
     return jnp.where(inside, read, jnp.zeros((), masks.dtype)).reshape(masks.shape)
 
 
-def _boxes(
-    boxes: jax.Array, follow: Callable[[jax.Array], jax.Array], height: int, width: int
-) -> jax.Array:
-    """The smallest upright boxes around where ``follow`` takes the corners of boxes (batch, n, 4).
+def with_boxes(
+    batch: Batch, follow: Callable[[jax.Array], jax.Array], height: int, width: int
+) -> dict[str, Callable[[jax.Array], jax.Array]]:
+    """How ``boxes`` and ``visible`` change where corners go where ``follow`` takes them.
+
+    Boxes become the smallest upright ones around their corners.
 
     Args:
-      boxes: x0, y0, x1, y1.
+      batch: with ``boxes`` (batch, n, 4), or without.
       follow: corners (batch, n, 4, 2) of x and y -> the same.
       height: of the image, at whose edges they are cut off.
       width: of the image.
     """
-    x0, y0, x1, y1 = jnp.moveaxis(jnp.asarray(boxes), -1, 0)
+    if "boxes" not in batch:
+        return {}
+    x0, y0, x1, y1 = jnp.moveaxis(jnp.asarray(batch["boxes"]), -1, 0)
     corners = jnp.stack([x0, y0, x1, y0, x0, y1, x1, y1], axis=-1)
     moved = follow(corners.reshape(*corners.shape[:-1], 4, 2))
-    ends = jnp.concatenate([moved.min(axis=-2), moved.max(axis=-2)], axis=-1)
-    return jnp.clip(ends, 0, jnp.array([width, height] * 2)).astype(corners.dtype)
+    whole = jnp.concatenate([moved.min(axis=-2), moved.max(axis=-2)], axis=-1)
+    cut = jnp.clip(whole, 0, jnp.array([width, height] * 2)).astype(corners.dtype)
+    return {"boxes": lambda _: cut, "visible": lambda share: share * share_left(cut, whole)}
+
+
+def share_left(cut: jax.Array, whole: jax.Array) -> jax.Array:
+    """Areas of boxes (…, 4) over those of the boxes that they were cut from; 0 of empty ones."""
+    area = lambda box: (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1])
+    return jnp.where(area(whole) > 0, area(cut) / jnp.maximum(area(whole), 1e-6), 0)

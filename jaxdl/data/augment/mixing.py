@@ -10,12 +10,12 @@ import jax.numpy as jnp
 from jaxdl.data.augment.transform import Batch, moves, need_no
 
 
-def _neighbour(a: jax.Array) -> jax.Array:
-    """The example before each one, whose order is random already.
+def neighbour(a: jax.Array, by: int = 1) -> jax.Array:
+    """The example ``by`` before each one, whose order is random already.
 
     A permutation would do the same, but gather the whole batch on every device of a mesh.
     """
-    return jnp.roll(a, 1, axis=0)
+    return jnp.roll(a, by, axis=0)
 
 
 @moves("image", "label")
@@ -30,7 +30,7 @@ def mixup(key: jax.Array, batch: Batch, alpha: float) -> Batch:
     need_no("mixup", batch, "mask", "boxes")
     images, labels = jnp.asarray(batch["image"]), jnp.asarray(batch["label"])
     share_B = jax.random.beta(key, alpha, alpha, images.shape[:1], jnp.float32)
-    mix = lambda a, share: (share * a + (1 - share) * _neighbour(a)).astype(a.dtype)
+    mix = lambda a, share: (share * a + (1 - share) * neighbour(a)).astype(a.dtype)
     mixed, labels = mix(images, share_B[:, None, None, None]), mix(labels, share_B[:, None])
     return {**batch, "image": mixed, "label": labels}
 
@@ -60,6 +60,6 @@ def cutmix(key: jax.Array, batch: Batch, alpha: float) -> Batch:
     kept_B = jnp.maximum(
         1 - box_BxHxW.mean((1, 2), dtype=jnp.float32)[:, None], 0
     )  # rounding can leave -1e-8
-    mixed = jnp.where(box_BxHxW[..., None], _neighbour(images), images)
-    labels = kept_B * labels + (1 - kept_B) * _neighbour(labels)
+    mixed = jnp.where(box_BxHxW[..., None], neighbour(images), images)
+    labels = kept_B * labels + (1 - kept_B) * neighbour(labels)
     return {**batch, "image": mixed, "label": labels}

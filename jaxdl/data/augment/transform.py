@@ -12,7 +12,7 @@ Transform = Callable[..., dict[str, Any]]
 
 # What stands in an image's own coordinates. Whatever else a batch has, a transform leaves alone
 # unless it says otherwise.
-SPATIAL = ("image", "mask", "boxes")
+SPATIAL = ("image", "mask", "boxes", "visible")
 
 
 def moves(*names: str) -> Callable[[Transform], Transform]:
@@ -21,7 +21,8 @@ def moves(*names: str) -> Callable[[Transform], Transform]:
     Args:
       *names: the arrays that it changes, of those that are there: ``image`` (batch, h, w, c)
         floating in [0, 1], ``mask`` (batch, h, w) or (batch, h, w, c) of any dtype, ``boxes``
-        (batch, n, 4) floating, and ``label``.
+        (batch, n, 4) and ``visible`` (batch, n), the share of each that is left, floating, and
+        ``label``.
 
     The transform has them as ``moves``.
     """

@@ -177,7 +177,7 @@ class Traits(NamedTuple):
 
     Attributes:
       groups: of `jaxdl.config` that it uses, of those that not every task does: "model", "augment",
-        "augment_sound", "pretrained". A setting of the others is refused.
+        "augment_scene", "augment_sound", "pretrained". A setting of the others is refused.
       derives: the model's fields that follow from the data, or from the task's own settings, and so
         stand in no config unless a file sets them.
       any_length: whether its batches may be of several lengths (`jaxdl.data.length_groups`), so
