@@ -31,7 +31,9 @@ def mask(outline: Any, height: int, width: int) -> np.ndarray:
     """
     if isinstance(outline, Mapping):
         if list(outline.get("size", ())) != [height, width]:
-            raise ValueError(f"its size is {outline.get('size')}, the picture's [{height}, {width}]")
+            raise ValueError(
+                f"its size is {outline.get('size')}, the picture's [{height}, {width}]"
+            )
         return from_runs(runs(outline.get("counts")), height, width)
     if not isinstance(outline, Sequence) or isinstance(outline, str):
         raise ValueError("it is neither a list of polygons nor run lengths")
