@@ -131,10 +131,11 @@ class Annotated:
         return fingerprint.digest({**few, **own, "names": names})
 
 
-class _Pool(NamedTuple):
+class _Pool:
     """Pictures to be divided, by no class."""
 
-    pictures: list[Picture]
+    def __init__(self, pictures: list[Picture]):
+        self.pictures = pictures
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -193,7 +194,7 @@ def data(
         splits[name] = Annotated(pictures, fits, arrays, settings.channels, settings.masks)
     if (full := sum(len(one.things) > rows for one in everything)) > 0:
         told.notes.append(
-            f"{full} pictures have more than data.most={rows} things in them: their largest are kept"
+            f"{full} pictures have more than data.most={rows} things in them: the largest are kept"
         )
     if sum(map(len, splits.values())) * size**2 * settings.channels <= IN_MEMORY:
         splits = {name: Arrays(x.take(np.arange(len(x)))) for name, x in splits.items()}

@@ -1,7 +1,6 @@
 """Pictures with boxes and outlines in COCO's JSON (cocodataset.org, "Data format")."""
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,9 @@ from jaxdl.data import Data, annotated, files, register
 from jaxdl.data.annotated import Picture, Thing
 from jaxdl.data.layout import PARTS
 from jaxdl.errors import UserError, one_line
+
+# Pixels, beyond which nothing is in a picture.
+_FAR = 1e9
 
 
 @register("coco")
@@ -150,7 +152,7 @@ def _thing(one: Mapping, label: int, where: str) -> Thing:
             raise UserError(f"{where} has neither bbox nor segmentation")
         return Thing(label, annotated.box_of_outline(outline, where), where, outline, crowd)
     numbers = isinstance(box, Sequence) and len(box) == 4
-    if not numbers or not all(isinstance(x, int | float) and math.isfinite(x) for x in box):
+    if not numbers or not all(isinstance(x, int | float) and abs(x) < _FAR for x in box):
         raise UserError(f"{where}: bbox must be [x, y, width, height], not {str(box)[:60]}")
     x, y, width, height = map(float, box)
     if width < 0 or height < 0:

@@ -13,8 +13,9 @@ import numpy as np
 # Times that a polygon's points are spread before they are rounded.
 _SCALE = 5
 
-# Pixels of a mask: what is larger is no picture.
-_MOST = 2**28
+# Pixels of a mask: what is larger is no picture. Pictures that a polygon may lie away from its own:
+# all of its edge is gone along.
+_MOST, _FAR = 2**28, 10
 
 
 def mask(outline: Any, height: int, width: int) -> np.ndarray:
@@ -84,8 +85,8 @@ def runs(counts: Any) -> list[int]:
       ValueError: it is neither.
     """
     if isinstance(counts, Sequence) and not isinstance(counts, str | bytes):
-        if not all(isinstance(n, int) and not isinstance(n, bool) for n in counts):
-            raise ValueError("its runs must be whole numbers")
+        if not all(type(n) is int and 0 <= n <= _MOST for n in counts):
+            raise ValueError("its runs must be whole numbers of pixels")
         return list(counts)
     if isinstance(counts, bytes):
         counts = counts.decode("latin-1")
@@ -115,8 +116,11 @@ def from_polygon(polygon: Any, height: int, width: int) -> np.ndarray:
     Raises:
       ValueError: it is no polygon.
     """
+    points = _points(polygon)
+    if np.abs(points).max() > _FAR * max(height, width):
+        raise ValueError(f"its points lie far outside the picture of {width} x {height} pixels")
     # As C casts to whole numbers: towards 0.
-    points = np.trunc(_SCALE * _points(polygon) + 0.5).astype(np.int64)
+    points = np.trunc(_SCALE * points + 0.5).astype(np.int64)
     u, v = _along(np.concatenate([points, points[:1]]))
     # Where the edge steps from one column of pixels into the next.
     step = np.flatnonzero(u[1:] != u[:-1]) + 1
@@ -154,12 +158,12 @@ def _points(polygon: Any) -> np.ndarray:
     """(k, 2) float64."""
     try:
         points = np.asarray(polygon, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("a polygon must be a list of numbers") from None
     if points.ndim != 1 or len(points) < 6 or len(points) % 2:
         raise ValueError("a polygon takes x and y of three points at least")
-    if not (np.abs(points) < 1e6).all():
-        raise ValueError("a polygon's points must be pixels of the picture")
+    if not np.isfinite(points).all():
+        raise ValueError("a polygon has numbers that are not finite")
     return points.reshape(-1, 2)
 
 

@@ -15,7 +15,7 @@ HEIGHT, WIDTH = 29, 41
 
 
 def polygon(rng: np.random.Generator, kind: int) -> list[float]:
-    """Corners that stand within the picture, across its edges, on whole or half pixels, or cross."""
+    """Corners within the picture, across its edges, or on half pixels; edges may cross."""
     points = int(rng.integers(3, 12))
     low, high = ((0, 1), (-0.4, 1.4), (0, 1), (0.2, 0.5))[kind % 4]
     at = rng.uniform(low, high, (points, 2)) * [WIDTH, HEIGHT]
