@@ -85,6 +85,11 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_transform_says_what_it_moves_and_moves_nothing_else": _AUGMENT,
         "test_boxes_are_cut_off": _AUGMENT,
     },
+    "test_augment_scene.py": {
+        "test_all_at_once": _AUGMENT,
+        "test_a_thing_alone_is_where_its_box_is[own1]": _AUGMENT,
+        "test_mosaic_of_some_leaves_the_others_as_they_are": _AUGMENT,
+    },
     "test_autoencoders.py": {
         f"test_{name}": (*_ALL, _PARALLEL)
         for name in ("bf16_computes", "eight_devices_learn_what", "rates_under_pmap")

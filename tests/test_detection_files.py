@@ -11,7 +11,7 @@ from PIL import Image
 
 from jaxdl import config as settings
 from jaxdl import data as data_sets
-from jaxdl.data import facts, letterbox, outlines
+from jaxdl.data import annotated, facts, letterbox, outlines
 from jaxdl.data.voc import tree_of
 from jaxdl.errors import UserError
 
@@ -169,6 +169,33 @@ def test_masks_of_a_whole_set(written):
         ):
             want[y0:y1, x0:x1] = 1 + label
         np.testing.assert_array_equal(mask, want)
+
+
+@pytest.mark.parametrize("form", ["coco", "yolo"])
+def test_what_does_not_fit_in_memory_is_read_as_it_is_asked_for(written, monkeypatch, form):
+    root, _ = written
+    masks = dict(masks=True) if form == "coco" else {}
+    whole = load(form, root / form, **masks)
+    monkeypatch.setattr(annotated, "IN_MEMORY", 0)
+    found = load(form, root / form, **masks)
+    assert isinstance(found.train, annotated.Annotated)
+    indices = np.array([3, 0, 3])
+    for name, x in found.train.take(indices).items():
+        np.testing.assert_array_equal(x, whole.train.arrays[name][indices])
+    known, again = facts.of(found), facts.of(load(form, root / form, **masks))
+    assert known == again
+    assert known.parts["train"].arrays == facts.of(whole).parts["train"].arrays
+
+
+def test_a_picture_that_was_held_upright(copied):
+    # What a camera notes of how it was held turns the picture; boxes are those of what is seen.
+    root = copied("voc")
+    tall = np.zeros((8, 16), np.uint8)
+    noted = Image.Exif()
+    noted[0x0112] = 6
+    Image.fromarray(tall).save(root / "JPEGImages" / "000.png", exif=noted.tobytes())
+    with pytest.raises(UserError, match="is 8 x 16 pixels, not 32 x 32"):
+        load("voc", root)
 
 
 def test_parts_as_they_come(written, tmp_path):

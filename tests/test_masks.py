@@ -1,4 +1,4 @@
-"""Own pictures with masks: as numbers, as colours and as two values, and what is wrong with them."""
+"""Own pictures with masks: as numbers, as colours and as two values, right and wrong."""
 
 import shutil
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxdl import config as settings
 from jaxdl import data as data_sets
-from jaxdl.data import facts
+from jaxdl.data import facts, masks
 from jaxdl.errors import UserError
 
 TABLE = "r,g,b,name\n0 0 0 ground\n200,10,10,car\n10 200 10\tside walk\n# a note\n1 1 1 Void\n"
@@ -77,6 +77,16 @@ def test_numbers_palettes_and_colours_are_the_same(drawn, tmp_path):
     assert not margins[:, :2].any()
 
 
+def test_what_does_not_fit_in_memory_is_read_as_it_is_asked_for(drawn, tmp_path, monkeypatch):
+    root = write(tmp_path / "data", drawn)
+    whole = load(root)
+    monkeypatch.setattr(masks, "IN_MEMORY", 0)
+    found = load(root)
+    for name, x in found.train.take(np.array([1, 0])).items():
+        np.testing.assert_array_equal(x, whole.train.arrays[name][[1, 0]])
+    assert facts.of(found) == facts.of(load(root))
+
+
 def test_two_values(drawn, tmp_path):
     half = (drawn > 0).astype(np.uint8)
     for name, white in (("0 and 1", 1), ("0 and 255", 255)):
@@ -140,28 +150,28 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong(drawn, tmp_path, name):
     root, own = write(tmp_path / "data", drawn), {}
-    masks = root / "masks"
+    folder = root / "masks"
     match name:
         case "size":
-            Image.fromarray(np.ones((8, 8), np.uint8)).save(masks / "2.png")
+            Image.fromarray(np.ones((8, 8), np.uint8)).save(folder / "2.png")
         case "past":
             own = dict(names=("a",))
         case "colours":
-            coloured(drawn[0], masks / "0.png")
+            coloured(drawn[0], folder / "0.png")
         case "no masks":
-            shutil.rmtree(masks)
+            shutil.rmtree(folder)
         case "empty":
-            shutil.rmtree(masks)
-            masks.mkdir()
+            shutil.rmtree(folder)
+            folder.mkdir()
         case "named":
-            for file in list(masks.iterdir()):
-                file.rename(masks / f"m{file.name}")
+            for file in list(folder.iterdir()):
+                file.rename(folder / f"m{file.name}")
         case "two":
-            Image.fromarray(drawn[0]).save(masks / "0.jpg")
+            Image.fromarray(drawn[0]).save(folder / "0.jpg")
         case "broken":
-            (masks / "1.png").write_bytes(b"no image")
+            (folder / "1.png").write_bytes(b"no image")
         case "nothing":
-            for file in masks.iterdir():
+            for file in folder.iterdir():
                 Image.fromarray(np.zeros((12, 16), np.uint8)).save(file)
         case "kind":
             own = dict(kind="x")

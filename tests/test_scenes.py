@@ -13,7 +13,7 @@ from jaxdl.errors import UserError
 def load(**own):
     given = settings.default().data
     with given.unlocked():
-        given.update({"name": "scenes", "examples": 96, "test_examples": 32} | own)
+        given.update({"name": "scenes", "examples": 96, "test_examples": 16} | own)
     return data_sets.load(given)
 
 
@@ -35,7 +35,7 @@ def test_the_arrays_and_what_is_known_of_them(made):
     mean = made.train.arrays["image"].mean() / 255  # there are fewer than are looked at
     np.testing.assert_allclose(made.mean, mean, rtol=1e-6)
     known = facts.of(made)
-    assert known.parts["test"].examples == 32
+    assert known.parts["test"].examples == 16
     assert known.parts["train"].class_counts == []  # an example is of no one class
     assert facts.read(facts.written(known)) == known
 
@@ -119,10 +119,10 @@ def test_a_later_digit_lies_in_front():
 
 
 def test_colour():
-    found = load(channels=3, least=2, most=2, image_size=128)
-    assert found.train.arrays["image"].shape == (96, 128, 128, 3)
+    found = load(channels=3, least=2, most=2, image_size=128, examples=8)
+    assert found.train.arrays["image"].shape == (8, 128, 128, 3)
     assert found.mean.shape == (3,)
-    assert found.train.arrays["present"].shape == (96, 2)
+    assert found.train.arrays["present"].shape == (8, 2)
 
 
 @pytest.mark.parametrize(
