@@ -1,5 +1,6 @@
 """What each operation means, as pure functions on arrays; nothing here holds parameters."""
 
+from jaxdl.ops import boxes
 from jaxdl.ops.activations import (
     activation,
     gelu,
@@ -34,6 +35,7 @@ __all__ = [
     "attention",
     "attention_weights",
     "avg_pool",
+    "boxes",
     "conv",
     "conv_transpose",
     "cross_entropy",
