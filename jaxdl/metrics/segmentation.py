@@ -47,7 +47,8 @@ def confusion(
     if ignored is not None:
         counts &= true != ignored
     if weights is not None:
-        counts &= weights.reshape(weights.shape + (1,) * (true.ndim - weights.ndim)) > 0
+        axes = weights.shape + (1,) * (true.ndim - weights.ndim)
+        counts &= weights.astype(bool).reshape(axes)
     cell = jnp.where(counts, true * classes + found, classes**2)
     empty = jnp.zeros(classes**2, jnp.int32)
     return empty.at[cell.reshape(-1)].add(1, mode="drop").reshape(classes, classes)

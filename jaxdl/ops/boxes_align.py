@@ -135,7 +135,8 @@ def _axis(
     """Cells (n, 2 · size · samples) that boxes (n,) read along one axis, and weights of them."""
     side = high - low
     step = (jnp.maximum(side, least) if least else side) / (size * samples)
-    place = low[:, None] + (jnp.arange(size * samples) + 0.5).astype(side.dtype) * step[:, None]
+    count = jnp.arange(size * samples, dtype=side.dtype) + 0.5
+    place = low[:, None] + count[None] * step[:, None]
     last = (cells - 1)[:, None]
     # Up to a cell beyond the edge is the edge's; further out is 0.
     inside = (place >= -1) & (place <= (last + 1).astype(place.dtype))

@@ -32,7 +32,8 @@ def clip(boxes: jax.Array, size: Sequence[float] | jax.Array) -> jax.Array:
       size: (height, width), or such an array that broadcasts against (…, 2), of their unit.
     """
     size = jnp.asarray(size, boxes.dtype)[..., ::-1]
-    return jnp.clip(boxes, 0, jnp.concatenate([size, size], axis=-1))
+    most = jnp.broadcast_to(jnp.concatenate([size, size], axis=-1), boxes.shape)
+    return jnp.clip(boxes, 0, most)
 
 
 def encode(
@@ -50,9 +51,10 @@ def encode(
     Returns:
       (…, 4) in at least float32; -∞ for the size of an empty box.
     """
+    boxes, anchors = jnp.broadcast_arrays(boxes, anchors)
     (xy, size), (anchor_xy, anchor_size) = (_halves(middles(x)) for x in (boxes, anchors))
-    deltas = [(xy - anchor_xy) / anchor_size, jnp.log(size / anchor_size)]
-    return jnp.concatenate(jnp.broadcast_arrays(*deltas), -1) * jnp.asarray(weights, size.dtype)
+    deltas = jnp.concatenate([(xy - anchor_xy) / anchor_size, jnp.log(size / anchor_size)], -1)
+    return deltas * _alike(weights, deltas)
 
 
 def decode(
@@ -69,7 +71,8 @@ def decode(
       weights: as they were encoded with.
       limit: of the logarithm of width over width and of height over height.
     """
-    move, grow = _halves(widen(deltas) / jnp.asarray(weights, widen(deltas).dtype))
+    deltas, anchors = jnp.broadcast_arrays(widen(deltas), anchors)
+    move, grow = _halves(deltas / _alike(weights, deltas))
     anchor_xy, anchor_size = _halves(middles(anchors))
     xy = move * anchor_size + anchor_xy
     size = jnp.exp(jnp.minimum(grow, limit)) * anchor_size
@@ -78,3 +81,7 @@ def decode(
 
 def _halves(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return x[..., :2], x[..., 2:]
+
+
+def _alike(weights: Sequence[float], deltas: jax.Array) -> jax.Array:
+    return jnp.broadcast_to(jnp.asarray(weights, deltas.dtype), deltas.shape)

@@ -60,10 +60,11 @@ def suppress(
     """
     if size < 1:
         raise ValueError(f"size={size} must be at least 1")
+    boxes, scores = jnp.asarray(boxes), jnp.asarray(scores)
     boxes, scores = lax.stop_gradient((widen(boxes), scores))
     there = ~jnp.isnan(scores)
     if weights is not None:
-        there &= weights > 0
+        there &= jnp.asarray(weights).astype(bool)
     # What is not there goes last, so that it costs nothing.
     order = jnp.lexsort((-scores, ~there))
     label = None if classes is None else classes[order]
