@@ -145,7 +145,7 @@ def _axis(
     part = place - first
     first = first.astype(jnp.int32)
     index = jnp.stack([first, jnp.minimum(first + 1, last)], axis=-1)
-    weight = jnp.stack([1 - part, part], axis=-1) * (inside / samples).astype(part.dtype)[..., None]
+    weight = jnp.stack([1 - part, part], axis=-1) * inside.astype(part.dtype)[..., None] / samples
     n = len(low)
     return index.reshape(n, -1), weight.reshape(n, size, 2 * samples)
 
