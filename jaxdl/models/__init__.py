@@ -53,7 +53,8 @@ def create(name: str, **fields: Any) -> nn.Module:
 
     Args:
       name: one of `names()`.
-      **fields: the module's own fields: num_classes, dtype, depth …
+      **fields: the module's own fields: num_classes, dtype, depth …; parent=None of one that is made
+        inside another and gets its name later.
 
     Returns:
       A linen module: ``module.init(key, x)``, ``module.apply(variables, x, train=False)``.
@@ -64,7 +65,7 @@ def create(name: str, **fields: Any) -> nn.Module:
     if not name:
         raise UserError(f"config.model.name is not set: one of {', '.join(names())}")
     factory = _registry.get(name)
-    check_names(f"model {name!r}", fields, settings(name))
+    check_names(f"model {name!r}", set(fields) - set(_NOT_SETTINGS), settings(name))
     return factory(**fields)
 
 
