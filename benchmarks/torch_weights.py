@@ -51,8 +51,12 @@ def _linear(module: nn.Linear, get: Get) -> dict[str, np.ndarray]:
     return {"weight": get("kernel").T, "bias": get("bias")}
 
 
-def _convolution(module: nn.Conv2d, get: Get) -> dict[str, np.ndarray]:
-    weight = {"weight": get("kernel").transpose(3, 2, 0, 1)}
+def _convolution(module: nn.Conv2d | nn.ConvTranspose2d, get: Get) -> dict[str, np.ndarray]:
+    """Also of one that goes the other way, whose kernels stand in the same order on both sides."""
+    kernel = get("kernel")
+    if kernel.ndim == 2:  # of one pixel: a dense layer of ours
+        kernel = kernel[None, None]
+    weight = {"weight": kernel.transpose(3, 2, 0, 1)}
     return weight if module.bias is None else {**weight, "bias": get("bias")}
 
 
@@ -96,6 +100,7 @@ def _attention(module: Attention, get: Get) -> dict[str, np.ndarray]:
 _RULES = {
     nn.Linear: _linear,
     nn.Conv2d: _convolution,
+    nn.ConvTranspose2d: _convolution,
     nn.BatchNorm2d: _batch_norm,
     nn.LayerNorm: _layer_norm,
     nn.Embedding: _embedding,

@@ -16,6 +16,7 @@ _FILES = {
     "vit": "vit",
     "resnet": "resnet",
     "convnext": "convnext",
+    "unet": "unet",
     "benchmark_gpt": "gpt",
     "benchmark_lstm": "lstm",
 }
