@@ -245,7 +245,7 @@ def test_a_folder_says_itself_how_images_are_standardised(tmp_path):
     )
     made = config.default()
     made.model = dict(name="vit")
-    standardise = transfer._standardise(made, None, 3, False, tmp_path)
+    standardise = transfer.standardise_by(made, None, 3, False, tmp_path)
     found = standardise(np.ones((1, 2, 2, 3), np.float32))
     np.testing.assert_allclose(found[0, 0, 0], [3.2, 2.4, 1.6], rtol=1e-5)
     assert (made.pretrained.mean, made.pretrained.std) == ((0.2, 0.4, 0.6), (0.25,) * 3)

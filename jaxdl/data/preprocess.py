@@ -1,5 +1,6 @@
 """How images are prepared for a model: read, scaled, cut and standardised."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -113,6 +114,12 @@ def standardised(images: jax.Array, preprocess: Preprocess) -> jax.Array:
     if preprocess.channels == "bgr":
         x = x[..., ::-1]
     return (x - np.float32(preprocess.mean)) / np.float32(preprocess.std)
+
+
+def of_channels(mean: np.ndarray, std: np.ndarray) -> Callable[[jax.Array], jax.Array]:
+    """(batch, h, w, c) in [0, 1] -> (images - mean) / std, which are one number or one a channel."""
+    mean, std = (np.reshape(x, (1, 1, 1, -1)) for x in (mean, std))
+    return lambda images: (images - mean) / std
 
 
 def unit_range(images: jax.Array) -> jax.Array:

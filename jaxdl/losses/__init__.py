@@ -14,11 +14,13 @@ from jaxdl.losses.per_example import (
     normal_log_likelihood,
     sparsity,
 )
+from jaxdl.losses.segmentation import dice, pixel_cross_entropy, pixel_focal
 
 __all__ = [
     "binary_cross_entropy",
     "cross_entropy",
     "ctc",
+    "dice",
     "elbo",
     "focal",
     "huber",
@@ -27,5 +29,7 @@ __all__ = [
     "mse",
     "normal_kl",
     "normal_log_likelihood",
+    "pixel_cross_entropy",
+    "pixel_focal",
     "sparsity",
 ]

@@ -53,8 +53,8 @@ def create(name: str, **fields: Any) -> nn.Module:
 
     Args:
       name: one of `names()`.
-      **fields: the module's own fields: num_classes, dtype, depth …; parent=None of one that is made
-        inside another and gets its name later.
+      **fields: the module's own fields: num_classes, dtype, depth …; parent=None of one that is
+        made inside another and gets its name later.
 
     Returns:
       A linen module: ``module.init(key, x)``, ``module.apply(variables, x, train=False)``.

@@ -2,8 +2,8 @@
 
 Ronneberger, Fischer and Brox, 2015, "U-Net: Convolutional Networks for Biomedical Image
 Segmentation", figure 1. Images (batch, h, w, c) in, logits (batch, h', w', num_classes) float32
-out. Unpadded, as published, h' = h - 184 where h + 4 is a multiple of 16 (572 gives 388); padded, h'
-= h of any image. Parameters of 1 channel and 2 classes: 31,030,658, padded or not.
+out. Unpadded, as published, h' = h - 184, and h + 4 is a multiple of 16 (572 gives 388); padded, h'
+is h, any number. Parameters of 1 channel and 2 classes: 31,030,658, padded or not.
 
 With a ``backbone`` the way down is another model of this package, one that gives its maps by
 ``features=True``, such as a ResNet that has learned to classify.

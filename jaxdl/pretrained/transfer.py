@@ -129,7 +129,7 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
     if not config.model.name:
         write_model(config, found.module, _chosen(given.model)[0] if given.model else "")
     module = found.module.clone(**swept, dtype=precision.compute_dtype(config.precision))
-    standardise = _standardise(config, data, image.shape[-1], is_run or gone is not None, path)
+    standardise = standardise_by(config, data, image.shape[-1], is_run or gone is not None, path)
     example = lambda: (standardise(np.zeros(image.shape, np.float32)),)
     return begun(config, module, found, gone, example, (_head(module),))._replace(
         standardise=standardise
@@ -349,10 +349,21 @@ def hashable(value: Any) -> Any:
 # Images
 
 
-def _standardise(
+def standardise_by(
     config: ConfigDict, data: Any, channels: int, is_run: bool, path: Any
 ) -> Callable[[jax.Array], jax.Array]:
-    """Published weights see what they were trained on; those of a run, what any run sees."""
+    """Published weights see what they were trained on; those of a run, what any run sees.
+
+    Args:
+      config: all settings; of published weights, what is found is written to `config.pretrained`.
+      data: `jaxdl.data.Data`, by whose mean and deviation a run's images are standardised.
+      channels: of the images.
+      is_run: whether the weights are a run's.
+      path: of published ones.
+
+    Raises:
+      UserError: nobody says how, or it is of other channels.
+    """
     given, published = config.pretrained, None
     if bool(given.mean) != bool(given.std):
         raise UserError("pretrained.mean and pretrained.std: set both, or none")

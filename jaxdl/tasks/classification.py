@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxdl import keys, losses, models
 from jaxdl.data import augment, without_padding
-from jaxdl.data.preprocess import unit_range
+from jaxdl.data.preprocess import of_channels, unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.pretrained import transfer
@@ -223,9 +223,8 @@ def _start(run: Run) -> tuple[transfer.Start, int]:
         )
     if config.pretrained.source:
         return transfer.create(config, data, classes), classes
-    standardise = functools.partial(_standardise, mean=data.mean, std=data.std)
-    module = build_model(run, derived, **how)
-    return transfer.Start(module, lambda fresh: fresh, standardise, lambda: None), classes
+    module, own = build_model(run, derived, **how), of_channels(data.mean, data.std)
+    return transfer.fresh(module)._replace(standardise=own), classes
 
 
 def _class_names(known: Sequence[str], count: int) -> tuple[str, ...]:
@@ -266,12 +265,6 @@ def _artifacts(
     found = np.asarray(found, np.float64)
     images = lambda places: split.take(places)["image"]
     return pictures(found, split.labels, class_names, images)
-
-
-def _standardise(images: jax.Array, mean: np.ndarray, std: np.ndarray) -> jax.Array:
-    # Of one number or one a channel.
-    mean, std = (np.reshape(x, (1, 1, 1, -1)) for x in (mean, std))
-    return (images - mean) / std
 
 
 def pictures(

@@ -1,0 +1,148 @@
+"""Runs of a network whose backbone begins with weights from elsewhere.
+
+A published classifier's, a run's that learned to classify, or all of a run of the same network. As
+`jaxdl.pretrained.transfer` has it for classifiers; a network of this kind has ``create_backbone``,
+which makes the module that it calls ``backbone``.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from jaxdl import config as settings
+from jaxdl import keys, models, pretrained
+from jaxdl.errors import UserError
+from jaxdl.pretrained.architecture import by_name
+from jaxdl.pretrained.transfer import (
+    Start,
+    Weights,
+    begun,
+    refuse,
+    stamp,
+    standardise_by,
+    weights_of_run,
+    without,
+)
+from jaxdl.runs import meaning
+
+BACKBONE, STATISTICS = "backbone", "batch_stats/"
+
+
+def create(config: ConfigDict, data: Any, module: nn.Module) -> Start:
+    """How a run of ``module`` with `config.pretrained.source` begins.
+
+    Args:
+      config: all settings; those of ``module`` are its own.
+      data: `jaxdl.data.Data` of images.
+      module: that learns.
+
+    Raises:
+      UserError: the source is there and does not fit, or the module has no backbone for it.
+    """
+    refuse(config, ("generation",))
+    given, image = config.pretrained, data.train.take(np.arange(1))["image"]
+    path = epath.Path(given.source)
+    is_run = (path / "checkpoints").is_dir()
+    if is_run and (given.model or given.checkpoint_key):
+        raise UserError(
+            f"pretrained.model={given.model!r} and checkpoint_key={given.checkpoint_key!r}: a "
+            "run's folder says by itself which model it has, and holds one"
+        )
+    gone, found, whole = None, {}, False
+    try:
+        # In a population a task is made while it is traced, and arrays are not to be part of that.
+        with jax.ensure_compile_time_eval():
+            if is_run:
+                names = tuple(data.class_names)
+                found, whole = _of_run(given.source, module, names, stamp(path))
+            else:
+                given.model = given.model or _backbone(module, config)
+                found = _published(
+                    given.source, module, given.model, image.shape[1], given.checkpoint_key or None,
+                    stamp(path),
+                )  # fmt: skip
+    except UserError as error:
+        if path.exists():
+            raise
+        gone = error
+    standardise = standardise_by(
+        config, data, image.shape[-1], (is_run or gone is not None) and not given.model, path
+    )
+    example = lambda: (standardise(np.zeros(image.shape, np.float32)),)
+    fresh = jax.eval_shape(lambda key: module.init(key, *example()), keys.abstract())
+    if whole or gone is not None:
+        heads = (("head",),)
+    else:
+        # All but the backbone is new; of the classifier its own head has no place here.
+        heads = (tuple(name for name in fresh["params"] if name != BACKBONE),)
+        there = by_name(fresh)
+        found = {name: x for name, x in found.items() if name in there}
+        if not found:
+            raise UserError(
+                f"pretrained.source={given.source} has nothing of config.model.backbone="
+                f"{config.model.get(BACKBONE, '')!r}"
+            )
+    begin = begun(config, module, Weights(module, found), gone, example, heads)
+    return begin._replace(standardise=standardise)
+
+
+def _backbone(module: nn.Module, config: ConfigDict) -> str:
+    name = getattr(module, BACKBONE, "")
+    if not name:
+        raise UserError(
+            f"pretrained.source={config.pretrained.source} is of a classifier: name it by "
+            "config.model.backbone, which is what learns on from it"
+        )
+    return name
+
+
+@functools.lru_cache(maxsize=1)
+def _of_run(
+    source: str, module: nn.Module, class_names: tuple[str, ...], stamp: float
+) -> tuple[dict[str, np.ndarray], bool]:
+    """Arrays by their names in ``module``, and whether they are of a whole one."""
+    folder, earlier = epath.Path(source), settings.default()
+    arrays = weights_of_run(folder, earlier, "")
+    theirs = type(models.create(earlier.model.name))
+    if theirs is type(module):
+        kept = meaning.read(folder)
+        same = kept is not None and tuple(kept.facts.class_names) == class_names
+        return without(arrays, () if same else ("head",)), True
+    name = getattr(module, BACKBONE, "")
+    if not name or theirs is not type(module.create_backbone()):
+        raise UserError(
+            f"pretrained.source={source} is a run of {earlier.model.name!r}, and "
+            f"config.model.backbone={name!r}: they must be of the same kind"
+        )
+    return _under(arrays), False
+
+
+@functools.lru_cache(maxsize=1)
+def _published(
+    source: str, module: nn.Module, model: str, side: int, checkpoint_key: str | None, stamp: float
+) -> dict[str, np.ndarray]:
+    own = module.create_backbone()
+    loaded, variables = pretrained.load(
+        source, model, image_size=side, checkpoint_key=checkpoint_key
+    )
+    if type(loaded) is not type(own):
+        raise UserError(
+            f"pretrained.source={source} is a {type(loaded).__name__}, and config.model.backbone="
+            f"{getattr(module, BACKBONE)!r} a {type(own).__name__}"
+        )
+    return _under({name: np.asarray(x) for name, x in by_name(variables).items()})
+
+
+def _under(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same below `BACKBONE`, in each collection."""
+    moved = lambda name: (
+        f"{STATISTICS}{BACKBONE}/{name.removeprefix(STATISTICS)}"
+        if name.startswith(STATISTICS)
+        else f"{BACKBONE}/{name}"
+    )
+    return {moved(name): x for name, x in arrays.items()}
