@@ -117,7 +117,7 @@ def standardised(images: jax.Array, preprocess: Preprocess) -> jax.Array:
 
 
 def of_channels(mean: np.ndarray, std: np.ndarray) -> Callable[[jax.Array], jax.Array]:
-    """(batch, h, w, c) in [0, 1] -> (images - mean) / std, which are one number or one a channel."""
+    """(batch, h, w, c) in [0, 1] -> (images - mean) / std, of one number or one a channel."""
     mean, std = (np.reshape(x, (1, 1, 1, -1)) for x in (mean, std))
     return lambda images: (images - mean) / std
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import keys, losses, models
-from jaxdl.data import Arrays, augment, without_padding
+from jaxdl.data import augment, without_padding
 from jaxdl.data.preprocess import of_channels, unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
@@ -17,32 +17,27 @@ from jaxdl.metrics import segmentation as figures
 from jaxdl.per_member import any_on
 from jaxdl.pretrained import backbones, transfer
 from jaxdl.registry import choose
-from jaxdl.report import draw, masks
-from jaxdl.tasks import (
-    Description,
-    Run,
-    Task,
-    build_model,
-    check_at_least,
-    learner,
-    need_batches,
-    over_split,
-    register,
-)
-from jaxdl.tasks.shared.mirrored import Mirrored
+from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, need_batches, register
+from jaxdl.tasks.shared import judged_masks
+from jaxdl.tasks.shared.pixelwise import Pixelwise
 
 # What 0 of a mask is; class i of the data is 1 + i.
 GROUND = "ground"
 
-# Of the report; masks that are looked at to see that they fit.
-_SHOWN, _LOOKED_AT = 12, 64
+# Masks hold bytes.
+_MOST = 256
 
+# Masks that are looked at to see that they fit.
+_LOOKED_AT = 64
 
 LOSSES = {
     "cross_entropy": lambda gamma: losses.pixel_cross_entropy,
     "focal": lambda gamma: functools.partial(losses.pixel_focal, gamma=gamma),
     "dice": lambda gamma: losses.dice,
 }
+
+# (logits (batch, h, w, classes), mask (batch, h, w)) -> the loss of each example, and its weight.
+LossOf = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
 @register("segmentation", groups=("model", "augment", "pretrained"), derives=("num_classes",))
@@ -63,65 +58,244 @@ def segmentation(
       dice: weight of the Dice loss that is added to either of the first two.
       gamma: of the focal loss.
       class_weights: of the pixels of each class, the ground's first; () weighs all alike. Of the
-        loss alone.
+        training's cross-entropy and focal loss alone.
       ignored: number in masks of what counts neither in the loss nor in a figure, such as 255; -1
         for none.
       mirror: images of a network that gives smaller masks are continued at their edges by mirroring
         (Ronneberger et al., 2015, figure 2), so that all their pixels are learned and judged;
-        otherwise those in the middle, for which the network has whole surroundings.
+        otherwise those in the middle are. Predictions are of all pixels in either case.
 
-    The metrics are ``loss`` (nats a pixel; at evaluation without class weights), ``accuracy`` (of
-    pixels), and, of the whole evaluation part, ``mean_iou``, ``mean_dice`` and ``mean_accuracy``
-    over the classes; of two classes also ``foreground_iou`` and ``foreground_dice``.
+    The metrics are ``loss`` (nats a pixel, of cross-entropy; at evaluation without class weights),
+    ``accuracy`` (of pixels), and those of `jaxdl.tasks.shared.judged_masks`, such as ``mean_iou``.
 
     Until ``optimizer.unfreeze`` the network runs as at evaluation, as in
     `jaxdl.tasks.classification`.
     """
-    names = _class_names(run)
-    _check(run, names, dice, gamma, loss, class_weights, ignored)
+    need_batches(run, "mask")
+    names = (GROUND, *run.data.class_names)
+    _check(run, names, loss, dice, gamma, class_weights, ignored)
     module, weights, standardise, check = _start(run, len(names))
-    sees = Mirrored(module, mirror)
-    loss_of = functools.partial(
-        example_loss, choose("loss", loss, LOSSES)(gamma), dice, class_weights, ignored
-    )
+    sees = Pixelwise(module, standardise, mirror)
+    _check_sides(run, sees)
+    each = choose("loss", loss, LOSSES)(gamma)
+    judge = functools.partial(example_loss, each, dice, ignored)
     loss_fn = functools.partial(
         training_loss,
         learner.forward(module),
         augment.create(run.config.augment),
-        standardise,
         sees,
-        loss_of,
+        functools.partial(judge, tuple(class_weights)),
         ignored,
     )
-    order = functools.cache(lambda: _call_order(module, standardise, sees, run.data.train))
+    order = functools.cache(lambda: _call_order(sees, run.data.train))
     start, update = learner.by_config(
         run,
         loss_fn,
         frozen_loss_fn=functools.partial(loss_fn, train=False),
         layers=lambda: [name for name in order() if name and "/" not in name],
     )
-    logits_of = functools.partial(logits, module, standardise, sees)
-    counted = jax.jit(functools.partial(confusion, logits_of, sees, ignored))
-    found = jax.jit(functools.partial(_whole_masks, module, standardise))
+    counted = jax.jit(functools.partial(confusion, sees, ignored))
+    found = jax.jit(lambda state, batch, key: logits(sees, state, batch["image"]).argmax(-1))
     size = run.config.eval.batch_size
     return Task(
-        init=functools.partial(_init, module, standardise, sees, lambda x: start(weights(x))),
+        init=functools.partial(_init, sees, lambda fresh: start(weights(fresh))),
         train_step=update,
-        eval_step=functools.partial(
-            evaluate,
-            logits_of,
-            sees,
-            functools.partial(
-                example_loss, choose("loss", loss, LOSSES)(gamma), dice, (), ignored
-            ),
-            ignored,
+        eval_step=functools.partial(evaluate, sees, functools.partial(judge, ()), ignored),
+        score=functools.partial(judged_masks.score, counted, size),
+        artifacts=functools.partial(
+            judged_masks.artifacts, counted, found, sees.judged, names, size
         ),
-        score=functools.partial(_score, counted, size),
-        artifacts=functools.partial(_artifacts, counted, found, names, ignored, size),
         parameters=lambda state: learner.parameters(state.params, order()),
-        predict=functools.partial(predict, module, standardise),
-        describe=functools.partial(describe, names),
-        labels={"logits": names},
-        directions=figures.DIRECTIONS | dict.fromkeys(FOREGROUND, "high"),
+        predict=functools.partial(predict, sees._replace(whole=True)),
+        describe=functools.partial(judged_masks.describe, names),
+        labels={"logits": names, "mask": names},
+        directions=judged_masks.DIRECTIONS,
         check=check,
     )
+
+
+def example_loss(
+    loss_of: Callable[..., jax.Array],
+    dice: float,
+    ignored: int,
+    class_weights: Sequence[float],
+    found: jax.Array,
+    mask: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """The loss of each example, and its weight, the mean of its pixels': (batch,) both.
+
+    So the weighted mean over examples is that over all pixels.
+
+    Args:
+      loss_of: of `jaxdl.losses`, (logits, mask, weights of pixels) -> (batch,).
+      dice: weight of the Dice loss that is added, in which each class weighs the same.
+      ignored: class of ``mask`` that counts in nothing.
+      class_weights: of the pixels of each class in ``loss_of``, and in the weight; () for ones.
+      found: logits (batch, h, w, classes).
+      mask: (batch, h, w) integers.
+    """
+    counts = _counts(mask, ignored)
+    weights = counts
+    if class_weights:
+        of_classes = jnp.asarray(class_weights, jnp.float32)
+        weights = counts * of_classes[jnp.where(counts > 0, mask, 0).astype(jnp.int32)]
+    made = loss_of(found, mask, weights)
+    if any_on(dice):
+        made = made + dice * losses.dice(found, mask, counts)
+    return made, weights.mean(axis=(1, 2))
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, dict[str, Any]]],
+    augmented: Callable[[jax.Array, Mapping], Mapping],
+    sees: Pixelwise,
+    judge: LossOf,
+    ignored: int,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+    *,
+    train: bool = True,
+) -> learner.Loss:
+    """The loss of augmented images.
+
+    Args:
+      forward: of `jaxdl.tasks.learner.forward`.
+      augmented: of `jaxdl.data.augment.create`.
+      sees: the network, and how images meet it.
+      judge: `example_loss` of logits and masks.
+      ignored: as `example_loss`'s.
+      params: the network's; so is model_state.
+      model_state: its other collections.
+      batch: ``image`` and ``mask``.
+      key: of augmentation and dropout.
+      train: False runs the network as at evaluation.
+    """
+    seen = {"image": unit_range(batch["image"]), "mask": batch["mask"]}
+    seen = augmented(keys.named(key, "augment"), seen)
+    images, mask = seen["image"], sees.judged(seen["mask"])
+    made, new_state = forward(params, model_state, key, sees.seen(images), train=train)
+    found = sees.told(made, images)
+    per_example, weights = judge(found, mask)
+    real = without_padding(batch)
+    loss = Mean.of(per_example, weights if real is None else weights * real)
+    return learner.Loss(loss, new_state, hits(found, mask, ignored, real))
+
+
+def hits(
+    found: jax.Array, mask: jax.Array, ignored: int = -1, real: jax.Array | None = None
+) -> Metrics:
+    """``accuracy`` of logits (batch, h, w, classes), a pixel; ``real`` (batch,) weighs examples."""
+    counts = _counts(mask, ignored)
+    counts = counts if real is None else counts * real[:, None, None].astype(counts.dtype)
+    return {"accuracy": Mean.of(found.argmax(-1) == mask, counts)}
+
+
+def logits(sees: Pixelwise, state: learner.Learner, images: jax.Array) -> jax.Array:
+    """(batch, h, w, classes) of images (batch, h, w, c), uint8 or in [0, 1], by the averages."""
+    made = sees.module.apply(state.best_variables, sees.seen(images), train=False)
+    return sees.told(made, images)
+
+
+def evaluate(
+    sees: Pixelwise,
+    judge: LossOf,
+    ignored: int,
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> Metrics:
+    """``loss`` and `hits` of a batch that may be padded; ``key`` draws nothing."""
+    found, mask = logits(sees, state, batch["image"]), sees.judged(batch["mask"])
+    per_example, weights = judge(found, mask)
+    real = without_padding(batch)
+    loss = Mean.of(per_example, weights if real is None else weights * real)
+    return {"loss": loss, **hits(found, mask, ignored, real)}
+
+
+def confusion(
+    sees: Pixelwise, ignored: int, state: learner.Learner, batch: Mapping, key: jax.Array
+) -> jax.Array:
+    """(batch, classes, classes) int32, of each example (`jaxdl.metrics.segmentation`)."""
+    found = logits(sees, state, batch["image"])
+    count = functools.partial(figures.confusion, classes=found.shape[-1], ignored=ignored)
+    return jax.vmap(count)(sees.judged(batch["mask"]), found.argmax(-1))
+
+
+def predict(sees: Pixelwise, state: learner.Learner, images: jax.Array) -> dict[str, jax.Array]:
+    """`Task.predict`: ``logits`` (batch, h, w, classes), and ``mask`` (batch, h, w) uint8."""
+    found = logits(sees, state, images)
+    return {"logits": found, "mask": found.argmax(-1).astype(jnp.uint8)}
+
+
+def _counts(mask: jax.Array, ignored: int) -> jax.Array:
+    """1 of pixels that count, float32."""
+    return (mask.astype(jnp.int32) != ignored).astype(jnp.float32)
+
+
+def _start(run: Run, classes: int) -> transfer.Start:
+    """The network with what it begins from."""
+    module = build_model(
+        run, {"num_classes": classes}, because="the classes of the data, and the ground"
+    )
+    if run.config.pretrained.source:
+        return backbones.create(run.config, run.data, module)
+    standardise = of_channels(run.data.mean, run.data.std)
+    return transfer.fresh(module)._replace(standardise=standardise)
+
+
+def _check(
+    run: Run,
+    names: Sequence[str],
+    loss: str,
+    dice: float,
+    gamma: float,
+    class_weights: Sequence[float],
+    ignored: int,
+) -> None:
+    check_at_least(0, dice=dice, gamma=gamma)
+    if not 2 <= len(names) <= _MOST:
+        raise UserError(f"masks have from 2 to {_MOST} classes, the ground among them")
+    if loss == "dice" and any_on(dice):
+        raise UserError(f"config.task.dice={dice} is added to a loss that is another than Dice")
+    numbers = all(isinstance(w, int | float) and 0 <= w < float("inf") for w in class_weights)
+    if class_weights and (
+        len(class_weights) != len(names) or not numbers or not any(class_weights)
+    ):
+        raise UserError(
+            f"config.task.class_weights={tuple(class_weights)} must be {len(names)} numbers that "
+            f"are at least 0 and not all 0, of {', '.join(names[:3])} …"
+        )
+    if class_weights and loss == "dice":
+        raise UserError("config.task.class_weights: in the Dice loss each class weighs the same")
+    if not -1 <= ignored < _MOST:
+        raise UserError(f"config.task.ignored={ignored} must be from -1 to {_MOST - 1}")
+    train = run.data.train
+    mask = train.take(np.arange(min(len(train), _LOOKED_AT)))["mask"]
+    if wrong := [int(i) for i in np.unique(mask) if i >= len(names) and i != ignored]:
+        raise UserError(
+            f"masks hold {wrong[0]}, and the classes go from 0 to {len(names) - 1}: name what is "
+            "to be left out by config.task.ignored"
+        )
+
+
+def _check_sides(run: Run, sees: Pixelwise) -> None:
+    """Raises UserError for images that the network takes none of, before anything is traced."""
+    if not sees.whole:
+        sees.judged(run.data.train.take(np.arange(1))["mask"])
+
+
+def _init(
+    sees: Pixelwise,
+    start: Callable[[Mapping], learner.Learner],
+    key: jax.Array,
+    batch: Mapping,
+) -> learner.Learner:
+    return start(dict(sees.module.init(key, sees.seen(batch["image"][:1]), train=False)))
+
+
+def _call_order(sees: Pixelwise, train: Any) -> dict[str, int]:
+    image = train.take(np.arange(1))["image"]
+    seen = jax.eval_shape(lambda: sees.seen(jnp.zeros(image.shape, jnp.float32)))
+    return models.call_order(sees.module, seen)

@@ -23,10 +23,13 @@ class Description(NamedTuple):
     Attributes:
       text: a line.
       record: the same as JSON.
+      mask: (h, w) uint8, a class for every pixel, which is written beside as a .png; None of what
+        is told otherwise.
     """
 
     text: str
     record: dict[str, Any]
+    mask: np.ndarray | None = None
 
 
 class Sound(NamedTuple):
