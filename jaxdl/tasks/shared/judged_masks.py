@@ -83,8 +83,8 @@ def artifacts(
             found,
             [f"IoU {value:.2f}" for value in right[order]],
             len(names),
-            f"Of {len(each)} evaluation images those of the lowest mean IoU over their own classes, "
-            f"{np.nanmean(right):.3f} on average. Grey is of no class.",
+            f"Of {len(each)} evaluation images those of the lowest mean IoU over their own "
+            f"classes, {np.nanmean(right):.3f} on average. Grey is of no class.",
         ),
         "IoU by class": masks.by_class(
             "Intersection over union",
