@@ -22,6 +22,7 @@ PICTURES = {
     "ppo": "Episode",
     "q_learning": "Policy: frozen lake 4x4",
     "t5:numbers": "Cross-attention",
+    "unet": "IoU by class",
     "vae": "Codes by class",
     "wgan:gradient_penalty": "Generated, and nearest in training",
     "whisper:ctc": "Spectrograms",

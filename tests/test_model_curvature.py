@@ -86,6 +86,7 @@ MODELS = {
         ),
         (TOKENS, TOKENS),
     ),
+    "unet": (dict(width=2, depth=1, padded=True, num_classes=3), (2, 4, 4, 1)),
     "vae": (dict(shape=(2, 2, 1), latent=2, hidden=(3,), activation="tanh"), (2, 2, 2, 1)),
     "vgg": (dict(stages=(1, 1), channels=(2, 3), hidden=3, pooled=2, num_classes=3), IMAGES),
     "vit": (dict(patch_size=4, width=4, heads=2, depth=1, num_classes=3), IMAGES),

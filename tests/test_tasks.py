@@ -34,6 +34,7 @@ KINDS = {
     "q_learning": "q_learning",
     "question_answering": "bert:answer",
     "reconstruction": "autoencoder",
+    "segmentation": "unet",
     "sequence_to_sequence": "t5",
     "sound_classification": "keys",
     "text_classification": "bert:classify",

@@ -31,6 +31,9 @@ _GAME = ("--config.model.widths=8,4", "--config.task.latent=8",
 _STAGES = ("--config.model.depths=(1,1)", "--config.model.widths=(8,16)")
 _EFFICIENTNET = ("--config.model.stages=((1,3,1,8,1),(4,3,2,16,1))", "--config.model.last=16")
 _RESNET = ("--config.model.stages=(1,1)", "--config.model.width=8")
+_SCENES = ("--config.model.width=4", "--config.model.depth=1", "--config.data.image_size=32",
+           "--config.data.most=3", "--config.data.scales=(1.,2.)", "--config.data.examples=32",
+           "--config.data.test_examples=16")  # fmt: skip
 _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,16",
         "--config.task.rollout=16", "--config.task.minibatches=2",
         "--config.task.epochs=2")  # fmt: skip
@@ -96,6 +99,7 @@ FLAGS = {
     "t5": (*_T5, *_RESTORED),
     "t5:numbers": (*_T5, "--config.data.test_fraction=.00003", "--config.task.decoded=8",
                    "--config.task.tokens=8"),
+    "unet": _SCENES,
     "vae": (*_CODE, "--config.task.samples=2"),
     "vae:2": _CODE[:1],
     "vae:16": _CODE[:1],
@@ -132,6 +136,7 @@ FINISHED = {
     "bert": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2"), 6),
     "t5:numbers": ((*_ONE_EVAL, "--config.ema=.9"), 6),
     "whisper:ctc": ((*_EVENTS, "--config.ema=.9"), 6),
+    "unet": ((*_ONE_EVAL, "--config.ema=.9"), 6),
     "gcn": (("--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
              "--config.log.every=3"), 4),
     "dqn": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",

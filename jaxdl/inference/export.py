@@ -52,7 +52,11 @@ found = model.call(np.asarray(image).reshape(1, *take["shape"][1:]))
 for name, array in found.items():
     row, labels = np.asarray(array[0]), about["labels"].get(name)
     print(name)
-    if labels is None:
+    if row.ndim == 2 and row.dtype == np.uint8:
+        Image.fromarray(row).save(f"{name}.png")  # a class for every pixel, by its number
+        print(*(labels[i] if labels else i for i in np.unique(row)), f"in {name}.png")
+        continue
+    if labels is None or row.ndim != 1:
         print(row)
         continue
     for i in np.argsort(-row)[:5]:

@@ -18,6 +18,7 @@ from jaxdl import parallel, precision, pretrained
 from jaxdl.data.preprocess import Preprocess, standardised
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
+from jaxdl.inference import masks
 from jaxdl.inference.pictures import Picture, joined, tried
 from jaxdl.tasks import Description, Sound, classification
 from jaxdl.train import evaluate
@@ -189,6 +190,8 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
 def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "pictures") -> None:
     """Prints a line a picture and writes them to predictions.jsonl; process 0 alone does.
 
+    Masks are written to the folder masks, beside it, by `jaxdl.inference.masks`.
+
     Args:
       predictions: of `run`.
       folder: where predictions.jsonl goes; made if it is not there.
@@ -198,7 +201,7 @@ def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "
       UserError: names the pictures that could not be read, after the others are done.
     """
     first, broken, count = jax.process_index() == 0, [], 0
-    file = folder / "predictions.jsonl"
+    file, drawn = folder / "predictions.jsonl", masks.Masks(folder / "masks")
     if first:
         folder.mkdir(parents=True, exist_ok=True)
     with file.open("w") if first else io.StringIO() as lines:
@@ -207,7 +210,10 @@ def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "
             if found.said is None:
                 broken.append(found.error)
                 continue
-            lines.write(json.dumps({"file": found.name, **found.said.record}) + "\n")
+            record = {"file": found.name, **found.said.record}
+            if first and found.said.mask is not None:
+                record["mask"] = drawn.write(found.name, found.said.mask)
+            lines.write(json.dumps(record) + "\n")
             if first:
                 line = f"{found.name}  {found.said.text}"  # names of files may be any bytes
                 print(line.encode("utf-8", "backslashreplace").decode(), flush=True)

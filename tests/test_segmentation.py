@@ -1,0 +1,284 @@
+"""A class for every pixel: losses, which pixels count, figures, masks in files, and transfer."""
+
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from etils import epath
+from launching import built, made, run
+from PIL import Image
+
+from jaxdl import config as settings
+from jaxdl import experiment, keys, losses, metrics, models, pretrained
+from jaxdl.data import Arrays
+from jaxdl.data.preprocess import Preprocess
+from jaxdl.errors import UserError
+from jaxdl.inference import export, predict
+from jaxdl.inference.masks import Masks
+from jaxdl.inference.pictures import Picture
+from jaxdl.metrics import segmentation as figures
+from jaxdl.tasks import segmentation
+from jaxdl.tasks.shared import judged_masks
+from jaxdl.tasks.shared.pixelwise import Pixelwise
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
+MASK = RNG.integers(0, 5, (2, 3, 4)).astype(np.uint8)
+WEIGHTS = RNG.uniform(0.5, 2, (2, 3, 4)) * (RNG.random((2, 3, 4)) < 0.7)
+
+
+def softmax(x):
+    e = np.exp(x.astype(np.float64) - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+SHARES = softmax(LOGITS)
+TRUE = np.eye(5)[MASK]
+
+
+# Losses
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0, 0.5])
+def test_losses_of_pixels_are_those_of_numpy(gamma):
+    p = (SHARES * TRUE).sum(-1)
+    wanted = (WEIGHTS * (1 - p) ** gamma * -np.log(p)).sum((1, 2)) / WEIGHTS.sum((1, 2))
+    found = losses.pixel_focal(LOGITS, MASK, WEIGHTS, gamma=gamma)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    if not gamma:
+        plain = losses.pixel_cross_entropy(LOGITS, MASK, WEIGHTS)
+        np.testing.assert_allclose(plain, wanted, rtol=1e-5)
+        np.testing.assert_allclose(
+            losses.pixel_cross_entropy(LOGITS, MASK), -np.log(p).mean((1, 2)), rtol=1e-5
+        )
+
+
+def test_dice_is_one_less_what_is_shared():
+    both = (WEIGHTS[..., None] * (SHARES + TRUE)).sum((1, 2))
+    shared = (WEIGHTS[..., None] * SHARES * TRUE).sum((1, 2))
+    wanted = 1 - ((2 * shared + 0.5) / (both + 0.5)).mean(-1)
+    np.testing.assert_allclose(losses.dice(LOGITS, MASK, WEIGHTS, smooth=0.5), wanted, rtol=1e-5)
+    sure = 1e4 * TRUE
+    np.testing.assert_allclose(losses.dice(sure, MASK), 0, atol=1e-6)
+    np.testing.assert_allclose(
+        losses.dice(sure, (MASK + 1) % 5, smooth=1e-6)[1], 1, atol=1e-4
+    )  # the second has pixels of all classes
+
+
+@pytest.mark.parametrize("loss", [losses.pixel_cross_entropy, losses.pixel_focal, losses.dice])
+def test_what_has_no_weight_counts_in_nothing_and_gradients_are_finite(loss):
+    other = np.where(WEIGHTS > 0, MASK, 255).astype(np.uint8)
+    np.testing.assert_array_equal(loss(LOGITS, other, WEIGHTS), loss(LOGITS, MASK, WEIGHTS))
+    logits = np.where(WEIGHTS[..., None] > 0, 1e4 * TRUE, LOGITS).astype(np.float32)
+    weights = WEIGHTS * np.array([1, 0])[:, None, None]  # of the second example nothing counts
+    found, gradient = jax.value_and_grad(lambda x: loss(x, MASK, weights).sum())(logits)
+    assert np.isfinite(found)
+    assert np.isfinite(gradient).all()
+    assert (np.asarray(gradient)[weights == 0] == 0).all()
+    assert loss(LOGITS.astype(jnp.bfloat16), MASK).dtype == jnp.float32
+
+
+def test_the_mean_over_examples_is_that_over_pixels():
+    """As PyTorch's cross_entropy with weight and ignore_index."""
+    mask, of_classes = np.where(WEIGHTS > 0, MASK, 255), np.array([0.5, 1, 2, 0, 3])
+    each, weight = segmentation.example_loss(
+        losses.pixel_cross_entropy, 0.0, 255, tuple(of_classes), LOGITS, mask
+    )
+    w = (mask != 255) * of_classes[MASK]
+    wanted = (w * -np.log((SHARES * TRUE).sum(-1))).sum() / w.sum()
+    found = metrics.divide({"loss": metrics.Mean.of(each, weight)})["loss"]
+    assert found == pytest.approx(wanted, rel=1e-5)
+    more, _ = segmentation.example_loss(
+        losses.pixel_cross_entropy, 0.5, 255, tuple(of_classes), LOGITS, mask
+    )
+    dice = losses.dice(LOGITS, MASK, (mask != 255).astype(np.float32))
+    np.testing.assert_allclose(more - each, 0.5 * dice, atol=1e-6)
+
+
+# Networks that tell of fewer pixels than they see
+
+
+def unpadded():
+    model = models.create("unet", num_classes=3, width=2, depth=1, dropout=0.0)
+    image = RNG.uniform(size=(2, 24, 27, 1)).astype(np.float32)
+    return model, jax.jit(model.init)(keys.root(0), image[:, :20, :20]), image
+
+
+def test_images_are_mirrored_so_that_all_pixels_are_told():
+    model, variables, image = unpadded()
+    sees = Pixelwise(model, lambda x: x - 0.5)
+    around = np.pad(image - 0.5, ((0, 0), (8, 8), (8, 9), (0, 0)), mode="symmetric")
+    np.testing.assert_array_equal(sees.seen(image), around)
+    made = model.apply(variables, around)
+    found = sees.told(made, image)
+    assert made.shape == (2, 24, 28, 3)
+    np.testing.assert_array_equal(found, made[:, :, :27])
+    assert sees.judged(image) is image
+    # The middle is what is told of the image alone.
+    alone = model.apply(variables, sees._replace(whole=False).seen(image[:, :, :26]))
+    np.testing.assert_allclose(found[:, 8:16, 8:18], alone, atol=1e-5)
+
+
+def test_otherwise_masks_are_cut_to_the_middle():
+    model, _, _ = unpadded()
+    sees = Pixelwise(model, lambda x: x, whole=False)
+    mask = np.arange(24 * 26).reshape(1, 24, 26)
+    np.testing.assert_array_equal(sees.judged(mask), mask[:, 8:16, 8:18])
+    with pytest.raises(UserError, match="has no use of images of 25 pixels"):
+        sees.judged(np.zeros((1, 25, 26)))
+    padded = Pixelwise(models.create("unet_padded"), lambda x: x)
+    assert padded.seen(mask[..., None] / 1e4).shape == (1, 24, 26, 1)
+    assert padded._replace(whole=False).judged(mask) is mask
+    for any_size in (padded, Pixelwise(None, lambda x: x, False)):
+        assert any_size.judged(mask) is mask
+
+
+# Figures
+
+
+@pytest.fixture(scope="module")
+def small():
+    """(experiment, state) of the smallest, its weights drawn by NumPy, which compiles nothing."""
+    one = built("unet", "--config.parallel.data=1", "--config.task.ignored=3")
+    rng = np.random.default_rng(0)
+    drawn = lambda x: (0.3 * rng.normal(size=x.shape)).astype(x.dtype)
+    return one, jax.tree.map(drawn, one.abstract_state)
+
+
+@pytest.fixture(scope="module")
+def found(small):
+    one, state = small
+    return jax.tree.map(np.asarray, jax.jit(one.task.predict)(state, test_part(one)["image"]))
+
+
+def test_part(one):
+    return one.run.data.test.take(np.arange(len(one.run.data.test)))
+
+
+test_part.__test__ = False
+
+
+def test_figures_are_of_the_pixels_that_count(small, found):
+    one, state = small
+    mask, classes = test_part(one)["mask"].astype(int), found["logits"].shape[-1]
+    assert classes == 11
+    np.testing.assert_array_equal(found["mask"], found["logits"].argmax(-1))
+    counts = mask != 3
+    assert 0 < (~counts).sum()
+    matrix = np.zeros((classes, classes), int)
+    np.add.at(matrix, (mask[counts], found["mask"][counts]), 1)
+    # A padded batch: 16 examples, 5 at a time.
+    one.config.eval.batch_size, before = 5, one.config.eval.batch_size
+    scores = experiment.create(one.config).task.score(state, one.run.data.test, one.key)
+    one.config.eval.batch_size = before
+    assert scores["mean_iou"] == pytest.approx(figures.mean_iou(matrix))
+    assert scores["mean_dice"] == pytest.approx(figures.mean_dice(matrix))
+    assert scores["mean_accuracy"] == pytest.approx(figures.mean_accuracy(matrix))
+    step = jax.jit(one.task.eval_step)
+    batch = {**test_part(one), "is_real": np.arange(16) < 9}
+    made = metrics.divide(step(state, batch, one.key))
+    real = counts & (np.arange(16) < 9)[:, None, None]
+    assert made["accuracy"] == pytest.approx((found["mask"] == mask)[real].mean(), rel=1e-5)
+    nats = -np.log(softmax(found["logits"]))
+    own = np.take_along_axis(nats, mask[..., None], -1)[..., 0]
+    assert made["loss"] == pytest.approx(own[real].mean(), rel=1e-4)
+
+
+def test_of_two_classes_the_foregrounds_figures_are_told():
+    matrices = np.array([[[5, 1], [2, 4]], [[7, 0], [1, 0]]])
+    counted = lambda state, batch, key: jnp.asarray(matrices)[batch["i"]]
+    scores = judged_masks.score(counted, 2, (), Arrays({"i": np.arange(2)}), None)
+    assert scores["foreground_iou"] == pytest.approx(4 / 8)
+    assert scores["foreground_dice"] == pytest.approx(8 / 12)
+    assert scores["mean_iou"] == pytest.approx((12 / 16 + 4 / 8) / 2)
+    assert set(scores) <= set(judged_masks.DIRECTIONS)
+
+
+# Predictions
+
+
+def predictor(small):
+    one, state = small
+    task = one.task
+    size = one.run.data.train.take(np.arange(1))["image"].shape[1]
+    how = (task.predict, state, task.describe, task.labels, Preprocess(size=size, resize=size))
+    return predict.Predictor(*how, 1, one.layout)
+
+
+def test_masks_are_written_beside_what_is_said_of_them(small, found, tmp_path):
+    images = test_part(small[0])["image"]
+    pictures = [
+        Picture(name, functools.partial(images.__getitem__, i))
+        for i, name in enumerate(("a/one.png", "b/one.png", "all.npy[0]", "all.npy[1]"))
+    ]
+    predict.write(predict.run(predictor(small), pictures, 16), epath.Path(tmp_path))
+    lines = [json.loads(x) for x in (tmp_path / "predictions.jsonl").read_text().splitlines()]
+    assert [line["mask"] for line in lines] == [
+        "masks/one.png", "masks/one-2.png", "masks/all-0.png", "masks/all-1.png",
+    ]  # fmt: skip
+    names = ("ground", *"0123456789")
+    for i, line in enumerate(lines):
+        with Image.open(tmp_path / line["mask"]) as image:
+            mask = np.asarray(image)
+            assert image.mode == "P"
+        np.testing.assert_array_equal(mask, found["mask"][i])
+        for told in line["classes"]:
+            assert told["share"] == pytest.approx((mask == names.index(told["class"])).mean())
+        assert sum(told["share"] for told in line["classes"]) == pytest.approx(1)
+
+
+def test_names_of_masks_are_their_pictures(tmp_path):
+    masks = Masks(epath.Path(tmp_path / "masks"))
+    names = ["x.tar.gz", "dir/.hidden", "é [1].jpg", "one.png", "one-2.png", "b/one.png"]
+    written = [masks.write(name, np.zeros((2, 2), np.uint8)) for name in names]
+    assert len({*written}) == len(names)
+    assert all((tmp_path / name).exists() for name in written)
+
+
+def test_the_program_says_the_same(small, found, tmp_path):
+    files = export.write(predictor(small), epath.Path(tmp_path))
+    program = jax.export.deserialize(bytearray(files[0].read_bytes()))
+    said = program.call(test_part(small[0])["image"][:2])
+    np.testing.assert_allclose(said["logits"], found["logits"][:2], atol=1e-5)
+    assert said["mask"].dtype == np.uint8
+    about = json.loads(files[1].read_text())
+    assert about["output"]["mask"] == ["batch", 32, 32]
+    assert about["labels"]["mask"][:2] == ["ground", "0"]
+
+
+# What cannot be
+
+BAD = {
+    "--config.data.name=digits": "learns from 'mask', and data set 'digits' has image, label",
+    "--config.task.loss=hinge": "cross_entropy",
+    "--config.task.loss=dice --config.task.dice=1.": "is added to a loss that is another than Dice",
+    "--config.task.class_weights=(1.,2.)": "must be 11 numbers",
+    "--config.task.dice=-1.": "config.task.dice=-1 must be",
+    "--config.task.ignored=300": "must be from -1 to 255",
+    "--config.model.num_classes=3": "config.model.num_classes=3 must be 11, the classes of the",
+    "--config.model.padded=false --config.task.mirror=false": "has no use of images of 32 pixels",
+    "--config.augment_sound.shift=1.": "uses nothing of config.augment_sound",
+    "--config.pretrained.source=nowhere": "named",
+}
+
+
+@pytest.mark.parametrize("argument", BAD)
+def test_a_bad_setting_is_one_clear_line(argument):
+    with pytest.raises(UserError) as error:
+        built("unet", *argument.split())
+    assert "\n" not in str(error.value)
+    assert BAD[argument] in str(error.value)
+
+
+def test_a_mask_of_no_class_is_told():
+    one = built("unet")
+    arrays = dict(one.run.data.train.arrays)
+    arrays["mask"] = np.where(arrays["mask"] == 10, 255, arrays["mask"])
+    data = one.run.data._replace(train=Arrays(arrays))
+    with pytest.raises(UserError, match=r"masks hold 255, .* left out by config.task.ignored"):
+        experiment.create(one.config, data=data)
+    one.config.task.ignored = 255
+    experiment.create(one.config, data=data)
