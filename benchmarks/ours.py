@@ -20,8 +20,12 @@ def config_of(workload: Workload, precision: str = "float32") -> Any:
     config.parallel.data = workload.devices
     config.model = {"name": workload.model, **_tuples(workload.fields)}
     config.optimizer.update(schedule="constant", **workload.optimizer)
-    if not workload.is_text:
-        side, _, channels = workload.shape
+    side, *_, channels = workload.shape
+    if workload.masks:
+        config.task.name, config.data.name = "segmentation", "scenes"
+        config.data.update(image_size=side, channels=channels, most=3)
+        config.data.update(examples=BATCHES * workload.batch_size, test_examples=1)
+    elif not workload.is_text:
         config.data.update(
             name="synthetic", image_size=side, channels=channels, num_classes=workload.classes
         )
@@ -94,7 +98,7 @@ def _seen(made: experiment.Experiment, batch: Any) -> tuple[np.ndarray, np.ndarr
         return batch["tokens"][:, :-1], batch["tokens"][:, 1:]
     data = made.run.data
     images = batch["image"].astype(np.float32) / np.float32(255)
-    return (images - data.mean) / data.std, batch["label"]
+    return (images - data.mean) / data.std, batch["mask" if "mask" in batch else "label"]
 
 
 def about() -> dict[str, Any]:

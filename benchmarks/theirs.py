@@ -75,7 +75,8 @@ class Stepper:
             tokens = rng.integers(0, w.classes, (w.batch_size, w.shape[0] + 1))
             return self.put(tokens[:, :-1], tokens[:, 1:])
         images = rng.standard_normal((w.batch_size, *w.shape), np.float32)
-        return self.put(images, rng.integers(0, w.classes, w.batch_size))
+        pixels = w.shape[:2] if w.masks else ()
+        return self.put(images, rng.integers(0, w.classes, (w.batch_size, *pixels)))
 
     def put(self, x: np.ndarray, y: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch on the device; images come as (batch, h, w, c)."""

@@ -28,6 +28,7 @@ class Workload(NamedTuple):
       devices: that our batch is split over; -1 is all.
       convolutional: whether PyTorch's memory format channels_last is worth trying.
       fused: whether PyTorch's optimizer takes its fused form, which one has to ask for.
+      masks: whether there is a label for every pixel; ours come with `scenes`.
       small: fields, shape and batch_size that a test can afford.
     """
 
@@ -43,6 +44,7 @@ class Workload(NamedTuple):
     devices: int = -1
     convolutional: bool = False
     fused: bool = True
+    masks: bool = False
     small: Mapping[str, Any] = {}
 
     @property
@@ -161,6 +163,19 @@ CPU = [
         ADAMW,
         convolutional=True,
         small=dict(fields=dict(depths=(1, 1), widths=(8, 16)), shape=(8, 8, 3), batch_size=2),
+    ),
+    Workload(
+        "unet",
+        "U-Net of width 16 and depth 4, padded, at 128 px, 11 classes a pixel, batch 8, adam",
+        "unet",
+        dict(width=16, depth=4, padded=True, dropout=0.0),
+        (128, 128, 1),
+        11,
+        8,
+        ADAM,
+        convolutional=True,
+        masks=True,
+        small=dict(fields=dict(width=4, depth=2), shape=(32, 32, 1), batch_size=2),
     ),
 ]
 

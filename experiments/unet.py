@@ -14,9 +14,7 @@ def _scenes():
     config.data.name, config.task.name = "scenes", "segmentation"
     config.epochs = 4.0
     config.batch_size = 8
-    config.model = dict(
-        name="unet", width=16, depth=3, padded=True, batch_norm=True, dropout=0.0
-    )
+    config.model = dict(name="unet", width=16, depth=3, padded=True, batch_norm=True, dropout=0.0)
     config.task.dice = 1.0
     config.optimizer.learning_rate = 3e-3
     config.optimizer.warmup = 0.5

@@ -61,6 +61,7 @@ def create(config: ConfigDict, data: Any, module: nn.Module) -> Start:
                 names = tuple(data.class_names)
                 found, whole = _of_run(given.source, module, names, stamp(path))
             else:
+                pretrained.tensors.locate(given.source)
                 given.model = given.model or _backbone(module, config)
                 found = _published(
                     given.source, module, given.model, image.shape[1], given.checkpoint_key or None,
