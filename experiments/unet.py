@@ -5,8 +5,8 @@ from jaxdl.registry import choose
 
 
 def get_config(variant: str = "scenes"):
-    """``scenes`` of digits."""
-    return choose("variant", variant, {"scenes": _scenes})()
+    """``scenes`` of digits, or the same by a ``backbone`` that has learned to classify."""
+    return choose("variant", variant, {"scenes": _scenes, "backbone": _backbone})()
 
 
 def _scenes():
@@ -21,4 +21,17 @@ def _scenes():
     config.optimizer.weight_decay = 0.05
     config.eval.best = "mean_iou"
     config.eval.batch_size = 32
+    return config
+
+
+def _backbone():
+    """The way up alone at first; the backbone's weights are named by config.pretrained.source."""
+    config = _scenes()
+    config.model = dict(
+        name="unet", backbone="resnet18", width=16, depth=5, padded=True, dropout=0.0
+    )
+    config.optimizer.schedule_unit = "fraction"
+    config.optimizer.warmup = 0.05
+    config.optimizer.unfreeze = 0.2
+    config.optimizer.head = ("^(?!backbone/)",)
     return config

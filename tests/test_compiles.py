@@ -47,7 +47,7 @@ VARIANTS = {
     "rnn": ("text", "digits", "mackey_glass"),
     "t5": ("spans", "numbers"),
     "transfer": ("transfer", "pretrain"),
-    "unet": ("scenes",),
+    "unet": ("scenes", "backbone"),
     "vae": ("8", "2", "16"),
     "vgg": ("digits", "16"),
     "vit": ("digits", "B/16"),

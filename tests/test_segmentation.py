@@ -11,7 +11,7 @@ from etils import epath
 from launching import built, made
 from PIL import Image
 
-from jaxdl import experiment, keys, losses, metrics, models
+from jaxdl import checkpoint, experiment, keys, losses, metrics, models, pretrained
 from jaxdl.data import Arrays
 from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
@@ -280,3 +280,83 @@ def test_a_mask_of_no_class_is_told():
         experiment.create(one.config, data=data)
     one.config.task.ignored = 255
     experiment.create(one.config, data=data)
+
+
+# Backbones that begin with weights from elsewhere
+
+FIELDS = dict(stages=(1, 1), width=4, stem="small")
+BACKBONE = ("--config.pretrained.mean=(.5,)", "--config.pretrained.std=(.25,)",
+            "--config.model.backbone=resnet18")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """(a checkpoint of a small ResNet of five classes, its parameters)."""
+    module = models.create("resnet18", num_classes=5, **FIELDS)
+    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 16, 16, 1)))
+    rng = np.random.default_rng(1)
+    variables = jax.tree.map(lambda x: rng.uniform(0.1, 0.5, x.shape).astype(x.dtype), shapes)
+    path = tmp_path_factory.mktemp("published") / "small.safetensors"
+    pretrained.save(module, variables, path)
+    return path, variables
+
+
+def assert_same(found, wanted):
+    for (path, x), (_, y) in zip(
+        *(jax.tree.leaves_with_path(tree) for tree in (found, wanted)), strict=True
+    ):
+        np.testing.assert_array_equal(x, y, err_msg=jax.tree_util.keystr(path))
+
+
+def test_a_backbone_is_the_classifiers_frozen_and_then_not(classifier):
+    path, variables = classifier
+    one = built(
+        "unet:backbone", *BACKBONE, f"--config.pretrained.source={path}",
+        "--config.optimizer.schedule_unit=steps", "--config.optimizer.unfreeze=1",
+        "--config.parallel.data=1",
+    )  # fmt: skip
+    states = [one.init_state()]
+    step = jax.jit(one.task.train_step)
+    for i in range(2):
+        states.append(step(states[-1], one.batch(i), one.key)[0])
+    own = {k: v for k, v in variables["params"].items() if k != "head"}
+    for state in states[:2]:
+        assert_same(state.params["backbone"], own)
+        assert_same(state.model_state["batch_stats"]["backbone"], variables["batch_stats"])
+    changed = lambda a, b, name: not np.array_equal(*(x.params[name]["kernel"] for x in (a, b)))
+    assert changed(states[0], states[1], "head")
+    stem = [x.params["backbone"]["stem"]["conv"]["kernel"] for x in states]
+    assert not np.array_equal(stem[1], stem[2])
+    assert "head" not in states[0].params["backbone"]
+
+
+def test_a_run_goes_on_from_an_earlier_one_of_its_kind(finished):
+    folder = finished("unet")
+    one = built("unet", "--config.parallel.data=1", f"--config.pretrained.source={folder}")
+    found = one.init_state()
+    best = json.loads((folder / "summary.json").read_text())["best"]["step"]
+    kept = checkpoint.restore(folder, best)["average"][0]
+    assert_same(found.params, kept)
+
+
+WRONG = {
+    ("--config.model.backbone=vgg11", "--config.model.depth=5"): "is a ResNet, and config.model.",
+    ("--config.model.backbone=", "--config.model.backbone_fields=()"): "is of a classifier: name",
+    ("--config.pretrained.generation=('num_beams=4',)",): "has no use of it",
+    ("--config.model.backbone_fields=('stages=(1,1)','width=8','stem=small')",): "does not fit",
+}
+
+
+@pytest.mark.parametrize("flags", WRONG, ids=lambda flags: flags[0])
+def test_weights_that_do_not_fit_are_one_line(flags, classifier):
+    source = f"--config.pretrained.source={classifier[0]}"
+    with pytest.raises(UserError) as error:
+        built("unet:backbone", *BACKBONE, source, *flags)
+    assert WRONG[flags] in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_that_are_gone_are_missed_where_a_run_begins(tmp_path):
+    one = built("unet:backbone", *BACKBONE, f"--config.pretrained.source={tmp_path / 'gone'}")
+    with pytest.raises(UserError, match="gone"):
+        one.task.check()

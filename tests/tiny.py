@@ -100,6 +100,8 @@ FLAGS = {
     "t5:numbers": (*_T5, "--config.data.test_fraction=.00003", "--config.task.decoded=8",
                    "--config.task.tokens=8"),
     "unet": _SCENES,
+    "unet:backbone": (*_SCENES, "--config.model.backbone=resnet",
+                      "--config.model.backbone_fields=('stages=(1,1)','width=4','stem=small')"),
     "vae": (*_CODE, "--config.task.samples=2"),
     "vae:2": _CODE[:1],
     "vae:16": _CODE[:1],
