@@ -130,9 +130,8 @@ def test_otherwise_masks_are_cut_to_the_middle():
         sees.judged(np.zeros((1, 25, 26)))
     padded = Pixelwise(models.create("unet_padded"), lambda x: x)
     assert padded.seen(mask[..., None] / 1e4).shape == (1, 24, 26, 1)
-    assert padded._replace(whole=False).judged(mask) is mask
-    for any_size in (padded, Pixelwise(None, lambda x: x, False)):
-        assert any_size.judged(mask) is mask
+    for any_size in (padded, padded._replace(whole=False), Pixelwise(None, lambda x: x, False)):
+        np.testing.assert_array_equal(any_size.judged(mask), mask)
 
 
 # Figures
@@ -144,7 +143,8 @@ def small():
     one = built("unet", "--config.parallel.data=1", "--config.task.ignored=3")
     rng = np.random.default_rng(0)
     drawn = lambda x: (0.3 * rng.normal(size=x.shape)).astype(x.dtype)
-    return one, jax.tree.map(drawn, one.abstract_state)
+    state = jax.tree.map(drawn, one.abstract_state)
+    return one, state._replace(model_state=jax.tree.map(np.abs, state.model_state))
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def test_the_program_says_the_same(small, found, tmp_path):
 
 # What cannot be
 
-SCENES = ("--config.data.examples=4", "--config.data.test_examples=4")
+SCENES = ("--config.data.examples=16", "--config.data.test_examples=4")
 BAD = {
     "--config.data.name=digits": "learns from 'mask', and data set 'digits' has image, label",
     "--config.task.loss=hinge": "cross_entropy",
@@ -274,7 +274,7 @@ def test_a_bad_setting_is_one_clear_line(argument):
 def test_a_mask_of_no_class_is_told():
     one = built("unet")
     arrays = dict(one.run.data.train.arrays)
-    arrays["mask"] = np.where(arrays["mask"] == 10, 255, arrays["mask"])
+    arrays["mask"] = np.where(arrays["mask"] == 1, 255, arrays["mask"])
     data = one.run.data._replace(train=Arrays(arrays))
     with pytest.raises(UserError, match=r"masks hold 255, .* left out by config.task.ignored"):
         experiment.create(one.config, data=data)
@@ -285,15 +285,14 @@ def test_a_mask_of_no_class_is_told():
 # Backbones that begin with weights from elsewhere
 
 FIELDS = dict(stages=(1, 1), width=4, stem="small")
-BACKBONE = ("--config.pretrained.mean=(.5,)", "--config.pretrained.std=(.25,)",
-            "--config.model.backbone=resnet18")  # fmt: skip
+BACKBONE = ("--config.model.backbone=resnet18")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
     """(a checkpoint of a small ResNet of five classes, its parameters)."""
     module = models.create("resnet18", num_classes=5, **FIELDS)
-    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 16, 16, 1)))
+    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 16, 16, 3)))
     rng = np.random.default_rng(1)
     variables = jax.tree.map(lambda x: rng.uniform(0.1, 0.5, x.shape).astype(x.dtype), shapes)
     path = tmp_path_factory.mktemp("published") / "small.safetensors"
