@@ -517,6 +517,17 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "test_plain_lines_elsewhere": (_TRAIN, _RUNS, *_COMMAND),
     },
+    "test_segmentation.py": dict.fromkeys(
+        (
+            "test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use",
+            "test_eight_devices_learn_and_measure_as_one_does",
+            "test_a_backbone_is_the_classifiers_frozen_and_then_not",
+        ),
+        (
+            *("jaxdl/tasks/segmentation.py", "jaxdl/tasks/shared/", "jaxdl/models/unet.py"),
+            *("jaxdl/pretrained/backbones.py", _RUNS, _PARALLEL, _LEARNER),
+        ),
+    ),
     "test_text_classification.py": {
         "test_figures_are_means_over_every_text": _READERS,
     },

@@ -22,16 +22,16 @@ PICTURES = {
     "ppo": "Episode",
     "q_learning": "Policy: frozen lake 4x4",
     "t5:numbers": "Cross-attention",
-    "unet": "IoU by class",
     "vae": "Codes by class",
     "wgan:gradient_penalty": "Generated, and nearest in training",
     "whisper:ctc": "Spectrograms",
 }
-# The same update as of another task, of another loss, or of what is heard and not read or seen;
-# the two that hear are cut and go on in tests/test_recognising.py and test_sound_classification.py.
+# The same update as of another task, of another loss, or of what is heard and not read or seen; the
+# two that hear, and segmentation, are cut and go on in tests/test_recognising.py,
+# test_sound_classification.py and test_segmentation.py.
 LIKE_ANOTHER = {
     *("question_answering", "text_classification", "token_classification"),
-    *("sound_classification", "transcription"),
+    *("sound_classification", "transcription", "segmentation"),
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population

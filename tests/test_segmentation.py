@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from etils import epath
-from launching import built, made
+from launching import assert_resumes_to_the_bit, built, made, summary
 from PIL import Image
 
-from jaxdl import checkpoint, experiment, keys, losses, metrics, models, pretrained
+from jaxdl import checkpoint, experiment, keys, launch, losses, metrics, models, pretrained
 from jaxdl.data import Arrays
 from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
@@ -140,7 +141,7 @@ def test_otherwise_masks_are_cut_to_the_middle():
 @pytest.fixture(scope="module")
 def small():
     """(experiment, state) of the smallest, its weights drawn by NumPy, which compiles nothing."""
-    one = built("unet", "--config.parallel.data=1", "--config.task.ignored=3")
+    one = built("unet", "--config.task.ignored=3", "--config.task.dice=0.")
     rng = np.random.default_rng(0)
     drawn = lambda x: (0.3 * rng.normal(size=x.shape)).astype(x.dtype)
     state = jax.tree.map(drawn, one.abstract_state)
@@ -256,7 +257,7 @@ BAD = {
     "--config.task.loss=hinge": "cross_entropy",
     "--config.task.loss=dice --config.task.dice=1.": "is added to a loss that is another than Dice",
     "--config.task.class_weights=(1.,2.)": "must be 11 numbers",
-    "--config.task.dice=-1.": "config.task.dice=-1 must be",
+    "--config.task.dice=-1.": "config.task.dice=-1.0 must be at least 0",
     "--config.task.ignored=300": "must be from -1 to 255",
     "--config.model.padded=false --config.task.mirror=false": "has no use of images of 96 pixels",
     "--config.augment_sound.shift=1.": "uses nothing of config.augment_sound",
@@ -285,7 +286,7 @@ def test_a_mask_of_no_class_is_told():
 # Backbones that begin with weights from elsewhere
 
 FIELDS = dict(stages=(1, 1), width=4, stem="small")
-BACKBONE = ("--config.model.backbone=resnet18")  # fmt: skip
+BACKBONE = ("--config.model.backbone=resnet18",)
 
 
 @pytest.fixture(scope="module")
@@ -329,15 +330,6 @@ def test_a_backbone_is_the_classifiers_frozen_and_then_not(classifier):
     assert "head" not in states[0].params["backbone"]
 
 
-def test_a_run_goes_on_from_an_earlier_one_of_its_kind(finished):
-    folder = finished("unet")
-    one = built("unet", "--config.parallel.data=1", f"--config.pretrained.source={folder}")
-    found = one.init_state()
-    best = json.loads((folder / "summary.json").read_text())["best"]["step"]
-    kept = checkpoint.restore(folder, best)["average"][0]
-    assert_same(found.params, kept)
-
-
 WRONG = {
     ("--config.model.backbone=vgg11", "--config.model.depth=5"): "is a ResNet, and config.model.",
     ("--config.model.backbone=", "--config.model.backbone_fields=()"): "is of a classifier: name",
@@ -359,3 +351,41 @@ def test_weights_that_are_gone_are_missed_where_a_run_begins(tmp_path):
     one = built("unet:backbone", *BACKBONE, f"--config.pretrained.source={tmp_path / 'gone'}")
     with pytest.raises(UserError, match="gone"):
         one.task.check()
+
+
+# Whole runs
+
+
+def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path):
+    few = ("--config.ema=.9", "--config.checkpoint.every=6", "--config.log.report=true")
+    assert_resumes_to_the_bit("unet", tmp_path, *tiny.FLAGS["unet"], *few, at=6)
+    folder = tmp_path / "whole"
+    page = (folder / "report.html").read_text()
+    for heading in ("Most wrong", "IoU by class", "Confusion of pixels"):
+        assert f"<h2>{heading}</h2>" in page
+    assert {"mean_iou", "mean_dice", "accuracy"} <= set(summary(folder)["final"])
+
+    one = built("unet", f"--config.pretrained.source={folder}")
+    kept = checkpoint.restore(folder, summary(folder)["best"]["step"])["average"][0]
+    assert_same(one.init_state().params, kept)
+
+    images = test_part(one)["image"][:3]
+    np.save(tmp_path / "scenes.npy", images)
+    argv = ["--mode=predict", f"--workdir={folder}", f"--input={tmp_path / 'scenes.npy'}"]
+    assert launch.main(argv) == 0
+    assert len([*(folder / "masks").glob("*.png")]) == 3
+
+
+def test_eight_devices_learn_and_measure_as_one_does():
+    found = []
+    for devices in (1, 8):
+        one = built("unet", f"--config.parallel.data={devices}")
+        state = one.init_state()
+        step = jax.jit(one.task.train_step)
+        with jax.set_mesh(one.layout.mesh):
+            for i in range(2):
+                batch = jax.tree.map(lambda x: x[0], one.stacked([i]))
+                state, made = step(state, batch, one.key)
+        scores = one.task.score(state, one.run.data.test, one.key)
+        found.append({**metrics.divide(jax.device_get(made)), **scores})
+    assert found[1] == pytest.approx(found[0], rel=2e-3, abs=1e-4)

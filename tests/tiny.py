@@ -138,7 +138,6 @@ FINISHED = {
     "bert": ((*_EVENTS, "--config.ema=.9", "--config.accumulate=2"), 6),
     "t5:numbers": ((*_ONE_EVAL, "--config.ema=.9"), 6),
     "whisper:ctc": ((*_EVENTS, "--config.ema=.9"), 6),
-    "unet": ((*_ONE_EVAL, "--config.ema=.9"), 6),
     "gcn": (("--config.ema=.9", "--config.checkpoint.every=4", "--config.eval.every=3",
              "--config.log.every=3"), 4),
     "dqn": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",

@@ -65,7 +65,8 @@ def segmentation(
         (Ronneberger et al., 2015, figure 2), so that all their pixels are learned and judged;
         otherwise those in the middle are. Predictions are of all pixels in either case.
 
-    The metrics are ``loss`` (nats a pixel, of cross-entropy; at evaluation without class weights),
+    The metrics are ``loss`` (what is minimised, at evaluation without class weights; cross-entropy
+    is in nats a pixel),
     ``accuracy`` (of pixels), and those of `jaxdl.tasks.shared.judged_masks`, such as ``mean_iou``.
 
     Until ``optimizer.unfreeze`` the network runs as at evaluation, as in
