@@ -331,7 +331,12 @@ def test_a_backbone_is_the_classifiers_frozen_and_then_not(classifier):
 
 
 WRONG = {
-    ("--config.model.backbone=vgg11", "--config.model.depth=5"): "is a ResNet, and config.model.",
+    (
+        "--config.model.backbone=vgg11",
+        "--config.model.backbone_fields=()",
+        "--config.model.depth=5",
+        "--config.pretrained.model=resnet18",
+    ): "is a ResNet, and config.model.backbone='vgg11' a VGG",
     ("--config.model.backbone=", "--config.model.backbone_fields=()"): "is of a classifier: name",
     ("--config.pretrained.generation=('num_beams=4',)",): "has no use of it",
     ("--config.model.backbone_fields=('stages=(1,1)','width=8','stem=small')",): "does not fit",
