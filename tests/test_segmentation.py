@@ -336,7 +336,7 @@ WRONG = {
         "--config.model.backbone_fields=()",
         "--config.model.depth=5",
         "--config.pretrained.model=resnet18",
-    ): "is a ResNet, and config.model.backbone='vgg11' a VGG",
+    ): "does not fit the model",
     ("--config.model.backbone=", "--config.model.backbone_fields=()"): "is of a classifier: name",
     ("--config.pretrained.generation=('num_beams=4',)",): "has no use of it",
     ("--config.model.backbone_fields=('stages=(1,1)','width=8','stem=small')",): "does not fit",

@@ -128,8 +128,12 @@ def _published(
     source: str, module: nn.Module, model: str, side: int, checkpoint_key: str | None, stamp: float
 ) -> dict[str, np.ndarray]:
     own = module.create_backbone()
+    # All fields of a published model are its own; those that are set here are the checkpoint's too.
+    usual = models.settings(module.backbone)
+    fields = {k: getattr(own, k) for k in usual if k not in ("num_classes", "dtype")}
+    fields = {k: value for k, value in fields.items() if value != usual[k]}
     loaded, variables = pretrained.load(
-        source, model, image_size=side, checkpoint_key=checkpoint_key
+        source, model, image_size=side, checkpoint_key=checkpoint_key, **fields
     )
     if type(loaded) is not type(own):
         raise UserError(
