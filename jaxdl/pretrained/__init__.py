@@ -16,7 +16,7 @@ from flax import linen as nn
 from jaxdl import paths
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings
-from jaxdl.pretrained import config, generation_config, preprocessor, read, tensors
+from jaxdl.pretrained import config, darknet, generation_config, preprocessor, read, tensors
 from jaxdl.pretrained.catalog import chosen, of, preprocess, register
 from jaxdl.pretrained.generation_config import generation
 from jaxdl.registry import choose
@@ -40,7 +40,8 @@ def load(
         shards with their index, or pytorch_model.bin); "owner/name" of such a one on the Hugging
         Face hub (extra ``hub``); one .safetensors file; a PyTorch file (.pth, .pt, .bin, .ckpt) of
         tensors by name, alone or with whatever else a training program saved, of which nothing is
-        executed; or an .npz of Google's.
+        executed; an .npz of Google's; or Darknet's .weights, whose anchors are the module's own
+        unless ``anchors`` are given, since Darknet keeps them elsewhere.
       model: a name of `jaxdl.models`, or one of torchvision, timm or transformers; by default what
         config.json says. With it there need be no config.json, and none is read. Where a name of
         ours is also that of a library's model with other fields (its ``epsilon``, say), those hold
@@ -84,7 +85,7 @@ def save(
     Args:
       module: of an architecture that is known here.
       variables: as ``module.init`` gives them.
-      path: a file that ends in .safetensors, or a folder for ``config.json`` and
+      path: a file that ends in .safetensors, or in .weights for Darknet, or a folder for ``config.json`` and
         ``model.safetensors``. Folders are made, files replaced.
       naming: the library that is to read it: torchvision, timm or transformers. By default the
         first that the architecture has; for a folder, the first that has a config.json.
@@ -101,7 +102,11 @@ def save(
             f"{path}: save to a file that ends in .safetensors: "
             "PyTorch reads it by safetensors.torch.load_file"
         )
-    is_file = path.suffix == ".safetensors"
+    if path.suffix == darknet.SUFFIX:
+        naming = naming or darknet.NAMING
+        if naming != darknet.NAMING or naming not in architecture.namings:
+            raise UserError(f"{path}: {architecture.model!r} has no weights of Darknet's")
+    is_file = path.suffix in (".safetensors", darknet.SUFFIX)
     if is_file and generation is not None:
         raise UserError(f"{path} is one file: {generation_config.NAME} needs a folder")
     namings = architecture.namings
@@ -109,7 +114,11 @@ def save(
         with_config = [name for name, n in namings.items() if n.write or name == "timm"]
         naming = next(iter([] if is_file else with_config), next(iter(namings)))
     table = choose("naming", naming, dict(namings)).table_of(module)
-    theirs = table.to_theirs(architecture.flatten(module, variables))
+    flat = architecture.flatten(module, variables)
+    theirs = table.to_theirs(flat)
+    if path.suffix == darknet.SUFFIX:
+        darknet.write(path, table.expand(flat), theirs)
+        return
     if is_file:
         tensors.write(path, theirs)
         return

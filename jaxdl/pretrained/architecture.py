@@ -67,6 +67,8 @@ class Architecture(NamedTuple):
       namings: by library, "torchvision", "timm" or "transformers"; `save` writes the first.
       model_types: config.json's model_type where transformers wrote it.
       head: the module's top-level submodules that depend on num_classes.
+      head_size: module -> (a, b): the axis of a head's tensors that tells the number of classes has
+        a of each class, and b more.
       head_fields: the module's fields that say what kind of head it has: where another is asked for
         than the file has, the head is drawn anew.
       neck: top-level submodules that a head reads through: where the head is drawn anew, so are
@@ -85,6 +87,7 @@ class Architecture(NamedTuple):
     namings: Mapping[str, Naming]
     model_types: tuple[str, ...] = ()
     head: tuple[str, ...] = ()
+    head_size: Callable[[nn.Module], tuple[int, int]] = lambda module: (1, 0)
     head_fields: tuple[str, ...] = ()
     neck: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()

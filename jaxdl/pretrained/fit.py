@@ -190,25 +190,34 @@ def head_tensors(architecture: Architecture, table: Table) -> list[str]:
 
 
 def classes(
-    architecture: Architecture, fit: Fit, shapes: Mapping[str, Shape], found: Found, ours: int
+    architecture: Architecture,
+    fit: Fit,
+    shapes: Mapping[str, Shape],
+    found: Found,
+    module: nn.Module,
 ) -> int | None:
     """The number of classes of a file's head; None if it has no head, or another one altogether.
 
     Args:
       architecture: whose head it is.
       fit: how the file is read.
-      shapes: of a module with this many classes.
+      shapes: of the module.
       found: the file.
-      ours: that number.
+      module: one that may have another number of classes.
     """
+    ours = getattr(module, "num_classes", None)
     heads = fit.without(lambda name: not architecture.in_head(name)).wanted(shapes)
     if not any(name in found.names for name in heads):
         return None
+    of_class, others = architecture.head_size(module)
     numbers = {ours}
     for name, shape in heads.items():
         there = found.shape(name) if name in found.names else shape
         differ = [a != b for a, b in zip(there, shape, strict=False)]
-        if len(there) == len(shape) and sum(differ) == 1 and shape[differ.index(True)] == ours:
-            numbers.add(there[differ.index(True)])
+        if len(there) == len(shape) and sum(differ) == 1:
+            axis = differ.index(True)
+            count, rest = divmod(there[axis] - others, of_class)
+            if shape[axis] == of_class * ours + others and not rest:
+                numbers.add(count)
     numbers = numbers - {ours} or numbers
     return numbers.pop() if len(numbers) == 1 else ours

@@ -18,11 +18,14 @@ _OTHERS = {
     rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|\x28\xb5\x2f\xfd": "is compressed: unpack it first",
     rb"(?s).{257}ustar": "is a tar archive: unpack it first",
 }
-SAFETENSORS, NPZ, TORCH = "safetensors", "npz", "torch"
+SAFETENSORS, NPZ, TORCH, DARKNET = "safetensors", "npz", "torch", "darknet"
+
+# A version of Darknet's, 0.1 or 0.2, and a small revision.
+_DARKNET = rb"(?s)\0{4}[\1\2]\0{3}.\0{3}"
 
 
 def kind(path: Path) -> str:
-    """Who reads a file: `SAFETENSORS`, `NPZ` or `TORCH`.
+    """Who reads a file: `SAFETENSORS`, `NPZ`, `TORCH` or `DARKNET`.
 
     Raises:
       UserError: it is empty, or something else that has a name.
@@ -39,6 +42,8 @@ def kind(path: Path) -> str:
     for pattern, what in _OTHERS.items():
         if re.match(pattern, start):
             raise UserError(f"{path} {what}")
+    if re.match(_DARKNET, start):
+        return DARKNET
     # The length of its header, then the header, which is JSON.
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 1 << 40:
         return SAFETENSORS
@@ -46,4 +51,6 @@ def kind(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         return NPZ if names and all(name.endswith(".npy") for name in names) else TORCH
-    return SAFETENSORS if path.suffix == ".safetensors" and start[:1] != b"\x80" else TORCH
+    if start[:1] == b"\x80":
+        return TORCH
+    return {".safetensors": SAFETENSORS, ".weights": DARKNET}.get(path.suffix, TORCH)

@@ -11,6 +11,7 @@ from flax import linen as nn
 
 from jaxdl import keys, models
 from jaxdl.errors import UserError
+from jaxdl.pretrained import darknet
 from jaxdl.pretrained import fit as fits
 from jaxdl.pretrained.architecture import Architecture, by_name, is_under, name_of
 from jaxdl.pretrained.catalog import FREE, Chosen
@@ -35,6 +36,8 @@ def read(
     abstract = functools.cache(lambda classes, size: architecture.abstract(module, size))
     ours = getattr(module, "num_classes", None)
     shapes = _shapes(abstract(ours, size))
+    if isinstance(found, darknet.DarknetFile):
+        found = found.named(architecture, module, shapes)
     fit = fits.best(architecture, module, shapes, found)
     namesake = chosen.namesakes.get(fit.naming)
     if namesake is not None and not found.is_own and not set(given).difference(FREE):
@@ -44,7 +47,7 @@ def read(
         size, shapes = shown, _shapes(abstract(ours, shown))
     if image_size is not None and (taken := architecture.takes(module)) != "images":
         raise UserError(f"image_size={image_size}: model {architecture.model!r} takes {taken}")
-    there = fits.classes(architecture, fit, shapes, found, ours)
+    there = fits.classes(architecture, fit, shapes, found, module)
     of_another_kind = _has_another_head(chosen, fit, found, fields)
     if num_classes is None and not of_another_kind and there not in (None, ours):
         ours, module = there, module.copy(num_classes=there)

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from jaxdl import paths
 from jaxdl.errors import UserError
 from jaxdl.pretrained import candidates, foreign, hub, torch_file
+from jaxdl.pretrained.darknet import DarknetFile
 from jaxdl.pretrained.npz_file import NpzFile
 
 WHOLE = "model.safetensors"
@@ -105,7 +106,7 @@ def locate(source: str | Path) -> Path:
     path = Path(paths.expanded(str(source)))
     if path.exists():
         return path
-    if hub.is_id(source) and path.suffix not in (".safetensors", ".npz", *TORCH):
+    if hub.is_id(source) and path.suffix not in (".safetensors", ".npz", ".weights", *TORCH):
         return hub.fetch(str(source))
     raise UserError(f"{path} is no folder and no file")
 
@@ -117,7 +118,7 @@ def folder_of(source: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def opened(path: Path, checkpoint_key: str | None = None) -> Iterator[Tensors]:
+def opened(path: Path, checkpoint_key: str | None = None) -> Iterator[Tensors | DarknetFile]:
     """The tensors of a file or folder, to be read while the context lasts.
 
     Args:
@@ -136,6 +137,13 @@ def opened(path: Path, checkpoint_key: str | None = None) -> Iterator[Tensors]:
             if not file.exists():
                 raise UserError(f"{file} is not there, but an index.json beside it names it")
             kind = foreign.kind(file)
+            if kind == foreign.DARKNET:
+                if checkpoint_key is not None:
+                    raise UserError(
+                        f"{file} is one network: checkpoint_key={checkpoint_key!r} names none of it"
+                    )
+                yield DarknetFile(file)
+                return
             if kind == foreign.SAFETENSORS:
                 tensors = stack.enter_context(_safetensors(file))
             elif kind == foreign.NPZ:
