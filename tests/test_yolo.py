@@ -173,9 +173,10 @@ def test_anchors_are_the_shapes_that_boxes_were_drawn_about():
     # Two boxes of equal area whose sides are exchanged share 4x4 of 2 * 32 - 16.
     np.testing.assert_allclose(anchors.overlap(np.array([[4, 8]]), np.array([[8, 4]])), 1 / 3)
     more = [anchors.mean_overlap(sides, anchors.fit(sides, k)) for k in (1, 2, 4, 6)]
-    assert more == sorted(more) and more[2] > 0.9 > more[0]
+    assert more == sorted(more)
+    assert more[2] > 0.9 > more[0]
     with pytest.raises(
-        UserError, match="5 anchors need boxes of at least as many shapes.* have 4: set"
+        UserError, match=r"5 anchors need boxes of at least as many shapes.* have 4: set"
     ):
         anchors.fit(np.repeat(true, 9, axis=0), 5)
     with pytest.raises(UserError, match="whose sides are positive"):

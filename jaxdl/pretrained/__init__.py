@@ -85,8 +85,8 @@ def save(
     Args:
       module: of an architecture that is known here.
       variables: as ``module.init`` gives them.
-      path: a file that ends in .safetensors, or in .weights for Darknet, or a folder for ``config.json`` and
-        ``model.safetensors``. Folders are made, files replaced.
+      path: a file that ends in .safetensors, or in .weights for Darknet, or a folder for
+        ``config.json`` and ``model.safetensors``. Folders are made, files replaced.
       naming: the library that is to read it: torchvision, timm or transformers. By default the
         first that the architecture has; for a folder, the first that has a config.json.
       generation: how its texts are to be written, as `generation` gives it: a folder then has a

@@ -3,10 +3,10 @@
     pip install torch==2.13.0 numpy
     python tests/golden/make_yolo.py
 
-Redmon and Farhadi, 2018, and the layer lists of Darknet's configuration files: a list of layers, as
-such a file has it, is run one by one. Weights are drawn by the layers' numbers (seeded.py) and laid
-out as Darknet's files of weights are, whose hash is kept. Losses follow Darknet's loop over objects,
-one by one, in float64.
+Redmon and Farhadi, 2018, and the layer lists of Darknet's configuration files: a list of layers,
+as such a file has it, is run one by one. Weights are drawn by the layers' numbers (seeded.py) and
+laid out as Darknet's files of weights are, whose hash is kept. Losses follow Darknet's loop over
+objects, one by one, in float64.
 """
 
 import hashlib
