@@ -24,6 +24,7 @@ class Conv(nn.Module):
     groups: int = 1
     use_bias: bool = True
     kernel_init: Callable = nn.initializers.he_normal()
+    bias_init: Callable = nn.initializers.zeros_init()
     dtype: Any = None
 
     @nn.compact
@@ -33,7 +34,7 @@ class Conv(nn.Module):
         shape = (k, k, x.shape[-1] // self.groups, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = (
-            self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
+            self.param("bias", self.bias_init, (self.features,), jnp.float32)
             if self.use_bias
             else None
         )

@@ -9,6 +9,8 @@ Images (batch, h, w, c) in [0, 1] in, not standardised, of sides that the larges
 Parameters for 3 channels and 80 classes: yolov3 61,949,149; yolov3_tiny 8,852,366.
 """
 
+import functools
+import math
 from typing import Any
 
 import jax
@@ -29,6 +31,9 @@ COCO_TINY = ((10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319))
 
 # Darknet's.
 _SLOPE, _EPSILON = 0.1, 1e-5
+
+# The share of places that have an object, before anything is learned.
+_PRIOR = 0.01
 
 
 class ConvLeaky(nn.Module):
@@ -141,6 +146,7 @@ class Detector(nn.Module):
             head = layers.Conv(
                 count * (yolo.OBJECT + self.num_classes), 1, dtype=self.dtype,
                 kernel_init=nn.initializers.normal(0.01), name=f"head_{stride}",
+                bias_init=functools.partial(_rarely, places=count),
             )  # fmt: skip
             found = ops.widen(head(found))
             maps[stride] = found.reshape(*found.shape[:3], count, -1)
@@ -288,6 +294,17 @@ class YOLOv3Tiny(Detector):
             self._conv(f"last_{coarse}", 2 * half)(x, train=train),
             self._conv(f"last_{fine}", half)(joined, train=train),
         ]
+
+
+def _rarely(key: jax.Array, shape: tuple[int, ...], dtype: Any, places: int) -> jax.Array:
+    """A bias by which few places have an object at first, instead of every second one.
+
+    The prior of Lin et al., 2017, "Focal Loss for Dense Object Detection", section 4.1: otherwise
+    the first gradients are of nothing else, and Adam remembers how large they were.
+    """
+    del key
+    of_place = jnp.zeros((places, shape[0] // places), dtype)
+    return of_place.at[:, yolo.BOX].set(math.log(_PRIOR / (1 - _PRIOR))).reshape(shape)
 
 
 def _enlarged(x: jax.Array) -> jax.Array:

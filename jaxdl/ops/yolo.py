@@ -9,11 +9,15 @@ whose centre counts in cells and whose sides in pixels. Maps are (batch, rows, c
 classes): t_x, t_y, t_w, t_h, a logit of there being an object, and one of each class.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxdl.ops import boxes as box_ops
+from jaxdl.ops.wide import widen
 
 # Numbers of an output in front of the classes'.
 BOX, OBJECT = 4, 5
@@ -68,9 +72,8 @@ class Grid:
 
 def flat(maps: Maps) -> jax.Array:
     """(batch, places, 5 + classes) of maps by stride, in the order of `Grid`."""
-    rows = [maps[stride].reshape(len(maps[stride]), -1, maps[stride].shape[-1]) for stride in
-            sorted(maps)]  # fmt: skip
-    return jnp.concatenate(rows, axis=1)
+    row = lambda x: x.reshape(x.shape[0], math.prod(x.shape[1:4]), x.shape[4])
+    return jnp.concatenate([row(maps[stride]) for stride in sorted(maps)], axis=1)
 
 
 def decode(outputs: jax.Array, grid: Grid, anchors: jax.Array) -> jax.Array:
@@ -92,3 +95,49 @@ def decode(outputs: jax.Array, grid: Grid, anchors: jax.Array) -> jax.Array:
 def scores(outputs: jax.Array) -> jax.Array:
     """(batch, places, classes): σ(there is an object) σ(it is of the class)."""
     return jax.nn.sigmoid(outputs[..., BOX:OBJECT]) * jax.nn.sigmoid(outputs[..., OBJECT:])
+
+
+def detect(
+    maps: Maps,
+    anchors: jax.Array,
+    *,
+    least_score: float,
+    overlap: float,
+    detections: int,
+    candidates: int,
+) -> dict[str, jax.Array]:
+    """The objects that outputs tell of, each once.
+
+    Args:
+      maps: {stride: (batch, rows, columns, anchors, 5 + classes)}.
+      anchors: (maps * each, 2), width and height in pixels, those of the finest map first.
+      least_score: of what is found.
+      overlap: intersection over union above which the better one of two of a class is kept alone.
+      detections: how many are found in each image at the most.
+      candidates: how many of the best places and classes are looked at for them.
+
+    Returns:
+      ``boxes`` (batch, detections, 4) float32, x0, y0, x1, y1 in pixels, within the image;
+      ``scores`` (batch, detections) float32 in [0, 1], best first, and ``classes`` (batch,
+      detections) int32. Where less is found, all are 0.
+    """
+    outputs, grid = widen(flat(maps)), Grid.of(maps)
+    height, width = grid.size
+    edge = jnp.float32([width, height, width, height])
+    boxes = jnp.clip(decode(outputs, grid, anchors), 0, edge)
+    of_each = scores(outputs)
+    classes = of_each.shape[-1]
+
+    def of_image(boxes: jax.Array, of_each: jax.Array) -> dict[str, jax.Array]:
+        best, at = jax.lax.top_k(of_each.reshape(-1), min(candidates, of_each.size))
+        place, label = at // classes, (at % classes).astype(jnp.int32)
+        best = jnp.where(best >= least_score, best, 0)
+        chosen, kept = box_ops.suppress(boxes[place], best, label, overlap, detections)
+        there = kept > 0
+        return {
+            "boxes": jnp.where(there[:, None], boxes[place][chosen], 0),
+            "scores": jnp.where(there, kept, 0),
+            "classes": jnp.where(there, label[chosen], 0),
+        }
+
+    return jax.vmap(of_image)(boxes, of_each)

@@ -266,7 +266,13 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Picture:
 
 
 def image_grid(
-    images: np.ndarray, captions: Sequence[str], caption: str = "", columns: int = 8
+    images: np.ndarray,
+    captions: Sequence[str],
+    caption: str = "",
+    columns: int = 8,
+    *,
+    inch: float = 1.05,
+    over: Callable[[Any, int, int, int], None] | None = None,
 ) -> Picture:
     """Small images with a line under each.
 
@@ -275,10 +281,12 @@ def image_grid(
       captions: n lines.
       caption: of the whole.
       columns: images a row.
+      inch: inches that each image takes from left to right, its gap included.
+      over: (axes, i, y, x) paints over image i, whose upper left pixel's centre is there.
     """
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    (height, width), inch = images.shape[1:3], 1.05  # of a column
+    height, width = images.shape[1:3]
     gap = max(1, round(0.08 * width))
     line = -(-0.17 * (width + gap) // inch) if any(captions) else gap
     down, right = height + int(line), width + gap
@@ -295,6 +303,8 @@ def image_grid(
         axes.imshow(page, interpolation="nearest")
         for (y, x), text in zip(corners, captions, strict=True):
             axes.text(x + width / 2 - 0.5, y - 0.7, text, fontsize=7, ha="center", va="bottom")
+        for i, (y, x) in enumerate(corners if over else ()):
+            over(axes, i, y, x)
 
     size = (inch * columns, inch * columns * page.shape[0] / page.shape[1])
     return figure(*size, paint, kind="png", caption=caption, margins=Margins(0, 0, 0, 0))
