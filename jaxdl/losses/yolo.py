@@ -94,7 +94,10 @@ def _by_overlap(overlap: Callable[[jax.Array, jax.Array], jax.Array]) -> Callabl
 # By name: (outputs, targets, found, true, share) -> (batch, n).
 BOX_LOSSES: dict[str, Callable[..., jax.Array]] = {
     "squared": squared,
-    "ciou": _by_overlap(box_ops.complete),
+    "iou": _by_overlap(box_ops.iou),
+    "giou": _by_overlap(box_ops.giou),
+    "diou": _by_overlap(box_ops.diou),
+    "ciou": _by_overlap(box_ops.ciou),
 }
 
 
@@ -144,7 +147,7 @@ def losses(
 def _objectness(outputs, found, true, present, assigned, ignore):
     batch = jnp.arange(outputs.shape[0])[:, None]
     answers = jnp.zeros(outputs.shape[:2], bool).at[batch, assigned.place].max(assigned.counts)
-    overlap = box_ops.iou(jax.lax.stop_gradient(found), true)
+    overlap = box_ops.pairwise(box_ops.iou, jax.lax.stop_gradient(found), true)
     best = jnp.where(present[:, None], overlap, 0).max(-1, initial=0)
     each = _logistic(outputs[..., yolo.BOX], answers.astype(outputs.dtype))
     return jnp.where(answers | (best <= ignore), each, 0).sum(-1)

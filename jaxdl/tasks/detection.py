@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import losses, models
+from jaxdl import keys, models
 from jaxdl.data import Split, anchors, without_padding
 from jaxdl.data.absent import Absent
+from jaxdl.data.augment import scene
 from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.losses import yolo
@@ -33,7 +34,7 @@ from jaxdl.tasks.shared import detecting
 _LOOKED_AT = 2000
 
 
-@register("detection", derives=("num_classes", "anchors"))
+@register("detection", groups=("model", "augment_scene"), derives=("num_classes", "anchors"))
 def detection(
     run: Run,
     box_loss: str = "squared",
@@ -75,7 +76,13 @@ def detection(
             "yolov3_tiny"
         )
     losses_of = functools.partial(yolo.losses, box_loss=box_loss, ignore=ignore)
-    loss_fn = functools.partial(training_loss, learner.forward(module), losses_of, weights)
+    loss_fn = functools.partial(
+        training_loss,
+        learner.forward(module),
+        scene.create(run.config.augment_scene),
+        losses_of,
+        weights,
+    )
     start, update = learner.by_config(run, loss_fn)
     images = run.data.train.take(np.arange(1))["image"]
     seen = jax.ShapeDtypeStruct(images.shape, jnp.float32)
@@ -96,6 +103,7 @@ def detection(
 
 def training_loss(
     forward: Callable[..., tuple[Any, dict[str, Any]]],
+    augmented: Callable[[jax.Array, Mapping], Mapping],
     losses_of: Callable[..., dict[str, jax.Array]],
     weights: Mapping[str, float],
     params: Any,
@@ -107,15 +115,18 @@ def training_loss(
 
     Args:
       forward: of `jaxdl.tasks.learner.forward`.
+      augmented: of `jaxdl.data.augment.scene.create`.
       losses_of: (maps, anchors, objects) -> {part: (batch,)}.
       weights: of these parts.
       params: the network's; so is model_state, with its "constants".
       model_state: its other collections.
       batch: ``image``, ``boxes``, ``classes`` and ``present``.
-      key: of the pass of training.
+      key: of augmentation.
     """
-    maps, new_state = forward(params, model_state, key, unit_range(batch["image"]))
-    found = losses_of(maps, model_state["constants"]["anchors"], detecting.objects(batch))
+    seen = {**batch, "image": unit_range(batch["image"])}
+    seen = augmented(keys.named(key, "augment"), seen)
+    maps, new_state = forward(params, model_state, key, seen["image"])
+    found = losses_of(maps, model_state["constants"]["anchors"], detecting.objects(seen))
     made = _metrics(found, weights, without_padding(batch))
     return learner.Loss(made.pop("loss"), new_state, made)
 

@@ -14,8 +14,9 @@ from jaxdl.losses.objects import Objects
 from jaxdl.metrics import HIGH
 from jaxdl.ops import boxes as box_ops
 from jaxdl.report import boxes as report_boxes
+from jaxdl.report import draw
 from jaxdl.report.boxes import Boxes
-from jaxdl.tasks.shared.contract import Batch, Description, Run, State
+from jaxdl.tasks.shared.contract import Batch, Description, State
 from jaxdl.tasks.shared.splits import EachFn, over_split
 
 # Objects that a line tells.
@@ -99,10 +100,7 @@ def figures(
       batch_size: examples at a time.
     """
     each = pairs(detect)
-    return dict(
-        score=functools.partial(score, each, batch_size),
-        artifacts=functools.partial(_artifacts, each, names, shown_score, batch_size),
-    )
+    return dict(artifacts=functools.partial(_artifacts, each, names, shown_score, batch_size))
 
 
 class Outcome(NamedTuple):
@@ -151,39 +149,58 @@ def _artifacts(
     key: jax.Array,
 ) -> dict[str, Any]:
     found = over_split(each, split, batch_size, state)
-    overlap = np.asarray(box_ops.iou(found["boxes"], found["true_boxes"]))
-    outcomes, shown, true = [], [], []
-    for i in range(len(split)):
-        sure = found["scores"][i] >= max(shown_score, 1e-9)
-        there = found["true_present"][i].astype(bool)
-        labels, wanted = found["classes"][i][sure], found["true_classes"][i][there]
-        outcomes.append(outcome(overlap[i][sure][:, there], labels, wanted))
-        words = [f"{names[c]} {s:.0%}" for c, s in zip(labels, found["scores"][i][sure], strict=True)]
-        shown.append(Boxes(found["boxes"][i][sure], words))
+    overlap = np.asarray(box_ops.pairwise(box_ops.iou, found["boxes"], found["true_boxes"]))
+    every, sure, shown, true = [], [], [], []
+    for i, there in enumerate(found["true_present"].astype(bool)):
+        scores, labels = found["scores"][i], found["classes"][i]
+        wanted, count = found["true_classes"][i][there], int((scores > 0).sum())
+        cut = int((scores[:count] >= shown_score).sum())
+        of_first = lambda n, i=i, there=there, labels=labels, wanted=wanted: outcome(
+            overlap[i][:n][:, there], labels[:n], wanted
+        )
+        every.append(of_first(count))
+        sure.append(of_first(cut))
+        words = [f"{names[c]} {s:.0%}" for c, s in zip(labels[:cut], scores, strict=False)]
+        shown.append(Boxes(found["boxes"][i][:cut], words))
         true.append(Boxes(found["true_boxes"][i][there], [names[c] for c in wanted]))
-    wrong = np.array([o.wrong for o in outcomes])
+    wrong = np.array([o.wrong for o in sure])
     worst = np.argsort(-wrong, kind="stable")[:_SHOWN]
-    pick = lambda rows: [rows[i] for i in worst]
-    objects = sum(len(o.met) for o in outcomes)
-    missed, false = (sum(int((~x).sum()) for x in xs) for xs in
-                     zip(*((o.met, o.right) for o in outcomes), strict=True))  # fmt: skip
+    missed, false = sum(int((~o.met).sum()) for o in sure), sum(int((~o.right).sum()) for o in sure)
     caption = (
         f"True boxes are green, dashed; found with a score of {shown_score:g} or more, orange. Of "
-        f"{objects} objects {missed} are missed, and {false} are found where there are none: of "
-        "another class, or with an overlap below a half."
+        f"{sum(len(o.met) for o in sure)} objects {missed} are missed, and {false} are found where "
+        "there are none: of another class, with an overlap below a half, or twice."
     )
+    pick = lambda rows: [rows[i] for i in worst]
+    images = split.take(worst)["image"]
     captions = [f"{wrong[i]} wrong" if wrong[i] else "all right" for i in worst]
     return {
-        "Precision and recall": _curves(found, names),
+        "Precision over recall": _curves(found, every, names),
         "Scenes, the most wrong first": report_boxes.scenes(
-            split.take(worst)["image"], pick(true), pick(shown), captions, caption
+            images, pick(true), pick(shown), captions, caption
         ),
     }
 
 
-def score(each, batch_size, state, split, key):
-    return {}
-
-
-def _curves(found, names):
-    return "later"
+def _curves(
+    found: Mapping[str, np.ndarray], every: Sequence[Outcome], names: Sequence[str]
+) -> draw.Picture | str:
+    """At an overlap of a half: a line for each class where they are few, or one for all."""
+    there = found["true_present"].astype(bool)
+    scores = np.concatenate([row[: len(o.right)] for row, o in zip(found["scores"], every,
+                             strict=True)])  # fmt: skip
+    labels = np.concatenate([row[: len(o.right)] for row, o in zip(found["classes"], every,
+                             strict=True)])  # fmt: skip
+    right, wanted = np.concatenate([o.right for o in every]), found["true_classes"][there]
+    few = len(names) <= len(draw.COLORS_OF_CLASSES)
+    groups = {name: i for i, name in enumerate(names)} if few else {"all classes": None}
+    lines = {}
+    for name, i in groups.items():
+        own = np.ones(len(labels), bool) if i is None else labels == i
+        total = wanted.size if i is None else int((wanted == i).sum())
+        if total and own.any():
+            hits = right[own][np.argsort(-scores[own], kind="stable")].cumsum()
+            lines[name] = hits / total, hits / np.arange(1, len(hits) + 1)
+    if not lines:
+        return "Nothing is found."
+    return draw.curves("precision at an overlap of .5", lines, xlabel="recall")

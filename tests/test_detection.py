@@ -1,0 +1,214 @@
+"""What YOLO learns and finds: losses, boxes from outputs, and the task of them."""
+
+import functools
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdl import config as defaults
+from jaxdl import data, keys, tasks
+from jaxdl.errors import UserError
+from jaxdl.losses import yolo as losses
+from jaxdl.losses.objects import Objects
+from jaxdl.ops import yolo
+from jaxdl.tasks import learner
+from jaxdl.tasks.shared import detecting
+
+GOLDEN = Path(__file__).parent / "golden"
+sys.path.insert(0, str(GOLDEN))
+
+import seeded  # noqa: E402
+
+BOXES = (
+    [(2, 3, 12, 15), (20, 8, 52, 30), (3, 4, 12, 15), (30, 30, 38, 41), (0, 0, 61, 40)],
+    [(10.5, 20.25, 30, 31), (40, 2, 45.5, 30)],
+)
+CLASSES = [0, 1, 2, 3, 1], [3, 0]
+LEAST, ROOM = 5, 7
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(GOLDEN / "yolo.npz") as file:
+        return {k: x for k, x in file.items() if k.startswith("loss/")}
+
+
+@pytest.fixture(scope="module")
+def maps(golden):
+    """The outputs that the golden file's losses are of, (2, rows, columns, 2, 9)."""
+    drawn = {s: 0.7 * seeded.normal(f"map/{s}", (2, *hw, 2, 9)) for s, hw in SIDES.items()}
+    return {s: jnp.asarray(x, jnp.float32) for s, x in drawn.items()}
+
+
+SIDES = {8: (6, 8), 16: (3, 4)}
+
+
+def objects(room: int) -> Objects:
+    """Those of the golden file, with padding of NaN and of impossible classes."""
+    boxes = np.full((2, room, 4), np.nan, np.float32)
+    classes, present = np.full((2, room), -7), np.zeros((2, room), bool)
+    for i, (own, labels) in enumerate(zip(BOXES, CLASSES, strict=True)):
+        boxes[i, : len(own)], classes[i, : len(own)], present[i, : len(own)] = own, labels, True
+    return Objects(*map(jnp.asarray, (boxes, classes, present)))
+
+
+def test_losses_and_their_gradients_are_those_of_a_loop_over_objects(golden, maps):
+    anchors = jnp.asarray(golden["loss/anchors"])
+
+    def total(maps, objects):
+        found = losses.losses(maps, anchors, objects)
+        parts = jnp.stack([found[k] for k in ("box", "objectness", "classes")], 1)
+        return parts.sum(), parts
+
+    compiled = jax.jit(jax.grad(total, has_aux=True))
+    gradients, found = compiled(maps, objects(ROOM))
+    np.testing.assert_allclose(found, golden["loss/squared"], rtol=2e-6)
+    for stride, gradient in gradients.items():
+        expected = golden[f"loss/gradient/{stride}"]
+        np.testing.assert_allclose(gradient, expected, atol=2e-6 * np.abs(expected).max())
+    # Fewer objects, or none, are the same program.
+    none = objects(ROOM)._replace(present=jnp.zeros((2, ROOM), bool))
+    gradients, found = compiled(maps, none)
+    assert compiled._cache_size() == 1
+    expected = {s: np.logaddexp(0, maps[s][..., 4]).sum((1, 2, 3)) for s in maps}
+    np.testing.assert_allclose(found[:, 1], sum(expected.values()), rtol=2e-6)
+    assert not np.any(found[:, [0, 2]])
+    assert all(np.isfinite(g).all() for g in gradients.values())
+
+
+def test_complete_overlap_in_place_of_squared_errors(golden, maps):
+    anchors = jnp.asarray(golden["loss/anchors"])
+    run = functools.partial(losses.losses, box_loss="ciou", ignore=0.3)
+    found = jax.jit(run)(maps, anchors, objects(LEAST))
+    found = np.stack([found[k] for k in ("box", "objectness", "classes")], 1)
+    np.testing.assert_allclose(found, golden["loss/ciou"], rtol=1e-5)
+    with pytest.raises(UserError, match="unknown box_loss 'cyou'"):
+        losses.losses(maps, anchors, objects(LEAST), box_loss="cyou")
+
+
+def test_outputs_are_the_boxes_of_the_paper(golden, maps):
+    grid = yolo.Grid.of(maps)
+    found = yolo.decode(yolo.flat(maps), grid, jnp.asarray(golden["loss/anchors"]))
+    expected = [golden[f"loss/boxes/{s}"].reshape(2, -1, 4) for s in SIDES]
+    np.testing.assert_allclose(found, np.concatenate(expected, 1), rtol=1e-5, atol=1e-4)
+
+
+def test_each_object_is_found_once_and_what_is_less_sure_is_left_out():
+    """Two classes at one place, one of them twice, and one over the edge."""
+    anchors = jnp.float32([(8, 8), (16, 16)])
+    outputs = np.full((1, 4, 4, 2, 7), -20.0, np.float32)
+    outputs[..., :4] = 0
+    outputs[0, 1, 2, 1, 4:] = 20, 2, 1  # centre (20, 12), 16 by 16
+    outputs[0, 1, 2, 0, 4:] = 1, -20, -20
+    outputs[0, 1, 1, 1, :4] = 3, 0, 0, 0  # nearly the same box, from the cell before
+    outputs[0, 1, 1, 1, 4:] = 20, 0, -20
+    outputs[0, 3, 0, 0, 2:4] = 1.0  # reaches over the edge
+    outputs[0, 3, 0, 0, 4:] = 20, -20, 0
+    how = dict(least_score=0.05, overlap=0.5, detections=5, candidates=30)
+    found = jax.jit(functools.partial(yolo.detect, **how))({8: jnp.asarray(outputs)}, anchors)
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))
+    np.testing.assert_allclose(found["scores"][0], [*map(sigmoid, (2, 1, 0)), 0, 0], atol=1e-6)
+    assert found["classes"][0].tolist() == [0, 1, 1, 0, 0]
+    assert found["classes"].dtype == jnp.int32
+    box = [12, 4, 28, 20]
+    half = 4 * np.e
+    cut = [0, 28 - half, 4 + half, 32]
+    np.testing.assert_allclose(found["boxes"][0, :3], [box, box, cut], atol=1e-5)
+    assert not np.any(found["boxes"][0, 3:])
+
+
+def test_what_is_found_meets_one_object_each():
+    overlap = np.array([[0.9, 0.6], [0.8, 0.2], [0.1, 0.55], [0.7, 0.7]])
+    found = detecting.outcome(overlap, np.array([1, 1, 1, 0]), np.array([1, 1]))
+    assert found.right.tolist() == [True, False, True, False]
+    assert found.met.tolist() == [True, True]
+    assert found.wrong == 2
+    assert detecting.outcome(np.zeros((0, 2)), np.zeros(0), np.array([1, 1])).wrong == 2
+
+
+@pytest.fixture(scope="module")
+def made():
+    """The task on 12 scenes of two squares, and its data."""
+    rng = np.random.default_rng(0)
+    corner = rng.integers(0, 20, (12, 2, 2))
+    boxes = np.concatenate([corner, corner + rng.integers(6, 12, (12, 2, 2))], -1)
+    image = rng.integers(0, 60, (12, 32, 32, 1), dtype=np.uint8)
+    for i, j in np.ndindex(12, 2):
+        x0, y0, x1, y1 = boxes[i, j]
+        image[i, y0:y1, x0:x1] = 150 + 100 * j
+    classes = np.tile(np.int32([0, 1]), (12, 1))
+    present = np.ones((12, 2), bool)
+    arrays = dict(image=image, boxes=boxes.astype(np.float32), classes=classes, present=present)
+    both = data.Arrays(arrays)
+    config = defaults.default()
+    config.task = dict(name="detection", box_loss="ciou")
+    config.batch_size = 4
+    config.model = dict(name="yolov3_tiny", width=4, stages=2, detections=8, candidates=64)
+    config.optimizer.learning_rate = 1e-2
+    run = tasks.Run(config, data.Data(both, both, class_names=("grey", "white")), 20, 3.0)
+    return tasks.create(run), run
+
+
+def test_the_task_learns_and_its_anchors_are_kept_with_the_weights(made):
+    task, run = made
+    batch = run.data.train.take(np.arange(4))
+    state = jax.jit(task.init)(keys.root(0), batch)
+    kept = np.asarray(state.model_state["constants"]["anchors"])
+    areas = kept.prod(1)
+    assert kept.shape == (6, 2)
+    assert (np.diff(areas) >= 0).all()
+    assert kept.min() >= 6
+    assert kept.max() <= 11
+    step, losses = jax.jit(task.train_step), []
+    for i in range(20):
+        state, metrics = step(state, batch, jax.random.fold_in(keys.root(1), i))
+        losses.append(float(metrics["loss"].total / metrics["loss"].weight))
+    assert losses[-1] < losses[0] / 2
+    assert step._cache_size() == 1
+    np.testing.assert_array_equal(state.model_state["constants"]["anchors"], kept)
+    found = jax.jit(task.predict)(state, run.data.test.take(np.arange(3))["image"])
+    assert {k: x.shape for k, x in found.items()} == {
+        "boxes": (3, 8, 4), "scores": (3, 8), "classes": (3, 8),
+    }  # fmt: skip
+    assert (np.diff(found["scores"], axis=1) <= 0).all()
+
+
+def test_what_is_found_is_told_in_words_and_as_json():
+    boxes = np.float32([(1, 2, 3.456, 4), (0, 0, 9, 9), (0, 0, 1, 1)])
+    prediction = dict(boxes=boxes, scores=np.float32([0.9, 0.3, 0.1]), classes=np.array([1, 0, 0]))
+    said = detecting.describe(("cat", "dog"), 0.25, prediction)
+    assert said.text == "dog 90% at 1 2 3 4  cat 30% at 0 0 9 9"
+    assert said.record["objects"][0] == {"class": "dog", "score": 0.9, "box": [1, 2, 3.46, 4]}
+    assert len(said.record["objects"]) == 2
+    assert detecting.describe(("cat", "dog"), 0.95, prediction).text == "nothing"
+
+
+def test_a_model_that_finds_no_boxes_is_one_line(made):
+    _, run = made
+    config = run.config.copy_and_resolve_references()
+    config.model = dict(name="lenet")
+    with pytest.raises(UserError, match="model 'lenet' finds no boxes"):
+        tasks.create(run._replace(config=config))
+
+
+def test_the_report_shows_scenes_the_most_wrong_first(made):
+    _, run = made
+    found = {
+        "boxes": run.data.test.arrays["boxes"].copy(),
+        "scores": np.tile(np.float32([0.9, 0.4]), (12, 1)),
+        "classes": run.data.test.arrays["classes"].copy(),
+    }
+    found["classes"][5] = [1, 0]  # both wrong
+    found["scores"][7, 1] = 0.1  # too unsure to be shown
+
+    detect = lambda variables, images: {k: jnp.asarray(x) for k, x in found.items()}
+    figures = detecting.figures(detect, run.data.class_names, 0.25, 12)
+    nobody = learner.Learner(jnp.zeros(()), {}, ())
+    shown = figures["artifacts"](nobody, run.data.test, keys.root(0))
+    scenes = shown["Scenes, the most wrong first"]
+    assert "Of 24 objects 3 are missed, and 2 are found where there are none" in scenes.caption
+    assert b"grey" in shown["Precision over recall"].data
