@@ -23,6 +23,7 @@ from jaxdl.tasks import (
     Task,
     build_model,
     check_at_least,
+    check_counts,
     check_shares,
     learner,
     need_batches,
@@ -42,20 +43,22 @@ def detection(
     box_weight: float = 1.0,
     objectness_weight: float = 1.0,
     class_weight: float = 1.0,
+    anchors_each: int = 3,
     shown_score: float = 0.25,
 ) -> Task:
     """Learns ``boxes`` (batch, n, 4) and ``classes`` (batch, n) in ``image`` (batch, h, w, c).
 
     Args:
       run: the run's config and data, of whose ``boxes`` those count that are ``present`` (batch,
-        n). The model is a YOLO; where `config.model.anchors` is not set, k-means makes them of the
-        training part's boxes (`jaxdl.data.anchors`), and they are kept with the weights.
+        n). The model is a YOLO. Where `config.model.anchors` is not set, k-means makes them of the
+        training part's boxes (`jaxdl.data.anchors`); they are kept with the weights.
       box_loss: "squared", the paper's, or 1 minus "iou", "giou", "diou" or "ciou"
         (`jaxdl.losses.yolo`).
       ignore: overlap with an object above which a box that answers for none may say it does.
       box_weight: of the boxes' part of the loss.
       objectness_weight: of the part that tells objects from none.
       class_weight: of the part that tells classes.
+      anchors_each: how many k-means makes for each scale of the model.
       shown_score: of what `--mode=predict` writes and the report shows, at least.
 
     The metrics are ``loss``, a sum over each image's places, and its three parts, ``box``,
@@ -68,6 +71,7 @@ def detection(
     weights = {"box": box_weight, "objectness": objectness_weight, "classes": class_weight}
     check_at_least(0, box_weight=box_weight, objectness_weight=objectness_weight)
     check_at_least(0, class_weight=class_weight)
+    check_counts(anchors_each=anchors_each)
     names = run.data.class_names
     module = build_model(run, {"num_classes": len(names)}, because="the classes of the data")
     if not isinstance(module, Detector):
@@ -75,6 +79,11 @@ def detection(
             f"model {run.config.model.name!r} finds no boxes: task 'detection' takes yolov3 or "
             "yolov3_tiny"
         )
+    fitted = None
+    if "anchors" not in run.config.model:
+        # Until they are made, when the run begins.
+        fitted, of_none = run.data.train, ((1.0, 1.0),) * (anchors_each * len(module.strides))
+        module = module.copy(anchors=of_none)
     losses_of = functools.partial(yolo.losses, box_loss=box_loss, ignore=ignore)
     loss_fn = functools.partial(
         training_loss,
@@ -87,7 +96,6 @@ def detection(
     images = run.data.train.take(np.arange(1))["image"]
     seen = jax.ShapeDtypeStruct(images.shape, jnp.float32)
     order = functools.cache(lambda: models.call_order(module, seen))
-    fitted = None if "anchors" in run.config.model else run.data.train
     detect = functools.partial(module.apply, train=False)
     return Task(
         init=functools.partial(_init, module, start, fitted),

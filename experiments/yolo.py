@@ -1,0 +1,29 @@
+"""YOLO finds handwritten digits in pictures of several."""
+
+from jaxdl import config as defaults
+from jaxdl.registry import choose
+
+
+def get_config(variant: str = "scenes"):
+    """``scenes``, small enough for a laptop, or a published size: yolov3, yolov3_tiny."""
+    choose("variant", variant, dict.fromkeys(("scenes", "yolov3", "yolov3_tiny")))
+    config = defaults.default()
+    config.data.name = "scenes"
+    config.task = dict(name="detection", box_loss="ciou")
+    config.optimizer.schedule_unit = "fraction"
+    config.optimizer.warmup = 0.05
+    config.eval.best = "loss"
+    if variant != "scenes":
+        config.model = dict(name=variant)
+        config.batch_size, config.epochs = 64, 273.0
+        config.task.box_loss = "squared"
+        config.optimizer.name, config.optimizer.learning_rate = "sgd", 1e-3
+        config.optimizer.momentum, config.optimizer.l2 = 0.9, 5e-4
+        config.data.image_size, config.data.channels = 416, 3
+        return config
+    config.batch_size, config.steps = 16, 2000
+    # Digits are 8 to 24 pixels large: three halvings of the map, and two scales of 8 and 4 pixels.
+    config.model = dict(name="yolov3", width=8, depths=(1, 1, 1), levels=2, momentum=0.97)
+    config.task.box_weight, config.task.class_weight = 3.0, 2.0
+    config.optimizer.learning_rate = 4e-3
+    return config
