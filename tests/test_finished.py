@@ -30,7 +30,7 @@ PICTURES = {
 # two that hear, and segmentation, are cut and go on in tests/test_recognising.py,
 # test_sound_classification.py and test_segmentation.py.
 LIKE_ANOTHER = {
-    *("question_answering", "text_classification", "token_classification"),
+    *("detection", "question_answering", "text_classification", "token_classification"),
     *("sound_classification", "transcription", "segmentation"),
 }
 # These log no norms of layers.

@@ -24,6 +24,7 @@ KINDS = {
     "adversarial": "wgan",
     "classification": "mlp",
     "ctc": "whisper:ctc",
+    "detection": "yolo",
     "diffusion": "ddpm",
     "dqn": "dqn",
     "forecasting": "rnn:mackey_glass",
