@@ -35,7 +35,7 @@ def _transformers(parameters: int) -> Published:
 
 
 # torchvision: the entries num_params and _ops of its weights (the first of a model) in 0.29. The
-# others are counts of the library's modules of 1000 classes.
+# others are counts of the library's modules of 1000 classes, and, of Darknet, what its files hold.
 PUBLISHED = {
     "alexnet": _torchvision(61_100_840, 0.714),
     "vgg11": _torchvision(132_863_336, 7.609),
@@ -60,6 +60,8 @@ PUBLISHED = {
     "efficientnet_b5": _torchvision(30_389_784, 10.266),
     "efficientnet_b6": _torchvision(43_040_704, 19.068),
     "efficientnet_b7": _torchvision(66_347_960, 37.746),
+    "yolov3": Published(61_949_149, None, "Darknet"),
+    "yolov3_tiny": Published(8_852_366, None, "Darknet"),
     "convnext_t": _torchvision(28_589_128, 4.456),
     "convnext_s": _torchvision(50_223_688, 8.684),
     "convnext_b": _torchvision(88_591_464, 15.355),
@@ -134,6 +136,7 @@ FAMILIES = (
     Family("googlenet", "Szegedy et al., 2014"),
     Family("resnet", "He et al., 2015"),
     Family("efficientnet", "Tan and Le, 2019"),
+    Family("yolov3", "Redmon and Farhadi, 2018", 416),
     Family("vit", "Dosovitskiy et al., 2020"),
     Family("cvt", "Wu et al., 2021"),
     Family("coatnet", "Dai et al., 2021"),

@@ -29,6 +29,11 @@ BOXES = (
 )
 CLASSES = [0, 1, 2, 3, 1], [3, 0]
 LEAST, ROOM = 5, 7
+# What the task is made of.
+OWN = (
+    *("jaxdl/tasks/detection.py", "jaxdl/tasks/learner.py", "jaxdl/tasks/shared/detecting.py"),
+    *("jaxdl/models/yolov3.py", "jaxdl/losses/yolo.py", "jaxdl/ops/yolo.py", "jaxdl/ops/boxes"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +158,7 @@ def made():
     return tasks.create(run), run
 
 
+@pytest.mark.slow(*OWN)
 def test_the_task_learns_and_its_anchors_are_kept_with_the_weights(made):
     task, run = made
     batch = run.data.train.take(np.arange(4))
@@ -195,6 +201,7 @@ def test_a_model_that_finds_no_boxes_is_one_line(made):
         tasks.create(run._replace(config=config))
 
 
+@pytest.mark.slow("jaxdl/tasks/shared/detecting.py", "jaxdl/report/")
 def test_the_report_shows_scenes_the_most_wrong_first(made):
     _, run = made
     found = {

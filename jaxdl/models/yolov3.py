@@ -279,7 +279,8 @@ class YOLOv3Tiny(Detector):
             x = self._conv(f"block_{i}", self.width << i)(x, train=train)
             pyramid[1 << i] = x
         # The last pool moves by one pixel; beyond the edge nothing is larger.
-        x = ops.max_pool(jnp.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="edge"), 2, 1)
+        beyond = ((0, 0), (0, 1), (0, 1), (0, 0))
+        x = ops.max_pool(jnp.pad(x, beyond, constant_values=-jnp.inf), 2, 1)
         x = self._conv(f"block_{self.stages + 1}", self.width << (self.stages + 1))(x, train=train)
         return {**pyramid, 1 << self.stages: x}
 

@@ -15,7 +15,7 @@ from jaxdl.data.augment import scene
 from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.losses import yolo
-from jaxdl.metrics import Mean, Metrics
+from jaxdl.metrics import LOW, Mean, Metrics
 from jaxdl.models.yolov3 import Detector
 from jaxdl.registry import choose
 from jaxdl.tasks import (
@@ -62,8 +62,7 @@ def detection(
       shown_score: of what `--mode=predict` writes and the report shows, at least.
 
     The metrics are ``loss``, a sum over each image's places, and its three parts, ``box``,
-    ``objectness`` and ``classes``. Of the whole evaluation part come ``map50`` and ``map``, COCO's
-    average precision at an overlap of .5 and as the mean from .5 to .95.
+    ``objectness`` and ``classes``.
     """
     need_batches(run, "boxes")
     choose("box_loss", box_loss, yolo.BOX_LOSSES)
@@ -104,7 +103,7 @@ def detection(
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=functools.partial(detecting.predict, detect),
         describe=functools.partial(detecting.describe, names, shown_score),
-        directions=detecting.DIRECTIONS,
+        directions=dict.fromkeys(weights, LOW),
         **detecting.figures(detect, names, shown_score, run.config.eval.batch_size),
     )
 

@@ -11,7 +11,6 @@ from jaxdl.data import Arrays, Split
 from jaxdl.data.preprocess import unit_range
 from jaxdl.data.spread import evenly
 from jaxdl.losses.objects import Objects
-from jaxdl.metrics import HIGH
 from jaxdl.ops import boxes as box_ops
 from jaxdl.report import boxes as report_boxes
 from jaxdl.report import draw
@@ -24,8 +23,6 @@ _TOLD = 8
 
 # Scenes in a report.
 _SHOWN = 16
-
-DIRECTIONS = {"map50": HIGH, "map": HIGH}
 
 
 def objects(batch: Batch) -> Objects:
@@ -91,7 +88,7 @@ def figures(
     shown_score: float,
     batch_size: int,
 ) -> dict[str, Callable]:
-    """`Task.score` and `Task.artifacts` of a detector, by name.
+    """`Task.artifacts` of a detector, by name.
 
     Args:
       detect: as `pairs` has it.
