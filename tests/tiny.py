@@ -31,9 +31,9 @@ _GAME = ("--config.model.widths=8,4", "--config.task.latent=8",
 _STAGES = ("--config.model.depths=(1,1)", "--config.model.widths=(8,16)")
 _EFFICIENTNET = ("--config.model.stages=((1,3,1,8,1),(4,3,2,16,1))", "--config.model.last=16")
 _RESNET = ("--config.model.stages=(1,1)", "--config.model.width=8")
-_SCENES = ("--config.model.width=4", "--config.model.depth=1", "--config.data.image_size=32",
-           "--config.data.most=3", "--config.data.scales=(1.,2.)", "--config.data.examples=32",
-           "--config.data.test_examples=16")  # fmt: skip
+_SCENES = ("--config.data.examples=16", "--config.data.test_examples=8", "--config.model.width=4")
+_MASKS = (*_SCENES, "--config.model.depth=1", "--config.data.image_size=32",
+          "--config.data.most=3", "--config.data.scales=(1.,2.)")  # fmt: skip
 _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,16",
         "--config.task.rollout=16", "--config.task.minibatches=2",
         "--config.task.epochs=2")  # fmt: skip
@@ -99,8 +99,8 @@ FLAGS = {
     "t5": (*_T5, *_RESTORED),
     "t5:numbers": (*_T5, "--config.data.test_fraction=.00003", "--config.task.decoded=8",
                    "--config.task.tokens=8"),
-    "unet": _SCENES,
-    "unet:backbone": (*_SCENES, "--config.model.backbone=resnet",
+    "unet": _MASKS,
+    "unet:backbone": (*_MASKS, "--config.model.backbone=resnet",
                       "--config.model.backbone_fields=('stages=(1,1)','width=4','stem=small')"),
     "vae": (*_CODE, "--config.task.samples=2"),
     "vae:2": _CODE[:1],
@@ -112,6 +112,9 @@ FLAGS = {
     "wgan": (*_GAME, "--config.batch_size=60"),
     "wgan:gradient_penalty": (*_GAME, "--config.batch_size=60"),
     "wgan:clip": (*_GAME, "--config.batch_size=60"),
+    "yolo": (*_SCENES, "--config.model.depths=(1,1)"),
+    "yolo:yolov3": (*_SCENES, "--config.model.depths=(1,1,1)", "--config.data.image_size=32"),
+    "yolo:yolov3_tiny": (*_SCENES, "--config.model.stages=2", "--config.data.image_size=32"),
 }  # fmt: skip
 
 _LEARN = ("--config.ema=.9", "--config.eval.every=3", "--config.log.every=2",
