@@ -32,8 +32,9 @@ _STAGES = ("--config.model.depths=(1,1)", "--config.model.widths=(8,16)")
 _EFFICIENTNET = ("--config.model.stages=((1,3,1,8,1),(4,3,2,16,1))", "--config.model.last=16")
 _RESNET = ("--config.model.stages=(1,1)", "--config.model.width=8")
 _SCENES = ("--config.data.examples=16", "--config.data.test_examples=8", "--config.model.width=4")
-_MASKS = (*_SCENES, "--config.model.depth=1", "--config.data.image_size=32",
-          "--config.data.most=3", "--config.data.scales=(1.,2.)")  # fmt: skip
+_MASKS = ("--config.model.width=4", "--config.model.depth=1", "--config.data.image_size=32",
+          "--config.data.most=3", "--config.data.scales=(1.,2.)", "--config.data.examples=32",
+          "--config.data.test_examples=16")  # fmt: skip
 _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,16",
         "--config.task.rollout=16", "--config.task.minibatches=2",
         "--config.task.epochs=2")  # fmt: skip
