@@ -20,7 +20,7 @@ def config_of(workload: Workload, precision: str = "float32") -> Any:
     config.parallel.data = workload.devices
     config.model = {"name": workload.model, **_tuples(workload.fields)}
     config.optimizer.update(schedule="constant", **workload.optimizer)
-    side, *_, channels = workload.shape
+    side, channels = workload.shape[0], workload.shape[-1]
     if workload.masks:
         config.task.name, config.data.name = "segmentation", "scenes"
         config.data.update(image_size=side, channels=channels, most=3)

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/unet.py --workdir=runs/unet
 
+Cost: not measured yet.
 Result: not measured yet; the settings are a first guess.
 Variants: scenes (the default), and backbone, a way down that has learned to classify:
 

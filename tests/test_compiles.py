@@ -53,6 +53,7 @@ VARIANTS = {
     "vit": ("digits", "B/16"),
     "whisper": ("dial_tones", "ctc"),
     "wgan": ("gradient_penalty", "clip"),
+    "yolo": ("scenes", "yolov3_tiny"),
 }
 EXPERIMENTS = [f"{n}:{v}" if v else n for n, variants in VARIANTS.items() for v in variants]
 PUBLISHED = {

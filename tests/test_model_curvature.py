@@ -13,6 +13,7 @@ from jax.flatten_util import ravel_pytree
 from jaxdl import keys, losses, models, ops
 from jaxdl.ops import attention_cpu
 
+FOUR = ((2, 2), (3, 3), (4, 4), (6, 6))
 IMAGES = (2, 8, 8, 3)
 TOKENS = np.array([[1, 0, 3, 2], [2, 2, 0, 1]])
 EDGES = np.array([[0, 1], [1, 2], [0, 3]])
@@ -108,6 +109,8 @@ MODELS = {
         dict(vocab_size=5, width=4, heads=2, hidden=4, depth=1, bands=3, frames=6),
         (2, 6, 3),
     ),
+    "yolov3": (dict(num_classes=2, width=2, depths=(1, 1), levels=2, anchors=FOUR), (1, 8, 8, 1)),
+    "yolov3_tiny": (dict(num_classes=2, width=2, stages=2, anchors=FOUR), (1, 8, 8, 1)),
 }
 
 
@@ -150,7 +153,10 @@ def _wide(monkeypatch):
 
 # These compile for 3 to 25 seconds of processor time: by default they are only traced, and of the
 # largest, which are made of the others' layers, not even that.
-TRACED = ("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "resnet", "vgg", "vit")
+TRACED = (
+    *("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "resnet", "vgg", "vit"),
+    *("yolov3", "yolov3_tiny"),
+)
 DEAR = (*TRACED, "bart", "bert", "cvt", "ddpm", "mobilevit", "t5", "whisper", "whisper_ctc")
 
 

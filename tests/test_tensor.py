@@ -98,6 +98,8 @@ SPLIT = {
         | {"feed_forward/gate/kernel 1"}
         | TABLE,
     ),
+    "unet": (dict(width=4, depth=1, padded=True), image(8), set()),
+    "unet_padded": (dict(width=4, depth=1), image(8), set()),
     "vae": (
         dict(shape=(8, 8, 1), hidden=(16,)),
         image(8),
@@ -122,6 +124,12 @@ SPLIT = {
         (jnp.zeros((1, 4, 3)), *TOKENS),
         (TRANSFORMER | CROSS | TABLE) - {"attention/key/bias 0", "cross_attention/key/bias 0"},
     ),
+    "yolov3": (
+        dict(num_classes=2, width=4, depths=(1, 1), levels=2, anchors=((4, 4), (8, 8))),
+        image(32),
+        set(),
+    ),
+    "yolov3_tiny": (dict(num_classes=2, width=4, stages=2), image(32), set()),
 }
 # Of the same architecture with another cell.
 ALIKE = ("rnn_", "gru_")

@@ -12,7 +12,7 @@ import pytest
 from both_modes import check, direction, inner, jitted, near
 
 from jaxdl import losses, ops
-from jaxdl.losses import gan
+from jaxdl.losses import gan, yolo
 from jaxdl.ops import attention_cpu, normalization, recurrent
 from jaxdl.ops.derivatives import with_reference
 
@@ -110,6 +110,7 @@ OPS = {
     },
 }
 NO_DERIVATIVE = {
+    "boxes": "a module, whose operations are tested in test_boxes.py",
     "Edges": "a container",
     "mel_bands": "a table, on the host",
     "needed_frames": "counts",
@@ -120,10 +121,17 @@ NO_DERIVATIVE = {
 
 BATCH = f64(3, 4)
 positive = lambda f: lambda first, *rest: f(jax.nn.sigmoid(first), *rest)
+PIXELS = np.array([[0, 3, 1], [2, 2, 0]])
+OBJECTS = yolo.Objects(
+    jnp.array([[[1.0, 2.0, 6.0, 7.0], [7.0, 6.0, 15.0, 14.0]]]),
+    jnp.array([[1, 2]]),
+    jnp.array([[True, True]]),
+)
 LOSSES = {
     "binary_cross_entropy": (losses.binary_cross_entropy, (BATCH, BATCH)),
     "cross_entropy": (lambda x: losses.cross_entropy(x, LABELS, label_smoothing=0.1), (BATCH,)),
     "ctc": (lambda x: losses.ctc(x, np.array([[1, 1], [2, 0]])), (f64(2, 4, 3),)),
+    "dice": (lambda x: losses.dice(x, PIXELS), (f64(2, 3, 4),)),
     "elbo": (functools.partial(losses.elbo, beta=0.5), (f64(3), BATCH, BATCH)),
     "focal": (lambda x: losses.focal(x, np.eye(4)[:3]), (BATCH,)),
     "gradient_penalty": (
@@ -138,8 +146,21 @@ LOSSES = {
     "mse": (losses.mse, (BATCH, BATCH)),
     "normal_kl": (losses.normal_kl, (BATCH, BATCH)),
     "normal_log_likelihood": (losses.normal_log_likelihood, (BATCH, BATCH, BATCH)),
+    "pixel_cross_entropy": (lambda x: losses.pixel_cross_entropy(x, PIXELS), (f64(2, 3, 4),)),
+    "pixel_focal": (lambda x: losses.pixel_focal(x, PIXELS), (f64(2, 3, 4),)),
     "sparsity": (positive(lambda x: losses.sparsity(x, 0.2)), (f64(4),)),
+    # Those of YOLO.
+    "losses": (
+        lambda x: yolo.losses({8: x}, jnp.array([[4.0, 5.0], [9.0, 7.0]]), OBJECTS),
+        (f64(1, 2, 2, 2, 8),),
+    ),
+    "squared": (
+        lambda x, y: yolo.squared(x, jax.nn.sigmoid(y), x, y, np.full((2, 3), 0.2)),
+        (f64(2, 3, 4), f64(2, 3, 4)),
+    ),
 }
+# They choose, and have no derivative.
+CHOICES = {"assign"}
 
 
 def cases(table):
@@ -188,7 +209,7 @@ def test_no_operation_and_no_loss_is_forgotten():
         if inspect.isfunction(function) and function.__module__ == module.__name__
         if not name.startswith("_")
     }
-    assert {*LOSSES} == public
+    assert {*LOSSES} | CHOICES == public
 
 
 @pytest.mark.parametrize("name", ["attention", "conv", "dropout", "layer_norm", "lstm", "max_pool"])

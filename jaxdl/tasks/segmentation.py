@@ -190,7 +190,7 @@ def hits(
     """``accuracy`` of logits (batch, h, w, classes), a pixel; ``real`` (batch,) weighs examples."""
     counts = _counts(mask, ignored)
     counts = counts if real is None else counts * real[:, None, None].astype(counts.dtype)
-    return {"accuracy": Mean.of(found.argmax(-1) == mask, counts)}
+    return {"accuracy": Mean.of(found.argmax(-1) == mask.astype(jnp.int32), counts)}
 
 
 def logits(sees: Pixelwise, state: learner.Learner, images: jax.Array) -> jax.Array:
