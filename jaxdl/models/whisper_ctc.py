@@ -59,7 +59,7 @@ class WhisperCTC(nn.Module):
             remat=self.remat,
             dtype=self.dtype,
         )
-        self.head = layers.Dense(self.vocab_size, dtype=self.dtype)
+        self.head = layers.Dense(self.vocab_size, dtype=self.dtype, wide=True)
 
     def __call__(
         self,
@@ -82,7 +82,7 @@ class WhisperCTC(nn.Module):
           UserError: a source of other bands, or of more frames than the model has positions for.
         """
         x = self.encoder(source, source_mask=mask, train=train)
-        return x if features else self.head(x).astype(jnp.float32)
+        return x if features else self.head(x)
 
     @nn.nowrap
     def states(self, frames: int) -> int:
