@@ -177,11 +177,17 @@ def training_loss(
     seen = augmented(keys.named(key, "augment"), seen)
     images, mask = seen["image"], sees.judged(seen["mask"])
     made, new_state = forward(params, model_state, key, sees.seen(images), train=train)
-    found = sees.told(made, images)
+    told = _told(judge, ignored, sees.told(made, images), mask, without_padding(batch))
+    return learner.Loss(told.pop("loss"), new_state, told)
+
+
+def _told(
+    judge: LossOf, ignored: int, found: jax.Array, mask: jax.Array, real: jax.Array | None
+) -> Metrics:
+    """``loss`` and `hits`."""
     per_example, weights = judge(found, mask)
-    real = without_padding(batch)
     loss = Mean.of(per_example, weights if real is None else weights * real)
-    return learner.Loss(loss, new_state, hits(found, mask, ignored, real))
+    return {"loss": loss, **hits(found, mask, ignored, real)}
 
 
 def hits(
@@ -209,10 +215,7 @@ def evaluate(
 ) -> Metrics:
     """``loss`` and `hits` of a batch that may be padded; ``key`` draws nothing."""
     found, mask = logits(sees, state, batch["image"]), sees.judged(batch["mask"])
-    per_example, weights = judge(found, mask)
-    real = without_padding(batch)
-    loss = Mean.of(per_example, weights if real is None else weights * real)
-    return {"loss": loss, **hits(found, mask, ignored, real)}
+    return _told(judge, ignored, found, mask, without_padding(batch))
 
 
 def confusion(
