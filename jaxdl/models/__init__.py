@@ -4,7 +4,7 @@
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -88,3 +88,8 @@ def call_order(module: nn.Module, *inputs: Any) -> dict[str, int]:
     with nn.intercept_methods(record):
         jax.eval_shape(module.init, keys.abstract(), *inputs)
     return order
+
+
+def outermost(order: Iterable[str]) -> list[str]:
+    """Those of `call_order`'s submodules that are the module's own, in their order."""
+    return [name for name in order if name and "/" not in name]

@@ -101,7 +101,7 @@ def classification(
         run,
         loss_fn,
         frozen_loss_fn=functools.partial(loss_fn, train=False),
-        layers=lambda: [name for name in order() if name and "/" not in name],
+        layers=lambda: models.outermost(order()),
     )
     logits_of = functools.partial(logits, module, standardise)
     each = jax.jit(lambda state, batch, key: logits_of(state, batch["image"]))

@@ -62,7 +62,7 @@ def ctc(
     loss_fn = functools.partial(training_loss, learner.forward(module), listener, module.states)
     seen = jax.ShapeDtypeStruct((1, *listener.hears.shape), jnp.float32)
     order = functools.cache(lambda: models.call_order(module, seen))
-    layers = lambda: [name for name in order() if name and "/" not in name]
+    layers = lambda: models.outermost(order())
     start, update = learner.by_config(run, loss_fn, layers=layers)
     each = jax.jit(functools.partial(answers, module, listener, beams))
     text = functools.partial(special.decode, run.data.tokenizer)

@@ -93,7 +93,7 @@ def segmentation(
         run,
         loss_fn,
         frozen_loss_fn=functools.partial(loss_fn, train=False),
-        layers=lambda: [name for name in order() if name and "/" not in name],
+        layers=lambda: models.outermost(order()),
     )
     counted = jax.jit(functools.partial(confusion, sees, ignored))
     found = jax.jit(lambda state, batch, key: logits(sees, state, batch["image"]).argmax(-1))

@@ -86,7 +86,7 @@ def sequence_to_sequence(
     forward = functools.partial(logits, learner.forward(module), special)
     loss_fn = functools.partial(training_loss, forward, read.prepare, special, label_smoothing)
     order = functools.cache(lambda: _call_order(module, read.lengths))
-    layers = lambda: [name for name in order() if name and "/" not in name]
+    layers = lambda: models.outermost(order())
     start, update = learner.by_config(run, loss_fn, layers=layers)
     writer = Writer(module, special, run.data.tokenizer, begin.settings)
     each = jax.jit(functools.partial(writing.answers, writer, read.prepare))

@@ -78,7 +78,7 @@ def transcription(
         sequence_to_sequence.training_loss, forward, read.prepare, special, label_smoothing
     )
     order = functools.cache(lambda: _call_order(module, read))
-    layers = lambda: [name for name in order() if name and "/" not in name]
+    layers = lambda: models.outermost(order())
     start, update = learner.by_config(run, loss_fn, layers=layers)
     writer = Writer(module, special, run.data.tokenizer, begin.settings)
     each = jax.jit(functools.partial(answers, writer, read.prepare))
