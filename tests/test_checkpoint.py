@@ -410,6 +410,22 @@ def test_checksum_is_the_same_on_the_host():
         assert checksum.checksums_on_host(wide) == checksum.checksums(jax.tree.map(jnp.array, wide))
 
 
+def test_what_was_written_in_64_bits_is_not_called_damaged_in_32(tmp_path):
+    config, shape = ConfigDict({"checkpoint": {"keep": 1}}), jax.ShapeDtypeStruct((3,), "float32")
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with jax.enable_x64(True):
+        tree = {"state": {"x": jnp.array([1.0, 1 / 3, 2e-9])}}
+        with checkpoint.Checkpoints(tmp_path, config) as checkpoints:
+            checkpoints.save(3, tree, {}, None)
+        assert checkpoint.restore(tmp_path)["x"].dtype == "float64"
+    with pytest.raises(UserError, match="state/x as float64.*set JAX_ENABLE_X64=1"):
+        checkpoint.restore(tmp_path)
+    abstract = {"state": {"x": shape.update(sharding=here)}}
+    with checkpoint.Checkpoints(tmp_path, config) as checkpoints:
+        with pytest.raises(UserError, match="state/x as float64.*set JAX_ENABLE_X64=1"):
+            checkpoints.restore(abstract)
+
+
 def test_checksum_does_not_depend_on_the_devices():
     mesh = jax.make_mesh((4,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
     x = jnp.arange(64.0).reshape(8, 8)

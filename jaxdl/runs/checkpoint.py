@@ -28,6 +28,8 @@ from jaxdl.trees import path_name
 
 FORMAT = 1
 
+_WIDE = ("int64", "uint64", "float64", "complex128")
+
 
 def prepare() -> None:
     """Imports what checkpoints are written with, a quarter of a second."""
@@ -351,9 +353,19 @@ def _check_fits(step: int, saved: Mapping[str, Any], abstract: Mapping[str, Any]
             here, there = wanted[name], {k: saved[name][k] for k in ("shape", "dtype")}
             if here == there:
                 continue
+            _check_width(step, name, there["dtype"])
             show = lambda leaf: f"{leaf['dtype']}{leaf['shape']}"
             fault = f"has {name} as {show(there)}, not {show(here)}"
         raise UserError(f"checkpoint {step} {fault}: use the config it was written with")
+
+
+def _check_width(step: int, name: str, dtype: str) -> None:
+    """JAX narrows what is wider than its setting in silence, and no checksum survives that."""
+    if dtype in _WIDE and not jax.config.read("jax_enable_x64"):
+        raise UserError(
+            f"checkpoint {step} has {name} as {dtype}, written with jax_enable_x64: set "
+            "JAX_ENABLE_X64=1 to read it"
+        )
 
 
 def _content(read: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -399,7 +411,7 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
       the first device.
 
     Raises:
-      UserError: no checkpoint there.
+      UserError: no checkpoint there; it was written with `jax_enable_x64`, which is off.
       DamagedError: it is not what was written.
     """
     import orbax.checkpoint as ocp
@@ -419,6 +431,8 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
         with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
             leaves = _content(lambda: reader.restore(folder / "manifest"))["leaves"]
         leaves = {name: leaf for name, leaf in leaves.items() if name.startswith("state/")}
+        for name, leaf in leaves.items():
+            _check_width(step, name, leaf["dtype"])
         saved = _saved_tree(folder / "state", leaves)
         with ocp.StandardCheckpointer() as reader:
             shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here)
@@ -427,6 +441,8 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Any:
         state = _with_keys(state, jax.tree_util.tree_map_with_path(is_key, state))
     except DamagedError as error:
         raise DamagedError(f"checkpoint {step} is damaged: {error}") from error
+    except UserError:
+        raise
     except Exception as error:
         why = complaints.reason(error, folder, leaves)
         raise DamagedError(f"checkpoint {step} is damaged: {why}") from error
