@@ -418,12 +418,14 @@ def test_what_was_written_in_64_bits_is_not_called_damaged_in_32(tmp_path):
         with checkpoint.Checkpoints(tmp_path, config) as checkpoints:
             checkpoints.save(3, tree, {}, None)
         assert checkpoint.restore(tmp_path)["x"].dtype == "float64"
-    with pytest.raises(UserError, match="state/x as float64.*set JAX_ENABLE_X64=1"):
+    with pytest.raises(UserError, match=r"state/x as float64.*set JAX_ENABLE_X64=1"):
         checkpoint.restore(tmp_path)
     abstract = {"state": {"x": shape.update(sharding=here)}}
-    with checkpoint.Checkpoints(tmp_path, config) as checkpoints:
-        with pytest.raises(UserError, match="state/x as float64.*set JAX_ENABLE_X64=1"):
-            checkpoints.restore(abstract)
+    with (
+        checkpoint.Checkpoints(tmp_path, config) as checkpoints,
+        pytest.raises(UserError, match=r"state/x as float64.*set JAX_ENABLE_X64=1"),
+    ):
+        checkpoints.restore(abstract)
 
 
 def test_checksum_does_not_depend_on_the_devices():
