@@ -15,6 +15,8 @@ import seconds
 import seldom
 import selection
 
+from jaxdl import process
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdl" / "tests"
 MOST_BYTES = 1 << 30
 # That a training to a published figure may take, where it sets no limit of its own.
@@ -23,7 +25,9 @@ _BEGAN = time.monotonic()
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Eight devices, so that any test can run on several; most use one.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+os.environ.setdefault(
+    "XLA_FLAGS", f"--xla_force_host_platform_device_count=8 {process.LOOPS_ON_ALL_CORES}"
+)
 # Compiling is most of what tests cost, and the compiler's optimisations are half of that.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
@@ -75,8 +79,6 @@ def pytest_collection_finish(session):
     # What was imported stays: looking through it for garbage again and again is a twentieth of all.
     gc.collect()
     gc.freeze()
-    from jaxdl import process
-
     gc.set_threshold(*process.GARBAGE)
 
 

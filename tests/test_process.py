@@ -1,0 +1,53 @@
+"""What the launcher sets up before jax is imported."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jaxdl import process
+
+LOOP = """
+from jaxdl import process
+
+process.tune()
+import jax
+import jax.numpy as jnp
+
+turn = lambda x, _: (jnp.tanh(x @ x), None)
+loop = jax.jit(lambda x: jax.lax.scan(turn, x, None, length=9)[0])
+print(loop.lower(jnp.ones((256, 256))).compile().as_text().count("xla_cpu_small_call"))
+"""
+
+
+def small_loops(flags: str) -> int:
+    """How many loops of a program of matrix products XLA compiles for one core."""
+    env = {**os.environ, "XLA_FLAGS": flags}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOP], env=env, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+def test_loops_run_on_all_cores():
+    """As jax 0.10 has them by itself; see findings/jax_loops_on_one_core.sh."""
+    assert small_loops("") == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    {
+        "none": ("", process.LOOPS_ON_ALL_CORES),
+        "others": ("--xla_a=1", f"--xla_a=1 {process.LOOPS_ON_ALL_CORES}"),
+        "the user's own": ("--xla_backend_extra_options=b=2", "--xla_backend_extra_options=b=2"),
+    }.values(),
+    ids=["none", "others", "own"],
+)
+def test_flags_of_the_user_stay(monkeypatch, before, after):
+    monkeypatch.setenv("XLA_FLAGS", before)
+    monkeypatch.setattr(process.gc, "set_threshold", lambda *_: None)
+    monkeypatch.setattr(process.atexit, "register", lambda *_: None)
+    monkeypatch.setattr(process.sys, "platform", "other")
+    process.tune()
+    assert os.environ["XLA_FLAGS"] == after
