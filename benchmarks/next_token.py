@@ -57,7 +57,9 @@ def experiment_of(config: Any, length: int, vocabulary: int) -> experiment.Exper
     experiment.check(config)
     run = tasks.Run(config, None, config.steps, None)
 
-    def batch(step: int, rows: slice = slice(None)) -> Mapping[str, np.ndarray]:
+    def batch(
+        step: int, rows: slice = slice(None), group: int | None = None
+    ) -> Mapping[str, np.ndarray]:
         rng = np.random.default_rng((config.seed, step))
         shape = (config.batch_size, length + 1)
         return {"tokens": rng.integers(0, vocabulary, shape, np.int32)[rows]}

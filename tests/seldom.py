@@ -116,7 +116,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "test_benchmarks.py": {
-        f"test_our_step_runs[{name}]": ("benchmarks/", _MODELS)
+        f"test_our_step_runs[{name}]": ("benchmarks/", "jaxdl/experiment/", _MODELS)
         for name in (
             "resnet50", "convnext", "resnet18", "vit_ti", "gpt", "lstm", "deep_cnn", "unet",
         )
