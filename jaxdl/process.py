@@ -39,8 +39,8 @@ def tune() -> None:
     the end looked through: the system takes back all memory at once.
 
     From jax 0.12 on XLA compiles a loop on a CPU for one core if its turn reads and writes less
-    than 1 GiB; here from 1 KiB on all cores take part in it, as before. An LSTM's training takes .7
-    of the time. XLA_FLAGS that name ``xla_backend_extra_options`` stay as they are.
+    than 1 GiB; here from 1 KiB on all cores take part in it, as before: a token of T5 small takes
+    .7 of the time. XLA_FLAGS that name ``xla_backend_extra_options`` stay as they are.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_backend_extra_options" not in flags:
