@@ -126,15 +126,6 @@ def test_each_object_is_found_once_and_what_is_less_sure_is_left_out():
     assert not np.any(found["boxes"][0, 3:])
 
 
-def test_what_is_found_meets_one_object_each():
-    overlap = np.array([[0.9, 0.6], [0.8, 0.2], [0.1, 0.55], [0.7, 0.7]])
-    found = detecting.outcome(overlap, np.array([1, 1, 1, 0]), np.array([1, 1]))
-    assert found.right.tolist() == [True, False, True, False]
-    assert found.met.tolist() == [True, True]
-    assert found.wrong == 2
-    assert detecting.outcome(np.zeros((0, 2)), np.zeros(0), np.array([1, 1])).wrong == 2
-
-
 @pytest.fixture(scope="module")
 def made():
     """The task on 12 scenes of two squares, and its data."""
@@ -201,8 +192,9 @@ def test_a_model_that_finds_no_boxes_is_one_line(made):
         tasks.create(run._replace(config=config))
 
 
-@pytest.mark.slow("jaxdl/tasks/shared/detecting.py", "jaxdl/report/")
-def test_the_report_shows_scenes_the_most_wrong_first(made):
+@pytest.fixture
+def found(made):
+    """What finds all objects of the test part but three, and what it finds."""
     _, run = made
     found = {
         "boxes": run.data.test.arrays["boxes"].copy(),
@@ -211,11 +203,40 @@ def test_the_report_shows_scenes_the_most_wrong_first(made):
     }
     found["classes"][5] = [1, 0]  # both wrong
     found["scores"][7, 1] = 0.1  # too unsure to be shown
+    return lambda variables, images: {k: jnp.asarray(x) for k, x in found.items()}
 
-    detect = lambda variables, images: {k: jnp.asarray(x) for k, x in found.items()}
-    figures = detecting.figures(detect, run.data.class_names, 0.25, 12)
-    nobody = learner.Learner(jnp.zeros(()), {}, ())
-    shown = figures["artifacts"](nobody, run.data.test, keys.root(0))
+
+NOBODY = learner.Learner(jnp.zeros(()), {}, ())
+
+
+def test_scores_are_cocos_of_the_whole_split(made, found):
+    _, run = made
+    split = run.data.test
+    score = detecting.figures(found, run.data.class_names, 0.25, 12)["score"]
+    figures = score(NOBODY, split, keys.root(0))
+    assert set(figures) < set(detecting.DIRECTIONS)
+    assert not {"map_medium", "map_large", "ar_large"} & set(figures)  # of sizes that none has
+    # Of grey 11 of 12 are found, with one that is white among them, all of .9 but that of .4, the
+    # last; of white 11 of 12, one find of .9 being grey and the surest.
+    assert figures["ar100"] == pytest.approx(11 / 12)
+    grey = (92 * 1.0) / 101
+    white = sum(max((k / (k + 1)) for k in range(max(1, n), 12)) for n in np.ceil(
+        np.linspace(0, 1, 101) * 12 - 1e-9) if n <= 11) / 101  # fmt: skip
+    assert figures["map"] == pytest.approx((grey + white) / 2)
+    # What is difficult is neither missed nor found, what is padding is nothing.
+    flags = {"difficult": np.zeros((12, 2), bool), "present": np.ones((12, 2), bool)}
+    flags["difficult"][5], flags["present"][5] = True, False
+    figures = score(NOBODY, data.Arrays(split.arrays | flags), keys.root(0))
+    assert figures["ar100"] == 1
+
+
+@pytest.mark.slow("jaxdl/tasks/shared/", "jaxdl/report/", "jaxdl/metrics/")
+def test_the_report_shows_scenes_the_most_wrong_first(made, found):
+    _, run = made
+    figures = detecting.figures(found, run.data.class_names, 0.25, 12)
+    shown = figures["artifacts"](NOBODY, run.data.test, keys.root(0))
     scenes = shown["Scenes, the most wrong first"]
     assert "Of 24 objects 3 are missed, and 2 are found where there are none" in scenes.caption
     assert b"grey" in shown["Precision over recall"].data
+    assert b"ground" in shown["Confusion of objects"].data
+    assert "grey 0.911, white 0." in shown["Average precision by class"].caption

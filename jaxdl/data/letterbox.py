@@ -38,6 +38,12 @@ class Fit(NamedTuple):
         scale = np.tile(np.divide(self.to, self.of), 2)
         return np.asarray(boxes, np.float64) * scale + np.tile(self.start, 2)
 
+    def back(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes (…, 4) in the square's pixels -> in the picture's, the part that is inside it."""
+        scale = np.tile(np.divide(self.to, self.of), 2)
+        found = (np.asarray(boxes, np.float64) - np.tile(self.start, 2)) / scale
+        return np.clip(found, 0, np.tile(self.of, 2))
+
     def mask(self, mask: np.ndarray, outside: int = 0) -> np.ndarray:
         """(height, width) integers -> (size, size), each the nearest of the picture's."""
         made = np.full((self.size, self.size), outside, mask.dtype)

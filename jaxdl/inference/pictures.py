@@ -8,32 +8,42 @@ from typing import NamedTuple
 import numpy as np
 from etils import epath
 
-from jaxdl.data import files
+from jaxdl.data import files, letterbox
 from jaxdl.data.pictures import MODES, SUFFIXES
 from jaxdl.data.preprocess import Preprocess, image, unit_range
 from jaxdl.errors import UserError, one_line
 
 
 class Picture(NamedTuple):
-    """Something to look at: its name, and what reads it."""
+    """Something to look at, or to hear.
+
+    Attributes:
+      name: the file, and which of several in it.
+      read: makes it one of the model's images.
+      placed: where the picture is in that image, of those that are fitted into it whole; None of
+        others.
+    """
 
     name: str
     read: Callable[[], np.ndarray]
+    placed: Callable[[], letterbox.Fit] | None = None
 
 
-def find(where: str, preprocess: Preprocess, channels: int) -> list[Picture]:
+def find(where: str, preprocess: Preprocess, channels: int, fit: str = "") -> list[Picture]:
     """A picture, a folder, a pattern such as ``holiday/**/*.jpg``, or .npy.
 
     Args:
       where: one of these.
       preprocess: how a picture becomes one of the model's images.
       channels: of these.
+      fit: one of `jaxdl.data.letterbox.FITS`, by which pictures in files are shown whole; "" for
+        their middle.
 
     Raises:
       UserError: there is nothing.
     """
-    found = matching(where, SUFFIXES, "pictures", named=(".npy",))
-    return [picture for file in sorted(found) for picture in _in_file(file, preprocess, channels)]
+    found = sorted(matching(where, SUFFIXES, "pictures", named=(".npy",)))
+    return [picture for file in found for picture in _in_file(file, preprocess, channels, fit)]
 
 
 def matching(
@@ -63,7 +73,7 @@ def matching(
     return found
 
 
-def _in_file(file: epath.Path, preprocess: Preprocess, channels: int) -> list[Picture]:
+def _in_file(file: epath.Path, preprocess: Preprocess, channels: int, fit: str) -> list[Picture]:
     if files.of_kind(file, (".npy",)):
         try:
             return _in_array(file, (preprocess.size, preprocess.size, channels))
@@ -71,7 +81,14 @@ def _in_file(file: epath.Path, preprocess: Preprocess, channels: int) -> list[Pi
             return [Picture(str(file), functools.partial(_complain, error))]
     if channels not in MODES:
         raise UserError(f"{file}: images of {channels} channels are read from .npy")
-    return [Picture(str(file), functools.partial(image, file, preprocess, channels))]
+    if not fit:
+        return [Picture(str(file), functools.partial(image, file, preprocess, channels))]
+
+    @functools.cache
+    def placed() -> letterbox.Fit:
+        return letterbox.fitted(*letterbox.upright_size(file), preprocess.size, fit)
+
+    return [Picture(str(file), lambda: placed().picture(file, channels), placed)]
 
 
 def _in_array(file: epath.Path, shape: tuple[int, int, int]) -> list[Picture]:

@@ -15,10 +15,11 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import parallel, precision, pretrained
+from jaxdl.data import letterbox
 from jaxdl.data.preprocess import Preprocess, standardised
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
-from jaxdl.inference import masks
+from jaxdl.inference import coco_results, masks
 from jaxdl.inference.pictures import Picture, joined, tried
 from jaxdl.tasks import Description, Sound, classification
 from jaxdl.train import evaluate
@@ -37,6 +38,8 @@ class Predictor(NamedTuple):
       channels: 1 for grey, 3 for colour.
       layout: the devices.
       sound: what it takes in place of images; None of images.
+      fit: how pictures are shown whole, of tasks that find things in them: one of
+        `jaxdl.data.letterbox.FITS`; "" where their middle is shown.
     """
 
     predict: Callable[[Any, jax.Array], dict[str, jax.Array]]
@@ -47,6 +50,7 @@ class Predictor(NamedTuple):
     channels: int
     layout: parallel.Layout
     sound: Sound | None = None
+    fit: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -92,8 +96,9 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
         raise UserError(f"pictures are cut to squares, and this run's have {height}x{width} pixels")
     _, state = evaluate.best_state(made, workdir)
     prepared = Preprocess(size=height, resize=height)  # the task standardises by itself
+    fit = made.config.data.get("fit", letterbox.FITS[0]) if task.whole else ""
     return Predictor(
-        task.predict, state, task.describe, task.labels, prepared, channels, made.layout
+        task.predict, state, task.describe, task.labels, prepared, channels, made.layout, fit=fit
     )
 
 
@@ -183,6 +188,8 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
                 answers = jax.device_get(predict(predictor.variables, batch))
             for i, (picture, error) in enumerate(zip(part, errors, strict=False)):
                 answer = {name: array[i] for name, array in answers.items()}
+                if picture.placed is not None and "boxes" in answer and not error:
+                    answer["boxes"] = picture.placed().back(answer["boxes"])
                 said = None if error else predictor.describe(answer)
                 yield Prediction(picture.name, said, error)
 
@@ -190,7 +197,8 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
 def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "pictures") -> None:
     """Prints a line a picture and writes them to predictions.jsonl; process 0 alone does.
 
-    Masks are written to the folder masks, beside it, by `jaxdl.inference.masks`.
+    Beside it masks are written to the folder masks, by `jaxdl.inference.masks`, and boxes to
+    coco_results.json, by `jaxdl.inference.coco_results`.
 
     Args:
       predictions: of `run`.
@@ -202,6 +210,7 @@ def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "
     """
     first, broken, count = jax.process_index() == 0, [], 0
     file, drawn = folder / "predictions.jsonl", masks.Masks(folder / "masks")
+    results = coco_results.Results()
     if first:
         folder.mkdir(parents=True, exist_ok=True)
     with file.open("w") if first else io.StringIO() as lines:
@@ -213,11 +222,15 @@ def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "
             record = {"file": found.name, **found.said.record}
             if first and found.said.mask is not None:
                 record["mask"] = drawn.write(found.name, found.said.mask)
+            if found.said.detections is not None:
+                results.add(found.name, found.said.detections)
             lines.write(json.dumps(record) + "\n")
             if first:
                 line = f"{found.name}  {found.said.text}"  # names of files may be any bytes
                 print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
     if first:
         print(f"predictions {file}", flush=True)
+        if len(results):
+            results.write(folder / "coco_results.json")
     if broken:
         raise UserError(f"{len(broken)} of {count} {called} could not be read: {'; '.join(broken)}")

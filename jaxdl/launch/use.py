@@ -72,7 +72,8 @@ def _use(options, predictor, folder) -> int:
     if sound is not None:
         found = sounds.find(options.input, sound)
     else:
-        found = pictures.find(options.input, predictor.preprocess, predictor.channels)
+        how = predictor.preprocess, predictor.channels, predictor.fit
+        found = pictures.find(options.input, *how)
     said = predict.run(predictor, found, options.config.eval.batch_size)
     predict.write(said, folder, "pictures" if sound is None else "sounds")
     return 0

@@ -201,6 +201,34 @@ def by_class(found: Curves, threshold: int | None = None) -> np.ndarray:
     return values.mean(axis=(0, 1))
 
 
+def confusion(found: Found, truth: Truth, classes: int, least: float = 0.5) -> np.ndarray:
+    """(K + 1, K + 1) int64: how many objects of class i (row) were found to be of class j (column).
+
+    Finds, the surest first, meet the objects of any class that they overlap most. The last column
+    counts objects that none met, the last row finds that met none. What meets an object that is
+    ignored, or a crowd, is left out.
+
+    Args:
+      found: those that are sure enough.
+      truth: what is there.
+      classes: K.
+      least: overlap that is enough.
+    """
+    of_one = lambda x: x._replace(classes=np.zeros(len(x.classes), np.int64))
+    matches = match(of_one(found), of_one(truth), (least,))
+    met = np.full(len(found.scores), -1)
+    met[matches.found] = matches.true[:, 0, 0]
+    # Behind the last object: nothing.
+    label = np.append(np.asarray(truth.classes, np.int64), classes)[met]
+    counts = np.append(truth.counts, True)
+    missed = truth.counts
+    missed[met[met >= 0]] = False
+    made = np.zeros((classes + 1, classes + 1), np.int64)
+    np.add.at(made, (label[counts[met]], np.asarray(found.classes)[counts[met]]), 1)
+    np.add.at(made, (np.asarray(truth.classes)[missed], classes), 1)
+    return made
+
+
 def _mean(values: np.ndarray) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")

@@ -15,13 +15,23 @@ from jaxdl.tasks.shared.checks import (
     need_batches,
     need_whole,
 )
-from jaxdl.tasks.shared.contract import Batch, Description, Run, Sound, State, Task, Traits
+from jaxdl.tasks.shared.contract import (
+    Batch,
+    Description,
+    Detection,
+    Run,
+    Sound,
+    State,
+    Task,
+    Traits,
+)
 from jaxdl.tasks.shared.model import build_model, model_fields
 from jaxdl.tasks.shared.splits import over_split
 
 __all__ = [
     "Batch",
     "Description",
+    "Detection",
     "Run",
     "Sound",
     "State",

@@ -61,8 +61,8 @@ def detection(
       anchors_each: how many k-means makes for each scale of the model.
       shown_score: of what `--mode=predict` writes and the report shows, at least.
 
-    The metrics are ``loss``, a sum over each image's places, and its three parts, ``box``,
-    ``objectness`` and ``classes``.
+    The metrics are ``loss``, a sum over each image's places, its three parts, ``box``,
+    ``objectness`` and ``classes``, and COCO's, such as ``map50`` (`jaxdl.metrics.detection`).
     """
     need_batches(run, "boxes")
     choose("box_loss", box_loss, yolo.BOX_LOSSES)
@@ -103,7 +103,7 @@ def detection(
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=functools.partial(detecting.predict, detect),
         describe=functools.partial(detecting.describe, names, shown_score),
-        directions=dict.fromkeys(weights, LOW),
+        directions={**dict.fromkeys(weights, LOW), **detecting.DIRECTIONS},
         **detecting.figures(detect, names, shown_score, run.config.eval.batch_size),
     )
 

@@ -17,6 +17,22 @@ Batch = Mapping[str, jax.Array]
 _TOLD = 8
 
 
+class Detection(NamedTuple):
+    """Something that was found in an image.
+
+    Attributes:
+      label: the number of its class.
+      name: the class's.
+      score: above 0, up to 1.
+      box: x0, y0, x1, y1 in pixels.
+    """
+
+    label: int
+    name: str
+    score: float
+    box: Sequence[float]
+
+
 class Description(NamedTuple):
     """What a prediction says to people, and to programs.
 
@@ -25,11 +41,14 @@ class Description(NamedTuple):
       record: the same as JSON.
       mask: (h, w) uint8, a class for every pixel, which is written beside as a .png; None of what
         is told otherwise.
+      detections: all that was found, also what is too unsure to be told, which is written beside
+        as COCO has it; None of what finds nothing.
     """
 
     text: str
     record: dict[str, Any]
     mask: np.ndarray | None = None
+    detections: Sequence[Detection] | None = None
 
 
 class Sound(NamedTuple):
@@ -112,6 +131,9 @@ class Task(NamedTuple):
         nothing.
       predict: (state, images (batch, h, w, c), uint8 or floats in [0, 1]) -> {name: (batch, …)},
         for `--mode=predict` and `--mode=export`. None if nothing is told of images.
+      whole: whether `--mode=predict` shows it whole pictures, fitted into the square as
+        config.data.fit says, rather than their middle, and tells ``boxes`` (batch, n, 4) of
+        `predict` in the pixels of these pictures.
       sound: what `predict` takes in place of images, of tasks that hear; None of others.
       describe: {name: one example's part of what `predict` returned, on the host} -> `Description`.
       answer: (state, file, at_once) -> `Description` of each text in a file, in order, for
@@ -143,6 +165,7 @@ class Task(NamedTuple):
     partition: Callable[[State], Any] = _nothing_split
     sample: Callable[[State, jax.Array], dict[str, Any]] | None = None
     predict: Callable[[State, jax.Array], dict[str, jax.Array]] | None = None
+    whole: bool = False
     sound: Sound | None = None
     describe: Callable[[Mapping[str, np.ndarray]], Description] = as_it_is
     answer: Callable[[State, str, int], Sequence[Description]] | None = None

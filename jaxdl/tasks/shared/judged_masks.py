@@ -10,6 +10,7 @@ from jaxdl.data import Arrays
 from jaxdl.metrics import HIGH
 from jaxdl.metrics import segmentation as figures
 from jaxdl.report import draw, masks
+from jaxdl.report.bars import by_class
 from jaxdl.tasks.shared.contract import Description
 from jaxdl.tasks.shared.splits import EachFn, over_split
 
@@ -86,7 +87,7 @@ def artifacts(
             f"Of {len(each)} evaluation images those of the lowest mean IoU over their own "
             f"classes, {np.nanmean(right):.3f} on average. Grey is of no class.",
         ),
-        "IoU by class": masks.by_class(
+        "IoU by class": by_class(
             "Intersection over union",
             iou,
             names,
