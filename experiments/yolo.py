@@ -24,7 +24,7 @@ def get_config(variant: str = "scenes"):
     config.task = dict(name="detection", box_loss="ciou")
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.05
-    config.eval.best = "loss"
+    config.eval.best = "map50"
     if variant != "scenes":
         config.model = dict(name=variant)
         config.batch_size, config.epochs = 64, 273.0
@@ -34,6 +34,8 @@ def get_config(variant: str = "scenes"):
         config.data.image_size, config.data.channels = 416, 3
         return config
     config.batch_size, config.steps = 16, 2000
+    # Finding boxes in the whole test part takes as long as some 30 updates.
+    config.eval.score_every = 400
     # Digits are 8 to 24 pixels large: three halvings of the map, and two scales of 8 and 4 pixels.
     config.model = dict(name="yolov3", width=8, depths=(1, 1, 1), levels=2, momentum=0.97)
     config.task.box_weight, config.task.class_weight = 3.0, 2.0

@@ -67,9 +67,9 @@ def test_the_cases_hold_what_can_go_wrong():
     assert GOLDEN["true/ignored"].sum() > 20
     own = np.prod(GOLDEN["true/boxes"][:, 2:] - GOLDEN["true/boxes"][:, :2], axis=1)
     assert np.sum(own != GOLDEN["true/areas"]) > 20
-    ties = [len(found.scores) - len(np.unique(found.scores)) for found, *_ in map(case, range(30))]
-    assert np.median(ties) > 5
-    assert len(found_most := case(2)[0].scores) > 100, found_most
+    scores = [found.scores for found, *_ in map(case, range(len(COUNTS)))]
+    assert sum(0 < len(x) - len(np.unique(x)) for x in scores) > 10
+    assert sum(len(x) > 100 for x in scores) > 3
 
 
 def test_all_found_is_one_and_nothing_found_is_none():
@@ -87,9 +87,11 @@ def test_all_found_is_one_and_nothing_found_is_none():
 
 
 def test_parts_of_the_average_are_those_of_each_class():
-    found, truth, classes = case(1)
+    found, truth, classes = case(17)
     made = detection.curves(found, truth, classes)
-    assert np.nanmean(detection.by_class(made)) == pytest.approx(detection.summary(made)["map"])
+    each = detection.by_class(made)
+    assert np.nanmean(each) == pytest.approx(detection.summary(made)["map"])
+    assert np.nanstd(each) > 0
     alone = detection.curves(
         found.of(found.classes == 0), Truth(*(x[truth.classes == 0] for x in truth)), 1
     )
@@ -101,7 +103,9 @@ def test_parts_of_the_average_are_those_of_each_class():
 
 def test_each_find_meets_the_best_object_that_is_left():
     truth = objects([(0, 0, 10, 10), (0, 0, 10, 8)])
-    found = finds([0.3, 0.9, 0.8, 0.7], [(0, 0, 10, 9), (0, 0, 10, 10), (0, 0, 10, 9.5), (50, 50, 60, 60)])
+    found = finds(
+        [0.3, 0.9, 0.8, 0.7], [(0, 0, 10, 9), (0, 0, 10, 10), (0, 0, 10, 9.5), (50, 50, 60, 60)]
+    )
     matches = match(found, truth, (0.5, 0.9))
     assert matches.found.tolist() == [1, 2, 0]
     assert matches.true[..., 0].tolist() == [[0, 0], [1, -1], [-1, -1]]

@@ -1,6 +1,7 @@
 """What YOLO learns and finds: losses, boxes from outputs, and the task of them."""
 
 import functools
+import json
 import sys
 from pathlib import Path
 
@@ -8,10 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
+from etils import epath
+from launching import assert_resumes_to_the_bit, built, figures, run, summary
+from PIL import Image
 
 from jaxdl import config as defaults
-from jaxdl import data, keys, tasks
+from jaxdl import data, keys, launch, tasks
+from jaxdl.data import letterbox
 from jaxdl.errors import UserError
+from jaxdl.inference.coco_results import Results
 from jaxdl.losses import yolo as losses
 from jaxdl.losses.objects import Objects
 from jaxdl.ops import yolo
@@ -184,6 +191,35 @@ def test_what_is_found_is_told_in_words_and_as_json():
     assert detecting.describe(("cat", "dog"), 0.95, prediction).text == "nothing"
 
 
+def test_finds_are_written_as_coco_has_them(tmp_path):
+    found = [tasks.Detection(2, "dog", 0.5, (1.0, 2.0, 4.0, 8.0))]
+    for names, ids in (
+        (("b/000012.jpg", "a/7.png", "3.jpg"), [12, 3]),
+        (("b/000012.jpg", "a/7.png", "a.jpg"), [1, 3]),
+        (("b/12.jpg", "a/7.png", "a/12.jpg"), [1, 3]),
+        (("x.npy[0]", "x.npy[1]", "x.npy[2]"), [1, 3]),
+    ):
+        results = Results()
+        for name, own in zip(names, (found, [], found), strict=True):
+            results.add(name, own)
+        results.write(epath.Path(tmp_path / "results.json"))
+        rows = json.loads((tmp_path / "results.json").read_text())
+        assert [row["image_id"] for row in rows] == ids
+        assert rows[0] == {
+            "image_id": ids[0], "file_name": Path(names[0]).name, "category_id": 3,
+            "category_name": "dog", "bbox": [1, 2, 3, 6], "score": 0.5,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("how", letterbox.FITS)
+def test_boxes_find_back_into_their_picture(how):
+    fit = letterbox.fitted(200, 80, 64, how)
+    boxes = np.array([(0, 0, 200, 80), (20.5, 10, 33, 79)])
+    np.testing.assert_allclose(fit.back(fit.boxes(boxes)), boxes, atol=1e-9)
+    margin = fit.back(np.array([-5.0, 0, 70, 64]))
+    np.testing.assert_allclose(margin, (0, 0, 200, 80))
+
+
 def test_a_model_that_finds_no_boxes_is_one_line(made):
     _, run = made
     config = run.config.copy_and_resolve_references()
@@ -216,13 +252,9 @@ def test_scores_are_cocos_of_the_whole_split(made, found):
     figures = score(NOBODY, split, keys.root(0))
     assert set(figures) < set(detecting.DIRECTIONS)
     assert not {"map_medium", "map_large", "ar_large"} & set(figures)  # of sizes that none has
-    # Of grey 11 of 12 are found, with one that is white among them, all of .9 but that of .4, the
-    # last; of white 11 of 12, one find of .9 being grey and the surest.
+    # Of grey 11 of 12 are found, and then one that is none; of white first one that is none.
     assert figures["ar100"] == pytest.approx(11 / 12)
-    grey = (92 * 1.0) / 101
-    white = sum(max((k / (k + 1)) for k in range(max(1, n), 12)) for n in np.ceil(
-        np.linspace(0, 1, 101) * 12 - 1e-9) if n <= 11) / 101  # fmt: skip
-    assert figures["map"] == pytest.approx((grey + white) / 2)
+    assert figures["map"] == figures["map50"] == pytest.approx(92 / 101 * (1 + 11 / 12) / 2)
     # What is difficult is neither missed nor found, what is padding is nothing.
     flags = {"difficult": np.zeros((12, 2), bool), "present": np.ones((12, 2), bool)}
     flags["difficult"][5], flags["present"][5] = True, False
@@ -240,3 +272,66 @@ def test_the_report_shows_scenes_the_most_wrong_first(made, found):
     assert b"grey" in shown["Precision over recall"].data
     assert b"ground" in shown["Confusion of objects"].data
     assert "grey 0.911, white 0." in shown["Average precision by class"].caption
+
+
+# Whole runs
+
+FEW = ("--config.data.image_size=32", "--config.data.scales=(1.,2.)", "--config.data.most=3")
+WHOLE = (*OWN, "jaxdl/tasks/shared/", "jaxdl/metrics/", "jaxdl/inference/", "jaxdl/runs/")
+
+
+@pytest.mark.slow(*WHOLE)
+def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, capsys):
+    flags = (
+        *(*tiny.FLAGS["yolo"], *FEW, "--config.checkpoint.every=4", "--config.eval.every=2"),
+        *("--config.eval.score_every=5", "--config.log.report=true"),
+    )
+    assert_resumes_to_the_bit("yolo", tmp_path, *flags, at=8)
+    folder = tmp_path / "whole"
+    lines = figures(folder, "eval")
+    assert [line["step"] for line in lines if "map50" in line] == [6, 10, 12]
+    best = summary(folder)["best"]
+    assert best["map50"] == max(line["map50"] for line in lines if "map50" in line)
+    page = (folder / "report.html").read_text()
+    for heading in ("Average precision by class", "Confusion of objects", "Scenes, the most wrong"):
+        assert f"<h2>{heading}" in page
+    assert launch.main(["--mode=evaluate", f"--workdir={folder}"]) == 0
+    (line,) = figures(folder, "evaluate")
+    for name in ("map", "map50", "ar100", "map_small"):
+        assert line[name] == pytest.approx(best[name], abs=1e-6)
+
+    # A picture twice as wide as high is seen whole, and told of in its own pixels.
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (40, 80), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "7.png")
+    argv = ["--mode=predict", f"--workdir={folder}", f"--input={tmp_path / '7.png'}"]
+    assert launch.main([*argv, "--config.task.shown_score=0."]) == 0
+    (line,) = map(json.loads, (folder / "predictions.jsonl").read_text().splitlines())
+    rows = json.loads((folder / "coco_results.json").read_text())
+    square = letterbox.fitted(80, 40, 32, "letterbox")
+    np.save(tmp_path / "square.npy", square.picture(epath.Path(tmp_path / "7.png"), 1)[None])
+    assert launch.main([*argv[:2], f"--input={tmp_path / 'square.npy'}"]) == 0
+    seen = json.loads((folder / "coco_results.json").read_text())
+    assert len(rows) == len(seen) >= len(line["objects"]) > 0
+    assert {(row["image_id"], row["file_name"]) for row in rows} == {(7, "7.png")}
+    for own, row, one in zip(line["objects"], rows, seen, strict=False):
+        x, y, w, h = one["bbox"]
+        expected = np.clip([x * 2.5, (y - 8) * 2.5, (x + w) * 2.5, (y + h - 8) * 2.5], 0,
+                           [80, 40, 80, 40])  # fmt: skip
+        np.testing.assert_allclose(own["box"], expected, atol=0.02)
+        np.testing.assert_allclose(np.add(row["bbox"], [0, 0, *row["bbox"][:2]]), expected,
+                                   atol=1e-3)  # fmt: skip
+        assert row["score"] == pytest.approx(one["score"], abs=1e-5)
+
+
+@pytest.mark.slow(*WHOLE, "jaxdl/parallel/", "jaxdl/experiment/")
+def test_eight_devices_score_as_one_does_and_members_each_their_own(tmp_path):
+    found = []
+    for devices in (1, 8):
+        flags = (*FEW, "--config.data.test_examples=9", f"--config.parallel.data={devices}")
+        one = built("yolo", *flags)
+        found.append(one.task.score(one.init_state(), one.run.data.test, one.key))
+    assert found[1] == pytest.approx(found[0], abs=1e-3)
+    members = ("--config.population=2", "--config.steps=4", "--config.eval.every=2")
+    assert run("yolo", tmp_path, *tiny.FLAGS["yolo"], *FEW, *members) == 0
+    assert len(figures(tmp_path, "eval")[-1]["map50"]) == 2

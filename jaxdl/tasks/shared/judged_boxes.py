@@ -150,9 +150,7 @@ def _scenes(
     count = lambda images: np.bincount(images, minlength=len(split))
     wrong = count(shown.image[false]) + count(truth.image[missed])
     worst = np.argsort(-wrong, kind="stable")[:_SHOWN]
-    found_words = [
-        f"{names[c]} {s:.0%}" for c, s in zip(shown.classes, shown.scores, strict=True)
-    ]
+    found_words = [f"{names[c]} {s:.0%}" for c, s in zip(shown.classes, shown.scores, strict=True)]
     true_words = [names[c] for c in truth.classes]
     of = lambda x, words, rows: Boxes(x.boxes[rows], [words[i] for i in np.flatnonzero(rows)])
     caption = (
