@@ -68,7 +68,7 @@ def test_the_cases_hold_what_can_go_wrong():
     own = np.prod(GOLDEN["true/boxes"][:, 2:] - GOLDEN["true/boxes"][:, :2], axis=1)
     assert np.sum(own != GOLDEN["true/areas"]) > 20
     scores = [found.scores for found, *_ in map(case, range(len(COUNTS)))]
-    assert sum(0 < len(x) - len(np.unique(x)) for x in scores) > 10
+    assert sum(len(np.unique(x)) < len(x) for x in scores) > 5
     assert sum(len(x) > 100 for x in scores) > 3
 
 
@@ -95,7 +95,8 @@ def test_parts_of_the_average_are_those_of_each_class():
     alone = detection.curves(
         found.of(found.classes == 0), Truth(*(x[truth.classes == 0] for x in truth)), 1
     )
-    assert detection.by_class(made, 0)[0] == detection.summary(alone)["map50"]
+    own = detection.summary(alone)["map50"]
+    assert detection.by_class(made, 0)[0] == pytest.approx(own, abs=1e-12)
 
 
 # Matching

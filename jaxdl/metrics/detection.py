@@ -85,7 +85,7 @@ def curves(
       ValueError: a class is not in 0 … K - 1.
     """
     for labels in (found.classes, truth.classes):
-        if len(labels) and not (0 <= np.min(labels) and np.max(labels) < classes):
+        if len(labels) and not (np.min(labels) >= 0 and np.max(labels) < classes):
             raise ValueError(f"classes must be from 0 to {classes - 1}")
     order, rank = by_group(found)
     kept = rank < most[-1]

@@ -32,7 +32,7 @@ def average_precision(
       ValueError: there is a class that is not in 0 … classes - 1.
     """
     for labels in (found.classes, truth.classes):
-        if len(labels) and not (0 <= np.min(labels) and np.max(labels) < classes):
+        if len(labels) and not (np.min(labels) >= 0 and np.max(labels) < classes):
             raise ValueError(f"classes must be from 0 to {classes - 1}")
     right, wrong = _answers(found, truth, least)
     order = np.argsort(-np.asarray(found.scores, np.float64), kind="stable")
