@@ -6,6 +6,7 @@ host, in float64.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -231,7 +232,7 @@ def _chunks(ends: np.ndarray) -> list[slice]:
         return []
     cuts = np.searchsorted(ends, np.arange(_AT_ONCE, ends[-1] + _AT_ONCE, _AT_ONCE), "right")
     cuts = np.unique(np.concatenate([[0], cuts, [len(ends)]]))
-    return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(cuts)]
 
 
 def _flags(given: np.ndarray | None, count: int) -> np.ndarray:

@@ -155,8 +155,8 @@ def _scenes(
     of = lambda x, words, rows: Boxes(x.boxes[rows], [words[i] for i in np.flatnonzero(rows)])
     caption = (
         f"True boxes are green, dashed; found with a score of {shown_score:g} or more, orange. Of "
-        f"{truth.counts.sum()} objects {missed.sum()} are missed, and {false.sum()} are found where "
-        "there are none: of another class, with an overlap below a half, or twice."
+        f"{truth.counts.sum()} objects {missed.sum()} are missed, and {false.sum()} are found "
+        "where there are none: of another class, with an overlap below a half, or twice."
     )
     return report_boxes.scenes(
         split.take(worst)["image"],
