@@ -9,7 +9,7 @@ from jaxdl.metrics import detection, voc
 from jaxdl.metrics.matching import Found, Truth, match, overlapping
 from jaxdl.tasks.shared import judged_boxes
 
-GOLDEN = np.load(Path(__file__).parent / "golden" / "average_precision.npz")
+GOLDEN = dict(np.load(Path(__file__).parent / "golden" / "average_precision.npz"))
 COUNTS = GOLDEN["counts"]
 
 

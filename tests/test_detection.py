@@ -286,6 +286,7 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
     flags = (
         *(*tiny.FLAGS["yolo"], *FEW, "--config.checkpoint.every=4", "--config.eval.every=2"),
         *("--config.eval.score_every=5", "--config.log.report=true"),
+        "--config.task.shown_score=0.",
     )
     assert_resumes_to_the_bit("yolo", tmp_path, *flags, at=8)
     folder = tmp_path / "whole"
@@ -296,7 +297,7 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
     page = (folder / "report.html").read_text()
     for heading in ("Average precision by class", "Confusion of objects", "Scenes, the most wrong"):
         assert f"<h2>{heading}" in page
-    assert launch.main(["--mode=evaluate", f"--workdir={folder}"]) == 0
+    assert run("yolo", folder, *flags, "--mode=evaluate") == 0
     (line,) = figures(folder, "evaluate")
     for name in ("map", "map50", "ar100", "map_small"):
         assert line[name] == pytest.approx(best[name], abs=1e-6)
@@ -306,7 +307,7 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
     picture = rng.integers(0, 256, (40, 80), np.uint8)
     Image.fromarray(picture).save(tmp_path / "7.png")
     argv = ["--mode=predict", f"--workdir={folder}", f"--input={tmp_path / '7.png'}"]
-    assert launch.main([*argv, "--config.task.shown_score=0."]) == 0
+    assert launch.main(argv) == 0
     (line,) = map(json.loads, (folder / "predictions.jsonl").read_text().splitlines())
     rows = json.loads((folder / "coco_results.json").read_text())
     square = letterbox.fitted(80, 40, 32, "letterbox")

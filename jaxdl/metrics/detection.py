@@ -1,7 +1,7 @@
 """COCO's average precision and recall of boxes (cocodataset.org, "Detection evaluation").
 
-Figures of whole sets, on the host, in float64; equal to pycocotools 2.0.11's, whose one quirk, that
-an annotation of id 0 is never found, they do not have. Pascal VOC's are in `jaxdl.metrics.voc`.
+Figures of whole sets, on the host, in float64; those of pycocotools 2.0.11, except that it never
+finds an annotation whose id is 0. Pascal VOC's are in `jaxdl.metrics.voc`.
 """
 
 from collections.abc import Mapping, Sequence
