@@ -337,6 +337,7 @@ def test_eight_devices_score_as_one_does_and_members_each_their_own(tmp_path):
         flags = (*FEW, "--config.data.test_examples=9", f"--config.parallel.data={devices}")
         one = built("yolo", *flags)
         found.append(one.task.score(one.init_state(), one.run.data.test, one.key))
+    assert found[0]["ar100"] > 0
     assert found[1] == pytest.approx(found[0], abs=1e-3)
     members = ("--config.population=2", "--config.steps=4", "--config.eval.every=2")
     assert run("yolo", tmp_path, *tiny.FLAGS["yolo"], *FEW, *members) == 0
