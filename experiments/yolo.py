@@ -34,7 +34,7 @@ def get_config(variant: str = "scenes"):
         config.data.image_size, config.data.channels = 416, 3
         return config
     config.batch_size, config.steps = 16, 2000
-    # Finding boxes in the whole test part takes as long as some 30 updates.
+    # To find boxes in the whole test part takes as much of the processor as 11 updates.
     config.eval.score_every = 400
     # Digits are 8 to 24 pixels large: three halvings of the map, and two scales of 8 and 4 pixels.
     config.model = dict(name="yolov3", width=8, depths=(1, 1, 1), levels=2, momentum=0.97)
