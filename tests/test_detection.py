@@ -220,6 +220,15 @@ def test_boxes_find_back_into_their_picture(how):
     np.testing.assert_allclose(margin, (0, 0, 200, 80))
 
 
+@pytest.mark.parametrize("how", letterbox.FITS)
+def test_masks_find_back_into_their_picture(how):
+    fit = letterbox.fitted(40, 16, 80, how)
+    mask = np.random.default_rng(0).integers(0, 9, (16, 40), np.uint8)
+    np.testing.assert_array_equal(fit.mask_back(fit.mask(mask)), mask)
+    smaller = letterbox.fitted(200, 80, 40, how)
+    assert smaller.mask_back(np.zeros((40, 40), np.uint8)).shape == (80, 200)
+
+
 def test_a_model_that_finds_no_boxes_is_one_line(made):
     _, run = made
     config = run.config.copy_and_resolve_references()

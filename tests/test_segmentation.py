@@ -16,7 +16,7 @@ from jaxdl import checkpoint, experiment, keys, launch, losses, metrics, models,
 from jaxdl.data import Arrays
 from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
-from jaxdl.inference import export, predict
+from jaxdl.inference import export, pictures, predict
 from jaxdl.inference.masks import Masks
 from jaxdl.inference.pictures import Picture
 from jaxdl.metrics import segmentation as figures
@@ -210,11 +210,11 @@ def predictor(small):
 
 def test_masks_are_written_beside_what_is_said_of_them(small, found, tmp_path):
     images = test_part(small[0])["image"]
-    pictures = [
+    seen = [
         Picture(name, functools.partial(images.__getitem__, i))
         for i, name in enumerate(("a/one.png", "b/one.png", "all.npy[0]", "all.npy[1]"))
     ]
-    predict.write(predict.run(predictor(small), pictures, 16), epath.Path(tmp_path))
+    predict.write(predict.run(predictor(small), seen, 16), epath.Path(tmp_path))
     lines = [json.loads(x) for x in (tmp_path / "predictions.jsonl").read_text().splitlines()]
     assert [line["mask"] for line in lines] == [
         "masks/one.png", "masks/one-2.png", "masks/all-0.png", "masks/all-1.png",
@@ -228,6 +228,19 @@ def test_masks_are_written_beside_what_is_said_of_them(small, found, tmp_path):
         for told in line["classes"]:
             assert told["share"] == pytest.approx((mask == names.index(told["class"])).mean())
         assert sum(told["share"] for told in line["classes"]) == pytest.approx(1)
+
+
+def test_masks_of_files_are_as_large_as_these(small, tmp_path):
+    rng = np.random.default_rng(0)
+    file = epath.Path(tmp_path / "wide.png")
+    Image.fromarray(rng.integers(0, 256, (16, 64), np.uint8)).save(file)
+    asked = predictor(small)._replace(fit="letterbox")
+    (picture,) = pictures.find(str(file), asked.preprocess, 1, asked.fit)
+    (said,) = predict.run(asked, [picture], 1)
+    square = np.asarray(asked.predict(asked.variables, picture.read()[None])["mask"])[0]
+    assert said.said.mask.shape == (16, 64)
+    # Of 32 x 32 pixels the middle eight rows show it, each for two.
+    np.testing.assert_array_equal(said.said.mask, square[12:20].repeat(2, 0).repeat(2, 1))
 
 
 def test_names_of_masks_are_their_pictures(tmp_path):

@@ -54,6 +54,15 @@ class Fit(NamedTuple):
         made[self._place] = mask[rows[:, None], columns]
         return made
 
+    def mask_back(self, mask: np.ndarray) -> np.ndarray:
+        """(size, size) of the square -> (height, width) of the picture, each pixel the nearest."""
+        inside = mask[self._place]
+        columns, rows = (
+            ((np.arange(of) + 0.5) * to / of).astype(np.int64)
+            for of, to in zip(self.of, self.to, strict=True)
+        )
+        return inside[rows[:, None], columns]
+
     def picture(self, file: epath.Path, channels: int) -> np.ndarray:
         """The picture in a file, (size, size, channels) uint8, bilinear, antialiased.
 

@@ -188,10 +188,21 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
                 answers = jax.device_get(predict(predictor.variables, batch))
             for i, (picture, error) in enumerate(zip(part, errors, strict=False)):
                 answer = {name: array[i] for name, array in answers.items()}
-                if picture.placed is not None and "boxes" in answer and not error:
-                    answer["boxes"] = picture.placed().back(answer["boxes"])
+                if picture.placed is not None and not error:
+                    answer = _in_the_picture(answer, picture.placed())
                 said = None if error else predictor.describe(answer)
                 yield Prediction(picture.name, said, error)
+
+
+def _in_the_picture(answer: Mapping[str, np.ndarray], fit: letterbox.Fit) -> dict[str, np.ndarray]:
+    """Boxes in the pixels of a picture that was fitted into a square, and a mask of its size."""
+    made = dict(answer)
+    if "boxes" in made:
+        made["boxes"] = fit.back(made["boxes"])
+    # A network that sees less than the square tells a smaller mask, of its middle.
+    if "mask" in made and len(made["mask"]) == fit.size:
+        made["mask"] = fit.mask_back(made["mask"])
+    return made
 
 
 def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "pictures") -> None:

@@ -108,6 +108,7 @@ def segmentation(
         ),
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=functools.partial(predict, sees._replace(whole=True)),
+        whole=True,
         describe=functools.partial(judged_masks.describe, names),
         labels={"logits": names, "mask": names},
         directions=judged_masks.DIRECTIONS,

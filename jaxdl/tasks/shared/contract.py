@@ -133,7 +133,7 @@ class Task(NamedTuple):
         for `--mode=predict` and `--mode=export`. None if nothing is told of images.
       whole: whether `--mode=predict` shows it whole pictures, fitted into the square as
         config.data.fit says, rather than their middle, and tells ``boxes`` (batch, n, 4) of
-        `predict` in the pixels of these pictures.
+        `predict` in the pixels of these pictures, and makes ``mask`` (batch, h, w) of their sizes.
       sound: what `predict` takes in place of images, of tasks that hear; None of others.
       describe: {name: one example's part of what `predict` returned, on the host} -> `Description`.
       answer: (state, file, at_once) -> `Description` of each text in a file, in order, for
