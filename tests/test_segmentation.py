@@ -13,7 +13,9 @@ from launching import assert_resumes_to_the_bit, built, made, summary
 from PIL import Image
 
 from jaxdl import checkpoint, experiment, keys, launch, losses, metrics, models, pretrained
+from jaxdl import config as defaults
 from jaxdl.data import Arrays
+from jaxdl.data.augment import scene
 from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
 from jaxdl.inference import export, pictures, predict
@@ -96,6 +98,36 @@ def test_the_mean_over_examples_is_that_over_pixels():
     )
     dice = losses.dice(LOGITS, MASK, (mask != 255).astype(np.float32))
     np.testing.assert_allclose(more - each, 0.5 * dice, atol=1e-6)
+
+
+@pytest.mark.parametrize("own", [dict(flip=True, shift=3), dict(mosaic=1.0)], ids=str)
+def test_masks_go_where_augmented_images_go(own):
+    classes = RNG.integers(0, 5, (6, 8, 10)).astype(np.uint8)
+
+    def read(params, model_state, key, images, *, train):
+        return 1e3 * jax.nn.one_hot(jnp.rint(images[..., 0] * 255), 5), {}
+
+    augmented = scene.create({**defaults.default().augment_scene, **own})
+    seen = []
+    loss = functools.partial(
+        segmentation.training_loss,
+        read,
+        lambda key, batch: seen.append(augmented(key, batch)) or seen[-1],
+        Pixelwise(None, lambda x: x, False),
+        functools.partial(segmentation.example_loss, losses.pixel_cross_entropy, 0.0, -1, ()),
+        -1,
+    )
+    batch = {"image": classes[..., None], "mask": classes}
+    found = loss({}, {}, batch, keys.root(0))
+    assert found.loss.total == 0
+    assert (np.asarray(seen[0]["mask"]) != classes).mean() > 0.3
+
+
+def test_augmentation_is_the_configs(monkeypatch):
+    told = []
+    monkeypatch.setattr(segmentation.scene, "create", told.append)
+    built("unet", "--config.augment_scene.mosaic=.25", "--config.augment_scene.zoom=.1")
+    assert (told[0].mosaic, told[0].zoom) == (0.25, 0.1)
 
 
 # Networks that tell of fewer pixels than they see
@@ -274,6 +306,7 @@ BAD = {
     "--config.task.ignored=300": "must be from -1 to 255",
     "--config.model.padded=false --config.task.mirror=false": "has no use of images of 96 pixels",
     "--config.augment_sound.shift=1.": "uses nothing of config.augment_sound",
+    "--config.augment.mixup=.1": "uses nothing of config.augment",
 }
 
 

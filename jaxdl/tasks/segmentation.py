@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import keys, losses, models
-from jaxdl.data import augment, without_padding
+from jaxdl.data import without_padding
+from jaxdl.data.augment import scene
 from jaxdl.data.preprocess import of_channels, unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
@@ -40,7 +41,7 @@ LOSSES = {
 LossOf = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
-@register("segmentation", groups=("model", "augment", "pretrained"), derives=("num_classes",))
+@register("segmentation", groups=("model", "augment_scene", "pretrained"), derives=("num_classes",))
 def segmentation(
     run: Run,
     loss: str = "cross_entropy",
@@ -83,7 +84,7 @@ def segmentation(
     loss_fn = functools.partial(
         training_loss,
         learner.forward(module),
-        augment.create(run.config.augment),
+        scene.create(run.config.augment_scene),
         sees,
         functools.partial(judge, tuple(class_weights)),
         ignored,
@@ -164,7 +165,7 @@ def training_loss(
 
     Args:
       forward: of `jaxdl.tasks.learner.forward`.
-      augmented: of `jaxdl.data.augment.create`.
+      augmented: of `jaxdl.data.augment.scene.create`.
       sees: the network, and how images meet it.
       judge: `example_loss` of logits and masks.
       ignored: as `example_loss`'s.
