@@ -105,7 +105,7 @@ def test_masks_go_where_augmented_images_go(own):
     classes = RNG.integers(0, 5, (6, 8, 10)).astype(np.uint8)
 
     def read(params, model_state, key, images, *, train):
-        return 1e3 * jax.nn.one_hot(jnp.rint(images[..., 0] * 255), 5), {}
+        return 1e3 * jax.nn.one_hot(jnp.rint(images[..., 0] * 255).astype(int), 5), {}
 
     augmented = scene.create({**defaults.default().augment_scene, **own})
     seen = []

@@ -142,7 +142,7 @@ def test_any_encoder_of_images_goes_down(name):
 def test_a_backbones_maps_are_seen_again_on_the_way_up():
     fields = ("stages=(1,1)", "width=4", "stem=small")
     model = models.create(
-        "unet_padded", backbone="resnet", backbone_fields=fields, depth=1, width=4, dropout=0.0
+        "unet_padded", backbone="resnet", backbone_fields=fields, depth=1, width=8, dropout=0.0
     )
     x = np.random.default_rng(0).normal(size=(1, 6, 6, 3)).astype(np.float32)
     variables = model.init(keys.root(0), x)
@@ -151,7 +151,9 @@ def test_a_backbones_maps_are_seen_again_on_the_way_up():
     maps = backbone.apply(of_backbone, x, features=True)
     params = variables["params"]
     double = params["double_0"]
-    up = np.einsum("bhwc,ijfc->bhiwjf", maps[2], double["kernel"]).reshape(1, 6, 6, 4)
+    # What comes up begins as large as it was: of four weights a pixel sees one.
+    assert maps[2].shape[-1] * np.var(double["kernel"]) == pytest.approx(1, rel=0.25)
+    up = np.einsum("bhwc,ijfc->bhiwjf", maps[2], double["kernel"]).reshape(1, 6, 6, 8)
     seen = jnp.concatenate([maps[1], up + double["bias"]], axis=-1)
     for j in range(2):
         conv = params[f"up_0_{j}"]["conv"]

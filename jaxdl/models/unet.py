@@ -21,6 +21,11 @@ from flax import linen as nn
 from jaxdl import layers, models, ops
 from jaxdl.errors import UserError
 
+# Of a 2x2 kernel that moves by two every pixel sees one weight a channel, where what counts fan in
+# sees four; and no ReLU follows. With variance 1 / channels what comes up is as large as what is
+# passed beside it.
+_UP = nn.initializers.variance_scaling(4.0, "fan_in", "truncated_normal")
+
 
 @models.register("unet", {"unet_padded": dict(padded=True)})
 class UNet(nn.Module):
@@ -75,7 +80,7 @@ class UNet(nn.Module):
         x, passed = (self._encoded if self.backbone else self._down)(x, train)
         for i in reversed(range(self.depth)):
             x = layers.ConvTranspose(
-                self.width << i, 2, padding=0, dtype=self.dtype, name=f"double_{i}"
+                self.width << i, 2, padding=0, kernel_init=_UP, dtype=self.dtype, name=f"double_{i}"
             )(x)
             if i in passed:
                 x = jnp.concatenate([_middle(passed[i], x.shape), x], axis=-1)
