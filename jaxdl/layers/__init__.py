@@ -25,10 +25,11 @@ from jaxdl.layers.convolution_1d import Conv1D
 from jaxdl.layers.dense import Dense
 from jaxdl.layers.drop_path import DropPath
 from jaxdl.layers.dropout import Dropout
+from jaxdl.layers.feature_pyramid import FeaturePyramid
 from jaxdl.layers.graph import GraphConv
 from jaxdl.layers.initializers import initializer
 from jaxdl.layers.map_dense import MapDense
-from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm, frozen_norms
 from jaxdl.layers.patches import PatchEmbed
 from jaxdl.layers.positions import (
     RelativePositions,
@@ -39,6 +40,7 @@ from jaxdl.layers.positions import (
     sinusoids,
 )
 from jaxdl.layers.recurrent import GRU, LSTM, RNN, Bidirectional
+from jaxdl.layers.region_proposals import RegionProposals
 from jaxdl.layers.relative_bias import RelativeBias
 from jaxdl.layers.spectral import SpectralConv, SpectralDense
 from jaxdl.layers.squeeze_excite import SqueezeExcite
@@ -73,6 +75,7 @@ __all__ = [
     "Dense",
     "DropPath",
     "Dropout",
+    "FeaturePyramid",
     "FeedForward",
     "GraphConv",
     "GroupNorm",
@@ -81,6 +84,7 @@ __all__ = [
     "MultiHeadAttention",
     "PatchEmbed",
     "RMSNorm",
+    "RegionProposals",
     "RelativeBias",
     "RelativePositions",
     "SpectralConv",
@@ -88,6 +92,7 @@ __all__ = [
     "SqueezeExcite",
     "Stacked",
     "TokenEmbedding",
+    "frozen_norms",
     "initializer",
     "learned_positions",
     "relative_buckets",

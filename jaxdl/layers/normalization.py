@@ -1,6 +1,7 @@
 """Normalisation with the published models' constants; statistics always in float32."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -35,15 +36,28 @@ class BatchNorm(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(batch, …, channels) in and out."""
+    def __call__(
+        self, x: jax.Array, *, frozen: bool = False, epsilon: float | None = None
+    ) -> jax.Array:
+        """(batch, …, channels) in and out.
+
+        Args:
+          x: what is normalised.
+          frozen: by ``mean`` and ``var`` in training too, and ``scale`` and ``bias`` are no
+            parameters but stand in "batch_stats" (`frozen_norms`).
+          epsilon: in place of the attribute.
+        """
         channels = (x.shape[-1],)
         kept = lambda name, init: self.variable("batch_stats", name, init, channels, jnp.float32)
         running_mean, running_var = kept("mean", jnp.zeros), kept("var", jnp.ones)
-        scale = self.param("scale", self.scale_init, channels, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros_init(), channels, jnp.float32)
+        if frozen:
+            scale, bias = kept("scale", jnp.ones).value, kept("bias", jnp.zeros).value
+        else:
+            scale = self.param("scale", self.scale_init, channels, jnp.float32)
+            bias = self.param("bias", nn.initializers.zeros_init(), channels, jnp.float32)
+        epsilon = self.epsilon if epsilon is None else epsilon
         wide = ops.widen(x)
-        if self.use_running_average:
+        if self.use_running_average or frozen:
             mean, var = running_mean.value, running_var.value
         else:
             axes = tuple(range(x.ndim - 1))
@@ -57,8 +71,26 @@ class BatchNorm(nn.Module):
                 follow = lambda old, new: self.momentum * old + (1 - self.momentum) * new
                 running_mean.value = follow(running_mean.value, mean)
                 running_var.value = follow(running_var.value, unbiased)
-        result = (wide - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias
+        result = (wide - mean) * (lax.rsqrt(var + epsilon) * scale) + bias
         return result.astype(self.dtype or x.dtype)
+
+
+def frozen_norms(epsilon: float | None = None) -> AbstractContextManager[None]:
+    """Where a module is called within it, all its batch norms are constants of its training.
+
+    So detectors take a classifier whose statistics are of larger batches than theirs (He et al.,
+    2015, "Deep Residual Learning", appendix A), whatever it is made of.
+
+    Args:
+      epsilon: of all of them, in place of their own.
+    """
+
+    def freeze(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+        if isinstance(context.module, BatchNorm) and context.method_name == "__call__":
+            kwargs = {**kwargs, "frozen": True, "epsilon": epsilon}
+        return call(*args, **kwargs)
+
+    return nn.intercept_methods(freeze)
 
 
 class LayerNorm(nn.Module):

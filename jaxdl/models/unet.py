@@ -9,8 +9,6 @@ With a ``backbone`` the way down is another model of this package, one that give
 ``features=True``, such as a ResNet that has learned to classify.
 """
 
-import ast
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +18,7 @@ from flax import linen as nn
 
 from jaxdl import layers, models, ops
 from jaxdl.errors import UserError
+from jaxdl.models import backbones
 
 # Of a 2x2 kernel that moves by two every pixel sees one weight a channel, where what counts fan in
 # sees four; and no ReLU follows. With variance 1 / channels what comes up is as large as what is
@@ -166,14 +165,7 @@ class UNet(nn.Module):
         Raises:
           UserError: there is none of that name, or with these fields, or it gives no maps.
         """
-        fields = {**_read(self.backbone_fields), "num_classes": 0, "dtype": self.dtype}
-        takes = inspect.signature(type(models.create(self.backbone, parent=None)).__call__)
-        if "features" not in takes.parameters or [*takes.parameters][1] != "x":
-            raise UserError(
-                f"config.model.backbone={self.backbone!r} gives no maps: it takes a model of "
-                "images that has features=True, such as 'resnet18'"
-            )
-        return models.create(self.backbone, **fields, parent=None)
+        return backbones.create(self.backbone, self.backbone_fields, dtype=self.dtype)
 
     def _check(self) -> None:
         if min(self.width, self.depth, self.num_classes) < 1 or not 0 <= self.dropout < 1:
@@ -195,19 +187,3 @@ def _middle(x: jax.Array, shape: Sequence[int]) -> jax.Array:
     """The part of a map (batch, h, w, c) around its middle that has ``shape``'s h and w."""
     top, left = ((mine - its) // 2 for mine, its in zip(x.shape[1:3], shape[1:3], strict=True))
     return x[:, top : top + shape[1], left : left + shape[2]]
-
-
-def _read(given: Sequence[str]) -> dict[str, Any]:
-    """Fields of texts such as 'width=16', 'stages=(1, 1)' and 'stem=small'."""
-    fields = {}
-    for text in given:
-        name, equals, value = str(text).partition("=")
-        if not equals:
-            raise UserError(
-                f"config.model.backbone_fields: {text!r} is not 'field=value', such as 'width=16'"
-            )
-        try:
-            fields[name.strip()] = ast.literal_eval(value.strip())
-        except (SyntaxError, ValueError):
-            fields[name.strip()] = value.strip()
-    return fields

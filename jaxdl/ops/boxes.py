@@ -4,9 +4,10 @@ from jaxdl.ops.boxes_align import levels, pyramid_roi_align, roi_align
 from jaxdl.ops.boxes_anchors import anchors, cell_anchors
 from jaxdl.ops.boxes_coding import clip, corners, decode, encode, middles
 from jaxdl.ops.boxes_overlap import area, ciou, diou, giou, iou, pairwise
-from jaxdl.ops.boxes_suppression import suppress
+from jaxdl.ops.boxes_suppression import Kept, suppress
 
 __all__ = [
+    "Kept",
     "anchors",
     "area",
     "cell_anchors",

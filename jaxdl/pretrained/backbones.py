@@ -6,6 +6,7 @@ which makes the module that it calls ``backbone``.
 """
 
 import functools
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -82,7 +83,7 @@ def create(config: ConfigDict, data: Any, module: nn.Module) -> Start:
         # All but the backbone is new; of the classifier its own head has no place here.
         heads = (tuple(name for name in fresh["params"] if name != BACKBONE),)
         there = by_name(fresh)
-        found = {name: x for name, x in found.items() if name in there}
+        found = _placed(found, there)
         if not found:
             raise UserError(
                 f"pretrained.source={given.source} has nothing of config.model.backbone="
@@ -120,7 +121,7 @@ def _of_run(
             f"pretrained.source={source} is a run of {earlier.model.name!r}, and "
             f"config.model.backbone={name!r}: they must be of the same kind"
         )
-    return _under(arrays), False
+    return arrays, False
 
 
 @functools.lru_cache(maxsize=1)
@@ -140,14 +141,25 @@ def _published(
             f"pretrained.source={source} is a {type(loaded).__name__}, and config.model.backbone="
             f"{getattr(module, BACKBONE)!r} a {type(own).__name__}"
         )
-    return _under({name: np.asarray(x) for name, x in by_name(variables).items()})
+    return {name: np.asarray(x) for name, x in by_name(variables).items()}
 
 
-def _under(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same below `BACKBONE`, in each collection."""
-    moved = lambda name: (
-        f"{STATISTICS}{BACKBONE}/{name.removeprefix(STATISTICS)}"
-        if name.startswith(STATISTICS)
-        else f"{BACKBONE}/{name}"
-    )
-    return {moved(name): x for name, x in arrays.items()}
+def under(name: str, frozen: bool = False) -> str:
+    """What a variable of the backbone is called in the whole network.
+
+    Args:
+      name: its own, as `jaxdl.pretrained.architecture.by_name` has it.
+      frozen: batch norms are, so that their scale and bias are no parameters.
+    """
+    own = name.removeprefix(STATISTICS)
+    constant = frozen and own.endswith(("/norm/scale", "/norm/bias"))
+    return f"{STATISTICS if own != name or constant else ''}{BACKBONE}/{own}"
+
+
+def _placed(arrays: Mapping[str, np.ndarray], there: Collection[str]) -> dict[str, np.ndarray]:
+    """The backbone's ``arrays`` by their names in the whole network, of those that are ``there``."""
+    found = {}
+    for name, x in arrays.items():
+        places = [under(name), f"{STATISTICS}{under(name)}"]
+        found |= {place: x for place in places if place in there}
+    return found

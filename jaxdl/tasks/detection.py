@@ -1,7 +1,7 @@
 """Objects in images: boxes, and of which class what is in them is."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,101 +9,112 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import keys, models
-from jaxdl.data import Split, anchors, without_padding
-from jaxdl.data.absent import Absent
+from jaxdl.data import without_padding
 from jaxdl.data.augment import scene
 from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
-from jaxdl.losses import yolo
 from jaxdl.metrics import LOW, Mean, Metrics
-from jaxdl.models.yolov3 import Detector
-from jaxdl.registry import choose
 from jaxdl.tasks import (
     Run,
     Task,
     build_model,
     check_at_least,
-    check_counts,
     check_shares,
     learner,
     need_batches,
     register,
+    settings,
 )
-from jaxdl.tasks.shared import detecting
-
-# Examples whose boxes anchors are made of, at most.
-_LOOKED_AT = 2000
+from jaxdl.tasks.shared import detecting, detectors
+from jaxdl.tasks.shared.detectors import Kind
 
 
-@register("detection", groups=("model", "augment_scene"), derives=("num_classes", "anchors"))
+@register(
+    "detection",
+    groups=("model", "augment_scene", "pretrained"),
+    derives=("num_classes", "anchors", "mean", "std"),
+)
 def detection(
     run: Run,
     box_loss: str = "squared",
     ignore: float = 0.5,
+    anchors_each: int = 3,
+    anchors_learned: int = 256,
+    regions_learned: int = 512,
     box_weight: float = 1.0,
     objectness_weight: float = 1.0,
     class_weight: float = 1.0,
-    anchors_each: int = 3,
+    proposal_weight: float = 1.0,
     shown_score: float = 0.25,
 ) -> Task:
     """Learns ``boxes`` (batch, n, 4) and ``classes`` (batch, n) in ``image`` (batch, h, w, c).
 
     Args:
       run: the run's config and data, of whose ``boxes`` those count that are ``present`` (batch,
-        n). The model is a YOLO. Where `config.model.anchors` is not set, k-means makes them of the
-        training part's boxes (`jaxdl.data.anchors`); they are kept with the weights.
-      box_loss: "squared", the paper's, or 1 minus "iou", "giou", "diou" or "ciou"
+        n). The model is a YOLO or a Faster R-CNN. Where `config.model.anchors` of a YOLO is not
+        set, k-means makes them of the training part's boxes (`jaxdl.data.anchors`); they are kept
+        with the weights. Where `config.model.mean` and std of a Faster R-CNN are not, they are the
+        data's, or those of the weights that its backbone begins with.
+      box_loss: of YOLO: "squared", the paper's, or 1 minus "iou", "giou", "diou" or "ciou"
         (`jaxdl.losses.yolo`).
-      ignore: overlap with an object above which a box that answers for none may say it does.
+      ignore: of YOLO: overlap with an object above which a box that answers for none may say it
+        does.
+      anchors_each: of YOLO: how many k-means makes for each scale of the model.
+      anchors_learned: of Faster R-CNN: how many of an image's are drawn in an update.
+      regions_learned: of Faster R-CNN: how many of an image's are drawn in an update.
       box_weight: of the boxes' part of the loss.
       objectness_weight: of the part that tells objects from none.
       class_weight: of the part that tells classes.
-      anchors_each: how many k-means makes for each scale of the model.
+      proposal_weight: of Faster R-CNN: of the part of the boxes that are proposed.
       shown_score: of what `--mode=predict` writes and the report shows, at least.
 
-    The metrics are ``loss``, a sum over each image's places, its three parts, ``box``,
-    ``objectness`` and ``classes``, and COCO's, such as ``map50`` (`jaxdl.metrics.detection`).
+    The metrics are ``loss`` and its parts, ``box``, ``objectness`` and ``classes``, of Faster R-CNN
+    also ``proposals``: of YOLO sums over each image's places (`jaxdl.losses.yolo`), of Faster R-CNN
+    means over what is drawn (`jaxdl.losses.faster_rcnn`); and COCO's, such as ``map50``
+    (`jaxdl.metrics.detection`).
+
+    Until ``optimizer.unfreeze`` the network runs as at evaluation, as in
+    `jaxdl.tasks.classification`.
     """
     need_batches(run, "boxes")
-    choose("box_loss", box_loss, yolo.BOX_LOSSES)
-    check_shares(ignore=ignore, shown_score=shown_score)
+    check_shares(shown_score=shown_score)
     weights = {"box": box_weight, "objectness": objectness_weight, "classes": class_weight}
+    weights["proposals"] = proposal_weight
     check_at_least(0, box_weight=box_weight, objectness_weight=objectness_weight)
-    check_at_least(0, class_weight=class_weight)
-    check_counts(anchors_each=anchors_each)
+    check_at_least(0, class_weight=class_weight, proposal_weight=proposal_weight)
     names = run.data.class_names
     module = build_model(run, {"num_classes": len(names)}, because="the classes of the data")
-    if not isinstance(module, Detector):
-        raise UserError(
-            f"model {run.config.model.name!r} finds no boxes: task 'detection' takes yolov3 or "
-            "yolov3_tiny"
-        )
-    fitted = None
-    if "anchors" not in run.config.model:
-        # Until they are made, when the run begins.
-        fitted, of_none = run.data.train, ((1.0, 1.0),) * (anchors_each * len(module.strides))
-        module = module.copy(anchors=of_none)
-    losses_of = functools.partial(yolo.losses, box_loss=box_loss, ignore=ignore)
-    loss_fn = functools.partial(
-        training_loss,
-        learner.forward(module),
-        scene.create(run.config.augment_scene),
-        losses_of,
-        weights,
+    kind = detectors.create(
+        run,
+        module,
+        weights=weights,
+        box_loss=box_loss,
+        ignore=ignore,
+        anchors_each=anchors_each,
+        anchors_learned=anchors_learned,
+        regions_learned=regions_learned,
     )
-    start, update = learner.by_config(run, loss_fn)
-    images = run.data.train.take(np.arange(1))["image"]
-    seen = jax.ShapeDtypeStruct(images.shape, jnp.float32)
-    order = functools.cache(lambda: models.call_order(module, seen))
-    detect = functools.partial(module.apply, train=False)
+    _check_used(run, kind.unused)
+    augmented = scene.create(run.config.augment_scene)
+    loss_fn = functools.partial(training_loss, learner.forward(kind.module), augmented, kind)
+    image = run.data.train.take(np.arange(1))["image"]
+    order = functools.cache(lambda: _call_order(kind, image.shape))
+    start, update = learner.by_config(
+        run,
+        loss_fn,
+        frozen_loss_fn=functools.partial(loss_fn, train=False),
+        layers=lambda: models.outermost(order()),
+    )
+    detect = functools.partial(found_in, kind)
     return Task(
-        init=functools.partial(_init, module, start, fitted),
+        init=functools.partial(_init, kind, start),
         train_step=update,
-        eval_step=functools.partial(evaluate, module, losses_of, weights),
+        eval_step=functools.partial(evaluate, kind),
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=functools.partial(detecting.predict, detect),
         describe=functools.partial(detecting.describe, names, shown_score),
-        directions={**dict.fromkeys(weights, LOW), **detecting.DIRECTIONS},
+        directions={**dict.fromkeys(kind.weights, LOW), **detecting.DIRECTIONS},
+        check=kind.start.check,
         **detecting.figures(detect, names, shown_score, run.config.eval.batch_size),
     )
 
@@ -111,46 +122,64 @@ def detection(
 def training_loss(
     forward: Callable[..., tuple[Any, dict[str, Any]]],
     augmented: Callable[[jax.Array, Mapping], Mapping],
-    losses_of: Callable[..., dict[str, jax.Array]],
-    weights: Mapping[str, float],
+    kind: Kind,
     params: Any,
     model_state: Any,
     batch: Mapping,
     key: jax.Array,
+    *,
+    train: bool = True,
 ) -> learner.Loss:
     """The weighted sum of an image's losses, and each of them.
 
     Args:
       forward: of `jaxdl.tasks.learner.forward`.
       augmented: of `jaxdl.data.augment.scene.create`.
-      losses_of: (maps, anchors, objects) -> {part: (batch,)}.
-      weights: of these parts.
-      params: the network's; so is model_state, with its "constants".
+      kind: what is learned.
+      params: the network's; so is model_state.
       model_state: its other collections.
       batch: ``image``, ``boxes``, ``classes`` and ``present``.
-      key: of augmentation.
+      key: of augmentation, dropout, and of what is learned from.
+      train: False runs the network as at evaluation.
     """
     seen = {**batch, "image": unit_range(batch["image"])}
     seen = augmented(keys.named(key, "augment"), seen)
-    maps, new_state = forward(params, model_state, key, seen["image"])
-    found = losses_of(maps, model_state["constants"]["anchors"], detecting.objects(seen))
-    made = _metrics(found, weights, without_padding(batch))
+    outputs = functools.partial(
+        forward, params, model_state, key, kind.start.standardise(seen["image"]),
+        train=train, raw=True,
+    )  # fmt: skip
+    objects = detecting.objects(seen)
+    found, new_state = kind.losses(outputs, model_state, objects, keys.named(key, "sample"))
+    made = _metrics(found, kind.weights, without_padding(batch))
     return learner.Loss(made.pop("loss"), new_state, made)
 
 
-def evaluate(
-    module: Detector,
-    losses_of: Callable[..., dict[str, jax.Array]],
-    weights: Mapping[str, float],
-    state: learner.Learner,
-    batch: Mapping,
-    key: jax.Array,
-) -> Metrics:
-    """The losses of a batch that may be padded, by the averages; ``key`` draws nothing."""
-    variables = state.best_variables
-    maps = module.apply(variables, unit_range(batch["image"]), train=False, raw=True)
-    found = losses_of(maps, variables["constants"]["anchors"], detecting.objects(batch))
-    return _metrics(found, weights, without_padding(batch))
+def found_in(kind: Kind, variables: Any, images: jax.Array) -> dict[str, jax.Array]:
+    """``boxes``, ``scores`` and ``classes`` of images (batch, h, w, c) in [0, 1]."""
+    return kind.module.apply(variables, kind.start.standardise(images), train=False)
+
+
+def evaluate(kind: Kind, state: learner.Learner, batch: Mapping, key: jax.Array) -> Metrics:
+    """The losses of a batch that may be padded, by the averages; ``key`` as in training."""
+    variables, images = state.best_variables, kind.start.standardise(unit_range(batch["image"]))
+    outputs = lambda **how: (
+        kind.module.apply(variables, images, train=False, raw=True, **how),
+        variables,
+    )
+    objects = detecting.objects(batch)
+    found, _ = kind.losses(outputs, variables, objects, keys.named(key, "sample"))
+    return _metrics(found, kind.weights, without_padding(batch))
+
+
+def _check_used(run: Run, unused: Sequence[str]) -> None:
+    """Raises UserError for a setting of the other kind of detectors."""
+    usual = settings("detection")
+    for name in unused:
+        if run.config.task.get(name, usual[name]) != usual[name]:
+            raise UserError(
+                f"config.task.{name}={run.config.task[name]!r}: model {run.config.model.name!r} has "
+                "no use of it"
+            )
 
 
 def _metrics(
@@ -161,16 +190,12 @@ def _metrics(
 
 
 def _init(
-    module: Detector,
-    start: Callable[[Mapping], learner.Learner],
-    split: Split | None,
-    key: jax.Array,
-    batch: Mapping,
+    kind: Kind, start: Callable[[Mapping], learner.Learner], key: jax.Array, batch: Mapping
 ) -> learner.Learner:
-    """The learner at its start, with anchors of ``split``'s boxes, unless there are none."""
-    variables = dict(module.init(key, unit_range(batch["image"][:1])))
-    if split is not None and not isinstance(split, Absent):
-        sides = detecting.sides(split, _LOOKED_AT)
-        made = anchors.fit(sides, len(module.anchors))
-        variables["constants"] = {"anchors": jnp.asarray(made)}
-    return start(variables)
+    seen = kind.start.standardise(unit_range(batch["image"][:1]))
+    return start(dict(kind.start.variables(dict(kind.module.init(key, seen)))))
+
+
+def _call_order(kind: Kind, shape: tuple[int, ...]) -> dict[str, int]:
+    seen = jax.eval_shape(lambda: kind.start.standardise(jnp.zeros(shape, jnp.float32)))
+    return models.call_order(kind.module, seen)
