@@ -31,6 +31,7 @@ VARIANTS = {
     "deep_cnn": ("",),
     "dqn": ("",),
     "efficientnet": ("digits", "b0"),
+    "faster_rcnn": ("scenes",),
     "gcn": ("karate", "digits"),
     "googlenet": ("digits", "imagenet"),
     "gpt": ("tiny", "S"),

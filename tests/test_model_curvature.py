@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxdl import keys, losses, models, ops
 from jaxdl.ops import attention_cpu
+from jaxdl.ops.regions import Regions
 
 FOUR = ((2, 2), (3, 3), (4, 4), (6, 6))
 IMAGES = (2, 8, 8, 3)
@@ -47,6 +48,14 @@ MODELS = {
     "efficientnet": (
         dict(stages=((1, 3, 1, 8, 1), (4, 5, 2, 8, 2)), last=8, width=0.5, num_classes=3),
         IMAGES,
+    ),
+    "faster_rcnn": (
+        dict(
+            backbone="resnet", backbone_fields=("stages=(1,)", "width=2", "stem=small"),
+            strides=(1,), width=2, hidden=3, num_classes=2, mean=(), std=(), sizes=((4,), (8,)),
+            region_candidates=(4, 4), regions=(4, 4), region_size=2, norm_epsilon=0.1,
+        ),  # fmt: skip
+        (1, 6, 6, 1),
     ),
     "gcn": (dict(hidden=(3,), num_classes=3), (4, 5)),
     "googlenet": (
@@ -129,6 +138,9 @@ def prepared(name, fields, inputs):
     ]
     if name == "gcn":
         inputs.append(ops.normalised(EDGES, 4))
+    # Regions move with the parameters, but are constants of their derivatives.
+    fixed = Regions(jnp.array([[[0.0, 1.0, 4.0, 5.0], [2.0, 0.5, 6.0, 3.0]]]), None, None)
+    how = dict(choose=lambda regions: fixed) if name == "faster_rcnn" else {}
     rngs = dict(zip(("params", "latent"), jax.random.split(keys.root(0)), strict=True))
     variables = jax.eval_shape(functools.partial(model.init, rngs), *inputs)
     # Numbers of one size everywhere: heads begin at zero, biases too.
@@ -138,7 +150,7 @@ def prepared(name, fields, inputs):
 
     def f(params):
         return model.apply(
-            {"params": params, **rest}, *inputs, train=True, mutable=[*rest], rngs=rngs
+            {"params": params, **rest}, *inputs, train=True, mutable=[*rest], rngs=rngs, **how
         )[0]
 
     return f, params
@@ -155,7 +167,7 @@ def _wide(monkeypatch):
 # largest, which are made of the others' layers, not even that.
 TRACED = (
     *("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "resnet", "vgg", "vit"),
-    *("yolov3", "yolov3_tiny"),
+    *("faster_rcnn", "yolov3", "yolov3_tiny"),
 )
 DEAR = (*TRACED, "bart", "bert", "cvt", "ddpm", "mobilevit", "t5", "whisper", "whisper_ctc")
 

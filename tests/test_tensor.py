@@ -68,6 +68,15 @@ SPLIT = {
     ),
     "deep_cnn": (dict(channels=(4,), hidden=8), image(8), dense()),
     "efficientnet": (dict(stages=((1, 3, 1, 8, 1),), last=16), image(8), set()),
+    "faster_rcnn": (
+        dict(
+            backbone="resnet", backbone_fields=("stages=(1,)", "width=4"), strides=(4,), width=4,
+            hidden=8, num_classes=2, mean=(), std=(), sizes=((8,), (16,)), region_candidates=(8, 8),
+            regions=(8, 8),
+        ),  # fmt: skip
+        image(16),
+        dense(name="dense_0", rank=4) | dense(name="dense_1"),
+    ),
     "gcn": (dict(hidden=(4,)), (jnp.zeros((3, 4)), jnp.eye(3)), set()),
     "googlenet": (dict(stem=(4, 4, 8), stages=(((4, 4, 8, 2, 4, 4),),)), image(32), set()),
     "gpt": (dict(vocab_size=10, context=8, depth=1, width=8, heads=2), TOKENS, TRANSFORMER | TABLE),

@@ -12,7 +12,8 @@ import pytest
 from both_modes import check, direction, inner, jitted, near
 
 from jaxdl import losses, ops
-from jaxdl.losses import gan, yolo
+from jaxdl.losses import faster_rcnn, gan, yolo
+from jaxdl.models.faster_rcnn import Outputs
 from jaxdl.ops import attention_cpu, normalization, recurrent
 from jaxdl.ops.derivatives import with_reference
 
@@ -127,6 +128,14 @@ OBJECTS = yolo.Objects(
     jnp.array([[1, 2]]),
     jnp.array([[True, True]]),
 )
+# Of Faster R-CNN what was chosen is a constant.
+CHOSEN = faster_rcnn.Chosen(
+    np.array([[[1.0, 2.0, 6.0, 7.0], [4.0, 4.0, 9.0, 9.0], [0.0, 0.0, 1.0, 1.0]]]),
+    np.array([[2, 0, 0]]),
+    np.array([[[0.3, -2.0, 0.02, 1.0]] * 3]),
+    np.array([[True, True, False]]),
+)
+ANCHORS = np.array([[0.0, 0.0, 8.0, 8.0], [6.0, 6.0, 14.0, 14.0], [20.0, 20.0, 30.0, 30.0]])
 LOSSES = {
     "binary_cross_entropy": (losses.binary_cross_entropy, (BATCH, BATCH)),
     "cross_entropy": (lambda x: losses.cross_entropy(x, LABELS, label_smoothing=0.1), (BATCH,)),
@@ -149,6 +158,14 @@ LOSSES = {
     "pixel_cross_entropy": (lambda x: losses.pixel_cross_entropy(x, PIXELS), (f64(2, 3, 4),)),
     "pixel_focal": (lambda x: losses.pixel_focal(x, PIXELS), (f64(2, 3, 4),)),
     "sparsity": (positive(lambda x: losses.sparsity(x, 0.2)), (f64(4),)),
+    # Those of Faster R-CNN.
+    "smooth": (faster_rcnn.smooth, (f64(3, 4),)),
+    "stage_losses": (
+        lambda *made: faster_rcnn.stage_losses(
+            Outputs(ANCHORS, *made[:2], CHOSEN, *made[2:]), OBJECTS, None
+        ),
+        (f64(1, 3), f64(1, 3, 4), f64(1, 3, 3), f64(1, 3, 3, 4)),
+    ),
     # Those of YOLO.
     "losses": (
         lambda x: yolo.losses({8: x}, jnp.array([[4.0, 5.0], [9.0, 7.0]]), OBJECTS),
@@ -160,7 +177,7 @@ LOSSES = {
     ),
 }
 # They choose, and have no derivative.
-CHOICES = {"assign"}
+CHOICES = {"assign", "choose", "match", "sample"}
 
 
 def cases(table):

@@ -32,6 +32,13 @@ _STAGES = ("--config.model.depths=(1,1)", "--config.model.widths=(8,16)")
 _EFFICIENTNET = ("--config.model.stages=((1,3,1,8,1),(4,3,2,16,1))", "--config.model.last=16")
 _RESNET = ("--config.model.stages=(1,1)", "--config.model.width=8")
 _SCENES = ("--config.data.examples=16", "--config.data.test_examples=8", "--config.model.width=4")
+_REGIONS = (*_SCENES, "--config.data.image_size=32", "--config.model.hidden=8",
+            "--config.model.backbone_fields=('stem=small','width=4','stages=(1,1)')",
+            "--config.model.strides=(2,)", "--config.model.extra=1",
+            "--config.model.sizes=((8.,),(16.,))", "--config.model.region_candidates=(64,32)",
+            "--config.model.regions=(24,12)", "--config.model.region_size=3",
+            "--config.model.detections=8", "--config.model.candidates=32",
+            "--config.task.anchors_learned=16", "--config.task.regions_learned=8")  # fmt: skip
 _MASKS = ("--config.model.width=4", "--config.model.depth=1", "--config.data.image_size=32",
           "--config.data.most=3", "--config.data.scales=(1.,2.)", "--config.data.examples=32",
           "--config.data.test_examples=16")  # fmt: skip
@@ -78,6 +85,8 @@ FLAGS = {
     "dqn": ("--config.steps=6", "--config.batch_size=8", "--config.task.rollout=4",
             "--config.task.updates=2", "--config.task.examples=16", "--config.task.capacity=64",
             "--config.model.hidden=8,8"),
+    "faster_rcnn": _REGIONS,
+    "faster_rcnn:resnet50": (*_REGIONS, "--config.batch_size=4", "--config.model.backbone=resnet"),
     "gcn": ("--config.batch_size=8", "--config.steps=6"),
     "gcn:digits": ("--config.batch_size=2", "--config.steps=6"),
     "gpt": _GPT,

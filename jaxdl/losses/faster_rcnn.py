@@ -69,7 +69,7 @@ def choose(
     return jax.tree.map(jax.lax.stop_gradient, made)
 
 
-def losses(
+def stage_losses(
     outputs: Any,
     objects: Objects,
     key: jax.Array | None,

@@ -2,7 +2,8 @@
 
 pip install torch==2.13.0 torchvision==0.28.0 && python tests/golden/make_faster_rcnn.py
 
-A build of torchvision for a GPU wants CUDA's libraries to be there; its CPU build does not. The
+A build of torchvision for a GPU wants CUDA's libraries to be there; its CPU build does not. Shared
+libraries of their names, whose functions do nothing, are enough: no tensor is on a GPU. The
 network is a narrow one; weights are drawn by their names (seeded.py). What it samples to learn from
 are those listed first, in place of a random draw.
 """
