@@ -39,7 +39,7 @@ def _scenes():
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.05
     config.optimizer.weight_decay = 0.05
-    config.eval.best = "loss"
+    config.eval.best = "map50"
     return config
 
 
@@ -57,5 +57,5 @@ def _resnet50():
     config.optimizer.warmup = 0.01
     config.optimizer.boundaries = (0.62, 0.85)
     config.optimizer.head = ("^(?!backbone/)",)
-    config.eval.best = "loss"
+    config.eval.best = "map50"
     return config

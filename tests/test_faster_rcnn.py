@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
+from launching import built
 
 from jaxdl import keys, models, pretrained
 from jaxdl.errors import UserError
@@ -270,7 +272,9 @@ def test_frozen_norms_are_no_parameters_and_change_nothing_in_training():
     )
     run = jax.jit(functools.partial(module.apply, train=True, mutable=["batch_stats"]))
     _, after = run(variables, x)
-    assert jax.tree.all(jax.tree.map(np.array_equal, after["batch_stats"], variables["batch_stats"]))
+    assert jax.tree.all(
+        jax.tree.map(np.array_equal, after["batch_stats"], variables["batch_stats"])
+    )
     free, _, others = made(frozen_norms=False)
     assert {*others["params"]["backbone"]["stem"]["norm"]} == {"scale", "bias"}
     _, after = free.apply(others, x, train=True, mutable=["batch_stats"])
@@ -313,3 +317,82 @@ def test_fields_that_do_not_fit_are_one_line(fields, message):
     with pytest.raises(UserError, match=message) as caught:
         jax.eval_shape(module.init, keys.abstract(), jnp.zeros((1, 32, 32, 1)))
     assert "\n" not in str(caught.value)
+
+
+# The task
+
+SMALL = ("--config.data.scales=(1.,2.)", "--config.data.most=3", "--config.parallel.data=1")
+TASK = ("jaxdl/tasks/detection.py", "jaxdl/tasks/shared/", "jaxdl/tasks/learner.py", *OWN)
+
+
+def test_settings_of_the_other_kind_are_refused():
+    for name, flag, wrong in (
+        ("faster_rcnn", "--config.task.box_loss=ciou", "task.box_loss='ciou': model 'faster_rcnn'"),
+        ("faster_rcnn", "--config.task.ignore=.4", "task.ignore=0.4: model 'faster_rcnn' has no"),
+        ("yolo", "--config.task.regions_learned=9", "task.regions_learned=9: model 'yolov3' has"),
+        ("yolo", "--config.pretrained.source=x.pth", "'yolov3' has no backbone that begins"),
+        ("faster_rcnn", "--config.task.regions_learned=0", "regions_learned=0 must be at least 1"),
+    ):
+        with pytest.raises(UserError) as error:
+            built(name, *tiny.FLAGS[name], flag)
+        assert wrong in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow(*TASK)
+def test_it_learns_by_one_program_whatever_is_in_the_pictures():
+    one = built(
+        "faster_rcnn", *tiny.FLAGS["faster_rcnn"], *SMALL, "--config.optimizer.learning_rate=.01",
+        "--config.optimizer.schedule=constant",
+    )  # fmt: skip
+    module_mean = one.run.data.mean
+    state, batch = one.init_state(), one.batch(0)
+    step, losses_of = jax.jit(one.task.train_step), []
+    for i in range(25):
+        state, metrics = step(state, batch, jax.random.fold_in(one.key, i))
+        losses_of.append(float(metrics["loss"].total / metrics["loss"].weight))
+    assert np.mean(losses_of[-3:]) < 0.7 * losses_of[0]
+    parts = ("box", "classes", "objectness", "proposals")
+    total = sum(float(metrics[name].total) for name in parts)
+    np.testing.assert_allclose(total, float(metrics["loss"].total), rtol=1e-5)
+    fewer = {**batch, "present": batch["present"] & (np.arange(3) < 1)}
+    none = {**batch, "present": np.zeros_like(batch["present"])}
+    for other in (fewer, none):
+        _, metrics = step(state, other, one.key)
+        assert np.isfinite(float(metrics["loss"].total))
+    assert step._cache_size() == 1
+    assert module_mean.shape == (1,)
+    found = jax.jit(one.task.predict)(state, batch["image"])
+    assert found["boxes"].shape == (len(batch["image"]), 8, 4)
+
+
+@pytest.mark.slow(*TASK, "jaxdl/pretrained/")
+def test_a_backbone_is_the_classifiers_frozen_and_then_not(tmp_path):
+    fields = dict(stages=(1, 1), width=4, stem="small")
+    module = models.create("resnet18", num_classes=5, **fields)
+    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 16, 16, 3)))
+    rng = np.random.default_rng(1)
+    variables = jax.tree.map(lambda x: rng.uniform(0.1, 0.5, x.shape).astype(x.dtype), shapes)
+    pretrained.save(module, variables, tmp_path / "it.safetensors")
+    flags = (
+        *(*tiny.FLAGS["faster_rcnn:resnet50"], *SMALL, "--config.model.backbone=resnet18"),
+        f"--config.pretrained.source={tmp_path / 'it.safetensors'}",
+        *("--config.optimizer.schedule_unit=steps", "--config.optimizer.schedule=constant"),
+        *("--config.optimizer.unfreeze=1", "--config.optimizer.warmup=0"),
+    )
+    one = built("faster_rcnn:resnet50", *flags)
+    states = [one.init_state()]
+    step = jax.jit(one.task.train_step)
+    for i in range(2):
+        states.append(step(states[-1], one.batch(i), one.key)[0])
+    stem = lambda state: state.params["backbone"]["stem"]["conv"]["kernel"]
+    own = variables["params"]["stem"]
+    np.testing.assert_array_equal(stem(states[0]), own["conv"]["kernel"])
+    np.testing.assert_array_equal(stem(states[1]), own["conv"]["kernel"])
+    assert not np.array_equal(stem(states[2]), own["conv"]["kernel"])
+    heads = [state.params["head_class"]["kernel"] for state in states]
+    assert not np.array_equal(heads[0], heads[1])
+    wanted = {**own["norm"], **variables["batch_stats"]["stem"]["norm"]}
+    for state in states:  # the norms are frozen for good
+        norm = state.model_state["batch_stats"]["backbone"]["stem"]["norm"]
+        assert jax.tree.all(jax.tree.map(np.array_equal, dict(norm), wanted))

@@ -70,10 +70,18 @@ SPLIT = {
     "efficientnet": (dict(stages=((1, 3, 1, 8, 1),), last=16), image(8), set()),
     "faster_rcnn": (
         dict(
-            backbone="resnet", backbone_fields=("stages=(1,)", "width=4"), strides=(4,), width=4,
-            hidden=8, num_classes=2, mean=(), std=(), sizes=((8,), (16,)), region_candidates=(8, 8),
+            backbone="resnet",
+            backbone_fields=("stages=(1,)", "width=4"),
+            strides=(4,),
+            width=4,
+            hidden=8,
+            num_classes=2,
+            mean=(),
+            std=(),
+            sizes=((8,), (16,)),
+            region_candidates=(8, 8),
             regions=(8, 8),
-        ),  # fmt: skip
+        ),
         image(16),
         dense(name="dense_0", rank=4) | dense(name="dense_1"),
     ),

@@ -45,4 +45,6 @@ class RegionProposals(nn.Module):
             x = shared(maps[stride])
             batch = len(x)
             found.append((objectness(x).reshape(batch, -1), deltas(x).reshape(batch, -1, 4)))
-        return tuple(ops.widen(jnp.concatenate(parts, axis=1)) for parts in zip(*found, strict=True))
+        return tuple(
+            ops.widen(jnp.concatenate(parts, axis=1)) for parts in zip(*found, strict=True)
+        )

@@ -1,8 +1,8 @@
-"""Faster R-CNN with a feature pyramid: objects in images, by regions first and classes of them then.
+"""Faster R-CNN with a feature pyramid: objects in images, regions first and their classes then.
 
-Ren et al., 2015, "Faster R-CNN", with the pyramid of Lin et al., 2017, "Feature Pyramid Networks for
-Object Detection", section 4, and RoI align (He et al., 2017); where they leave it open, and in the
-numbers of the fields, it is torchvision's fasterrcnn_resnet50_fpn.
+Ren et al., 2015, "Faster R-CNN", with the pyramid of Lin et al., 2017, "Feature Pyramid Networks
+for Object Detection", section 4, and RoI align (He et al., 2017); where they leave it open, and in
+the numbers of the fields, it is torchvision's fasterrcnn_resnet50_fpn.
 
 Images (batch, h, w, c) in [0, 1] in, of any sides, which are not scaled: torchvision's scales them
 to 800 pixels first. Parameters for 3 channels and 90 classes: faster_rcnn 41,755,286; batch norms

@@ -1,4 +1,4 @@
-"""What the outputs of a detector of two stages mean: regions out of anchors, objects out of regions.
+"""What a detector of two stages says: regions out of anchors, and objects out of regions.
 
 Ren et al., 2015, "Faster R-CNN", section 3; which are left out, and in what order, as torchvision
 has it. All sizes are fixed: what is not there is marked so.

@@ -157,7 +157,7 @@ def under(name: str, frozen: bool = False) -> str:
 
 
 def _placed(arrays: Mapping[str, np.ndarray], there: Collection[str]) -> dict[str, np.ndarray]:
-    """The backbone's ``arrays`` by their names in the whole network, of those that are ``there``."""
+    """The backbone's arrays by their names in the whole network, of those that are there."""
     found = {}
     for name, x in arrays.items():
         places = [under(name), f"{STATISTICS}{under(name)}"]

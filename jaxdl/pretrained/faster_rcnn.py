@@ -1,4 +1,4 @@
-"""Faster R-CNN's published weights (Ren et al., 2015; Lin et al., 2017), as torchvision has them."""
+"""Faster R-CNN's published weights (Ren et al., 2015), as torchvision has them."""
 
 import functools
 
@@ -62,9 +62,7 @@ def _table(module: FasterRCNN, nested: bool) -> Table:
 
 
 # That of COCO is trained with an epsilon of 0 in its frozen norms.
-_MODELS = {
-    "fasterrcnn_resnet50_fpn": Published("faster_rcnn", dict(norm_epsilon=0.0), _PREPROCESS)
-}
+_MODELS = {"fasterrcnn_resnet50_fpn": Published("faster_rcnn", dict(norm_epsilon=0.0), _PREPROCESS)}
 
 FASTER_RCNN = register("faster_rcnn")(
     Architecture(

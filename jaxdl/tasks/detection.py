@@ -177,8 +177,8 @@ def _check_used(run: Run, unused: Sequence[str]) -> None:
     for name in unused:
         if run.config.task.get(name, usual[name]) != usual[name]:
             raise UserError(
-                f"config.task.{name}={run.config.task[name]!r}: model {run.config.model.name!r} has "
-                "no use of it"
+                f"config.task.{name}={run.config.task[name]!r}: model {run.config.model.name!r} "
+                "has no use of it"
             )
 
 

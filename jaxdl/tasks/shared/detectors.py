@@ -165,7 +165,7 @@ def of_faster_rcnn(
     anchors_learned: int,
     regions_learned: int,
 ) -> tuple[dict[str, jax.Array], Mapping[str, Any]]:
-    """`jaxdl.losses.faster_rcnn.stage_losses` of what a Faster R-CNN says of some of its regions."""
+    """`jaxdl.losses.faster_rcnn.stage_losses` of what is said of some of the regions."""
     of_anchors, of_regions = jax.random.split(key)
     choose_some = functools.partial(faster_rcnn.choose, objects, of_regions, size=regions_learned)
     found, new = outputs(choose=choose_some)
