@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
-from launching import built
+from launching import assert_resumes_to_the_bit, built, figures, run
 
-from jaxdl import keys, models, pretrained
+from jaxdl import keys, launch, metrics, models, pretrained
 from jaxdl.errors import UserError
 from jaxdl.losses import faster_rcnn as losses
 from jaxdl.losses import matching
@@ -93,6 +94,7 @@ def objects(room: int) -> Objects:
     return Objects(*map(jnp.asarray, (boxes, classes, present)))
 
 
+@pytest.mark.slow(*OWN, "jaxdl/pretrained/")
 def test_parameters_and_names_are_torchvisions(golden):
     module = models.create("faster_rcnn")
     named = {name: shape for name, (_, shape) in rules_of(module).items()}
@@ -151,6 +153,7 @@ def test_losses_and_gradients_are_torchvisions(loaded, golden, images):
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
+@pytest.mark.slow(*OWN, "jaxdl/pretrained/")
 def test_files_are_read_by_names_of_today_and_of_old_and_written_back(file, loaded, tmp_path):
     module, variables = pretrained.load(file, "fasterrcnn_resnet50_fpn", **FIELDS)
     assert module.num_classes == 4
@@ -166,6 +169,7 @@ def test_files_are_read_by_names_of_today_and_of_old_and_written_back(file, load
     same(variables["params"]["dense_1"]["kernel"])
 
 
+@pytest.mark.slow(*OWN, "jaxdl/pretrained/")
 def test_a_backbone_that_torchvision_has_no_names_for_is_one_line(tmp_path):
     fields = dict(backbone="coatnet_0", num_classes=2, width=8, hidden=8)
     module = models.create("faster_rcnn", **fields)
@@ -209,7 +213,14 @@ def test_boxes_answer_as_in_a_loop_over_them():
     assert not found.positive.any()
 
 
-@pytest.mark.parametrize("positives, negatives, wanted", [(40, 50, 8), (3, 50, 3), (40, 5, 8)])
+@pytest.mark.parametrize(
+    "positives, negatives, wanted",
+    [
+        (40, 50, 8),
+        pytest.param(3, 50, 3, marks=pytest.mark.slow("jaxdl/losses/")),
+        pytest.param(40, 5, 8, marks=pytest.mark.slow("jaxdl/losses/")),
+    ],
+)
 def test_a_sample_is_balanced_as_far_as_there_are_boxes(positives, negatives, wanted):
     kind = np.zeros((2, 100), int)
     kind[:, :positives], kind[:, positives : positives + negatives] = 1, -1
@@ -263,6 +274,7 @@ def made(side=30, **fields):
     return module, x, jax.jit(module.init)(keys.root(0), x)
 
 
+@pytest.mark.slow(*OWN)
 def test_frozen_norms_are_no_parameters_and_change_nothing_in_training():
     module, x, variables = made()
     assert "norm" not in variables["params"]["backbone"]["stem"]
@@ -282,6 +294,7 @@ def test_frozen_norms_are_no_parameters_and_change_nothing_in_training():
     assert not np.array_equal(moved, others["batch_stats"]["backbone"]["stem"]["norm"]["mean"])
 
 
+@pytest.mark.slow(*OWN)
 def test_what_is_found_is_of_one_size_within_the_image_and_best_first():
     module, x, variables = made(least_score=0.0)
     found = jax.jit(module.apply)(variables, x)
@@ -345,23 +358,21 @@ def test_it_learns_by_one_program_whatever_is_in_the_pictures():
         "faster_rcnn", *tiny.FLAGS["faster_rcnn"], *SMALL, "--config.optimizer.learning_rate=.01",
         "--config.optimizer.schedule=constant",
     )  # fmt: skip
-    module_mean = one.run.data.mean
     state, batch = one.init_state(), one.batch(0)
     step, losses_of = jax.jit(one.task.train_step), []
     for i in range(25):
-        state, metrics = step(state, batch, jax.random.fold_in(one.key, i))
-        losses_of.append(float(metrics["loss"].total / metrics["loss"].weight))
+        state, made = step(state, batch, jax.random.fold_in(one.key, i))
+        losses_of.append(metrics.divide(made)["loss"])
     assert np.mean(losses_of[-3:]) < 0.7 * losses_of[0]
     parts = ("box", "classes", "objectness", "proposals")
-    total = sum(float(metrics[name].total) for name in parts)
-    np.testing.assert_allclose(total, float(metrics["loss"].total), rtol=1e-5)
+    total = sum(float(made[name].total) for name in parts)
+    np.testing.assert_allclose(total, float(made["loss"].total), rtol=1e-5)
     fewer = {**batch, "present": batch["present"] & (np.arange(3) < 1)}
     none = {**batch, "present": np.zeros_like(batch["present"])}
     for other in (fewer, none):
-        _, metrics = step(state, other, one.key)
-        assert np.isfinite(float(metrics["loss"].total))
+        _, made = step(state, other, one.key)
+        assert np.isfinite(float(made["loss"].total))
     assert step._cache_size() == 1
-    assert module_mean.shape == (1,)
     found = jax.jit(one.task.predict)(state, batch["image"])
     assert found["boxes"].shape == (len(batch["image"]), 8, 4)
 
@@ -396,3 +407,39 @@ def test_a_backbone_is_the_classifiers_frozen_and_then_not(tmp_path):
     for state in states:  # the norms are frozen for good
         norm = state.model_state["batch_stats"]["backbone"]["stem"]["norm"]
         assert jax.tree.all(jax.tree.map(np.array_equal, dict(norm), wanted))
+
+
+WHOLE = (*TASK, "jaxdl/runs/", "jaxdl/parallel/", "jaxdl/inference/", "jaxdl/experiment/")
+
+
+@pytest.mark.slow(*WHOLE)
+def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_exported(tmp_path):
+    flags = (*tiny.FLAGS["faster_rcnn"], *SMALL[:2], "--config.checkpoint.every=4")
+    assert_resumes_to_the_bit("faster_rcnn", tmp_path, *flags, "--config.eval.every=4", at=8)
+    folder = tmp_path / "whole"
+    assert {"loss", "map50", "proposals"} < set(figures(folder, "eval")[-1])
+    assert launch.main(["--mode=export", f"--workdir={folder}"]) == 0
+    image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 1), np.uint8)
+    program = (folder / "export" / "model.jaxexport").read_bytes()
+    found = jax.export.deserialize(bytearray(program)).call(image)
+    assert found["boxes"].shape == (1, 8, 4)
+    assert (np.diff(found["scores"]) <= 0).all()
+
+
+@pytest.mark.slow(*WHOLE)
+def test_eight_devices_learn_and_score_as_one_does_and_members_each_their_own(tmp_path):
+    found = []
+    for devices in (1, 8):
+        flags = (*tiny.FLAGS["faster_rcnn"], *SMALL[:2], f"--config.parallel.data={devices}")
+        one = built("faster_rcnn", *flags)
+        state, step = one.init_state(), jax.jit(one.task.train_step)
+        with jax.set_mesh(one.layout.mesh):
+            for i in range(2):
+                batch = jax.tree.map(lambda x: x[0], one.stacked([i]))
+                state, made = step(state, batch, one.key)
+        scores = one.task.score(state, one.run.data.test, one.key)
+        found.append({**metrics.divide(jax.device_get(made)), **scores})
+    assert found[1] == pytest.approx(found[0], rel=2e-3, abs=1e-3)
+    members = ("--config.population=2", "--config.steps=4", "--config.eval.every=2")
+    assert run("faster_rcnn", tmp_path, *tiny.FLAGS["faster_rcnn"], *SMALL[:2], *members) == 0
+    assert len(figures(tmp_path, "eval")[-1]["map50"]) == 2
