@@ -443,3 +443,36 @@ def test_eight_devices_learn_and_score_as_one_does_and_members_each_their_own(tm
     members = ("--config.population=2", "--config.steps=4", "--config.eval.every=2")
     assert run("faster_rcnn", tmp_path, *tiny.FLAGS["faster_rcnn"], *SMALL[:2], *members) == 0
     assert len(figures(tmp_path, "eval")[-1]["map50"]) == 2
+
+
+@pytest.mark.slow(*TASK, "jaxdl/pretrained/")
+def test_a_run_begins_with_a_published_detector_and_new_heads(loaded, images, tmp_path):
+    module, variables = loaded
+    pretrained.save(module, variables, tmp_path / "it.safetensors")
+    fields = {
+        k: v for k, v in FIELDS.items() if k in ("width", "hidden", "region_side", "backbone")
+    }
+    flags = (
+        *(f"--config.model.{k}={v}" for k, v in fields.items()),
+        "--config.model.backbone_fields=('stages=(1,1,1,1)','width=8','bottleneck=True')",
+        "--config.model.sizes=((12.,),(24.,),(48.,),(72.,),(100.,))",
+        f"--config.pretrained.source={tmp_path / 'it.safetensors'}",
+        "--config.pretrained.model=fasterrcnn_resnet50_fpn",
+        *("--config.data.image_size=64", "--config.data.examples=16"),
+        *("--config.data.test_examples=8", "--config.batch_size=2", *SMALL),
+    )
+    with pytest.raises(UserError, match=r"norm_epsilon=1e-05 must be 0.0, as pretrained.model="):
+        built("faster_rcnn:resnet50", *flags)
+    one = built("faster_rcnn:resnet50", *flags, "--config.model.norm_epsilon=0.")
+    state = one.init_state()
+    kept = {k: v for k, v in variables["params"].items() if not k.startswith("head")}
+    for name, value in kept.items():
+        same = jax.tree.map(np.array_equal, state.params[name], value)
+        assert jax.tree.all(same), name
+    assert state.params["head_class"]["bias"].shape == (11,)
+    # It standardises images itself.
+    x = jnp.asarray(images[:, :64, :64])
+    found = jax.jit(one.task.predict)(state, x)
+    wanted = module.copy(num_classes=10, norm_epsilon=0.0)
+    expected = jax.jit(wanted.apply)({"params": state.params, **state.model_state}, x)
+    np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-5)

@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 from jaxdl import config as settings
 from jaxdl import keys, models, pretrained
 from jaxdl.errors import UserError
+from jaxdl.pretrained import catalog, transfer
 from jaxdl.pretrained.architecture import by_name
 from jaxdl.pretrained.transfer import (
     Start,
@@ -64,7 +65,7 @@ def create(config: ConfigDict, data: Any, module: nn.Module) -> Start:
             else:
                 pretrained.tensors.locate(given.source)
                 given.model = given.model or _backbone(module, config)
-                found = _published(
+                found, whole = _published(
                     given.source, module, given.model, image.shape[1], given.checkpoint_key or None,
                     stamp(path),
                 )  # fmt: skip
@@ -78,7 +79,7 @@ def create(config: ConfigDict, data: Any, module: nn.Module) -> Start:
     example = lambda: (standardise(np.zeros(image.shape, np.float32)),)
     fresh = jax.eval_shape(lambda key: module.init(key, *example()), keys.abstract())
     if whole or gone is not None:
-        heads = (("head",),)
+        heads = (transfer.head_of(module),)
     else:
         # All but the backbone is new; of the classifier its own head has no place here.
         heads = (tuple(name for name in fresh["params"] if name != BACKBONE),)
@@ -114,7 +115,7 @@ def _of_run(
     if theirs is type(module):
         kept = meaning.read(folder)
         same = kept is not None and tuple(kept.facts.class_names) == class_names
-        return without(arrays, () if same else ("head",)), True
+        return without(arrays, () if same else transfer.head_of(module)), True
     name = getattr(module, BACKBONE, "")
     if not name or theirs is not type(module.create_backbone()):
         raise UserError(
@@ -127,21 +128,33 @@ def _of_run(
 @functools.lru_cache(maxsize=1)
 def _published(
     source: str, module: nn.Module, model: str, side: int, checkpoint_key: str | None, stamp: float
-) -> dict[str, np.ndarray]:
-    own = module.create_backbone()
+) -> tuple[dict[str, np.ndarray], bool]:
+    """As `_of_run`; of a whole network of another number of classes the head is left out."""
+    chosen = catalog.chosen(model)
+    whole = type(models.create(chosen.model)) is type(module)
+    own = module if whole else module.create_backbone()
     # All fields of a published model are its own; those that are set here are the checkpoint's too.
-    usual = models.settings(module.backbone)
+    usual = models.settings(chosen.model if whole else module.backbone)
     fields = {k: getattr(own, k) for k in usual if k not in ("num_classes", "dtype")}
+    for name, value in chosen.fields.items() if whole else ():
+        if name in fields and fields[name] != value:
+            raise UserError(
+                f"config.model.{name}={fields[name]} must be {value}, as pretrained.model="
+                f"{model!r} has it"
+            )
     fields = {k: value for k, value in fields.items() if value != usual[k]}
+    size = {} if whole else dict(image_size=side)
     loaded, variables = pretrained.load(
-        source, model, image_size=side, checkpoint_key=checkpoint_key, **fields
+        source, model, checkpoint_key=checkpoint_key, **size, **fields
     )
     if type(loaded) is not type(own):
         raise UserError(
             f"pretrained.source={source} is a {type(loaded).__name__}, and config.model.backbone="
             f"{getattr(module, BACKBONE)!r} a {type(own).__name__}"
         )
-    return {name: np.asarray(x) for name, x in by_name(variables).items()}
+    arrays = {name: np.asarray(x) for name, x in by_name(variables).items()}
+    new_head = whole and loaded.num_classes != module.num_classes
+    return without(arrays, transfer.head_of(module) if new_head else ()), whole
 
 
 def under(name: str, frozen: bool = False) -> str:

@@ -131,7 +131,7 @@ def create(config: ConfigDict, data: Any, num_classes: int) -> Start:
     module = found.module.clone(**swept, dtype=precision.compute_dtype(config.precision))
     standardise = standardise_by(config, data, image.shape[-1], is_run or gone is not None, path)
     example = lambda: (standardise(np.zeros(image.shape, np.float32)),)
-    return begun(config, module, found, gone, example, (_head(module),))._replace(
+    return begun(config, module, found, gone, example, (head_of(module),))._replace(
         standardise=standardise
     )
 
@@ -218,7 +218,7 @@ def _published(
         module, variables = load(num_classes=num_classes)
         new_head = True
     module = module.clone(num_classes=num_classes)
-    head = _head(module) if new_head else ()
+    head = head_of(module) if new_head else ()
     arrays = {name: np.asarray(x) for name, x in by_name(variables).items()}
     return Weights(module, without(arrays, head))
 
@@ -240,7 +240,7 @@ def _of_run(
     kept, same = meaning.read(folder), dict(data_set) == _data_set(settings.flatten(earlier))
     if kept is not None:  # the same folder may hold other classes by now
         same = same and kept.facts.class_names == [*class_names]
-    return Weights(module, without(arrays, () if same else _head(module)))
+    return Weights(module, without(arrays, () if same else head_of(module)))
 
 
 def weights_of_run(folder: epath.Path, earlier: ConfigDict, model: str) -> dict[str, np.ndarray]:
@@ -296,7 +296,7 @@ def _chosen(name: str, otherwise: UserError | None = None) -> tuple[str, dict[st
     return found.model, found.fields
 
 
-def _head(module: nn.Module) -> tuple[str, ...]:
+def head_of(module: nn.Module) -> tuple[str, ...]:
     """The top-level submodules that depend on the number of classes."""
     try:
         return catalog.of(module).head

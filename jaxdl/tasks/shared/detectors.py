@@ -15,7 +15,7 @@ from jaxdl.losses import faster_rcnn, yolo
 from jaxdl.losses.objects import Objects
 from jaxdl.models.faster_rcnn import FasterRCNN
 from jaxdl.models.yolov3 import Detector
-from jaxdl.pretrained import backbones, transfer
+from jaxdl.pretrained import backbones, catalog, transfer
 from jaxdl.registry import choose
 from jaxdl.tasks.shared import detecting
 from jaxdl.tasks.shared.checks import check_counts, check_shares
@@ -143,8 +143,10 @@ def _faster_rcnn(
 ) -> Kind:
     check_counts(anchors_learned=anchors_learned, regions_learned=regions_learned)
     if run.config.pretrained.source:
-        # Its images are standardised as its weights are used to.
-        start = backbones.create(run.config, run.data, module.copy(mean=(), std=()))
+        # Images are standardised as a classifier's weights are used to; a detector does it itself.
+        of_all = _is_published(run.config.pretrained.model)
+        seen = {} if of_all else dict(mean=(), std=())
+        start = backbones.create(run.config, run.data, module.copy(**seen))
     else:
         own = "mean" in run.config.model or "std" in run.config.model or run.data.mean is None
         of = lambda numbers: tuple(map(float, numbers))
@@ -154,6 +156,11 @@ def _faster_rcnn(
         of_faster_rcnn, anchors_learned=anchors_learned, regions_learned=regions_learned
     )
     return Kind(start, losses, weights, _OF_YOLO)
+
+
+def _is_published(model: str) -> bool:
+    """Whether a published model of this name, ours or a library's, is a Faster R-CNN."""
+    return bool(model) and catalog.chosen(model).model == catalog.of(FasterRCNN()).model
 
 
 def of_faster_rcnn(
