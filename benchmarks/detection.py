@@ -2,9 +2,9 @@
 
     python -m benchmarks.detection [--size=640] [--rounds=11] [--torch-python=PATH]
 
-Both have the same drawn weights, of which regions are proposed, and nothing is found for sure; what
-both say of the 1000 regions is compared first. Then rounds time a picture on each side in turn, each
-a process of its own, which is stopped while the other runs. Prints the medians of both, and of the
+Both have the same drawn weights, by which regions are proposed and nothing is found; what both say
+of the 1000 regions is compared first. Then rounds time a picture on each side in turn, each a
+process of its own, which is stopped while the other runs. Prints the medians of both, and of the
 rounds' ratios.
 """
 
