@@ -26,15 +26,16 @@ def get_config(variant: str = "scenes"):
 def _scenes():
     config = defaults.default()
     config.data.name, config.task.name = "scenes", "detection"
-    config.batch_size, config.steps = 16, 1500
+    config.batch_size, config.steps = 16, 1000
+    config.eval.score_every = 250
     # Digits are 8 to 24 pixels large, and a little taller than wide.
     config.model = dict(
         name="faster_rcnn", backbone="resnet", frozen_norms=False, strides=(4, 8), extra=0,
-        backbone_fields=("stem=small", "width=16", "stages=(1,1,1,1)"), width=64, hidden=256,
+        backbone_fields=("stem=small", "width=16", "stages=(1,1,1,1)"), width=48, hidden=256,
         sizes=((10.0, 14.0), (18.0, 23.0)), ratios=(1.0, 1.5), region_side=224.0,
-        region_candidates=(256, 256), regions=(128, 64), detections=32, candidates=256,
+        region_candidates=(128, 128), regions=(96, 64), detections=32, candidates=256,
     )  # fmt: skip
-    config.task.anchors_learned, config.task.regions_learned = 128, 64
+    config.task.anchors_learned, config.task.regions_learned = 128, 32
     config.optimizer.learning_rate = 2e-3
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.05
@@ -56,6 +57,7 @@ def _resnet50():
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.01
     config.optimizer.boundaries = (0.62, 0.85)
+    config.optimizer.unfreeze = 0.1
     config.optimizer.head = ("^(?!backbone/)",)
     config.eval.best = "map50"
     return config
