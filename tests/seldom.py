@@ -71,6 +71,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         f"test_the_page_says_what_the_code_says[{case}]": (*_SEEN, "docs/models.md")
         for case in (
             *("mobilevit", "efficientnet", "cvt", "coatnet", "convnext", "googlenet", "vit"),
+            "faster_rcnn",
         )
     }
     | {

@@ -63,7 +63,7 @@ MODELS = {
             region_candidates=(4, 4),
             regions=(4, 4),
             region_size=2,
-            norm_epsilon=0.1,
+            frozen_norms=False,
         ),
         (1, 6, 6, 1),
     ),

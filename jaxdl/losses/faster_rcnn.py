@@ -112,7 +112,7 @@ def smooth(errors: jax.Array) -> jax.Array:
 def _anchors(outputs, objects, key, size, share):
     found = match(outputs.anchors, objects, _ANCHOR, _NO_ANCHOR, each_object=True)
     drawn = sample(key, found.positive, found.negative, size, share)
-    index, boxes = _rows(found.index, drawn.index), outputs.anchors[drawn.index]
+    index, boxes = _rows(found.index, drawn.index), jnp.asarray(outputs.anchors)[drawn.index]
     targets = _targets(objects.boxes, index, boxes, drawn.positive, (1, 1, 1, 1))
     logits, deltas = (_rows(x, drawn.index) for x in (outputs.objectness, outputs.deltas))
     nats = jax.vmap(binary_cross_entropy)(logits, drawn.positive.astype(logits.dtype))
