@@ -341,6 +341,11 @@ def describe() -> str:
     return "\n".join(rows)
 
 
+def _as_json(value: Any) -> Any:
+    """Tuples, also in one another, as the lists that JSON has of them."""
+    return [_as_json(x) for x in value] if isinstance(value, tuple | list) else value
+
+
 def flatten(config: ConfigDict) -> dict[str, Any]:
     """``{"optimizer.name": "adamw", …}``, tuples as lists: what config.json holds and compares."""
     flat: dict[str, Any] = {}
@@ -353,7 +358,7 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
             if isinstance(value, ConfigDict | dict):
                 walk(value, f"{prefix}{name}.")
             else:
-                flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+                flat[prefix + name] = _as_json(value)
 
     walk(config, "")
     return flat

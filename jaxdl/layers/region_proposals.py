@@ -43,7 +43,7 @@ class RegionProposals(nn.Module):
         found = []
         for stride in sorted(maps):
             x = shared(maps[stride])
-            batch = len(x)
+            batch = x.shape[0]
             found.append((objectness(x).reshape(batch, -1), deltas(x).reshape(batch, -1, 4)))
         return tuple(
             ops.widen(jnp.concatenate(parts, axis=1)) for parts in zip(*found, strict=True)

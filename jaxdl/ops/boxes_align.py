@@ -7,7 +7,7 @@ behind the other as rows, so that each box costs the same whichever map it is re
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -146,7 +146,7 @@ def _axis(
     first = first.astype(jnp.int32)
     index = jnp.stack([first, jnp.minimum(first + 1, last)], axis=-1)
     weight = jnp.stack([1 - part, part], axis=-1) * inside.astype(part.dtype)[..., None] / samples
-    n = len(low)
+    n = low.shape[0]
     return index.reshape(n, -1), weight.reshape(n, size, 2 * samples)
 
 
@@ -175,7 +175,26 @@ def _spread(bar: jax.Array, points: _Points) -> jax.Array:
 
 def _forward(together: int, rows: jax.Array, points: _Points) -> jax.Array:
     one = lambda box: _one(rows, box).astype(rows.dtype)
-    return lax.map(one, points, batch_size=None if together == 1 else together)
+    if together == 1:
+        return lax.map(one, points)
+    made = lax.map(jax.vmap(one), _grouped(together, points))
+    n = points.rows.shape[0]
+    return made.reshape(made.shape[0] * together, *made.shape[2:])[:n]
+
+
+def _grouped(together: int, boxes: Any) -> Any:
+    """Arrays (n, …) as (groups, together, …); what fills the last group is 0.
+
+    n may be unknown, as the batch of an exported program is.
+    """
+
+    def grouped(x: jax.Array) -> jax.Array:
+        groups = (x.shape[0] + together - 1) // together
+        fill = (0, groups * together - x.shape[0])
+        filled = jnp.pad(x, [fill, *[(0, 0)] * (x.ndim - 1)])
+        return filled.reshape(groups, together, *x.shape[1:])
+
+    return jax.tree.map(grouped, boxes)
 
 
 def _backward(together: int, zeros: jax.Array, points: _Points, bar: jax.Array) -> jax.Array:
@@ -183,10 +202,7 @@ def _backward(together: int, zeros: jax.Array, points: _Points, bar: jax.Array) 
     boxes = (points, bar)
     if together > 1:
         # What is added to fill the last group has weight 0.
-        grouped = lambda x: jnp.pad(x, [(0, -len(x) % together), *[(0, 0)] * (x.ndim - 1)]).reshape(
-            -1, together, *x.shape[1:]
-        )
-        boxes = jax.tree.map(grouped, boxes)
+        boxes = _grouped(together, boxes)
     spread = _spread if together == 1 else jax.vmap(_spread)
     add = lambda total, box: (total.at[box[0].rows].add(spread(box[1], box[0])), None)
     return lax.scan(add, zeros, boxes)[0]
