@@ -9,7 +9,8 @@ classify:
         --config.pretrained.source=resnet50.safetensors
 
 Cost: not measured undisturbed.
-Result: not yet measured on the test part.
+Result: not yet measured on the test part; on the validation part (--config.data.eval_on=validation)
+map50 .969 and map .745.
 
 The published size has not been trained here: it is for an accelerator and more pictures.
 """
