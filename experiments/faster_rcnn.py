@@ -8,9 +8,10 @@ classify:
     python -m jaxdl.launch --config=experiments/faster_rcnn.py:resnet50 --workdir=runs/own \\
         --config.pretrained.source=resnet50.safetensors
 
-Cost: not measured undisturbed.
-Result: not yet measured on the test part; on the validation part (--config.data.eval_on=validation)
-map50 .969 and map .745.
+Cost: 470 s on 2 cores of an Intel Xeon (jax 0.12.0.1), from the command to the end with nothing
+compiled before, other programs at the lowest priority beside it.
+Result: map50 .956, map .729 of the test part (seed 0). Settings were chosen by the validation part
+(--config.data.eval_on=validation), where they give .969 and .745.
 
 The published size has not been trained here: it is for an accelerator and more pictures.
 """
