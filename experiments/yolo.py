@@ -6,7 +6,7 @@ Variants: scenes (the default), and the published sizes yolov3 and yolov3_tiny.
 Cost: 281 s on 2 cores of an Intel Xeon (jax 0.12.0.1), from the command to the end with nothing
 compiled before, other programs at the lowest priority beside it.
 Result: map50 .972, map .625 of the test part (seed 0). Steps, scenes and weights were chosen by the
-validation part (--config.data.eval_on=validation) with seed 3, where 3,600 steps gave .978 and .646.
+validation part (--config.data.eval_on=validation), seed 3, where 3,600 steps gave .978 and .646.
 
 The loss of boxes is the complete IoU; --config.task.box_loss=squared is the paper's. Anchors are
 made of the training part's boxes (--config.task.anchors_each), or set by --config.model.anchors.
