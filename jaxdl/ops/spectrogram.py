@@ -161,10 +161,11 @@ def _frames(samples: jax.Array, hop: int, count: int, shape: np.ndarray) -> jax.
         gathered = samples[..., hop * np.arange(count)[:, None] + np.arange(size)]
         return gathered * shape.reshape(*lead, size)
     last = (count - 1) * a_hop + 1
-    # Each times its part here, as XLA makes another pass over all frames of a product behind it.
-    parts = shape.reshape(a_frame, *lead, piece)
-    shaped = [pieces[..., i : i + last : a_hop, :] * parts[i] for i in range(a_frame)]
-    return jnp.concatenate(shaped, axis=-1)
+    # Stacked before the last axis and multiplied then, they are one pass over the frames on CPUs:
+    # pieces put one behind the other in the last axis would be copied once more.
+    stacked = jnp.stack([pieces[..., i : i + last : a_hop, :] for i in range(a_frame)], axis=-2)
+    shaped = stacked * shape.reshape(*lead, a_frame, piece)
+    return shaped.reshape(*samples.shape[:-1], count, size)
 
 
 def log_mel(
@@ -189,19 +190,20 @@ def log_mel(
     """
     if samples.shape[-1] < hop:
         raise UserError(f"spectrogram: {samples.shape[-1]} samples are fewer than a hop of {hop}")
-    one = functools.partial(_log_mel, rate=rate, window=window, hop=hop, bands=bands)
+    one = functools.partial(_mel_power, rate=rate, window=window, hop=hop, bands=bands)
     if samples.ndim < 2 or samples.shape[-1] < _LONG or len(samples) < 2:
-        return one(samples)
-    return by_platform(one, samples, cpu=lambda samples: jax.lax.map(one, samples))
+        heard = one(samples)
+    else:
+        heard = by_platform(one, samples, cpu=lambda samples: jax.lax.map(one, samples))
+    # The floor is one of power, so that the logarithm takes one pass.
+    floor = jnp.maximum(1e-10, 1e-8 * heard.max((-2, -1), keepdims=True))
+    return (jnp.log10(jnp.maximum(heard, floor)) + 4) / 4
 
 
-def _log_mel(samples: jax.Array, rate: int, window: int, hop: int, bands: int) -> jax.Array:
+def _mel_power(samples: jax.Array, rate: int, window: int, hop: int, bands: int) -> jax.Array:
     power = power_spectrogram(samples, window, hop)[..., :-1, :]
     banks = jnp.asarray(_banks(power.shape[-1], bands, rate), power.dtype)
-    heard = jnp.matmul(power, banks, precision=jax.lax.Precision.HIGHEST)
-    found = jnp.log10(jnp.maximum(heard, 1e-10))
-    found = jnp.maximum(found, found.max((-2, -1), keepdims=True) - 8)
-    return (found + 4) / 4
+    return jnp.matmul(power, banks, precision=jax.lax.Precision.HIGHEST)
 
 
 @functools.cache
