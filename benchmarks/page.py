@@ -104,7 +104,7 @@ def table(found: Mapping[str, Any], of: str = "") -> str:
             cells += [last, _ratio(row["tuned"])]
         else:
             cells += ["", ""]
-        cells += _memory(memory) if columns is _COLUMNS else []
+        cells += memory_cells(memory) if columns is _COLUMNS else []
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -129,13 +129,15 @@ def _time(spread: Mapping[str, float] | None, whole: bool) -> str:
     return f"{1e3 * spread['median']:.3g}"
 
 
-def _memory(memory: Mapping[str, float | None] | None) -> list[str]:
-    """The last two columns."""
-    bytes_of = {side: (memory or {}).get(side) for side in ("ours", *sides.PLAIN)}
+def memory_cells(
+    memory: Mapping[str, float | None] | None, others: Sequence[str] = sides.PLAIN
+) -> list[str]:
+    """Megabytes of ours and of ``others``, and ours by the least of theirs; of {side: bytes}."""
+    bytes_of = {side: (memory or {}).get(side) for side in ("ours", *others)}
     if not any(bytes_of.values()):
         return ["", ""]
     shown = ", ".join(f"{size / 1e6:,.0f}" if size else "–" for size in bytes_of.values())
-    theirs = [bytes_of[side] for side in sides.PLAIN if bytes_of[side]]
+    theirs = [bytes_of[side] for side in others if bytes_of[side]]
     if not (bytes_of["ours"] and theirs):
         return [shown, "–"]
     return [shown, f"**{bytes_of['ours'] / min(theirs):.2f}**"]

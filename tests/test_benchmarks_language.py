@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -106,8 +107,20 @@ def test_a_side_tells_what_it_took_and_keeps_what_it_made(tmp_path, monkeypatch)
     serve = side.Serve(options)
     assert serve.first()["seconds"] >= 0
     assert json.loads((tmp_path / "ours.json").read_text()) == [0, 1, 2]
-    assert {*serve.run()} == {"seconds", "processor"}
+    told = serve.run()
+    assert {*told} == {"seconds", "processor", "memory"}
     assert {*serve.about()} == {"jax"}
+
+
+def test_what_is_short_is_done_as_often_as_fills_a_turn(monkeypatch):
+    times = []
+    monkeypatch.setattr(side, "_TURN", 0.02)
+    monkeypatch.setitem(rows.ROWS, "counting", Row("", {"ours": _row}, masked.agreement))
+    serve = side.Serve(SimpleNamespace(row="counting", side="ours"))
+    serve._job = Job(run=lambda: times.append(time.sleep(0.001)))
+    told = serve.run()
+    assert len(times) > 1
+    assert 0.001 <= told["seconds"] < 0.02 <= told["seconds"] * len(times)
 
 
 ECHO = """
@@ -119,7 +132,8 @@ for line in sys.stdin:
     if order == sys.argv[2]:
         print(json.dumps({"error": "no"}), flush=True)
     else:
-        print(json.dumps({"seconds": float(sys.argv[3]), "processor": 1.0}), flush=True)
+        told = {"seconds": float(sys.argv[3]), "processor": 1.0, "memory": 1e8 * float(sys.argv[3])}
+        print(json.dumps(told), flush=True)
 """
 
 
@@ -134,7 +148,8 @@ def _compared(monkeypatch, fails=""):
             super().__init__(name, argv, env)
 
     monkeypatch.setattr(sides, "Process", Process)
-    row = Row("A title", {"eager": _row, "compile": _row, "ours": _row}, writing.agreement)
+    sides_ = dict.fromkeys(("eager", "compile", "ours", "other"), _row)
+    row = Row("A title", sides_, writing.agreement, ("eager", "compile"), ("other",))
     monkeypatch.setitem(rows.ROWS, "t", row)
     options = SimpleNamespace(
         rounds=2, threads=1, minilm="", torch_python=sys.executable, without=["compile"]
@@ -147,7 +162,8 @@ def test_a_comparison_and_its_table(monkeypatch):
     assert found["ratio"]["median"] == 2
     assert found["cpu"]["ratio"]["median"] == 1
     assert page.told(found) == (
-        "2.00 [2.00, 2.00], of processor time 1.00 [1.00, 1.00]; 100% of tokens the same"
+        "2.00 [2.00, 2.00], of processor time 1.00 [1.00, 1.00]; 100% of tokens the same, "
+        "100% of tokens the same"
     )
     about = {"processor": "P", "cores": 1, "jax": {"jax": "0"}}
     about["torch"] = {"torch": "2", "threads": 1, "transformers": "5"}
@@ -155,8 +171,9 @@ def test_a_comparison_and_its_table(monkeypatch):
     text = page.table({"about": about, "workloads": {"float32": {"t": found, "search": searched}}})
     assert "torch 2 with 1 threads, transformers 5" in text
     assert (
-        "| A title | 1.000 | 2.000 | **2.00** [2.00, 2.00] | **1.00** [1.00, 1.00] | 1.0, 2.0 | "
-        "100% of tokens the same |" in text
+        "| A title | 1.000 | 2.000, 2.000 (other, 2.00 of ours, 1.00 of processor time) | "
+        "**2.00** [2.00, 2.00] | **1.00** [1.00, 1.00] | 1.0, 2.0 | 100, 200, – | **0.50** | "
+        "100% of tokens the same, 100% of tokens the same |" in text
     )
     assert "TF-IDF of all words 0.250." in text
     assert "MiniLM finds 0.500 at the first place" in text
@@ -165,7 +182,7 @@ def test_a_comparison_and_its_table(monkeypatch):
 def test_a_side_that_fails_is_left_out(monkeypatch):
     found = _compared(monkeypatch, fails="run")
     assert "ratio" not in found
-    assert found["without"] == {"eager": "eager: no"}
+    assert found["without"] == {"eager": "eager: no", "other": "other: no"}
 
 
 @pytest.mark.parametrize("flag, says", [("--row=cheese", "no row 'cheese'"), ("--rounds=0", "at")])

