@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -113,14 +112,17 @@ def test_a_side_tells_what_it_took_and_keeps_what_it_made(tmp_path, monkeypatch)
 
 
 def test_what_is_short_is_done_as_often_as_fills_a_turn(monkeypatch):
-    times = []
-    monkeypatch.setattr(side, "_TURN", 0.02)
-    monkeypatch.setitem(rows.ROWS, "counting", Row("", {"ours": _row}, masked.agreement))
-    serve = side.Serve(SimpleNamespace(row="counting", side="ours"))
-    serve._job = Job(run=lambda: times.append(time.sleep(0.001)))
-    told = serve.run()
-    assert len(times) > 1
-    assert 0.001 <= told["seconds"] < 0.02 <= told["seconds"] * len(times)
+    now = [0.0]
+    clock = SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 2 * now[0])
+    monkeypatch.setattr(side, "time", clock)
+    monkeypatch.setattr(side, "_TURN", 1.0)
+    serve = side.Serve(SimpleNamespace())
+    for takes, times in ((0.25, 4), (3.0, 1)):
+        ran = []
+        serve._job = Job(run=lambda ran=ran, takes=takes: ran.append(now.append(now.pop() + takes)))
+        told = serve.run()
+        assert len(ran) == times
+        assert (told["seconds"], told["processor"]) == (takes, 2 * takes)
 
 
 ECHO = """
