@@ -1,8 +1,7 @@
 """One side of a row as a process: orders and answers as JSON lines (`benchmarks.sides.Process`).
 
 Orders: {"do": "first"} makes it ready, does it once and leaves what it made in FOLDER/SIDE.json;
-{"do": "run"} does it again, more than once what is
-short; {"do": "about"} tells the versions.
+{"do": "run"} does it again, more than once what is short; {"do": "about"} tells the versions.
 """
 
 import argparse
