@@ -2,8 +2,9 @@
 
     python -m jaxdl.launch --config=experiments/unet.py --workdir=runs/unet
 
-Cost: not measured yet.
-Result: not measured yet; the settings are a first guess.
+Cost: 1,800 updates took 590 s on 2 cores of an Intel Xeon (jax 0.12.0.1), so these 1,400 some 470.
+Result: not yet measured on the test part. On the validation part (--config.data.eval_on=validation,
+seed 3) 1,800 updates reached a mean IoU of .79 (.93 of each class's pixels found).
 Variants: scenes (the default), and backbone, a way down that has learned to classify:
 
     python -m jaxdl.launch --config=experiments/unet.py:backbone --workdir=runs/own \\
@@ -22,12 +23,14 @@ def get_config(variant: str = "scenes"):
 def _scenes():
     config = defaults.default()
     config.data.name, config.task.name = "scenes", "segmentation"
-    config.epochs = 4.0
-    config.batch_size = 8
+    config.data.examples = 12_288
+    config.batch_size, config.steps = 8, 1400
     config.model = dict(name="unet", width=16, depth=3, padded=True, batch_norm=True, dropout=0.0)
-    config.task.dice = 1.0
-    config.optimizer.learning_rate = 3e-3
-    config.optimizer.warmup = 0.5
+    # Of 31 pixels 30 are ground, which is learned soon; what is left to learn is of the digits.
+    config.task.class_weights = (0.2, *(1.0,) * 10)
+    config.optimizer.learning_rate = 4e-3
+    config.optimizer.schedule_unit = "fraction"
+    config.optimizer.warmup = 0.05
     config.optimizer.weight_decay = 0.05
     config.eval.best = "mean_iou"
     config.eval.batch_size = 32
@@ -40,8 +43,6 @@ def _backbone():
     config.model = dict(
         name="unet", backbone="resnet18", width=16, depth=5, padded=True, dropout=0.0
     )
-    config.optimizer.schedule_unit = "fraction"
-    config.optimizer.warmup = 0.05
     config.optimizer.unfreeze = 0.2
     config.optimizer.head = ("^(?!backbone/)",)
     return config
