@@ -27,7 +27,7 @@ def _scenes():
     config.batch_size, config.steps = 8, 1400
     config.model = dict(name="unet", width=16, depth=3, padded=True, batch_norm=True, dropout=0.0)
     # Of 31 pixels 30 are ground, which is learned soon; what is left to learn is of the digits.
-    config.task.class_weights = (0.2, *(1.0,) * 10)
+    config.task.class_weights = (0.2,)
     config.optimizer.learning_rate = 4e-3
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.05

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny
 from etils import epath
-from launching import assert_resumes_to_the_bit, built, figures, run, summary
+from launching import ROOT, assert_resumes_to_the_bit, built, figures, run, summary
 from PIL import Image
 
 from jaxdl import config as defaults
@@ -19,6 +19,7 @@ from jaxdl import data, keys, launch, tasks
 from jaxdl.data import letterbox
 from jaxdl.errors import UserError
 from jaxdl.inference.coco_results import Results
+from jaxdl.launch import flags
 from jaxdl.losses import yolo as losses
 from jaxdl.losses.objects import Objects
 from jaxdl.ops import yolo
@@ -227,6 +228,17 @@ def test_masks_find_back_into_their_picture(how):
     np.testing.assert_array_equal(fit.mask_back(fit.mask(mask)), mask)
     smaller = letterbox.fitted(200, 80, 40, how)
     assert smaller.mask_back(np.zeros((40, 40), np.uint8)).shape == (80, 200)
+
+
+def test_what_an_experiment_sets_of_its_own_scenes_is_none_of_other_data():
+    own = flags.parse([f"--config={ROOT / 'experiments' / 'yolo.py'}"]).config
+    assert own.data.examples > 2048
+    argv = [f"--config={ROOT / 'experiments' / 'yolo.py'}:yolov3", "--config.data.name=coco"]
+    other = flags.parse(argv).config
+    assert "examples" not in other.data
+    assert other.data.image_size == 416
+    with pytest.raises(UserError, match="has no key 'examples'"):
+        flags.parse([*argv, "--config.data.examples=3"])
 
 
 def test_a_model_that_finds_no_boxes_is_one_line(made):

@@ -318,6 +318,15 @@ def test_a_bad_setting_is_one_clear_line(argument):
     assert BAD[argument] in str(error.value)
 
 
+@pytest.mark.slow("jaxdl/tasks/segmentation.py")
+def test_one_weight_is_the_grounds():
+    of = lambda weights: built("unet", f"--config.task.class_weights={weights}")
+    one, all_ = of((0.2,)), of((0.2, *(1.0,) * 10))
+    state, batch = one.init_state(), one.batch(0)
+    found = [made.task.train_step(state, batch, one.key)[1]["loss"] for made in (one, all_)]
+    assert float(found[0].total) == float(found[1].total) > 0
+
+
 def test_a_mask_of_no_class_is_told():
     one = built("unet")
     arrays = dict(one.run.data.train.arrays)

@@ -4,6 +4,7 @@ jax is imported by the plugs, when their settings are wanted: what can be refuse
 """
 
 import ast
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,8 +79,11 @@ def parse(argv: Sequence[str]) -> Options:
     config = load(file) if file else settings.default()
     if (mode != "train" or "member" in overrides) and given.get("workdir"):
         _adopt(given["workdir"], config)
+    own_data = config.data.name
     known = {k: v for k, v in overrides.items() if _is_known(config, k)}
     config = _overridden(config, known)
+    if config.data.name != own_data:
+        _leave_out(config, overrides)
     if file:
         settings.validate(config)
     config = _completed(config)
@@ -106,6 +110,18 @@ def _adopt(folder: str, config: ConfigDict) -> None:
     from jaxdl.runs import workdir
 
     workdir.adopt(epath.Path(folder), config)
+
+
+def _leave_out(config: ConfigDict, overrides: dict[str, str]) -> None:
+    """Leaves out what the file sets of its own data set alone: another one was chosen."""
+    from jaxdl import data
+
+    usual = settings.default().data
+    with contextlib.suppress(UserError), config.data.unlocked():  # an unknown name is told of later
+        has = data.own_settings(config.data.name)
+        for key in list(config.data):
+            if key not in usual and key not in has and f"data.{key}" not in overrides:
+                del config.data[key]
 
 
 def _is_known(config: ConfigDict, dotted: str) -> bool:

@@ -58,8 +58,8 @@ def segmentation(
       loss: "cross_entropy", "focal" or "dice" (`jaxdl.losses`), of a softmax over the classes.
       dice: weight of the Dice loss that is added to either of the first two.
       gamma: of the focal loss.
-      class_weights: of the pixels of each class, the ground's first; () weighs all alike. Of the
-        training's cross-entropy and focal loss alone.
+      class_weights: of the pixels of each class, the ground's first, or the ground's alone beside
+        1 of all others; () weighs all alike. Of the training's cross-entropy and focal loss alone.
       ignored: number in masks of what counts neither in the loss nor in a figure, such as 255; -1
         for none.
       mirror: images of a network that gives smaller masks are continued at their edges by mirroring
@@ -75,6 +75,8 @@ def segmentation(
     """
     need_batches(run, "mask")
     names = (GROUND, *run.data.class_names)
+    if len(class_weights) == 1:
+        class_weights = (*class_weights, *(1.0,) * (len(names) - 1))
     _check(run, names, loss, dice, gamma, class_weights, ignored)
     module, weights, standardise, check = _start(run, len(names))
     sees = Pixelwise(module, standardise, mirror)
