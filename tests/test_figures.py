@@ -42,7 +42,7 @@ FIGURES = [
     ("keys:gru", {"accuracy_10db": (0.98, 1), "accuracy_0db": (0.95, 1)}, None),
     ("t5:numbers", {"exact_match": (0.99, 1)}, None),
     ("yolo", {"map50": (0.95, 1)}, None),
-    ("faster_rcnn", {"map50": (0.95, 1)}, None),
+    ("faster_rcnn", {"map50": (0.94, 1)}, None),
     ("lstm:digits", {"accuracy": (0.975, 1)}, None),
     # RMSE over that of the best linear autoregression.
     ("lstm:mackey_glass", {"rmse_linear_ratio": (0, 0.1)}, None),
