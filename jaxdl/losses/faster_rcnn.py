@@ -62,9 +62,9 @@ def choose(
     there = jnp.concatenate([regions.present, objects.present], axis=1)
     found = match(boxes, objects, _REGION, _REGION)
     drawn = sample(key, found.positive & there, found.negative & there, size, share)
-    boxes, index = _rows(boxes, drawn.index), _rows(found.index, drawn.index)
+    boxes, index = region_ops.rows(boxes, drawn.index), region_ops.rows(found.index, drawn.index)
     targets = _targets(objects.boxes, index, boxes, drawn.positive, region_ops.WEIGHTS)
-    classes = jnp.where(drawn.positive, 1 + _rows(objects.classes, index), 0)
+    classes = jnp.where(drawn.positive, 1 + region_ops.rows(objects.classes, index), 0)
     made = Chosen(boxes, classes.astype(jnp.int32), targets, drawn.taken)
     return jax.tree.map(jax.lax.stop_gradient, made)
 
@@ -112,9 +112,12 @@ def smooth(errors: jax.Array) -> jax.Array:
 def _anchors(outputs, objects, key, size, share):
     found = match(outputs.anchors, objects, _ANCHOR, _NO_ANCHOR, each_object=True)
     drawn = sample(key, found.positive, found.negative, size, share)
-    index, boxes = _rows(found.index, drawn.index), jnp.asarray(outputs.anchors)[drawn.index]
+    index, boxes = (
+        region_ops.rows(found.index, drawn.index),
+        jnp.asarray(outputs.anchors)[drawn.index],
+    )
     targets = _targets(objects.boxes, index, boxes, drawn.positive, (1, 1, 1, 1))
-    logits, deltas = (_rows(x, drawn.index) for x in (outputs.objectness, outputs.deltas))
+    logits, deltas = (region_ops.rows(x, drawn.index) for x in (outputs.objectness, outputs.deltas))
     nats = jax.vmap(binary_cross_entropy)(logits, drawn.positive.astype(logits.dtype))
     return {
         "objectness": _mean(nats, drawn.taken, drawn.taken),
@@ -125,7 +128,7 @@ def _anchors(outputs, objects, key, size, share):
 def _targets(true, index, boxes, positive, weights):
     """How objects lie in boxes (batch, n, 4); 0 in what is not of one, which may be empty."""
     boxes = jnp.where(positive[..., None], boxes, jnp.asarray([0, 0, 1, 1], boxes.dtype))
-    targets = box_ops.encode(_rows(true, index), boxes, weights)
+    targets = box_ops.encode(region_ops.rows(true, index), boxes, weights)
     return jnp.where(positive[..., None], targets, 0)
 
 
@@ -139,8 +142,3 @@ def _clean(objects: Objects) -> Objects:
     there = objects.present
     boxes = jnp.where(there[..., None], objects.boxes, jnp.float32([0, 0, 1, 1]))
     return Objects(boxes, jnp.where(there, objects.classes, 0), there)
-
-
-def _rows(x: jax.Array, index: jax.Array) -> jax.Array:
-    """Of x (batch, n, …) those at index (batch, m)."""
-    return jax.vmap(lambda x, index: x[index])(x, index)

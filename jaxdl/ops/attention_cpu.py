@@ -45,11 +45,7 @@ def of_one_query(query, key, value, mask):
     q, k, v = (_heads_first(x.astype(wide)) for x in (query, key, value))
     scores = jnp.einsum("bhsd,bhd->bhs", k, q[:, :, 0])[:, :, None]
     seen = _seen(slice(0, 1), key.shape[1], 1, key.shape[1], mask, causal=False)
-    if mask is not None and mask.dtype != bool:
-        scores = scores + mask
-    if seen is not None:
-        scores = jnp.where(seen, scores, jnp.finfo(wide).min)
-    weights = jax.nn.softmax(scores, axis=-1)
+    weights = jax.nn.softmax(_masked(scores, seen, mask), axis=-1)
     return _heads_first(jnp.einsum("bhts,bhsd->bhtd", weights, v)).astype(value.dtype)
 
 
@@ -73,6 +69,13 @@ def _seen(queries: slice, keys: int, T: int, S: int, mask, causal: bool):
     return seen
 
 
+def _masked(scores: jax.Array, seen: jax.Array | None, mask: jax.Array | None) -> jax.Array:
+    """Scores with what is added to them, the lowest number where nothing is seen."""
+    if mask is not None and mask.dtype != bool:
+        scores = scores + mask
+    return scores if seen is None else jnp.where(seen, scores, jnp.finfo(scores.dtype).min)
+
+
 def _heads_first(x: jax.Array) -> jax.Array:
     """(batch, T, heads, head_dim) -> (batch, heads, T, head_dim), and back."""
     return x.transpose(0, 2, 1, 3)
@@ -86,11 +89,7 @@ def _forward(query, key, value, mask, causal):
     out, kept = [], []
     for queries, keys in _blocks(T, S, mask is not None, causal):
         scores = jnp.einsum("bhtd,bhsd->bhts", q[:, :, queries], k[:, :, :keys])
-        if mask is not None and mask.dtype != bool:
-            scores = scores + mask
-        seen = _seen(queries, keys, T, S, mask, causal)
-        if seen is not None:
-            scores = jnp.where(seen, scores, jnp.finfo(wide).min)
+        scores = _masked(scores, _seen(queries, keys, T, S, mask, causal), mask)
         top = lax.stop_gradient(scores.max(axis=-1, keepdims=True))
         weights = jnp.exp(scores - top)
         share = 1 / weights.sum(axis=-1, keepdims=True)

@@ -70,16 +70,16 @@ def propose(
         start += count
     best, level = jnp.concatenate(best, axis=1), jnp.concatenate(level)
     regions = min(regions, len(level))
-    boxes = box_ops.decode(_rows(deltas, best), jnp.asarray(anchors)[best])
-    boxes, scores = box_ops.clip(boxes, size), jax.nn.sigmoid(_rows(objectness, best))
+    boxes = box_ops.decode(rows(deltas, best), jnp.asarray(anchors)[best])
+    boxes, scores = box_ops.clip(boxes, size), jax.nn.sigmoid(rows(objectness, best))
     kept = jax.vmap(
         lambda boxes, scores: box_ops.suppress(
             boxes, scores, overlap, regions, classes=level, weights=_large(boxes, _LEAST_REGION)
         )
     )(boxes, scores)
     return Regions(
-        jnp.where(kept.valid[..., None], _rows(boxes, kept.index), 0),
-        jnp.where(kept.valid, _rows(scores, kept.index), 0),
+        jnp.where(kept.valid[..., None], rows(boxes, kept.index), 0),
+        jnp.where(kept.valid, rows(scores, kept.index), 0),
         kept.valid,
     )
 
@@ -137,6 +137,6 @@ def _large(boxes: jax.Array, least: float) -> jax.Array:
     return (boxes[..., 2:] - boxes[..., :2] >= least).all(-1)
 
 
-def _rows(x: jax.Array, index: jax.Array) -> jax.Array:
+def rows(x: jax.Array, index: jax.Array) -> jax.Array:
     """Of x (batch, n, …) those at index (batch, m)."""
     return jax.vmap(lambda x, index: x[index])(x, index)
