@@ -4,7 +4,7 @@ from jaxdl.ops.boxes_align import levels, pyramid_roi_align, roi_align
 from jaxdl.ops.boxes_anchors import anchors, cell_anchors
 from jaxdl.ops.boxes_coding import clip, corners, decode, encode, middles
 from jaxdl.ops.boxes_overlap import area, ciou, diou, giou, iou, pairwise
-from jaxdl.ops.boxes_suppression import Kept, suppress
+from jaxdl.ops.boxes_suppression import Kept, objects, suppress
 
 __all__ = [
     "Kept",
@@ -21,6 +21,7 @@ __all__ = [
     "iou",
     "levels",
     "middles",
+    "objects",
     "pairwise",
     "pyramid_roi_align",
     "roi_align",

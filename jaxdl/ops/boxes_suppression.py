@@ -123,3 +123,33 @@ def _kept(
 
     start = (there, jnp.zeros_like(there), jnp.zeros((), jnp.int32))
     return lax.while_loop(lambda s: s[0].any() & (s[2] < size), decide, start)[1]
+
+
+def objects(
+    boxes: jax.Array,
+    scores: jax.Array,
+    classes: jax.Array,
+    there: jax.Array,
+    *,
+    overlap: float,
+    detections: int,
+) -> dict[str, jax.Array]:
+    """What a detector tells of an image, each object once.
+
+    Args:
+      boxes: (n, 4).
+      scores: (n,).
+      classes: (n,) integers.
+      there: (n,) bool: False of what is none.
+      overlap: of `suppress`.
+      detections: how many are returned.
+
+    Returns:
+      ``boxes`` (detections, 4), ``scores`` and ``classes`` (detections,), best first; 0 of none.
+    """
+    kept, valid = suppress(boxes, scores, overlap, detections, classes=classes, weights=there)
+    return {
+        "boxes": jnp.where(valid[:, None], boxes[kept], 0),
+        "scores": jnp.where(valid, scores[kept], 0),
+        "classes": jnp.where(valid, classes[kept], 0),
+    }

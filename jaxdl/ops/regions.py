@@ -122,12 +122,7 @@ def detect(
         place, label = at // classes, (at % classes).astype(jnp.int32)
         found = box_ops.clip(decode(deltas[place, label + 1], boxes[place]), size)
         there = (best > least_score) & _large(found, _LEAST_OBJECT)
-        kept = box_ops.suppress(found, best, overlap, detections, classes=label, weights=there)
-        return {
-            "boxes": jnp.where(kept.valid[:, None], found[kept.index], 0),
-            "scores": jnp.where(kept.valid, best[kept.index], 0),
-            "classes": jnp.where(kept.valid, label[kept.index], 0),
-        }
+        return box_ops.objects(found, best, label, there, overlap=overlap, detections=detections)
 
     return jax.vmap(of_image)(widen(deltas), scores, regions.boxes)
 

@@ -131,13 +131,8 @@ def detect(
     def of_image(boxes: jax.Array, of_each: jax.Array) -> dict[str, jax.Array]:
         best, at = jax.lax.top_k(of_each.reshape(-1), min(candidates, of_each.size))
         place, label = at // classes, (at % classes).astype(jnp.int32)
-        kept, there = box_ops.suppress(
-            boxes[place], best, overlap, detections, classes=label, weights=best >= least_score
+        return box_ops.objects(
+            boxes[place], best, label, best >= least_score, overlap=overlap, detections=detections
         )
-        return {
-            "boxes": jnp.where(there[:, None], boxes[place[kept]], 0),
-            "scores": jnp.where(there, best[kept], 0),
-            "classes": jnp.where(there, label[kept], 0),
-        }
 
     return jax.vmap(of_image)(boxes, of_each)
