@@ -223,7 +223,6 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_dqn.py": {
         "test_the_goal_is_the_published_one[False]": ("jaxdl/tasks/dqn.py", "jaxdl/control/"),
         "test_one_device_equals_eight": ("dqn", _PARALLEL, "jaxdl/control/"),
-        "test_the_goal_is_the_published_one[True": ("dqn",),
     },
     "test_embeddings.py": {
         "test_a_vector_is_the_mean_of_its_tokens_alone": ("jaxdl/inference/embeddings.py", *_TEXTS),

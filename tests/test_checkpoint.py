@@ -310,6 +310,28 @@ def rewrite_manifest(folder, step, change):
     file.write_text(json.dumps(stored))
 
 
+def test_an_array_that_is_not_what_was_saved_is_damaged(tmp_path):
+    tree = {"state": {"a": jnp.arange(4.0), "b": jnp.ones(3)}}
+    like = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), tree
+    )
+
+    def other(content):
+        leaves = content["leaves"]
+        leaves["state/a"]["sum"], leaves["state/b"]["sum"] = (
+            leaves["state/b"]["sum"], leaves["state/a"]["sum"],
+        )  # fmt: skip
+
+    with checkpoint.Checkpoints(tmp_path, ConfigDict({"checkpoint": {"keep": 1}})) as checkpoints:
+        checkpoints.save(7, tree, {}, None)
+        checkpoints.wait()
+        rewrite_manifest(tmp_path, 7, other)
+        with pytest.raises(checkpoint.DamagedError, match="checksum of state/a and 1 more is wrong"):
+            checkpoints.restore(like)
+    with pytest.raises(checkpoint.DamagedError, match="7 is damaged: checksum of state/a is wrong"):
+        checkpoint.restore(tmp_path)
+
+
 @pytest.mark.parametrize("root", [keys.root, jax.random.key], ids=["jaxdl", "jax"])
 def test_keys_in_a_state_come_back(root, tmp_path):
     key = jnp.stack([root(3), root(4)])

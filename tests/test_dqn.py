@@ -65,6 +65,9 @@ def test_the_goal_is_the_published_one(double):
     before = task.init(keys.root(3), {})
     # A target of its own, so that it matters which network chooses.
     before = before._replace(target=jax.tree.map(lambda x: x + 0.3, before.target))
+    # The clock ends the first episode at once: its last state's value counts like any other.
+    ends = before.envs.steps.at[0].set(499)
+    before = before._replace(envs=before.envs._replace(steps=ends))
     after, found = jax.jit(task.train_step)(before, {}, keys.root(4))
 
     def q(params, x):
@@ -74,6 +77,8 @@ def test_the_goal_is_the_published_one(double):
         inner = np.maximum(x @ p[hidden]["kernel"] + p[hidden]["bias"], 0)
         return inner @ p["head"]["kernel"] + p["head"]["bias"]
 
+    np.testing.assert_array_equal(after.envs.steps, [1, 2, 2, 2])
+    assert not after.replay.content["terminated"].any()
     # The buffer holds all 8 transitions; the batch is drawn from them with replacement, so that
     # the loss is a mean of errors among these.
     seen = jax.tree.map(lambda x: np.asarray(x).reshape(8, *x.shape[2:]), after.replay.content)

@@ -6,8 +6,10 @@ import numpy as np
 import optax
 import pytest
 
-from jaxdl import config, keys, losses, metrics, models, optim
+from jaxdl import config, keys, losses, metrics, models, optim, tasks
+from jaxdl.data import Data
 from jaxdl.metrics import Mean
+from jaxdl.parallel import replicas
 from jaxdl.tasks import learner
 
 KEY = keys.root(0)
@@ -84,6 +86,27 @@ def test_the_unequal_mask_tells_a_weighted_mean_from_a_mean_of_means():
     assert abs(whole - of_means) > 1e-2
 
 
+def test_the_mean_is_over_all_devices_whatever_each_of_them_weighs():
+    """Under `pmap`, here by its rules without the devices."""
+    optimizer, batch = optimizer_of(), linear_batch(MASKS["unequal"])
+    start = learner.create({"params": linear_params()}, optimizer)
+    update = learner.make_update(linear, optimizer)
+
+    def of_one(part):
+        with replicas.mapped_over("replica"):
+            return update(start, part, KEY)
+
+    cut = {k: v.reshape(4, 2) if v.ndim == 1 else v.reshape(4, 2, -1) for k, v in batch.items()}
+    after, found = jax.jit(jax.vmap(of_one, axis_name="replica"))(cut)
+    loss, gradient = by_hand(linear_params(), batch)
+    for name in ("w", "b"):
+        expected = np.asarray(linear_params()["dense"][name]) - 0.1 * gradient[name]
+        for device in after.params["dense"][name]:
+            np.testing.assert_allclose(device, expected, rtol=1e-6, atol=1e-6)
+    one = jax.tree.map(lambda x: x[0], found)
+    assert metrics.divide(one)["loss"] == pytest.approx(loss, rel=1e-6)
+
+
 def test_a_padded_example_with_an_infinite_loss_changes_nothing():
     optimizer = optimizer_of()
     batch = linear_batch(MASKS["unequal"])
@@ -129,6 +152,24 @@ def test_the_schedule_takes_one_step_an_update(name, accumulate):
     assert counts
     assert set(counts) == {3}
     np.testing.assert_allclose(rates, [0.1, 0.1, 0.05], rtol=1e-6)
+
+
+def test_the_schedule_of_a_config_counts_updates_whatever_is_accumulated():
+    settings = config.default()
+    settings.accumulate = 4
+    settings.optimizer.update(
+        name="sgd", learning_rate=0.1, schedule="linear", warmup=0, schedule_unit="steps"
+    )
+    start, update = learner.by_config(tasks.Run(settings, Data(), 10, None), linear)
+    state, rates = start({"params": linear_params()}), []
+    for _ in range(3):
+        before = state.params["dense"]["b"]
+        state, found = jax.jit(update)(state, linear_batch(MASKS["equal"]), KEY)
+        rates.append(metrics.divide(found)["learning_rate"])
+        moved = float(jnp.abs(state.params["dense"]["b"] - before))
+        slope = float(abs(found["offset"].total / found["offset"].weight))
+        assert moved == pytest.approx(rates[-1] * slope, rel=1e-5)
+    np.testing.assert_allclose(rates, [0.1, 0.09, 0.08], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", optim.names())
