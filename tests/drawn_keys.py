@@ -31,10 +31,11 @@ def drawn_twice(program: Any) -> list[str]:
 
 
 class _Walk:
-    """Programs gone through, and the keys drawn by so far: {how it was made: how often}."""
+    """Programs gone through: keys drawn by so far, {how it was made: how often}, and those split."""
 
     def __init__(self) -> None:
         self.drawn: Counter[Any] = Counter()
+        self.split: set[Any] = set()
         self.fresh = itertools.count()
 
     def program(self, program: Any, given: list, loops: tuple) -> list:
@@ -51,15 +52,21 @@ class _Walk:
         name, params = eqn.primitive.name, eqn.params
         if name == "random_bits":
             self.draw(given[0], loops)
-        elif name == "scan":
+        elif (
+            name == "random_split" and (split := (given[0], str(params["shape"]))) not in self.split
+        ):
+            # The same keys come of it each time, but as many others, or numbers, overlap with them.
+            self.split.add(split)
+            self.drawn[given[0]] += 1
+        if name == "scan":
             return self.loop(params["jaxpr"], _constants(params), given, loops)
-        elif name == "while":
+        if name == "while":
             test, body = params["cond_nconsts"], params["body_nconsts"]
             self.loop(params["cond_jaxpr"], test, given[:test] + given[test + body :], loops)
             return self.loop(params["body_jaxpr"], body, given[test:], loops)
-        elif name == "cond":
+        if name == "cond":
             return self.branches(params["branches"], given[1:], loops)
-        elif name in _CALLS:
+        if name in _CALLS:
             # Of a function with rules of its own the first is the function.
             inner = next(p for p in params.values() if hasattr(_inner(p), "eqns"))
             return self.program(inner, given, loops)

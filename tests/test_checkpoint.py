@@ -312,9 +312,7 @@ def rewrite_manifest(folder, step, change):
 
 def test_an_array_that_is_not_what_was_saved_is_damaged(tmp_path):
     tree = {"state": {"a": jnp.arange(4.0), "b": jnp.ones(3)}}
-    like = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), tree
-    )
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), tree)
 
     def other(content):
         leaves = content["leaves"]
@@ -326,9 +324,9 @@ def test_an_array_that_is_not_what_was_saved_is_damaged(tmp_path):
         checkpoints.save(7, tree, {}, None)
         checkpoints.wait()
         rewrite_manifest(tmp_path, 7, other)
-        with pytest.raises(checkpoint.DamagedError, match="checksum of state/a and 1 more is wrong"):
+        with pytest.raises(checkpoint.DamagedError, match="state/a and 1 more is wrong"):
             checkpoints.restore(like)
-    with pytest.raises(checkpoint.DamagedError, match="7 is damaged: checksum of state/a is wrong"):
+    with pytest.raises(checkpoint.DamagedError, match="7 is damaged: checksum of state/a"):
         checkpoint.restore(tmp_path)
 
 

@@ -85,6 +85,9 @@ def _either(key, same):
         (1, lambda key: _once(key) + jax.random.uniform(keys.named(key, "b"))),
         (1, lambda key: jax.random.normal(jax.random.split(key, 7)[1])
          + jax.random.normal(jax.random.split(key, 7)[1])),
+        (1, lambda key: jax.random.normal(key) + jax.random.randint(key, (), 0, 5)),
+        (1, lambda key: jax.random.key_data(jax.random.split(key)).sum()
+         + jax.random.key_data(jax.random.split(key, 3)).sum()),
         (1, lambda key: _turns(key, False)),
         (1, lambda key: _either(key, True)),
     ],
