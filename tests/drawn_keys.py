@@ -31,7 +31,7 @@ def drawn_twice(program: Any) -> list[str]:
 
 
 class _Walk:
-    """Programs gone through: keys drawn by so far, {how it was made: how often}, and those split."""
+    """Programs gone through: {how a key was made: how often it was drawn by}, and what was cut."""
 
     def __init__(self) -> None:
         self.drawn: Counter[Any] = Counter()
@@ -52,12 +52,8 @@ class _Walk:
         name, params = eqn.primitive.name, eqn.params
         if name == "random_bits":
             self.draw(given[0], loops)
-        elif (
-            name == "random_split" and (split := (given[0], str(params["shape"]))) not in self.split
-        ):
-            # The same keys come of it each time, but as many others, or numbers, overlap with them.
-            self.split.add(split)
-            self.drawn[given[0]] += 1
+        elif name == "random_split":
+            self.cut(given[0], str(params["shape"]))
         if name == "scan":
             return self.loop(params["jaxpr"], _constants(params), given, loops)
         if name == "while":
@@ -82,6 +78,13 @@ class _Walk:
         text = str(key)
         copied = key[0] == "broadcast_in_dim"
         if copied or any(loop not in text for loop in loops):
+            self.drawn[key] += 1
+
+    def cut(self, key: Any, shape: str) -> None:
+        # Cut alike again, the same keys come of it; into another number, or drawn by itself, it
+        # gives numbers that are among those of the first.
+        if (key, shape) not in self.split:
+            self.split.add((key, shape))
             self.drawn[key] += 1
 
     def loop(self, body: Any, constants: int, given: list, loops: tuple) -> list:

@@ -12,6 +12,7 @@ import warnings
 import jax
 import pytest
 import tiny
+from drawn_keys import drawn_twice
 from launching import ROOT, SHORT
 
 from jaxdl import experiment
@@ -58,7 +59,9 @@ def test_tasks_and_what_they_average_promote_nothing(name):
         made = experiment.create(
             flags.parse([file, *SHORT, *tiny.FLAGS.get(name, tiny.FLAGS[stem]), *plain]).config
         )
-        _ = made.traced_step
+        step, _ = made.traced_step
+    # Of programs that are here anyway: `test_traced` has the others.
+    assert drawn_twice(step.jaxpr) == []
     assert not {line for line in found if line.startswith(EXPLICIT)}
 
 
