@@ -4,8 +4,7 @@ F(m, 3) computes m x m outputs from a tile of n x n inputs, n = m + 2, as
 ``Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A``: n² products for each pair of channels where the definition takes
 9 m² (Winograd, 1980; Lavin and Gray, 2016). The sums over channels become n² matrix products. The
 tiles d are never there: Bᵀ d B is summed from slices of the image. The other transforms are
-products over the tiles' flat pixels. Steps of a ResNet-18 at 32 px are 1.8 times faster with it;
-below 64 channels the transforms cost what the products save.
+products over the tiles' flat pixels. Steps of a ResNet-18 at 32 px are 1.8 times faster with it.
 
 Rounding. With unit roundoff u each result is off by at most γ = K u / (1 - K u) times what the same
 sums are of magnitudes, ``|A|ᵀ [(|G| |w| |G|ᵀ) ⊙ (|B|ᵀ |d| |B|)] |A|`` summed over channels, where
