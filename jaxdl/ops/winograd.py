@@ -101,8 +101,7 @@ def kernel_gradient(x: jax.Array, g: jax.Array, padding: Pads) -> jax.Array:
     x_blocks, g_blocks = _blocks(x, count), _blocks(g, count)
 
     def block(i, total):
-        # Apart, or the sums would be written in the order of the product that follows, one by one.
-        tiles = lax.optimization_barrier(_tiles(_block(x_blocks, i), m, padding))
+        tiles = _tiles(_block(x_blocks, i), m, padding)
         sums = _across(A_t.T, _gradient_tiles(_block(g_blocks, i), m))
         here = (1, 2, 3)
         return total + lax.dot_general(tiles, sums, ((here, here), ((0,), (0,))))
@@ -142,12 +141,21 @@ def _tiles(x: jax.Array, m: int, padding: Pads) -> jax.Array:
         for size, (before, _), count in zip(x.shape[1:3], padding, counts, strict=True)
     ]
     x = lax.pad(x, jnp.zeros((), x.dtype), spread(sides))
-    # The second time the columns within a tile are in front: the rows are axis 2 then, too.
-    for count in reversed(counts):
-        ends = [i + m * (count - 1) + 1 for i in range(m + 2)]
-        parts = [lax.slice_in_dim(x, i, end, m, 2) for i, end in enumerate(ends)]
-        x = jnp.stack([_sum(row, parts) for row in TRANSFORMS[m][0].tolist()])
-    return x.reshape((m + 2) ** 2, *x.shape[2:])
+    B, H, W, C = x.shape
+    h, w = counts
+    # What is not cut is one axis, since compilers unroll short loops in each other.
+    x = _cut(x.reshape(B * H, W, C), m, w)
+    x = _cut(x.reshape((m + 2) * B, H, w * C), m, h)
+    return x.reshape((m + 2) ** 2, B, h, w, C)
+
+
+def _cut(x: jax.Array, m: int, count: int) -> jax.Array:
+    """The middle axis of x (a, _, b) in ``count`` tiles, transformed: (n, a, count, b)."""
+    ends = [i + m * (count - 1) + 1 for i in range(m + 2)]
+    parts = [lax.slice_in_dim(x, i, end, m, 1) for i, end in enumerate(ends)]
+    x = jnp.stack([_sum(row, parts) for row in TRANSFORMS[m][0].tolist()])
+    # Apart from what follows: in another order, or with other axes, the sums cost more.
+    return lax.optimization_barrier(x)
 
 
 def _sum(factors: Sequence[float], parts: Sequence[jax.Array]) -> jax.Array:
