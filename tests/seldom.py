@@ -193,6 +193,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         (_OPS,),
     ),
     "test_ctc.py": {
+        "test_bf16_logits_lose_no_more": ("jaxdl/losses/alignment.py",),
         "test_losses_and_gradients_are_torchs[float64-1e-08]": ("jaxdl/losses/alignment.py",),
         "test_losses_and_gradients_are_torchs[float32": ("jaxdl/losses/alignment.py",),
         "test_labellings_grow_no_longer": ("jaxdl/generate/ctc.py",),
@@ -225,6 +226,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_one_device_equals_eight": ("dqn", _PARALLEL, "jaxdl/control/"),
     },
     "test_embeddings.py": {
+        "test_what_is_hidden_is_said_by_the_published_head": ("jaxdl/inference/", *_TEXTS),
         "test_a_vector_is_the_mean_of_its_tokens_alone": ("jaxdl/inference/embeddings.py", *_TEXTS),
     },
     "test_encoder_decoder.py": {
@@ -232,6 +234,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_steps_with_the_cache_give_what_the_whole_pass_gives[bart]": _TEXTS,
     },
     "test_encoders.py": {
+        "test_what_does_not_fit_is_one_line": (_PRETRAINED, "jaxdl/tasks/shared/"),
         "test_a_run_gets_a_new_head": (_PRETRAINED, "jaxdl/tasks/shared/"),
         "test_a_source_that_is_gone_is_missed_by_who_begins_alone": (
             _PRETRAINED, "jaxdl/tasks/shared/",
@@ -242,6 +245,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_published_folder_gets_a_new_head": (_PRETRAINED, *_READERS),
     },
     "test_export.py": {
+        "test_it_says_what_goes_in_and_comes_out": ("jaxdl/inference/", "jaxdl/tasks/"),
         "test_images_of_another_size_are_scaled_by_the_program": ("jaxdl/inference/export.py",),
         "test_the_forms_of_all_platforms_are_in_it[convolutions": (_OPS,),
         "test_a_run_goes_on_without_jaxdl": ("jaxdl/inference/export.py",),
@@ -370,6 +374,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_run_resumes_to_the_bit": (_TRAIN, _RUNS, "jaxdl/data/", "jaxdl/experiment/"),
     },
     "test_lr_find.py": {
+        "test_losses_are_those_of_single_calls_however_many_fit_into_memory[7": (_TRAIN,),
         "test_eight_devices_find_the_same_curve[jit]": ("jaxdl/train/lr_find.py", _PARALLEL),
         "test_losses_are_those_of_single_calls_however_many_fit_into_memory[24]": (
             "jaxdl/train/lr_find.py",
@@ -380,6 +385,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_the_mode_prints_and_writes_a_page_and_the_numbers[ppo": ("jaxdl/launch/", _TRAIN),
     },
     "test_masked_language_modelling.py": {
+        "test_figures_are_of_the_same_tokens_in_any_batches_and_runs[{}": (
+            "jaxdl/tasks/masked_language_modelling.py", "jaxdl/data/masking.py",
+        ),
         "test_eight_devices_hide_what_one_does": (_PARALLEL, *_READERS),
         "test_figures_are_of_the_same_tokens_in_any_batches_and_runs[{'data": _READERS,
     },
@@ -391,6 +399,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_parameter_count_is_the_published_one[mobilevit_": ("mobilevit", _LAYERS),
     },
     "test_model_curvature.py": {
+        "test_hessian_vector_product[unet": (_OPS, _LAYERS, "jaxdl/models/unet.py"),
+    }
+    | {
         f"{test}]": (_OPS, _LAYERS, _MODELS)
         for test in (
             *(f"test_hessian_vector_product[{name}" for name in _CURVED),
@@ -452,6 +463,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_sgd_gives_the_same_parameters_on_any_mesh[vit": (_PARALLEL, _LEARNER, _LAYERS),
     },
     "test_plan.py": {
+        "test_mode_plan_prints_and_writes_one_file_if_asked": (_PLAN, "jaxdl/launch/"),
         "test_the_plan_is_of_the_very_program_that_the_loop_compiles[flags0]": (
             _PLAN, _TRAIN, _PARALLEL,
         ),
@@ -464,6 +476,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_the_plan_is_of_the_very_program_that_the_loop_compiles[flags1": (_PLAN, _TRAIN),
     },
     "test_predict.py": {
+        "test_a_run_says_what_pictures_are": ("jaxdl/inference/",),
         "test_a_published_folder_says_what_a_picture_is": ("jaxdl/inference/", _PRETRAINED),
         "test_a_published_file_is_named_with_its_model": (_PRETRAINED, "jaxdl/inference/"),
         "test_one_of_a_population_is_asked": (*_MEMBERS, "jaxdl/inference/"),
@@ -503,6 +516,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_devices_keep_one_state[dcgan": (_PARALLEL, *_ADVERSARIAL),
     },
     "test_population.py": {
+        "test_a_population_all_of_which_fails": (*_MEMBERS, _TRAIN),
         "test_what_the_step_can_take_as_a_traced_number_can_be_swept[vit-model.drop_path": _MEMBERS,
         "test_what_the_step_can_take_as_a_traced_number_can_be_swept[dcgan": _MEMBERS,
         "test_member_that_fails_leaves_the_others_as_they_are": (*_MEMBERS, _TRAIN),
@@ -554,6 +568,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_snippet_runs_as_shown[texts, scores": ("README.md", "jaxdl/generate/", _MODELS),
     },
     "test_recognising.py": {
+        "test_the_loss_is_of_the_keys_alone_without_their_end": (
+            "jaxdl/tasks/transcription.py", "jaxdl/data/", "jaxdl/losses/",
+        ),
+        "test_what_is_learned_from_is_drawn_by_the_key": ("jaxdl/tasks/shared/", "jaxdl/data/"),
         "test_resumed_is_uninterrupted_to_the_bit": (
             *("jaxdl/tasks/transcription.py", "jaxdl/models/whisper.py", "jaxdl/data/drawn.py"),
         ),
@@ -578,6 +596,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_plain_lines_elsewhere": (_TRAIN, _RUNS, *_COMMAND),
     },
     "test_segmentation.py": {
+        "test_images_are_mirrored_so_that_all_pixels_are_told": ("jaxdl/tasks/",),
+        "test_masks_go_where_augmented_images_go[{'mosaic'": (
+            *_AUGMENT, "jaxdl/tasks/segmentation.py",
+        ),
         "test_masks_go_where_augmented_images_go[{'flip'": (
             "jaxdl/tasks/segmentation.py", "jaxdl/data/augment/",
         ),
@@ -608,6 +630,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         for name in ("text_classification", "token_classification", "ctc")
     },
     "test_text_classification.py": {
+        "test_embeddings_are_the_means_of_features_of_length_1": (
+            "jaxdl/inference/embeddings.py", *_READERS,
+        ),
         "test_figures_are_means_over_every_text": _READERS,
         "test_answers_are_the_same_as_a_batch_gives": _READERS,
     },
@@ -619,6 +644,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         )
     },
     "test_question_answering.py": {
+        "test_there_is_always_an_answer_where_none_was_missing_in_training[asked0-True": (
+            *_READERS,
+        ),
         "test_figures_are_those_of_the_best_window": _READERS,
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
     },
@@ -668,6 +696,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[resnet]": _ALL,
     },
     "test_transcribe.py": {
+        "test_segments_are_those_of_transformers[silence_1": (
+            *_WRITTEN, "jaxdl/inference/transcribe.py",
+        ),
         "test_segments_are_those_of_transformers[silence_0]": (
             "jaxdl/inference/", "jaxdl/generate/", "jaxdl/models/whisper.py",
         ),
@@ -676,6 +707,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "test_transfer.py": {
+        "test_the_head_stays_where_the_classes_are_the_same[classes0-True": (
+            _PRETRAINED, "jaxdl/tasks/classification.py",
+        ),
         "test_what_is_to_be_fresh_is_drawn_anew_and_the_rest_is_the_earlier_runs": (
             _PRETRAINED, "jaxdl/tasks/classification.py",
         ),
@@ -703,6 +737,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "test_transformations.py": {
+        "test_loss[gradient_penalty": ("jaxdl/losses/",),
+        "test_loss[dice": ("jaxdl/losses/",),
         "test_loss[stage_losses]": ("jaxdl/losses/", "jaxdl/ops/"),
         "test_operation": (_OPS,),
         "test_third_derivatives": (_OPS,),
@@ -712,6 +748,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_rematerialised_block_has_the_same_gradient_and_dropout": (_LAYERS, _OPS),
     },
     "test_unet.py": {
+        "test_dropout_and_batch_norm_are_where_they_belong": ("jaxdl/models/unet.py", _LAYERS),
+    }
+    | {
         f"test_any_encoder_of_images_goes_down[{name}": (_MODELS, _LAYERS)
         for name in (
             *("vgg11", "vit_s16", "convnext_t", "efficientnet_b0", "googlenet", "cvt_13"),
@@ -720,6 +759,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     }
     | {"test_a_padded_one_takes_images_of_any_size": ("jaxdl/models/unet.py", _LAYERS)},
     "test_variational.py": {
+        "test_anomaly_is_told_by_the_bound": ("jaxdl/tasks/variational.py",),
         "test_importance_weighted_bound_is_burda_grosse_and_salakhutdinovs": (
             "jaxdl/tasks/variational.py",
         ),
