@@ -189,7 +189,7 @@ def test_otherwise_masks_are_cut_to_the_middle():
 @pytest.fixture(scope="module")
 def small():
     """(experiment, state) of the smallest, its weights drawn by NumPy, which compiles nothing."""
-    one = built("unet", "--config.task.ignored=3", "--config.task.dice=0.")
+    one = built("unet", "--config.task.ignored=3", "--config.task.among=0.")
     rng = np.random.default_rng(0)
     drawn = lambda x: (0.3 * rng.normal(size=x.shape)).astype(x.dtype)
     state = jax.tree.map(drawn, one.abstract_state)
