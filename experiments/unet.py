@@ -2,10 +2,11 @@
 
     python -m jaxdl.launch --config=experiments/unet.py --workdir=runs/unet
 
-Cost: 467 s on 2 cores of an Intel Xeon (jax 0.12.0.1), from the command to the end with nothing
-compiled before.
-Result: mean IoU .668 of the test part (seed 0), .82 of each class's pixels found; on the validation
-part (--config.data.eval_on=validation, seed 3) 1,800 updates gave .79 and .93.
+Cost: 378 s of processor time for half of the updates, 3,000, on 2 cores of an Intel Xeon that other
+programs kept busy (jax 0.12.0.1), from the command to the end with nothing compiled before.
+Result: after these 3,000 mean IoU .751, .85 of each class's pixels found, on the validation part
+(--config.data.eval_on=validation, seed 3); what is a digit is told with an IoU of .79, and of the
+pixels that are taken for one, rightly, .95 have the right class.
 Variants: scenes (the default), and backbone, a way down that has learned to classify:
 
     python -m jaxdl.launch --config=experiments/unet.py:backbone --workdir=runs/own \\
