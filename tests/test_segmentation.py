@@ -87,17 +87,33 @@ def test_the_mean_over_examples_is_that_over_pixels():
     """As PyTorch's cross_entropy with weight and ignore_index."""
     mask, of_classes = np.where(WEIGHTS > 0, MASK, 255), np.array([0.5, 1, 2, 0, 3])
     each, weight = segmentation.example_loss(
-        losses.pixel_cross_entropy, 0.0, 255, tuple(of_classes), LOGITS, mask
+        losses.pixel_cross_entropy, 0.0, 0.0, 255, tuple(of_classes), LOGITS, mask
     )
     w = (mask != 255) * of_classes[MASK]
     wanted = (w * -np.log((SHARES * TRUE).sum(-1))).sum() / w.sum()
     found = metrics.divide({"loss": metrics.Mean.of(each, weight)})["loss"]
     assert found == pytest.approx(wanted, rel=1e-5)
     more, _ = segmentation.example_loss(
-        losses.pixel_cross_entropy, 0.5, 255, tuple(of_classes), LOGITS, mask
+        losses.pixel_cross_entropy, 0.5, 0.0, 255, tuple(of_classes), LOGITS, mask
     )
     dice = losses.dice(LOGITS, MASK, (mask != 255).astype(np.float32))
     np.testing.assert_allclose(more - each, 0.5 * dice, atol=1e-6)
+
+
+def test_classes_among_themselves_are_told_apart_without_the_ground():
+    mask = np.where(WEIGHTS > 0, MASK, 255)
+    mask[1] = np.where(mask[1] == 255, 255, 0)  # no pixel of a class
+    of = lambda among, logits: segmentation.example_loss(
+        losses.pixel_cross_entropy, 0.0, among, 255, (), logits, mask
+    )[0]
+    of_class = (mask > 0) & (mask < 255)
+    p = (softmax(LOGITS[..., 1:]) * TRUE[..., 1:]).sum(-1)
+    wanted = -2.5 * np.log(p[0][of_class[0]]).mean()
+    added = of(2.5, LOGITS) - of(0.0, LOGITS)
+    np.testing.assert_allclose(added, [wanted, 0], rtol=1e-5, atol=1e-6)
+    # The ground's logit moves nothing of it.
+    tilted = LOGITS + np.eye(5, dtype=np.float32)[0]
+    np.testing.assert_allclose(of(2.5, tilted) - of(0.0, tilted), added, atol=1e-5)
 
 
 @pytest.mark.parametrize("own", [dict(flip=True, shift=3), dict(mosaic=1.0)], ids=str)
@@ -114,7 +130,7 @@ def test_masks_go_where_augmented_images_go(own):
         read,
         lambda key, batch: seen.append(augmented(key, batch)) or seen[-1],
         Pixelwise(None, lambda x: x, False),
-        functools.partial(segmentation.example_loss, losses.pixel_cross_entropy, 0.0, -1, ()),
+        functools.partial(segmentation.example_loss, losses.pixel_cross_entropy, 0.0, 0.0, -1, ()),
         -1,
     )
     batch = {"image": classes[..., None], "mask": classes}
@@ -173,7 +189,7 @@ def test_otherwise_masks_are_cut_to_the_middle():
 @pytest.fixture(scope="module")
 def small():
     """(experiment, state) of the smallest, its weights drawn by NumPy, which compiles nothing."""
-    one = built("unet", "--config.task.ignored=3", "--config.task.dice=0.")
+    one = built("unet", "--config.task.ignored=3", "--config.task.among=0.")
     rng = np.random.default_rng(0)
     drawn = lambda x: (0.3 * rng.normal(size=x.shape)).astype(x.dtype)
     state = jax.tree.map(drawn, one.abstract_state)
@@ -301,6 +317,7 @@ BAD = {
     "--config.data.name=digits": "learns from 'mask', and data set 'digits' has image, label",
     "--config.task.loss=hinge": "cross_entropy",
     "--config.task.loss=dice --config.task.dice=1.": "is added to a loss that is another than Dice",
+    "--config.task.loss=dice --config.task.among=1.": "than Dice, of two classes or more",
     "--config.task.class_weights=(1.,2.)": "must be 11 numbers",
     "--config.task.dice=-1.": "config.task.dice=-1.0 must be at least 0",
     "--config.task.ignored=300": "must be from -1 to 255",

@@ -89,6 +89,25 @@ def test_a_padded_one_takes_images_of_any_size():
     np.testing.assert_array_equal(found, wanted[:, :10, :7])
 
 
+def test_patches_are_places_of_the_largest_map():
+    small = dict(width=2, depth=1, padded=True, dropout=0.0)
+    model = models.create("unet", **small, num_classes=3, patch=2)
+    x = np.random.default_rng(0).normal(size=(2, 10, 7, 2)).astype(np.float32)
+    variables = jax.jit(model.init)(keys.root(0), x)
+    variables["params"]["head"]["bias"] = jnp.arange(12.0)
+    found = jax.jit(model.apply)(variables, x)
+    assert found.shape == (2, 10, 7, 3)
+    whole = np.pad(x, ((0, 0), (0, 2), (0, 1), (0, 0)), mode="edge")
+    phases = [(i, j) for i in range(2) for j in range(2)]
+    places = np.concatenate([whole[:, i::2, j::2] for i, j in phases], axis=-1)
+    same = models.create("unet", **small, num_classes=12)
+    of_places = np.asarray(jax.jit(same.apply)(variables, places))
+    for n, (i, j) in enumerate(phases):
+        wanted = of_places[..., 3 * n : 3 * n + 3]
+        own = found[:, i::2, j::2]
+        np.testing.assert_allclose(own, wanted[:, : own.shape[1], : own.shape[2]], atol=1e-5)
+
+
 def test_sizes_that_an_unpadded_one_takes():
     model = models.create("unet")
     for side in (188, 204, 572):
@@ -181,7 +200,10 @@ BAD = {
         backbone="resnet", backbone_fields=("width",), padded=True
     ),
     r"is of a backbone, and there is none": dict(backbone_fields=("width=3",)),
-    r"depth=0 .*must be at least 1": dict(depth=0),
+    r"depth=0, .*must be at least 1": dict(depth=0),
+    r"patch=0 must be at least 1": dict(patch=0),
+    r"patch=2 needs config.model.padded=true": dict(patch=2),
+    r"patch=4 needs .* no backbone": dict(patch=4, padded=True, backbone="resnet18", depth=5),
 }
 
 

@@ -45,6 +45,10 @@ class UNet(nn.Module):
       backbone: name in `jaxdl.models` of what goes down; needs ``padded``. Its smallest map must be
         of stride 2^depth; ``width`` is then of the way up, whose largest map has as many features.
       backbone_fields: of that model, where they are not its own: ('width=16', 'stem=small').
+      patch: pixels a side that are one place of the largest map: they come in side by side as its
+        channels, and the head tells of each of them (Shi et al., 2016, "Real-Time Single Image and
+        Video Super-Resolution", section 3.1). 2 makes an update several times cheaper; needs
+        ``padded``, and no backbone.
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
 
@@ -56,6 +60,7 @@ class UNet(nn.Module):
     dropout: float = 0.5
     backbone: str = ""
     backbone_fields: tuple[str, ...] = ()
+    patch: int = 1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -74,8 +79,9 @@ class UNet(nn.Module):
         height, width = x.shape[1:3]
         sides = [self.output_side(side) for side in (height, width)]
         if self.padded:
-            fill = [(0, -side % 2**self.depth) for side in (height, width)]
+            fill = [(0, -side % (self.patch * 2**self.depth)) for side in (height, width)]
             x = jnp.pad(x, ((0, 0), *fill, (0, 0)), mode="edge")
+        x = _gathered(x, self.patch)
         x, passed = (self._encoded if self.backbone else self._down)(x, train)
         for i in reversed(range(self.depth)):
             x = layers.ConvTranspose(
@@ -84,7 +90,9 @@ class UNet(nn.Module):
             if i in passed:
                 x = jnp.concatenate([_middle(passed[i], x.shape), x], axis=-1)
             x = self._twice(x, i, f"up_{i}", train)
-        x = layers.Dense(self.num_classes, dtype=self.dtype, wide=True, name="head")(x)
+        of_place = self.num_classes * self.patch**2
+        x = layers.Dense(of_place, dtype=self.dtype, wide=True, name="head")(x)
+        x = _spread(x, self.patch)
         return x[:, : sides[0], : sides[1]]
 
     @nn.nowrap
@@ -168,11 +176,16 @@ class UNet(nn.Module):
         return backbones.create(self.backbone, self.backbone_fields, dtype=self.dtype)
 
     def _check(self) -> None:
-        if min(self.width, self.depth, self.num_classes) < 1 or not 0 <= self.dropout < 1:
+        least = min(self.width, self.depth, self.num_classes, self.patch)
+        if least < 1 or not 0 <= self.dropout < 1:
             raise UserError(
-                f"config.model: width={self.width}, depth={self.depth} and num_classes="
-                f"{self.num_classes} must be at least 1, and dropout={self.dropout} at least 0 and "
-                "below 1"
+                f"config.model: width={self.width}, depth={self.depth}, num_classes="
+                f"{self.num_classes} and patch={self.patch} must be at least 1, and "
+                f"dropout={self.dropout} at least 0 and below 1"
+            )
+        if self.patch > 1 and (self.backbone or not self.padded):
+            raise UserError(
+                f"config.model.patch={self.patch} needs config.model.padded=true, and no backbone"
             )
         if self.backbone and not self.padded:
             raise UserError(
@@ -187,3 +200,17 @@ def _middle(x: jax.Array, shape: Sequence[int]) -> jax.Array:
     """The part of a map (batch, h, w, c) around its middle that has ``shape``'s h and w."""
     top, left = ((mine - its) // 2 for mine, its in zip(x.shape[1:3], shape[1:3], strict=True))
     return x[:, top : top + shape[1], left : left + shape[2]]
+
+
+def _gathered(x: jax.Array, patch: int) -> jax.Array:
+    """(batch, h, w, c) -> (batch, h / patch, w / patch, patch² c), a patch's pixels row by row."""
+    B, H, W, C = x.shape
+    x = x.reshape(B, H // patch, patch, W // patch, patch, C).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(B, H // patch, W // patch, patch**2 * C)
+
+
+def _spread(x: jax.Array, patch: int) -> jax.Array:
+    """`_gathered`, undone."""
+    B, h, w, C = x.shape
+    x = x.reshape(B, h, w, patch, patch, C // patch**2).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(B, h * patch, w * patch, C // patch**2)

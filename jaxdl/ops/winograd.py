@@ -205,11 +205,6 @@ def _block_count(image: Sequence[int], kernels: Sequence[int], m: int, out: Sequ
 
 
 def _blocks(x: jax.Array, count: int) -> jax.Array:
-    """The batch as (images of a block, blocks): every count-th image is in the same block."""
-    return x.reshape(-1, count, *x.shape[1:])
-
-
-def _blocks(x: jax.Array, count: int) -> jax.Array:
     """The batch as (images of a block, blocks): every count-th image is in the same block.
 
     A batch that is divided over devices stays where it is, and each has a part of every block.

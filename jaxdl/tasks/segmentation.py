@@ -46,6 +46,7 @@ def segmentation(
     run: Run,
     loss: str = "cross_entropy",
     dice: float = 0.0,
+    among: float = 0.0,
     gamma: float = 2.0,
     class_weights: tuple[float, ...] = (),
     ignored: int = -1,
@@ -57,6 +58,10 @@ def segmentation(
       run: the run's config and data; 0 of a mask is the ground, 1 + i class i of the data.
       loss: "cross_entropy", "focal" or "dice" (`jaxdl.losses`), of a softmax over the classes.
       dice: weight of the Dice loss that is added to either of the first two.
+      among: weight of the cross-entropy among the classes without the ground, of pixels that are
+        not ground, which is added to either of the first two. What is rare is learned as soon as
+        what is not, and unlike ``class_weights`` it takes no ground for a class: with the
+        cross-entropy the true probabilities stay the best answer.
       gamma: of the focal loss.
       class_weights: of the pixels of each class, the ground's first, or the ground's alone beside
         1 of all others; () weighs all alike. Of the training's cross-entropy and focal loss alone.
@@ -77,12 +82,12 @@ def segmentation(
     names = (GROUND, *run.data.class_names)
     if len(class_weights) == 1:
         class_weights = (*class_weights, *(1.0,) * (len(names) - 1))
-    _check(run, names, loss, dice, gamma, class_weights, ignored)
+    _check(run, names, loss, dice, among, gamma, class_weights, ignored)
     module, weights, standardise, check = _start(run, len(names))
     sees = Pixelwise(module, standardise, mirror)
     _check_sides(run, sees)
     each = choose("loss", loss, LOSSES)(gamma)
-    judge = functools.partial(example_loss, each, dice, ignored)
+    judge = functools.partial(example_loss, each, dice, among, ignored)
     loss_fn = functools.partial(
         training_loss,
         learner.forward(module),
@@ -122,6 +127,7 @@ def segmentation(
 def example_loss(
     loss_of: Callable[..., jax.Array],
     dice: float,
+    among: float,
     ignored: int,
     class_weights: Sequence[float],
     found: jax.Array,
@@ -134,6 +140,8 @@ def example_loss(
     Args:
       loss_of: of `jaxdl.losses`, (logits, mask, weights of pixels) -> (batch,).
       dice: weight of the Dice loss that is added, in which each class weighs the same.
+      among: weight of the cross-entropy among all classes but 0, the mean over an example's pixels
+        of these; 0 of an example without.
       ignored: class of ``mask`` that counts in nothing.
       class_weights: of the pixels of each class in ``loss_of``, and in the weight; () for ones.
       found: logits (batch, h, w, classes).
@@ -147,6 +155,11 @@ def example_loss(
     made = loss_of(found, mask, weights)
     if any_on(dice):
         made = made + dice * losses.dice(found, mask, counts)
+    if any_on(among):
+        label = mask.astype(jnp.int32) - 1
+        made = made + among * losses.pixel_cross_entropy(
+            found[..., 1:], label, counts * (label >= 0)
+        )
     return made, weights.mean(axis=(1, 2))
 
 
@@ -258,15 +271,21 @@ def _check(
     names: Sequence[str],
     loss: str,
     dice: float,
+    among: float,
     gamma: float,
     class_weights: Sequence[float],
     ignored: int,
 ) -> None:
-    check_at_least(0, dice=dice, gamma=gamma)
+    check_at_least(0, dice=dice, among=among, gamma=gamma)
     if not 2 <= len(names) <= _MOST:
         raise UserError(f"masks have from 2 to {_MOST} classes, the ground among them")
     if loss == "dice" and any_on(dice):
         raise UserError(f"config.task.dice={dice} is added to a loss that is another than Dice")
+    if any_on(among) and (loss == "dice" or len(names) < 3):
+        raise UserError(
+            f"config.task.among={among} is added to a loss that is another than Dice, of two "
+            "classes or more beside the ground"
+        )
     numbers = all(isinstance(w, int | float) and 0 <= w < float("inf") for w in class_weights)
     if class_weights and (
         len(class_weights) != len(names) or not numbers or not any(class_weights)
