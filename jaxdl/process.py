@@ -22,8 +22,8 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 # What other versions of XLA do not know they ignore.
 LOOPS_ON_ALL_CORES = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1024"
 
-# Seconds of compilation behind which its memory goes back to the system: a hundredth of it or so.
-_LONG = 1.0
+# Seconds of compilation behind which its memory goes back to the system, which takes .01 to .02.
+_LONG = 0.3
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _tuned = False
 
