@@ -3,6 +3,7 @@
 import atexit
 import collections
 import ctypes
+import functools
 import gc
 import os
 import sys
@@ -20,6 +21,11 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
 # What other versions of XLA do not know they ignore.
 LOOPS_ON_ALL_CORES = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1024"
+
+# Seconds of compilation behind which its memory goes back to the system, which takes .01 to .02.
+_LONG = 0.3
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+_tuned = False
 
 # Objects made before Python looks for garbage, and how many such looks before it looks farther.
 GARBAGE = (50_000, 10, 10)
@@ -47,6 +53,7 @@ def tune() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {LOOPS_ON_ALL_CORES}".strip()
     gc.set_threshold(*GARBAGE)
     atexit.register(gc.freeze)
+    global _tuned
     if not sys.platform.startswith("linux"):
         return
     try:
@@ -60,6 +67,7 @@ def tune() -> None:
         (_M_TOP_PAD, 64 << 20),
     ):
         mallopt(parameter, value)
+    _tuned = True
 
 
 def choose_platform(argv: Sequence[str]) -> None:
@@ -105,7 +113,8 @@ def cache_folder() -> Path:
 def use_compilation_cache() -> None:
     """Keeps compiled programs, so that the second start of a run compiles nothing.
 
-    A folder that JAX_COMPILATION_CACHE_DIR names is used as it is.
+    A folder that JAX_COMPILATION_CACHE_DIR names is used as it is. After `tune` the memory that a
+    long compilation took goes back to the system.
     """
     import jax
 
@@ -113,8 +122,27 @@ def use_compilation_cache() -> None:
     jax.config.update("jax_compilation_cache_dir", paths.expanded(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    if not _compiled:
-        jax.monitoring.register_event_listener(lambda event, **_: _compiled.update([event]))
+    _listen()
+
+
+@functools.cache
+def _listen() -> None:
+    """Counts what jax tells of its caches, and gives back what a long compilation has freed.
+
+    That is 100 MB and more, in pieces: larger arrays, as programs want them, find no room there.
+    """
+    import jax
+
+    jax.monitoring.register_event_listener(lambda event, **_: _compiled.update([event]))
+    if not _tuned:
+        return
+    trim = ctypes.CDLL(None).malloc_trim
+
+    def give_back(event: str, seconds: float, **_: object) -> None:
+        if event == _COMPILED and seconds > _LONG:
+            trim(0)
+
+    jax.monitoring.register_event_duration_secs_listener(give_back)
 
 
 def options_to_run_once() -> dict[str, int]:

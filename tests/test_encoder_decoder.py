@@ -132,7 +132,7 @@ def test_bf16_gives_float32_logits_and_a_bf16_cache():
     for name in KINDS:
         module = create(name, dtype=jnp.bfloat16, decoder_depth=1)
         cache = module.init_cache(2, T, S)
-        assert {cache.keys.dtype, cache.context.values.dtype} == {jnp.dtype(jnp.bfloat16)}
+        assert {cache.keys[0].dtype, cache.context.values[0].dtype} == {jnp.dtype(jnp.bfloat16)}
         shapes = jax.eval_shape(module.init, keys.root(0), TEXT, TEXT)
         assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(shapes))
         y = jax.eval_shape(module.apply, shapes, TEXT, TEXT)

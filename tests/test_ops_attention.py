@@ -39,9 +39,10 @@ def inputs(T, S=None, B=2, N=2, D=3, dtype=np.float64):
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
-    """Blocks of two queries and more, so that small shapes have several."""
+    """Blocks of two queries and more, so that small shapes have several, or a loop over heads."""
     monkeypatch.setattr(attention_cpu, "SHORTEST_BLOCK", 2)
     monkeypatch.setattr(attention_cpu, "FEWEST_SCORES", 1)
+    monkeypatch.setattr(attention_cpu, "MANY_QUERIES", 2)
 
 
 def both(f, g, *arrays):

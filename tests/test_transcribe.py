@@ -55,6 +55,39 @@ def test_segments_are_those_of_transformers(case, whisper):  # noqa: F811
         assert heard.language in ("en", "de", "fr")
 
 
+@pytest.mark.parametrize(
+    "said, limits, count",
+    [
+        (dict(language="en"), UNLIMITED, 0),
+        (dict(language=None), UNLIMITED, 1),  # a recording's language, of its first window
+        (dict(language="en"), UNLIMITED._replace(no_speech=0.6), 2),
+    ],
+    ids=["given", "detected", "silence"],
+)
+def test_what_follows_the_start_is_asked_where_something_reads_it(
+    whisper,  # noqa: F811
+    monkeypatch,
+    said,
+    limits,
+    count,
+):
+    module, variables = whisper
+    asked = []
+
+    def first(*_):
+        asked.append(1)
+        return np.zeros((1, module.vocab_size), np.float32)
+
+    monkeypatch.setattr(transcribe.speech, "first_logits", first)
+    monkeypatch.setattr(transcribe.speech, "encode", lambda *_: None)
+    monkeypatch.setattr(transcribe, "_written", lambda *_: ([], (0.0, 0.0, 1.0, None), True))
+    settings = settings_of(next(iter(golden()[0]["recordings"])))
+    settings = Settings.of({**settings.said(), **said})
+    spectrogram = np.zeros((2 * module.frames, module.bands), np.float32)
+    heard = transcribe.of_spectrogram(Transcriber(module, variables, settings, limits), spectrogram)
+    assert (heard.segments, len(asked)) == ([], count)
+
+
 # Cutting, without a model: 10 is the end of a text, 20 the time 0, a step 2 frames.
 SPEECH = Speech(11, 10, {}, {}, 19, None, (), None, None)
 

@@ -37,6 +37,7 @@ def main() -> None:
         from jaxdl import process
 
         process.tune()
+        process.use_compilation_cache()
     serve = Serve(options)
     for line in sys.stdin:
         order = json.loads(line)

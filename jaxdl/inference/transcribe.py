@@ -187,20 +187,22 @@ def of_spectrogram(
     frames = len(spectrogram) if frames is None else frames
     key = keys.root(0) if key is None else key
     seek, prompt, language, found = 0, None, known.language, []
+    limited = whisper.limits.no_speech is not None
     while seek < frames:
         window = np.zeros((1, module.frames, module.bands), np.float32)
         seen = spectrogram[seek : seek + module.frames]
         window[0, : len(seen)] = seen
         encoded = speech.encode(module, variables, window)
-        if prompt is None or whisper.limits.no_speech is not None:
+        if limited or (prompt is None and known.detects):
             first = np.asarray(speech.first_logits(module, variables, encoded, known.start))
         if prompt is None:
-            detected = speech.detect(known, first)
+            detected = np.zeros(1, np.int32)
             if known.detects:
+                detected = speech.detect(known, first)
                 codes = {token: code for code, token in known.languages.items()}
                 language = codes[int(detected[0])]
             prompt = known.prompt(detected, timestamps=True)
-        silence = _share(first[0], known) if whisper.limits.no_speech is not None else None
+        silence = _share(first[0], known) if limited else None
         there = min(frames - seek, module.frames)
         at = jax.random.fold_in(key, seek)
         tokens, figures, is_silent = _written(whisper, encoded, prompt, silence, known, at)

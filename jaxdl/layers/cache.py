@@ -19,16 +19,17 @@ class Cache(NamedTuple):
     tokens are none, and no query attends to these.
 
     Attributes:
-      keys: (depth, batch, heads, length, head_dim) in the dtype of the computation: a head's keys
-        lie together, as the products with them want it.
+      keys: of each layer (batch, heads, length, head_dim), in the dtype of the computation: a
+        head's keys lie together, as the products with them want it. An array a layer: out of one
+        of all layers a CPU copies a layer's for each token.
       values: likewise.
       filled: tokens that are in it, padding counted, int32 ().
       real: (batch, length) booleans: False where a token is padding, True where there is none yet.
       context: cross-attention's own, of the encoder's tokens, which are written once; None without.
     """
 
-    keys: jax.Array
-    values: jax.Array
+    keys: tuple[jax.Array, ...]
+    values: tuple[jax.Array, ...]
     filled: jax.Array
     real: jax.Array
     context: "Cache | None" = None
@@ -38,10 +39,12 @@ class Cache(NamedTuple):
         cls, depth: int, batch: int, length: int, heads: int, head_dim: int, dtype: Any
     ) -> "Cache":
         """Room for ``length`` tokens of ``batch`` sequences, zeros."""
-        shape = (depth, batch, heads, length, head_dim)
+        layers = lambda: tuple(
+            jnp.zeros((batch, heads, length, head_dim), dtype) for _ in range(depth)
+        )
         return cls(
-            jnp.zeros(shape, dtype),
-            jnp.zeros(shape, dtype),
+            layers(),
+            layers(),
             jnp.zeros((), jnp.int32),
             jnp.ones((batch, length), bool),
         )
@@ -49,15 +52,17 @@ class Cache(NamedTuple):
     @property
     def length(self) -> int:
         """Tokens that there is room for."""
-        return self.keys.shape[3]
+        return self.real.shape[1]
 
     def write(self, layer: int, keys: jax.Array, values: jax.Array) -> "Cache":
         """Puts (batch, T, heads, head_dim) behind the filled places of ``layer``."""
-        # Slices of the whole: a loop that carries the cache then updates it in place.
-        at = [jnp.asarray(i, jnp.int32) for i in (layer, 0, 0, self.filled, 0)]
+        # A loop that carries the cache updates it in place.
+        at = [jnp.asarray(i, jnp.int32) for i in (0, 0, self.filled, 0)]
 
-        def put(old: jax.Array, new: jax.Array) -> jax.Array:
-            return lax.dynamic_update_slice(old, new.swapaxes(1, 2)[None].astype(old.dtype), at)
+        def put(old: tuple[jax.Array, ...], new: jax.Array) -> tuple[jax.Array, ...]:
+            new = new.swapaxes(1, 2).astype(old[layer].dtype)
+            changed = lax.dynamic_update_slice(old[layer], new, at)
+            return (*old[:layer], changed, *old[layer + 1 :])
 
         return self._replace(keys=put(self.keys, keys), values=put(self.values, values))
 

@@ -20,6 +20,11 @@ from jaxdl.ops.wide import wide_dtype
 MOST_BLOCKS = 4
 SHORTEST_BLOCK = 64
 
+# From so many queries without a mask on, where nothing is differentiated, one head comes after the
+# other: before jax 0.12 XLA's own memory for scores, which it counts nowhere, is twice what all of
+# them take, 108 MB of Whisper's 1,500 queries of six heads; so 36 MB, in .93 of the processor time.
+# Later ones need 30 MB, and no loop.
+MANY_QUERIES = 768 if jax.__version_info__ < (0, 12) else None
 
 # Fewer scores than this are cheaper as they come than with the rearrangement (measured on steps of
 # a ViT with 16 tokens, which took 10% longer, and with 65, which took 2% less).
@@ -126,4 +131,13 @@ def _backward(causal, residuals, g):
     return back(jnp.concatenate(dq, axis=2), query), back(dk, key), back(dv, value), dmask
 
 
-attention = with_backward(_forward, _backward, static=(4,))
+def _value(query, key, value, mask, causal):
+    many = MANY_QUERIES is not None and query.shape[1] >= MANY_QUERIES
+    if causal or mask is not None or not many:
+        return _forward(query, key, value, mask, causal)[0]
+    one = lambda heads: _forward(*(x[:, :, None] for x in heads), None, False)[0][:, :, 0]
+    by_head = tuple(jnp.moveaxis(x, 2, 0) for x in (query, key, value))
+    return jnp.moveaxis(lax.map(one, by_head), 0, 2)
+
+
+attention = with_backward(_forward, _backward, static=(4,), value=_value)

@@ -66,11 +66,21 @@ def read(
     for name, array in fit.read(shapes, found):
         if name in resizers:
             array = resizers[name](array)
-        # A copy, also where this is a piece of a file, which may change.
-        flat[name] = jnp.array(array)
+        flat[name] = _on_device(array)
     if any(map(is_new, shapes)):
         flat |= _initial(module, architecture.inputs(module, size), is_new)
     return module, jax.tree.map_with_path(lambda path, _: flat[name_of(path)], wanted)
+
+
+def _on_device(array: np.ndarray) -> jax.Array:
+    """An array that nothing else changes.
+
+    Where its memory lies as a device wants it jax takes it as it is, else it makes a copy, one. A
+    piece of a file, which may change, is read-only.
+    """
+    array = array if array.flags.writeable else np.array(array)
+    # What is waited for is done with: a file's tensors are not all in memory twice.
+    return jax.device_put(array).block_until_ready()
 
 
 def _has_another_head(

@@ -31,17 +31,17 @@ _FLOATING = ("F64", "F32", "F16", "BF16")
 
 
 class Safetensors:
-    """The tensors of an open safetensors file.
+    """The tensors of a safetensors file.
 
     Attributes:
       names: of all.
       is_own: whether `write` made it.
     """
 
-    def __init__(self, file: Any):
+    def __init__(self, path: Path, file: Any):
         self.names = list(file.keys())
         self.is_own = _OWN in (file.metadata() or {})
-        self._file = file
+        self._path, self._file = path, file
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Of one, without reading it."""
@@ -52,8 +52,10 @@ class Safetensors:
         return self._file.get_slice(name).get_dtype() in _FLOATING
 
     def read(self, name: str) -> np.ndarray:
-        """One."""
-        return self._file.get_tensor(name)
+        """One, a copy."""
+        # Opened anew: what has been read of a file stays in memory until it is closed.
+        with safe_open(self._path, framework="numpy") as file:
+            return file.get_tensor(name)
 
 
 # What wrappers of PyTorch's put between the parts of names; no model has parts of these names.
@@ -168,7 +170,7 @@ def _safetensors(path: Path) -> Iterator["Safetensors"]:
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is damaged, or no safetensors file: {error}") from None
     with file:
-        yield Safetensors(file)
+        yield Safetensors(path, file)
 
 
 def _shards(folder: Path) -> dict[Path, set[str]]:
