@@ -26,7 +26,7 @@ def _scenes():
     config = defaults.default()
     config.data.name, config.task.name = "scenes", "segmentation"
     config.data.examples = 12_288
-    config.batch_size, config.steps = 8, 6000
+    config.batch_size, config.steps = 8, 5200
     # Places of 2x2 pixels: an update takes a third of the time.
     config.model = dict(
         name="unet", patch=2, width=16, depth=3, padded=True, batch_norm=True, dropout=0.0
@@ -40,7 +40,7 @@ def _scenes():
     config.optimizer.weight_decay = 0.02
     config.eval.best = "mean_iou"
     # To judge the whole test part takes as much of the processor as 20 updates.
-    config.eval.score_every = 1200
+    config.eval.score_every = 1300
     config.eval.batch_size = 32
     return config
 
