@@ -74,11 +74,9 @@ class _Walk:
         ]
 
     def draw(self, key: Any, loops: tuple) -> None:
-        self.drawn[key] += 1
-        text = str(key)
-        copied = key[0] == "broadcast_in_dim"
-        if copied or any(loop not in text for loop in loops):
-            self.drawn[key] += 1
+        text, copied = str(key), key[0] == "broadcast_in_dim"
+        again = copied or any(loop not in text for loop in loops)
+        self.drawn[key] += 2 if again else 1
 
     def cut(self, key: Any, shape: str) -> None:
         # Cut alike again, the same keys come of it; into another number, or drawn by itself, it
