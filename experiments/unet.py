@@ -26,7 +26,7 @@ def _scenes():
     config.data.name, config.task.name = "scenes", "segmentation"
     config.data.examples = 12_288
     config.batch_size, config.steps = 8, 5200
-    # Places of 2x2 pixels: an update takes a third of the time.
+    # Places of 2x2 pixels: an update takes a quarter of the time.
     config.model = dict(
         name="unet", patch=2, width=16, depth=3, padded=True, batch_norm=True, dropout=0.0
     )
