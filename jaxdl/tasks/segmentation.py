@@ -157,9 +157,8 @@ def example_loss(
         made = made + dice * losses.dice(found, mask, counts)
     if any_on(among):
         label = mask.astype(jnp.int32) - 1
-        made = made + among * losses.pixel_cross_entropy(
-            found[..., 1:], label, counts * (label >= 0)
-        )
+        of_class = jnp.where(label >= 0, counts, 0)
+        made = made + among * losses.pixel_cross_entropy(found[..., 1:], label, of_class)
     return made, weights.mean(axis=(1, 2))
 
 
