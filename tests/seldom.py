@@ -29,7 +29,7 @@ _SOUNDS = (
 
 _AVERAGED = tuple(f"jaxdl/{name}/" for name in ("tasks", "losses", "metrics", "control"))
 
-_CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit")
+_CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet")
 
 # {file: {beginning of a test's name: the files}}
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
@@ -399,9 +399,6 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_parameter_count_is_the_published_one[mobilevit_": ("mobilevit", _LAYERS),
     },
     "test_model_curvature.py": {
-        "test_hessian_vector_product[unet": (_OPS, _LAYERS, "jaxdl/models/unet.py"),
-    }
-    | {
         f"{test}]": (_OPS, _LAYERS, _MODELS)
         for test in (
             *(f"test_hessian_vector_product[{name}" for name in _CURVED),

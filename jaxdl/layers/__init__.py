@@ -30,7 +30,7 @@ from jaxdl.layers.graph import GraphConv
 from jaxdl.layers.initializers import initializer
 from jaxdl.layers.map_dense import MapDense
 from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm, frozen_norms
-from jaxdl.layers.patches import PatchEmbed
+from jaxdl.layers.patches import PatchEmbed, cut_patches
 from jaxdl.layers.positions import (
     RelativePositions,
     learned_positions,
@@ -92,6 +92,7 @@ __all__ = [
     "SqueezeExcite",
     "Stacked",
     "TokenEmbedding",
+    "cut_patches",
     "frozen_norms",
     "initializer",
     "learned_positions",

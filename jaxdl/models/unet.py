@@ -81,7 +81,7 @@ class UNet(nn.Module):
         if self.padded:
             fill = [(0, -side % (self.patch * 2**self.depth)) for side in (height, width)]
             x = jnp.pad(x, ((0, 0), *fill, (0, 0)), mode="edge")
-        x = _gathered(x, self.patch)
+        x = layers.cut_patches(x, self.patch)
         x, passed = (self._encoded if self.backbone else self._down)(x, train)
         for i in reversed(range(self.depth)):
             x = layers.ConvTranspose(
@@ -202,15 +202,8 @@ def _middle(x: jax.Array, shape: Sequence[int]) -> jax.Array:
     return x[:, top : top + shape[1], left : left + shape[2]]
 
 
-def _gathered(x: jax.Array, patch: int) -> jax.Array:
-    """(batch, h, w, c) -> (batch, h / patch, w / patch, patch² c), a patch's pixels row by row."""
-    B, H, W, C = x.shape
-    x = x.reshape(B, H // patch, patch, W // patch, patch, C).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(B, H // patch, W // patch, patch**2 * C)
-
-
 def _spread(x: jax.Array, patch: int) -> jax.Array:
-    """`_gathered`, undone."""
+    """`jaxdl.layers.cut_patches`, undone."""
     B, h, w, C = x.shape
     x = x.reshape(B, h, w, patch, patch, C // patch**2).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(B, h * patch, w * patch, C // patch**2)
