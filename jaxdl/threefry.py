@@ -79,6 +79,23 @@ def _bits(key: jax.Array, width: int, shape: tuple[int, ...]) -> jax.Array:
     return (high ^ low).astype(f"uint{width}")
 
 
+def blocks(words: jax.Array, first: jax.Array, size: int) -> jax.Array:
+    """Parts of what several keys draw, a row each.
+
+    Args:
+      words: (n, 2) uint32, of each row's key, whose draw has fewer than 2³² elements.
+      first: (n,) uint32, the place in the draw of each row's first element.
+      size: elements of a row.
+
+    Returns:
+      (n, size) uint32, of `jax.random.bits` by each key the elements from ``first`` on, counted in
+      row-major order.
+    """
+    low = first[:, None] + lax.broadcasted_iota(jnp.uint32, (len(first), size), 1)
+    high, low = _threefry(words.T[..., None], jnp.zeros(low.shape, jnp.uint32), low)
+    return high ^ low
+
+
 def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return lax.optimization_barrier(jnp.stack(_of_places(key, shape), axis=-1))
 

@@ -14,7 +14,7 @@ from jaxdl import config as settings
 from jaxdl import data as data_sets
 from jaxdl import keys, layers, metrics, models, optim, parallel, process, tasks
 from jaxdl.errors import UserError
-from jaxdl.experiment import population, sweep
+from jaxdl.experiment import drawing, population, sweep
 from jaxdl.experiment.history import Goal
 from jaxdl.optim import schedules
 from jaxdl.registry import check_names, choose
@@ -156,7 +156,10 @@ class Experiment(NamedTuple):
         """The program (key, batch) -> the state at step 0."""
         shardings = jax.tree.map(lambda x: x.sharding, self.abstract_state)
         options = process.options_to_run_once()
-        init = jax.jit(self.task.init, out_shardings=shardings, compiler_options=options)
+        init = self.task.init
+        if not self.members and all(s.is_fully_replicated for s in jax.tree.leaves(shardings)):
+            init = drawing.together(init)
+        init = jax.jit(init, out_shardings=shardings, compiler_options=options)
         return init.lower(keys.named(self.key, "init"), self._batch_anywhere).compile()
 
     def init_state(self, program: Callable[[jax.Array, Any], Any] | None = None) -> Any:

@@ -16,7 +16,7 @@ from jax.errors import ConcretizationTypeError, TracerIntegerConversionError
 
 from jaxdl import metrics, tasks
 from jaxdl.errors import StructureError, UserError
-from jaxdl.experiment import sweep
+from jaxdl.experiment import drawing, sweep
 from jaxdl.experiment.history import Watch
 from jaxdl.per_member import Setting, Swept
 
@@ -124,6 +124,8 @@ def create(run: tasks.Run, members: list[sweep.Member]) -> tasks.Task:
         def of_member(i: jax.Array, *arguments: Any) -> Any:
             return getattr(built(i), name)(*arguments)
 
+        if name == "init":
+            of_member = drawing.together(of_member)
         with _explained(members, single):
             return jax.vmap(of_member, in_axes=(0, *axes))(index, *arguments)
 
