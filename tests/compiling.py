@@ -19,12 +19,35 @@ from typing import Any
 CPU_SECONDS = 240
 
 
+def reference() -> float:
+    """Seconds of processor time to compile the gradient of eight layers, each of its own width.
+
+    By it machines compare, and the same one from hour to hour.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    def loss(layers: list[jax.Array], x: jax.Array) -> jax.Array:
+        for layer in layers:
+            x = jnp.tanh(x @ layer)
+            x = (x - x.mean(-1, keepdims=True)) / (1 + x.var(-1, keepdims=True))
+        return (x**2).sum()
+
+    widths = range(32, 41)
+    layers = [jax.ShapeDtypeStruct((i, i + 1), jnp.float32) for i in widths[:-1]]
+    program = jax.jit(jax.grad(loss))
+    began = time.process_time()
+    program.lower(layers, jax.ShapeDtypeStruct((8, widths[0]), jnp.float32)).compile()
+    return time.process_time() - began
+
+
 def begin(argv: list[str]) -> dict[str, float]:
     """Begins the experiment that the launcher's flags ``argv`` name.
 
     Returns:
       {what: seconds of processor time}: "init" compiles and runs the initial state; "update"
-      compiles one update and "run" runs it; "evaluate" compiles the evaluation of a batch.
+      compiles one update and "run" runs it; "evaluate" compiles the evaluation of a batch;
+      "reference" is of `reference`.
     """
     import jax
     import numpy as np
@@ -42,6 +65,7 @@ def begin(argv: list[str]) -> dict[str, float]:
         spent[name] = time.process_time() - began
         return found
 
+    spent["reference"] = reference()
     state = timed("init", lambda: jax.block_until_ready(made.init_state()))
     put = lambda x: jax.device_put(x, layout.replicated)
     window = jax.tree.map(lambda x: put(np.zeros(x.shape, x.dtype)), made.abstract_window)

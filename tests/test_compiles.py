@@ -1,6 +1,7 @@
 """Experiments begin: none keeps a compiler busy for more than a minute, and none hangs in it."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,6 +16,10 @@ from jaxdl.launch import flags
 
 # Seconds of processor time, for all programs of an experiment together.
 BUDGET = 60
+
+# Seconds of `compiling.reference` on the two cores of an Intel Xeon that docs/speed.md is of, with
+# jax 0.10.2 and 0.12.0.1 alike (1.98 to 2.43 in ten runs). A slower machine has as much more time.
+REFERENCE = 2.2
 
 # Every experiment with its variants, but those called published, which need a checkpoint; those of
 # published sizes with batches of two, as memory wants.
@@ -90,30 +95,36 @@ def begin(*arguments, devices=1):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-# Over the budget: seconds as measured on two cores, the more of jax 0.10.2 and 0.12.0.1. Their
-# updates are thousands of fusions, and each weight's draw a quarter of a second.
-OVER = {"mobilevit:s": 93, "efficientnet:b0": 74, "convnext:T": 61, "cvt:13": 75,
-        "googlenet:imagenet": 91, "coatnet:0": 72}  # fmt: skip
+def seconds(*arguments, devices=1):
+    """Seconds to compile all, on a machine as fast as the one that the budget is for.
 
-
-def over(experiment):
-    return [pytest.mark.xfail(reason=f"{OVER[experiment]} s")] if experiment in OVER else []
+    What runs beside only adds to them: where they are too many they are measured once more.
+    """
+    least = math.inf
+    for _ in range(2):
+        found = begin(*arguments, devices=devices)
+        slower = max(1, found["reference"] / REFERENCE)
+        parts = [found.get(part, 0) for part in ("init", "update", "evaluate")]
+        least = min(least, sum(parts) / slower)
+        if least < BUDGET:
+            break
+    return least
 
 
 @pytest.mark.slow(last=True)
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("experiment", [pytest.param(e, marks=over(e)) for e in EXPERIMENTS])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiments_begin_within_a_minute_of_compilation(experiment):
     small = ("--config.batch_size=2", "--config.eval.batch_size=2")
-    found = begin(config(experiment), *(small if experiment in PUBLISHED else ()))
-    assert found["init"] + found["update"] + found.get("evaluate", 0) < BUDGET, found
+    arguments = (config(experiment), *(small if experiment in PUBLISHED else ()))
+    assert seconds(*arguments) < BUDGET
 
 
 @pytest.mark.slow("dcgan", "jaxdl/threefry.py")
 @pytest.mark.timeout(1500)
 def test_two_networks_begin_under_pmap_on_eight_devices():
-    found = begin(config("dcgan"), "--config.parallel.strategy=pmap", devices=8)
-    assert found["init"] + found["update"] + found["evaluate"] < BUDGET, found
+    arguments = (config("dcgan"), "--config.parallel.strategy=pmap")
+    assert seconds(*arguments, devices=8) < BUDGET
 
 
 def test_every_experiment_is_tried():

@@ -73,11 +73,12 @@ def test_what_draws_otherwise_stays_as_it_is():
     def init(key, foreign):
         return {
             "foreign": jax.random.normal(foreign, (3,)),
+            "foreign below": [jax.random.fold_in(foreign, i) for i in (1, 2**32 - 1)],
             "many": jax.vmap(lambda k: jax.random.normal(k, (4,)))(jax.random.split(key, 2)),
             "half": jax.random.uniform(key, (4,), jnp.bfloat16),
             "byte": jax.random.bits(key, (4,), jnp.uint8),
             "empty": jax.random.normal(key, (0, 3)),
-            "key": jax.random.fold_in(key, 3),
+            "key": [jax.random.fold_in(key, i) for i in (3, 2**32 - 1)],
             "loop": jax.lax.map(lambda i: jax.random.normal(jax.random.fold_in(key, i), (2,)),
                                 jnp.arange(3)),
             "given": foreign, "same": key,

@@ -24,19 +24,10 @@ _CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "checkpo
           "custom_jvp_call": "call_jaxpr"}  # fmt: skip
 
 # Of one number each, and those that many instructions are compiled for.
-_ELEMENTWISE = {
-    *(
-        "add",
-        "and",
-        "bitcast_convert_type",
-        "convert_element_type",
-        "copy",
-        "div",
-        "erf_inv",
-        "log",
-    ),
-    *("log1p", "max", "min", "mul", "neg", "or", "shift_right_logical", "sqrt", "sub", "xor"),
-}
+_ELEMENTWISE = frozenset(
+    "add and bitcast_convert_type convert_element_type copy div erf_inv log log1p max min mul neg or "
+    "shift_right_logical sqrt sub xor".split()
+)
 _DEAR = {"random_bits", "erf_inv", "log", "log1p"}
 
 # Scalars that follow from numbers in the program alone, and so are the same for alike draws.
@@ -222,16 +213,19 @@ def _advance(
     for step in steps:
         if not all(isinstance(v, Literal) or v in env for v in step.takes):
             waiting.append(step)
-        elif step.eqn.primitive.name == "random_fold_in" and not any(
-            v.aval.shape for v in step.eqn.invars
-        ):
+        elif _is_fold(step.eqn):
             folds.append(step)
         else:
             with step.eqn.ctx.manager:
-                env.update(
-                    zip(step.gives, _results(step.eqn, [*map(read, step.takes)]), strict=True)
-                )
+                found = _results(step.eqn, [*map(read, step.takes)])
+            env.update(zip(step.gives, found, strict=True))
     return waiting, folds
+
+
+def _is_fold(eqn: Any) -> bool:
+    if eqn.primitive.name != "random_fold_in" or any(v.aval.shape for v in eqn.invars):
+        return False
+    return keys.is_own(eqn.invars[0].aval)
 
 
 def _results(eqn: Any, operands: Sequence[Any]) -> list[Any]:
@@ -244,7 +238,7 @@ def _fold(folds: Sequence[_Step], env: dict[int, Any], read: Callable[[Any], Any
         found = _results(folds[0].eqn, [*map(read, folds[0].takes)])
     else:
         of, numbers = zip(*([*map(read, step.takes)] for step in folds), strict=True)
-        numbers = jnp.stack([jnp.asarray(n).astype(jnp.uint32) for n in numbers])
+        numbers = jnp.stack([jnp.asarray(n, jnp.uint32) for n in numbers])
         found = jax.vmap(jax.random.fold_in)(jnp.stack(of), numbers)
     env.update((step.gives[0], key) for step, key in zip(folds, found, strict=True))
 
@@ -262,7 +256,6 @@ def _drawn(draws: Sequence[_Draw], read: Callable[[Any], Any]) -> dict[int, jax.
     spare = -len(first) % _TURNS
     turns = lambda x: np.pad(x, (0, spare)).reshape(_TURNS, -1)
     words = jnp.stack([jax.random.key_data(read(draw.steps[0].takes[0])) for draw in draws])
-
     fill = lambda v, shape: jnp.broadcast_to(jnp.reshape(read(v), ()), shape)
 
     def turn(at: tuple[jax.Array, jax.Array]) -> jax.Array:
