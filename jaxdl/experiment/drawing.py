@@ -24,9 +24,10 @@ _CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "checkpo
           "custom_jvp_call": "call_jaxpr"}  # fmt: skip
 
 # Of one number each, and those that many instructions are compiled for.
-_ELEMENTWISE = {"add", "and", "bitcast_convert_type", "convert_element_type", "copy", "div", "erf_inv",
-                "log", "log1p", "max", "min", "mul", "neg", "or", "shift_right_logical", "sqrt", "sub",
-                "xor"}  # fmt: skip
+_ELEMENTWISE = {
+    *("add", "and", "bitcast_convert_type", "convert_element_type", "copy", "div", "max", "min"),
+    *("erf_inv", "log", "log1p", "mul", "neg", "or", "shift_right_logical", "sqrt", "sub", "xor"),
+}
 _DEAR = {"random_bits", "erf_inv", "log", "log1p"}
 
 # Scalars that follow from numbers in the program alone, and so are the same for alike draws.
