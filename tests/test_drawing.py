@@ -31,12 +31,12 @@ def same(fn, *args):
 class Network(nn.Module):
     """Draws of all the usual kinds, sizes and depths, some of them alike."""
 
-    kinds = ("he_normal", "he_uniform", "xavier_normal", "lecun_normal", "lecun_uniform")
+    kinds = ("he_normal", "he_uniform", "lecun_normal")
 
     @nn.compact
     def __call__(self, x):
         for kind in self.kinds:
-            for size in (1, 5, 300):
+            for size in (1, 300):
                 init = getattr(nn.initializers, kind)()
                 x = nn.Dense(size, kernel_init=init, name=f"{kind}_{size}")(x)
         x = nn.Conv(7, (3, 3), kernel_init=nn.initializers.normal(0.02))(x[:, None, None])
@@ -47,7 +47,7 @@ class Network(nn.Module):
 def test_every_weight_of_a_network_is_the_same():
     init = lambda key: Network().init(key, jnp.ones((2, 3)))
     wanted = same(init, ROOT)
-    assert sum(len(np.unique(x)) > 1 for x in wanted) > 10
+    assert sum(len(np.unique(x)) > 1 for x in wanted) > 7
     program = str(jax.make_jaxpr(drawing.together(init))(ROOT))
     # Three kinds: normal, truncated and uniform. Of keys, those of modules and of their weights.
     assert program.count("scan[") == 3
@@ -92,8 +92,8 @@ def test_numbers_that_are_given_may_bound_a_draw():
 
 
 def test_a_key_a_member():
+    init = lambda key: [jax.random.normal(jax.random.fold_in(key, i), (3 * i, 7)) for i in (1, 2)]
     many = jax.random.split(ROOT, 3)
-    init = lambda key: Network().init(key, jnp.ones((2, 3)))
     together, apart = leaves(jax.vmap(drawing.together(init)), many), leaves(jax.vmap(init), many)
     for a, b in zip(together, apart, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -108,13 +108,13 @@ def test_double_precision():
 
 
 def begun(*arguments):
-    config = ("--config=experiments/vit.py", "--config.model.depth=1", *arguments)
+    config = ("--config=experiments/mlp.py", "--config.model.hidden=9,8", *arguments)
     made = experiment.create(flags.parse(config).config)
     return [np.asarray(keys.words(x)) for x in jax.tree.leaves(made.init_state())]
 
 
 @pytest.mark.parametrize(
-    "arguments", [("data=1",), ("data=2",), ("fsdp=2",), ("data=1", "--config.population=2")]
+    "arguments", [("data=1",), ("fsdp=2",), ("data=1", "--config.population=2")]
 )
 def test_a_run_begins_the_same(arguments, monkeypatch):
     """Of a population each member; also where weights are split over devices."""
