@@ -130,12 +130,10 @@ class MultiHeadAttention(nn.Module):
         value = maps(context_width, name="value")()
 
         def project(inputs: jax.Array, *maps: tuple[jax.Array, jax.Array]) -> list[jax.Array]:
-            # Maps of the same inputs are one product: larger, so faster.
-            kernel, bias = (jnp.concatenate(parts, axis=-1) for parts in zip(*maps, strict=True))
-            y = ops.dense(*nn.dtypes.promote_dtype(inputs, kernel, bias, dtype=self.dtype))
-            return [
-                part.reshape(*part.shape[:2], N, D) for part in jnp.split(y, len(maps), axis=-1)
-            ]
+            kernels, biases = zip(*maps, strict=True)
+            inputs, *parts = nn.dtypes.promote_dtype(inputs, *kernels, *biases, dtype=self.dtype)
+            found = ops.dense_each(inputs, parts[: len(maps)], parts[len(maps) :])
+            return [y.reshape(*y.shape[:2], N, D) for y in found]
 
         if context is None:
             q_BxTxNxD, k_BxSxNxD, v_BxSxNxD = project(x, query, key, value)

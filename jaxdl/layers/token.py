@@ -26,11 +26,6 @@ def tied_logits(x: jax.Array, table: jax.Array) -> jax.Array:
       table: (tokens, features).
 
     Returns:
-      (…, tokens), as wide as `jaxdl.ops.dense` makes logits.
+      (…, tokens), as wide as `jaxdl.ops.by_table` makes them.
     """
-    table = table.astype(x.dtype)
-    if x.size == x.shape[-1] and x.dtype.itemsize >= 4:
-        # One token, as in writing: as a product of the table and a vector a CPU reads the table in
-        # order, where the other way round it makes the normalisation before it anew for each token.
-        return (table @ x.reshape(-1)).reshape(*x.shape[:-1], len(table))
-    return ops.dense(x, table.T, wide=True)
+    return ops.by_table(x, table.astype(x.dtype))

@@ -19,7 +19,7 @@ from jaxdl.ops.dropout import dropout
 from jaxdl.ops.forms import references
 from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
 from jaxdl.ops.labelling import needed_frames
-from jaxdl.ops.linear import dense
+from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
 from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
@@ -36,11 +36,13 @@ __all__ = [
     "attention_weights",
     "avg_pool",
     "boxes",
+    "by_table",
     "conv",
     "conv_transpose",
     "cross_entropy",
     "dense",
     "dense_adjacency",
+    "dense_each",
     "dropout",
     "gelu",
     "gelu_tanh",
