@@ -217,6 +217,27 @@ def test_wide_dense_is_exact_over_bf16_and_its_gradients_are_bf16_products():
     np.testing.assert_allclose(wide(dkernel), by_hand, rtol=2**-8, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("leading", [(), (1, 1), (3,), (2, 8), (17,), (0,)])
+def test_products_with_a_table_and_with_several_kernels(leading, dtype):
+    """Of no, one, few and many rows, which are forms of their own."""
+    cast = lambda *shape, seed: jnp.asarray(normal(*shape, seed=seed), dtype)
+    x, table = cast(*leading, 6, seed=0), cast(9, 6, seed=1)
+    kernels, biases = [cast(6, f, seed=f) for f in (2, 5)], [cast(f, seed=-f % 7) for f in (2, 5)]
+    wide = lambda a: np.asarray(a.astype(jnp.float32), np.float64)
+    found = jax.jit(ops.by_table)(x, table)
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, wide(x) @ wide(table).T, rtol=1e-5, atol=1e-5)
+    exact = 1e-5 if dtype == jnp.float32 else 2**-6
+    for y, kernel, bias in zip(
+        jax.jit(ops.dense_each)(x, kernels, biases), kernels, biases, strict=True
+    ):
+        assert y.dtype == dtype
+        np.testing.assert_allclose(
+            wide(y), wide(x) @ wide(kernel) + wide(bias), rtol=exact, atol=exact
+        )
+
+
 # Layer normalisation.
 
 

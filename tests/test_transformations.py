@@ -66,6 +66,13 @@ OPS = {
         (lambda x: ops.cross_entropy(x, LABELS, 0.1), (f64(3, 4),)),
         (ops.cross_entropy, (f64(3, 4), f64(3, 4))),
     ],
+    "by_table": [(ops.by_table, (f64(2, 3, 4), f64(5, 4))), (ops.by_table, (f64(4), f64(5, 4)))],
+    "dense_each": [
+        (
+            lambda x, a, b: ops.dense_each(x, (a, b), (a[0], b[1])),
+            (f64(2, 3, 4), f64(4, 5), f64(4, 2)),
+        )
+    ],
     "dense": [(ops.dense, (f64(2, 3, 4), f64(4, 5), f64(5)))],
     "dense_adjacency": [
         (
