@@ -256,6 +256,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_extending.py": {
         "test_it_is_swept_and_split": (*_MEMBERS, "docs/extending.md"),
     },
+    "test_fine_tuned_whisper.py": {
+        "test_it_learns_by_the_launcher": (
+            *("jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", "jaxdl/data/recordings.py"),
+            *(_PRETRAINED, "jaxdl/generate/", "jaxdl/inference/", "experiments/whisper.py"),
+        ),
+    },
     "test_fine_tuned_writers.py": dict.fromkeys(
         (
             *("test_a_published_t5_learns_answers_and_goes_out", "test_an_encoder_writes_no_texts"),

@@ -38,7 +38,7 @@ def batch(made):
 
 def test_spectrograms_are_made_in_the_step_and_their_ends_are_known(heard, batch):
     example = heard.prepare(batch, None)
-    assert heard.hears[1:] == (200, 80, 8)
+    assert heard.hears[1:] == (200, 80, 8, 0)
     np.testing.assert_array_equal(example.source, ops.log_mel(batch["samples"], 8000, 200, 80, 8))
     # A frame counts if it begins within the recording.
     wanted = np.arange(heard.hears.shape[0])[None] * 80 < batch["length"][:, None]

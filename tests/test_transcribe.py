@@ -42,15 +42,16 @@ CASES = [
 @pytest.mark.parametrize("case", CASES)
 def test_segments_are_those_of_transformers(case, whisper):  # noqa: F811
     found = golden()[0]["recordings"][case]
-    asked, limits = found["given"], UNLIMITED
-    if "no_speech_threshold" in asked:
-        names = ("compression_ratio_threshold", "logprob_threshold", "no_speech_threshold")
-        limits = Limits((0.0,), *(asked[name] for name in names))
+    asked = found["given"]
+    names = ("compression_ratio_threshold", "logprob_threshold", "no_speech_threshold")
+    limits = Limits((0.0,), *map(asked.get, names))
     hears = Transcriber(*whisper, settings_of(case), limits)
     heard = transcribe.of_spectrogram(hears, spectrogram("long", 170)[found["row"]])
-    assert [s.tokens for s in heard.segments] == [tokens for *_, tokens in found["segments"]]
-    for ours, (start, end, _) in zip(heard.segments, found["segments"], strict=True):
+    assert [s.tokens for s in heard.segments] == [tokens for _, _, tokens, _ in found["segments"]]
+    for ours, (start, end, _, log_p) in zip(heard.segments, found["segments"], strict=True):
         np.testing.assert_allclose((ours.start, ours.end), (start, end), atol=1e-9)
+        if log_p is not None:
+            assert ours.log_p == pytest.approx(log_p, abs=1e-4)
     if "language" not in asked:
         assert heard.language in ("en", "de", "fr")
 
@@ -155,6 +156,37 @@ def test_a_text_that_repeats_itself_is_found_and_tried_again(whisper, monkeypatc
     assert tries == [0.0]
     del tries[:]
     assert heard(compression=None, log_p=None, no_speech=0.4).segments[0].temperature == 0.0
+
+
+def test_each_windows_first_try_is_by_beams_and_further_ones_are_drawn(
+    whisper,  # noqa: F811
+    monkeypatch,
+):
+    module, variables = whisper
+    tried = []
+
+    def found(name, temperature):
+        tried.append((name, temperature))
+        words = [[411, 7, 8, 425, 425, 400]]  # a window of which the next begins at 28 frames
+        log_p = [-18.0 if temperature < 0.4 else -3.0]
+        return np.array(words), np.array(log_p)
+
+    def beams(*_, beams, scored, **others):
+        assert (beams, scored) == (3, True)
+        texts, log_p = found("beams", 0.0)
+        return texts[:, None], log_p[:, None], log_p[:, None]
+
+    def drawn(*_, temperature, **others):
+        return found("drawn", temperature)
+
+    monkeypatch.setattr(transcribe.speech, "beam_search", beams)
+    monkeypatch.setattr(transcribe.speech, "sample", drawn)
+    monkeypatch.setattr(transcribe.speech, "encode", lambda *_: None)
+    limits = Limits((0.0, 0.2, 0.4), None, -1.0, None)
+    hears = Transcriber(module, variables, settings_of("beams_0"), limits)
+    heard = transcribe.of_spectrogram(hears, np.zeros((56, module.bands), np.float32))
+    assert tried == [("beams", 0.0), ("drawn", 0.2), ("drawn", 0.4)] * 2
+    assert [(s.temperature, s.log_p) for s in heard.segments] == [(0.4, -0.5)] * 2
 
 
 # What is asked for

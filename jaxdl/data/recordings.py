@@ -46,7 +46,7 @@ def recordings(
       seconds: of the longest.
       file: the table's column of files, as they lie below its folder.
       text: its column of what is said.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: a tokenizer.json; "" makes tokens of bytes. Whisper's has a space before a text.
       test_fraction: where there is no test part, the share that is held out, drawn at random.
       split_seed: of the draw.
       eval_on: "test", or "validation" for what the data bring as such, or else for as large a share
@@ -60,7 +60,11 @@ def recordings(
     kept = _divided(found, test_fraction, split_seed, eval_on)
     made = tokens.create(tokenizer)
     special = specials(made)
-    encoded = {part: [_encoded(made, *pair) for pair in pairs] for part, pairs in kept.items()}
+    before = " " if special.spoken else ""
+    encoded = {
+        part: [_encoded(made, sound, before, text) for sound, text in pairs]
+        for part, pairs in kept.items()
+    }
     longest = max(len(x) for part in encoded.values() for x in part) + special.around
     splits = {}
     for part, pairs in kept.items():
@@ -71,10 +75,12 @@ def recordings(
     return Data(**splits, tokenizer=made, notes=tuple(notes))
 
 
-def _encoded(made: tokens.Tokenizer, sound: epath.Path, text: str) -> np.ndarray:
-    found = made.encode(text)
-    if not len(found):
+def _encoded(made: tokens.Tokenizer, sound: epath.Path, before: str, text: str) -> np.ndarray:
+    if not text:
         raise UserError(f"{sound}: what is said in it is an empty text")
+    found = made.encode(before + text)
+    if not len(found):
+        raise UserError(f"{sound}: the tokenizer knows nothing of what is said in it, {text!r}")
     return found
 
 

@@ -208,23 +208,21 @@ def write(
       UserError: as `jaxdl.generate.by_settings`.
     """
     speech, P = Speech.of(settings), prompt.shape[1]
-    own = {name: x for name, x in settings.others.items() if name not in SPEECH}
     if settings.max_new_tokens is None and settings.max_length is not None:
         # The prompt is not counted, but has to have room.
         most = min(settings.max_length, module.context - P)
         settings = dataclasses.replace(settings, max_new_tokens=most)
-    how = dataclasses.replace(settings, others=own).how(P)
+    how = alone(settings).how(P)
     if timestamps:
         how["timestamps"] = speech.timestamps
     if settings.num_beams > 1 and not temperature:
-        alpha = settings.length_penalty
-        texts, scores = beam_search(
+        texts, _, log_p = beam_search(
             module, variables, prompt, encoded=encoded, beams=settings.num_beams, returned=1,
-            length_penalty=alpha, early_stopping=settings.early_stopping, **how,
+            length_penalty=settings.length_penalty, early_stopping=settings.early_stopping,
+            scored=True, **how,
         )  # fmt: skip
         texts = np.asarray(texts[:, 0])
-        lengths = _lengths(texts, speech.end)
-        return Written(texts, np.asarray(scores[:, 0]) * lengths ** (alpha - 1))
+        return Written(texts, np.asarray(log_p[:, 0]) / _lengths(texts, speech.end))
     drawn = dict(top_k=settings.top_k, top_p=settings.top_p) if temperature else {}
     texts, log_p = sample(
         module, variables, prompt, keys.root(0) if key is None else key, encoded=encoded,
@@ -232,6 +230,12 @@ def write(
     )  # fmt: skip
     texts = np.asarray(texts)
     return Written(texts, np.asarray(log_p) / _lengths(texts, speech.end))
+
+
+def alone(settings: Settings) -> Settings:
+    """How texts are written, without what is asked for by the tokens that they begin with."""
+    own = {name: x for name, x in settings.others.items() if name not in SPEECH}
+    return dataclasses.replace(settings, others=own)
 
 
 def _lengths(texts: np.ndarray, end: int) -> np.ndarray:
