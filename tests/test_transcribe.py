@@ -4,18 +4,21 @@ golden/whisper.npz is made by golden/make_whisper.py; weights and spectrograms a
 """
 
 import dataclasses
+import functools
 import json
 import wave
 import zlib
 
+import jax
 import numpy as np
 import pytest
 from test_whisper import golden, spectrogram, theirs, whisper, write  # noqa: F401
 
 from jaxdl import generate, launch
 from jaxdl.errors import UserError
-from jaxdl.generate import Settings, Speech, Timestamps
+from jaxdl.generate import Settings, Speech, Timestamps, speech
 from jaxdl.inference import segments, subtitles, transcribe
+from jaxdl.inference.before import Before
 from jaxdl.inference.subtitles import Line
 from jaxdl.inference.transcribe import UNLIMITED, Limits, Transcriber
 
@@ -28,10 +31,12 @@ FILES = (
 def settings_of(case):
     """Those of a golden case: of the folder, and of the call."""
     found = golden()[0]["recordings"][case]
-    given = {k: x for k, x in found["given"].items() if k in ("language", "task", "num_beams")}
+    own = ("language", "task", "num_beams", "condition_on_prev_tokens", "prompt_condition_type")
+    given = {k: x for k, x in found["given"].items() if k in own}
     return Settings.of({**found["settings"], **given})
 
 
+PREVIOUS = 408
 # Every day one program; the others are made of the same parts.
 CASES = [
     case if case.startswith("silence") else pytest.param(case, marks=pytest.mark.slow(*FILES))
@@ -45,7 +50,9 @@ def test_segments_are_those_of_transformers(case, whisper):  # noqa: F811
     asked = found["given"]
     names = ("compression_ratio_threshold", "logprob_threshold", "no_speech_threshold")
     limits = Limits((0.0,), *map(asked.get, names))
-    hears = Transcriber(*whisper, settings_of(case), limits)
+    told = asked.get("prompt_ids", [PREVIOUS])
+    assert told[0] == PREVIOUS
+    hears = Transcriber(*whisper, settings_of(case), limits, told=tuple(told[1:]))
     heard = transcribe.of_spectrogram(hears, spectrogram("long", 170)[found["row"]])
     assert [s.tokens for s in heard.segments] == [tokens for _, _, tokens, _ in found["segments"]]
     for ours, (start, end, _, log_p) in zip(heard.segments, found["segments"], strict=True):
@@ -189,6 +196,75 @@ def test_each_windows_first_try_is_by_beams_and_further_ones_are_drawn(
     assert [(s.temperature, s.log_p) for s in heard.segments] == [(0.4, -0.5)] * 2
 
 
+# What was said before
+
+
+def test_padding_in_front_of_a_prompt_takes_up_no_position(whisper):  # noqa: F811
+    module, variables = whisper
+    encoded = speech.encode(module, variables, spectrogram("short", 60))
+    prompt = np.array([[PREVIOUS, 21, 22, 401, 404]] * 3, np.int32)
+    decode = jax.jit(functools.partial(module.apply, method="decode"))
+    wanted = decode(variables, prompt, encoded)[:, -1]
+    # More places than the model has positions.
+    padded = np.concatenate([np.full((3, 36), 400, np.int32), prompt], axis=1)
+    mask = np.arange(41) >= 36
+    found = speech.logits_behind(module, variables, encoded, padded, np.tile(mask, (3, 1)))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    assert np.abs(wanted - decode(variables, prompt[:, -2:], encoded)[:, -1]).max() > 0.1
+
+
+def before(told=(), **said):
+    known = Speech.of(Settings.of({**SAID, **said}))
+    return Before(known, told, 5)
+
+
+def segment(*tokens):
+    return segments.Segment(0.0, 1.0, [*tokens])
+
+
+def test_what_is_shown_of_the_text_before():
+    asked = dict(condition_on_prev_tokens=True)
+    nothing, text = before(), before(**asked)
+    for one in (nothing, text):
+        assert one.shown() == []
+        one.add([segment(411, 1, 2, 415, 415), segment(415, 3, 420)])
+    assert nothing.shown() == []
+    # Of two times at an end one, and of all the last five.
+    assert text.shown() == [PREVIOUS, 2, 415, 415, 3, 420]
+    text.temperature = 0.5
+    assert text.shown() == []
+    text.temperature = 0.4
+    assert text.shown()[0] == PREVIOUS
+
+
+def test_what_is_told_beforehand_is_shown():
+    always, first = before((7, 8)), before((7, 8), condition_on_prev_tokens=True)
+    each = before((7, 8), condition_on_prev_tokens=True, prompt_condition_type="all-segments")
+    for one in (always, first, each):
+        assert one.shown() == [PREVIOUS, 7, 8]
+        one.add([segment(411, 1, 2, 415)])
+    assert always.shown() == [PREVIOUS, 7, 8]
+    assert first.shown() == [PREVIOUS, 8, 411, 1, 2, 415]
+    assert each.shown() == [PREVIOUS, 7, 8, 411, 1, 2, 415]
+    tokens, mask = each.in_front(each.shown(), np.array([[401, 403]]))
+    assert tokens.shape == mask.shape == (1, 1 + 2 + 5 + 2)
+    assert tokens[0, mask[0]].tolist() == [*each.shown(), 401, 403]
+    assert not mask[0, :1].any()
+    assert len(before(range(9)).shown()) == 1 + 5
+
+
+def test_words_become_what_a_processor_makes_of_them():
+    pytest.importorskip("tokenizers")
+    from jaxdl.data.tokens import Vocabulary
+
+    made = Vocabulary.__new__(Vocabulary)
+    made._read(tokenizer(), "x")
+    assert transcribe.told_by(made, "  w3 w7 ", 400) == (3, 7)
+    for words, message in ((3, "initial_prompt=3 must be a text"), ("w3 w401", "has w401, which")):
+        with pytest.raises(UserError, match=message):
+            transcribe.told_by(made, words, 400)
+
+
 # What is asked for
 
 SAID = golden()[0]["calls"]["detected"]["settings"]
@@ -225,6 +301,9 @@ def test_prompts_are_those_of_transformers(said, times, prompt):
         (dict(eos_token_id=None), "need decoder_start_token_id and one eos_token_id"),
         (dict(forced_decoder_ids=[[2, 1]]), r"are not of the places 1, 2"),
         (dict(lang_to_id=[1]), "lang_to_id must hold tokens by name"),
+        (dict(condition_on_prev_tokens=3), "condition_on_prev_tokens=3 must be true or false"),
+        (dict(prompt_condition_type="all-segment"), "did you mean 'all-segments'"),
+        (dict(prompt_condition_type="all-segments"), "needs condition_on_prev_tokens=true"),
     ],
 )
 def test_what_there_is_not_is_refused(said, message):

@@ -72,7 +72,9 @@ def beam_search(
     requests.check_beams(beams, returned=returned)
     requests.check_penalty(length_penalty, tokens)
     ending = _Ending(*map(jnp.asarray, requests.check_early_stopping(early_stopping)))
-    given = requests.check_given(module, prompt, tokens, prompt_mask, source, source_mask, encoded)
+    given = requests.check_given(
+        module, prompt, requests.most(tokens, rules), prompt_mask, source, source_mask, encoded
+    )
     asked = requests.check_rules(module, given, tokens, stop, rules)
     found = _beam_search(
         module, variables, given, asked, requests.check_pad(module, pad, asked),
@@ -143,7 +145,7 @@ def _beam_search(
     beams: int, scored: bool,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:  # fmt: skip
     (B, P), K = given.prompt.shape, beams
-    length = P + tokens
+    length, most = P + tokens, asked.most(tokens)
     endings = 0 if asked.stops is None else len(asked.stops)
 
     def penalised(log_p: jax.Array, length: Any) -> jax.Array:
@@ -168,7 +170,7 @@ def _beam_search(
         )
         ends = asked.ends(token)
         # The last token ends every text; but for that one those that end are none of the live.
-        over = ends | (added == tokens - 1)
+        over = ends | (added == most - 1)
         counts = over & (jnp.arange(score.shape[1]) < K) & state.open[:, None]
         ended = jnp.where(counts, penalised(score, added + 1), -jnp.inf)
         done, _ = done.beside(_Beams(text, ended, share)).best(K)
@@ -176,7 +178,7 @@ def _beam_search(
         parent = _rows(parent, which)
         # Whether the best that goes on may still be better than the worst that has ended.
         longer = ending.never & (length_penalty > 0)
-        reach = penalised(live.score[:, 0], jnp.where(longer, tokens, added + 1))
+        reach = penalised(live.score[:, 0], jnp.where(longer, most, added + 1))
         full = (done.score > -jnp.inf).all(1)
         better = reach > done.score[:, -1]
         open_ = state.open & better & ~(full & ending.at_once)
@@ -199,7 +201,7 @@ def _beam_search(
         jnp.ones(B, bool), jnp.zeros((B, K), jnp.int32), decoding.repeat(module, cache, K),
     )  # fmt: skip
     state = write(state, jnp.repeat(logits, K, axis=0))
-    more = lambda state: (state.added < tokens) & state.open.any()
+    more = lambda state: (state.added < most) & state.open.any()
     found = jax.lax.while_loop(more, step, state).done
     made = jnp.where((found.score > -jnp.inf)[..., None], found.text[..., P:], -1)
     return processors.fill(made, pad), found.score, found.log_p

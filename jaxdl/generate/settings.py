@@ -52,6 +52,9 @@ SPEECH = (
     "compression_ratio_threshold",
     "logprob_threshold",
     "no_speech_threshold",
+    "initial_prompt",
+    "condition_on_prev_tokens",
+    "prompt_condition_type",
 )
 
 # The tokens of a vocabulary of speech, which say what is asked for; no setting of how texts are
