@@ -256,6 +256,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_extending.py": {
         "test_it_is_swept_and_split": (*_MEMBERS, "docs/extending.md"),
     },
+    "test_exported_sounds.py": {
+        "test_a_run_goes_out_and_its_example": (
+            *("jaxdl/inference/", "jaxdl/tasks/ctc.py", "jaxdl/tasks/transcription.py"),
+            *("jaxdl/tasks/sound_classification.py", "jaxdl/generate/", *_COMMAND),
+        ),
+    },
     "test_fine_tuned_whisper.py": {
         "test_it_learns_by_the_launcher": (
             *("jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", "jaxdl/data/recordings.py"),

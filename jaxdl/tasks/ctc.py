@@ -79,6 +79,7 @@ def ctc(
         predict=recogniser.predict,
         describe=recogniser.describe,
         sound=listener.hears.sound,
+        tokens={"pad": special.pad, "end": special.end},
         directions=transcripts.directions(run),
         **({"score": recogniser.score} if decoded else {}),
     )

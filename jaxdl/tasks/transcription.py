@@ -106,6 +106,7 @@ def transcription(
         predict=recogniser.predict,
         describe=recogniser.describe,
         sound=listener.hears.sound,
+        tokens={"pad": special.pad, "end": special.end},
         directions=transcripts.directions(run),
         check=begin.start.check,
         publish=publish if known else None,
