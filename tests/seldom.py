@@ -267,6 +267,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", "jaxdl/data/recordings.py"),
             *(_PRETRAINED, "jaxdl/generate/", "jaxdl/inference/", "experiments/whisper.py"),
         ),
+        "test_a_run_that_has_begun_needs_no_folder_and_goes_out": (
+            "jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", _PRETRAINED, "jaxdl/generate/",
+        ),
+        "test_the_loss_of_a_text_is_that_of_transformers": (
+            "jaxdl/tasks/sequence_to_sequence.py", "jaxdl/models/whisper.py",
+        ),
     },
     "test_fine_tuned_writers.py": dict.fromkeys(
         (

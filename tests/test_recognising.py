@@ -11,6 +11,7 @@ from launching import ROOT, assert_resumes_to_the_bit, built, figures, run
 from tiny import FLAGS
 
 from jaxdl import keys, launch, losses, models, ops
+from jaxdl.data.sounds import Files
 from jaxdl.data.split import IS_REAL, Arrays
 from jaxdl.errors import UserError
 from jaxdl.metrics import LOW
@@ -81,6 +82,12 @@ def test_a_recording_that_is_too_short_for_its_text_is_refused(heard, batch):
     short["length"][longest] = (2 * keys_said[longest] - 2) * 80  # a moment is two frames
     with pytest.raises(UserError, match=rf"1 of 4 .* number {longest + 1} is"):
         ctc.check_targets(Arrays(short), "training", heard, states)
+    # Of files that nobody has read yet as well.
+    target, lengths = batch["target"], (batch["length"], short["length"])
+    good, bad = (Files([None] * 4, {"target": target}, 8000, 9999, x) for x in lengths)
+    ctc.check_targets(good, "training", heard, states)
+    with pytest.raises(UserError, match=rf"1 of 4 .* number {longest + 1} is"):
+        ctc.check_targets(bad, "training", heard, states)
 
 
 def test_what_is_padding_of_a_batch_does_not_count(made, heard, batch):
