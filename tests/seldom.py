@@ -604,6 +604,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_images_rows_are_a_sequence_that_may_end_early[gru-True": (_OPS, _LAYERS, _MODELS),
         "test_an_images_rows_are_a_sequence_that_may_end_early[rnn-True": (_OPS, _LAYERS, _MODELS),
     },
+    "test_process.py": {
+        "test_memory_that_a_long_compilation_has_freed": ("jaxdl/process.py",),
+    },
     "test_progress.py": {
         "test_terminal_shows_step_figures_speed_and_time_left": (
             "jaxdl/train/progress.py", "jaxdl/train/loop.py",
