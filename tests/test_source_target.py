@@ -22,7 +22,7 @@ def load(name, **settings):
 
 def test_bytes_get_special_tokens_behind_their_own():
     special = source_target.specials(BYTES, 3)
-    assert special == (256, 257, 256, (258, 259, 260), 261, ())
+    assert special == (256, 257, 256, (258, 259, 260), 261, (), False)
     text = "a <0> é<2>"
     found = special.encode(BYTES, text)
     assert found.tolist() == [97, 32, 258, 32, 0xC3, 0xA9, 260]
