@@ -43,7 +43,7 @@ def test_a_tokenizer_keeps_the_special_tokens_that_it_has(tmp_path):
     first = own.size - 4
     # Sentinel 0 is not there, and gets the next id.
     assert source_target.specials(own, 2) == (
-        *(first, first + 1, first, (own.size, first + 2), own.size + 1, ()),
+        *(first, first + 1, first, (own.size, first + 2), own.size + 1, (), False),
     )
     assert source_target.specials(own, 1).sentinels == (first + 3,)
 
