@@ -256,6 +256,24 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_extending.py": {
         "test_it_is_swept_and_split": (*_MEMBERS, "docs/extending.md"),
     },
+    "test_exported_sounds.py": {
+        "test_a_run_goes_out_and_its_example": (
+            *("jaxdl/inference/", "jaxdl/tasks/ctc.py", "jaxdl/tasks/transcription.py"),
+            *("jaxdl/tasks/sound_classification.py", "jaxdl/generate/", *_COMMAND),
+        ),
+    },
+    "test_fine_tuned_whisper.py": {
+        "test_it_learns_by_the_launcher": (
+            *("jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", "jaxdl/data/recordings.py"),
+            *(_PRETRAINED, "jaxdl/generate/", "jaxdl/inference/", "experiments/whisper.py"),
+        ),
+        "test_a_run_that_has_begun_needs_no_folder_and_goes_out": (
+            "jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", _PRETRAINED, "jaxdl/generate/",
+        ),
+        "test_the_loss_of_a_text_is_that_of_transformers": (
+            "jaxdl/tasks/sequence_to_sequence.py", "jaxdl/models/whisper.py",
+        ),
+    },
     "test_fine_tuned_writers.py": dict.fromkeys(
         (
             *("test_a_published_t5_learns_answers_and_goes_out", "test_an_encoder_writes_no_texts"),
@@ -585,6 +603,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         # Both directions are of all cells: of two the one that goes forward is left.
         "test_an_images_rows_are_a_sequence_that_may_end_early[gru-True": (_OPS, _LAYERS, _MODELS),
         "test_an_images_rows_are_a_sequence_that_may_end_early[rnn-True": (_OPS, _LAYERS, _MODELS),
+    },
+    "test_process.py": {
+        "test_memory_that_a_long_compilation_has_freed": ("jaxdl/process.py",),
     },
     "test_progress.py": {
         "test_terminal_shows_step_figures_speed_and_time_left": (

@@ -220,7 +220,9 @@ BAD = {
     "suppressed_first='a' must be a token or several, whole numbers": (
         GPT, dict(suppressed_first="a"),
     ),
-    "there is no setting 'min_token': did you mean 'min_tokens'?": (GPT, dict(min_token=2)),
+    "there is no setting 'min_token': did you mean 'min_tokens' or 'max_tokens'?": (
+        GPT, dict(min_token=2),
+    ),
 }  # fmt: skip
 
 

@@ -51,3 +51,50 @@ def test_flags_of_the_user_stay(monkeypatch, before, after):
     monkeypatch.setattr(process.sys, "platform", "other")
     process.tune()
     assert os.environ["XLA_FLAGS"] == after
+
+
+FREED = """
+import ctypes
+import sys
+
+from jaxdl import process
+
+process.tune()
+process.use_compilation_cache()
+import jax
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+size, page = 64 << 10, 4 << 10
+
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * page >> 20
+
+
+pieces = [libc.malloc(size) for _ in range(1601)]
+for piece in pieces:
+    ctypes.memset(ctypes.c_void_p(piece), 1, size)
+told = [resident()]
+for piece in pieces[:-1]:  # the last holds all below it in its place
+    libc.free(piece)
+told += [resident()]
+for seconds in (0.01, 9.0):
+    jax.monitoring.record_event_duration_secs(process._COMPILED, seconds)
+    told += [resident()]
+print(*told)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's own")
+def test_memory_that_a_long_compilation_has_freed_goes_back(tmp_path):
+    """100 MB in pieces, as a compiler frees them: the process has them until a long one ends."""
+    env = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", FREED], env=env, capture_output=True, text=True, check=True
+    )
+    before, freed, short, long = map(int, done.stdout.split())
+    assert freed > before - 10
+    assert short > before - 10
+    assert long < before - 80

@@ -11,6 +11,7 @@ from launching import ROOT, assert_resumes_to_the_bit, built, figures, run
 from tiny import FLAGS
 
 from jaxdl import keys, launch, losses, models, ops
+from jaxdl.data.sounds import Files
 from jaxdl.data.split import IS_REAL, Arrays
 from jaxdl.errors import UserError
 from jaxdl.metrics import LOW
@@ -38,7 +39,7 @@ def batch(made):
 
 def test_spectrograms_are_made_in_the_step_and_their_ends_are_known(heard, batch):
     example = heard.prepare(batch, None)
-    assert heard.hears[1:] == (200, 80, 8)
+    assert heard.hears[1:] == (200, 80, 8, 0)
     np.testing.assert_array_equal(example.source, ops.log_mel(batch["samples"], 8000, 200, 80, 8))
     # A frame counts if it begins within the recording.
     wanted = np.arange(heard.hears.shape[0])[None] * 80 < batch["length"][:, None]
@@ -81,6 +82,12 @@ def test_a_recording_that_is_too_short_for_its_text_is_refused(heard, batch):
     short["length"][longest] = (2 * keys_said[longest] - 2) * 80  # a moment is two frames
     with pytest.raises(UserError, match=rf"1 of 4 .* number {longest + 1} is"):
         ctc.check_targets(Arrays(short), "training", heard, states)
+    # Of files that nobody has read yet as well.
+    target, lengths = batch["target"], (batch["length"], short["length"])
+    good, bad = (Files([None] * 4, {"target": target}, 8000, 9999, x) for x in lengths)
+    ctc.check_targets(good, "training", heard, states)
+    with pytest.raises(UserError, match=rf"1 of 4 .* number {longest + 1} is"):
+        ctc.check_targets(bad, "training", heard, states)
 
 
 def test_what_is_padding_of_a_batch_does_not_count(made, heard, batch):

@@ -275,6 +275,41 @@ def test_a_table_and_texts_beside_sounds_are_the_same_recordings(tmp_path):
     assert [int(t[-1]) for t in said] == [(n - 200) // 50 for n in batch["length"]]
 
 
+def test_lengths_of_recordings_are_known_before_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(sounds, "IN_MEMORY", 0)
+    for i, rate in enumerate((8000, 11025, 16000, 44100)):
+        saved(tmp_path / f"{i}.wav", NOISE[: 301 + i, 0], rate)
+        (tmp_path / f"{i}.txt").write_text(f"{i}")
+    found = loaded("recordings", path=str(tmp_path), rate=8000, seconds=0.06).train
+    few = found.subset(np.arange(2))
+    for part in (found, few):
+        np.testing.assert_array_equal(
+            part.lengths, part.take(np.arange(len(part)))["length"], strict=True
+        )
+    assert len(few) == 2
+
+
+def test_texts_with_what_the_tokenizer_lacks_are_told(tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({"<unk>": 0, "one": 1, "two": 2}, "<unk>")
+    )
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(tmp_path / "words.json"))
+    how = dict(rate=8000, seconds=0.1, tokenizer=str(tmp_path / "words.json"))
+    for i, text in enumerate(("one two", "one drei", "two", "vier")):
+        saved(tmp_path / "own" / f"{i}.wav", NOISE[:300, 0])
+        (tmp_path / "own" / f"{i}.txt").write_text(text)
+    notes = loaded("recordings", path=str(tmp_path / "own"), **how).notes
+    (note,) = [n for n in notes if "lacks" in n]
+    assert note.startswith("2 of 4 texts have characters that the tokenizer lacks, such as ")
+    assert "'drei' in that of 1.wav" in note or "'vier' in that of 3.wav" in note
+    (tmp_path / "own" / "1.txt").write_text("one")
+    (tmp_path / "own" / "3.txt").write_text("two")
+    assert not any("lacks" in n for n in loaded("recordings", path=str(tmp_path / "own"),
+                                                **how).notes)  # fmt: skip
+
+
 def test_parts_are_tables_or_folders(tmp_path):
     root = spoken(tmp_path)
     lines = [f'{{"path": "clips/{i}.wav", "sentence": "w{i}"}}' for i in range(5)]

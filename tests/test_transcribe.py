@@ -4,18 +4,21 @@ golden/whisper.npz is made by golden/make_whisper.py; weights and spectrograms a
 """
 
 import dataclasses
+import functools
 import json
 import wave
 import zlib
 
+import jax
 import numpy as np
 import pytest
 from test_whisper import golden, spectrogram, theirs, whisper, write  # noqa: F401
 
 from jaxdl import generate, launch
 from jaxdl.errors import UserError
-from jaxdl.generate import Settings, Speech, Timestamps
+from jaxdl.generate import Settings, Speech, Timestamps, speech
 from jaxdl.inference import segments, subtitles, transcribe
+from jaxdl.inference.before import Before
 from jaxdl.inference.subtitles import Line
 from jaxdl.inference.transcribe import UNLIMITED, Limits, Transcriber
 
@@ -28,10 +31,12 @@ FILES = (
 def settings_of(case):
     """Those of a golden case: of the folder, and of the call."""
     found = golden()[0]["recordings"][case]
-    given = {k: x for k, x in found["given"].items() if k in ("language", "task", "num_beams")}
+    own = ("language", "task", "num_beams", "condition_on_prev_tokens", "prompt_condition_type")
+    given = {k: x for k, x in found["given"].items() if k in own}
     return Settings.of({**found["settings"], **given})
 
 
+PREVIOUS = 408
 # Every day one program; the others are made of the same parts.
 CASES = [
     case if case.startswith("silence") else pytest.param(case, marks=pytest.mark.slow(*FILES))
@@ -42,15 +47,18 @@ CASES = [
 @pytest.mark.parametrize("case", CASES)
 def test_segments_are_those_of_transformers(case, whisper):  # noqa: F811
     found = golden()[0]["recordings"][case]
-    asked, limits = found["given"], UNLIMITED
-    if "no_speech_threshold" in asked:
-        names = ("compression_ratio_threshold", "logprob_threshold", "no_speech_threshold")
-        limits = Limits((0.0,), *(asked[name] for name in names))
-    hears = Transcriber(*whisper, settings_of(case), limits)
+    asked = found["given"]
+    names = ("compression_ratio_threshold", "logprob_threshold", "no_speech_threshold")
+    limits = Limits((0.0,), *map(asked.get, names))
+    told = asked.get("prompt_ids", [PREVIOUS])
+    assert told[0] == PREVIOUS
+    hears = Transcriber(*whisper, settings_of(case), limits, told=tuple(told[1:]))
     heard = transcribe.of_spectrogram(hears, spectrogram("long", 170)[found["row"]])
-    assert [s.tokens for s in heard.segments] == [tokens for *_, tokens in found["segments"]]
-    for ours, (start, end, _) in zip(heard.segments, found["segments"], strict=True):
+    assert [s.tokens for s in heard.segments] == [tokens for _, _, tokens, _ in found["segments"]]
+    for ours, (start, end, _, log_p) in zip(heard.segments, found["segments"], strict=True):
         np.testing.assert_allclose((ours.start, ours.end), (start, end), atol=1e-9)
+        if log_p is not None:
+            assert ours.log_p == pytest.approx(log_p, abs=1e-4)
     if "language" not in asked:
         assert heard.language in ("en", "de", "fr")
 
@@ -157,6 +165,107 @@ def test_a_text_that_repeats_itself_is_found_and_tried_again(whisper, monkeypatc
     assert heard(compression=None, log_p=None, no_speech=0.4).segments[0].temperature == 0.0
 
 
+def test_each_windows_first_try_is_by_beams_and_further_ones_are_drawn(
+    whisper,  # noqa: F811
+    monkeypatch,
+):
+    module, variables = whisper
+    tried = []
+
+    def found(name, temperature):
+        tried.append((name, temperature))
+        words = [[411, 7, 8, 425, 425, 400]]  # a window of which the next begins at 28 frames
+        log_p = [-18.0 if temperature < 0.4 else -3.0]
+        return np.array(words), np.array(log_p)
+
+    def beams(*_, beams, scored, **others):
+        assert (beams, scored) == (3, True)
+        texts, log_p = found("beams", 0.0)
+        return texts[:, None], log_p[:, None], log_p[:, None]
+
+    def drawn(*_, temperature, **others):
+        return found("drawn", temperature)
+
+    monkeypatch.setattr(transcribe.speech, "beam_search", beams)
+    monkeypatch.setattr(transcribe.speech, "sample", drawn)
+    monkeypatch.setattr(transcribe.speech, "encode", lambda *_: None)
+    limits = Limits((0.0, 0.2, 0.4), None, -1.0, None)
+    hears = Transcriber(module, variables, settings_of("beams_0"), limits)
+    heard = transcribe.of_spectrogram(hears, np.zeros((56, module.bands), np.float32))
+    assert tried == [("beams", 0.0), ("drawn", 0.2), ("drawn", 0.4)] * 2
+    assert [(s.temperature, s.log_p) for s in heard.segments] == [(0.4, -0.5)] * 2
+
+
+# What was said before
+
+
+def test_padding_in_front_of_a_prompt_takes_up_no_position(whisper):  # noqa: F811
+    module, variables = whisper
+    encoded = np.random.default_rng(0).normal(size=(1, 30, module.width)).astype(np.float32)
+    prompt = np.array([[PREVIOUS, 21, 22, 401, 404]], np.int32)
+    decode = jax.jit(functools.partial(module.apply, method="decode"))
+    wanted = decode(variables, prompt, encoded)[:, -1]
+    # More places than the model has positions.
+    padded = np.concatenate([np.full((1, 36), 400, np.int32), prompt], axis=1)
+    behind = lambda padding: speech.logits_behind(
+        module, variables, encoded, padded, np.arange(41)[None] >= padding
+    )
+    np.testing.assert_allclose(behind(36), wanted, rtol=1e-5, atol=1e-5)
+    assert np.abs(wanted - behind(39)).max() > 0.1
+
+
+def before(told=(), **said):
+    known = Speech.of(Settings.of({**SAID, **said}))
+    return Before(known, told, 5)
+
+
+def segment(*tokens):
+    return segments.Segment(0.0, 1.0, [*tokens])
+
+
+def test_what_is_shown_of_the_text_before():
+    asked = dict(condition_on_prev_tokens=True)
+    nothing, text = before(), before(**asked)
+    for one in (nothing, text):
+        assert one.shown() == []
+        one.add([segment(411, 1, 2, 415, 415), segment(415, 3, 420)])
+    assert nothing.shown() == []
+    # Of two times at an end one, and of all the last five.
+    assert text.shown() == [PREVIOUS, 2, 415, 415, 3, 420]
+    text.temperature = 0.5
+    assert text.shown() == []
+    text.temperature = 0.4
+    assert text.shown()[0] == PREVIOUS
+
+
+def test_what_is_told_beforehand_is_shown():
+    always, first = before((7, 8)), before((7, 8), condition_on_prev_tokens=True)
+    each = before((7, 8), condition_on_prev_tokens=True, prompt_condition_type="all-segments")
+    for one in (always, first, each):
+        assert one.shown() == [PREVIOUS, 7, 8]
+        one.add([segment(411, 1, 2, 415)])
+    assert always.shown() == [PREVIOUS, 7, 8]
+    assert first.shown() == [PREVIOUS, 8, 411, 1, 2, 415]
+    assert each.shown() == [PREVIOUS, 7, 8, 411, 1, 2, 415]
+    tokens, mask = each.in_front(each.shown(), np.array([[401, 403]]))
+    assert tokens.shape == mask.shape == (1, 1 + 2 + 5 + 2)
+    assert tokens[0, mask[0]].tolist() == [*each.shown(), 401, 403]
+    assert not mask[0, :1].any()
+    assert len(before(range(9)).shown()) == 1 + 5
+
+
+def test_words_become_what_a_processor_makes_of_them():
+    pytest.importorskip("tokenizers")
+    from jaxdl.data.tokens import Vocabulary
+
+    made = Vocabulary.__new__(Vocabulary)
+    made._read(tokenizer(), "x")
+    assert transcribe.told_by(made, "  w3 w7 ", 400) == (3, 7)
+    for words, message in ((3, "initial_prompt=3 must be a text"), ("w3 w401", "has w401, which")):
+        with pytest.raises(UserError, match=message):
+            transcribe.told_by(made, words, 400)
+
+
 # What is asked for
 
 SAID = golden()[0]["calls"]["detected"]["settings"]
@@ -193,6 +302,9 @@ def test_prompts_are_those_of_transformers(said, times, prompt):
         (dict(eos_token_id=None), "need decoder_start_token_id and one eos_token_id"),
         (dict(forced_decoder_ids=[[2, 1]]), r"are not of the places 1, 2"),
         (dict(lang_to_id=[1]), "lang_to_id must hold tokens by name"),
+        (dict(condition_on_prev_tokens=3), "condition_on_prev_tokens=3 must be true or false"),
+        (dict(prompt_condition_type="all-segment"), "did you mean 'all-segments'"),
+        (dict(prompt_condition_type="all-segments"), "needs condition_on_prev_tokens=true"),
     ],
 )
 def test_what_there_is_not_is_refused(said, message):

@@ -1,5 +1,6 @@
 """Recordings with what is said in them: a table of files and texts, or a text beside each sound."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ TABLES = tuple(f"{name}{end}" for name in ("transcripts", "metadata")
 
 # Sounds and what is said in them.
 _Pairs = list[tuple[epath.Path, str]]
+_Timed = list[tuple[epath.Path, str, float]]
 
 
 @register("recordings")
@@ -46,7 +48,7 @@ def recordings(
       seconds: of the longest.
       file: the table's column of files, as they lie below its folder.
       text: its column of what is said.
-      tokenizer: a tokenizer.json; "" makes tokens of bytes.
+      tokenizer: a tokenizer.json; "" makes tokens of bytes. Whisper's has a space before a text.
       test_fraction: where there is no test part, the share that is held out, drawn at random.
       split_seed: of the draw.
       eval_on: "test", or "validation" for what the data bring as such, or else for as large a share
@@ -60,22 +62,55 @@ def recordings(
     kept = _divided(found, test_fraction, split_seed, eval_on)
     made = tokens.create(tokenizer)
     special = specials(made)
-    encoded = {part: [_encoded(made, *pair) for pair in pairs] for part, pairs in kept.items()}
+    before = " " if special.spoken else ""
+    encoded = {
+        part: [_encoded(made, sound, before, text) for sound, text, _ in pairs]
+        for part, pairs in kept.items()
+    }
+    _tell_lacking(made, kept, encoded, before, notes)
     longest = max(len(x) for part in encoded.values() for x in part) + special.around
     splits = {}
     for part, pairs in kept.items():
         ragged = Ragged.of(encoded[part], special, longest)
         target = ragged.padded(np.arange(len(pairs)), longest, special.pad)
-        splits[part] = Files([sound for sound, _ in pairs], {"target": target}, rate, count)
+        lengths = np.array([min(count, math.ceil(x * rate - 1e-6)) for *_, x in pairs], np.int32)
+        sounds = [sound for sound, *_ in pairs]
+        splits[part] = Files(sounds, {"target": target}, rate, count, lengths)
     splits = in_memory(splits)
     return Data(**splits, tokenizer=made, notes=tuple(notes))
 
 
-def _encoded(made: tokens.Tokenizer, sound: epath.Path, text: str) -> np.ndarray:
-    found = made.encode(text)
-    if not len(found):
+def _encoded(made: tokens.Tokenizer, sound: epath.Path, before: str, text: str) -> np.ndarray:
+    if not text:
         raise UserError(f"{sound}: what is said in it is an empty text")
+    found = made.encode(before + text)
+    if not len(found):
+        raise UserError(f"{sound}: the tokenizer knows nothing of what is said in it, {text!r}")
     return found
+
+
+def _tell_lacking(
+    made: tokens.Tokenizer, kept: dict, encoded: dict, before: str, notes: list[str]
+) -> None:
+    """A note of texts with what the tokenizer has no token for: they are learned with its own."""
+    unknown = getattr(made, "unknown", None)
+    if unknown is None:
+        return
+    there = [
+        (sound, text)
+        for part, pairs in kept.items()
+        for (sound, text, _), found in zip(pairs, encoded[part], strict=True)
+        if (found == unknown).any()
+    ]
+    if there:
+        sound, text = there[0]
+        found, places = made.encode_in_place(before + text)
+        begin, end = places[(found == unknown).argmax()]
+        whole = sum(map(len, kept.values()))
+        notes.append(
+            f"{len(there)} of {whole} texts have characters that the tokenizer lacks, such as "
+            f"{(before + text)[begin:end]!r} in that of {sound.name}"
+        )
 
 
 def _parts(path: str, file: str, text: str, notes: list[str]) -> dict[str, _Pairs]:
@@ -166,14 +201,15 @@ def _tell_without(folder: epath.Path, sounds: Sequence[epath.Path], notes: list[
         )
 
 
-def _short(pairs: _Pairs, seconds: float, part: str, notes: list[str]) -> _Pairs:
-    """Those that are not too long.
+def _short(pairs: _Pairs, seconds: float, part: str, notes: list[str]) -> _Timed:
+    """Those that are not too long, each with its seconds.
 
     Raises:
       UserError: none is.
     """
     lengths = [audio.duration(sound) for sound, _ in pairs]
-    kept = [pair for pair, length in zip(pairs, lengths, strict=True) if length <= seconds + 1e-6]
+    timed = [(*pair, length) for pair, length in zip(pairs, lengths, strict=True)]
+    kept = [one for one in timed if one[2] <= seconds + 1e-6]
     where = f"of {len(pairs)} recordings of {part}"
     if not kept:
         raise UserError(
@@ -188,7 +224,7 @@ def _short(pairs: _Pairs, seconds: float, part: str, notes: list[str]) -> _Pairs
     return kept
 
 
-def _divided(found: dict[str, _Pairs], fraction: float, seed: int, eval_on: str) -> dict:
+def _divided(found: dict[str, _Timed], fraction: float, seed: int, eval_on: str) -> dict:
     """ "train" and "test", which is the validation part if that is wanted."""
     if "train" not in found:
         raise UserError("data: there is no training part among the recordings")
@@ -207,7 +243,7 @@ def _divided(found: dict[str, _Pairs], fraction: float, seed: int, eval_on: str)
     return {"train": train, "test": test} | ({"validation": own} if own is not None else {})
 
 
-def _split_off(pairs: _Pairs, fraction: float, seed: int) -> tuple[_Pairs, _Pairs]:
+def _split_off(pairs: _Timed, fraction: float, seed: int) -> tuple[_Timed, _Timed]:
     size = len(pairs)
     count = max(1, held_out(size, fraction))
     if count >= size:

@@ -24,12 +24,19 @@ class Files:
       further: arrays (n, …) that each of them has beside its sound: {"label": …}.
       rate: samples a second of what `take` returns.
       count: samples of each, cut at the end or filled up with zeros.
+      lengths: (n,) samples of each, where they are known before it is read.
     """
 
     def __init__(
-        self, files: list[epath.Path], further: dict[str, np.ndarray], rate: int, count: int
+        self,
+        files: list[epath.Path],
+        further: dict[str, np.ndarray],
+        rate: int,
+        count: int,
+        lengths: np.ndarray | None = None,
     ):
         self.files, self.further, self.rate, self.count = files, further, rate, count
+        self.lengths = lengths
 
     def __len__(self) -> int:
         """Number of files."""
@@ -69,7 +76,8 @@ class Files:
         """Of only these files."""
         files = [self.files[i] for i in indices]
         further = {name: x[indices] for name, x in self.further.items()}
-        return Files(files, further, self.rate, self.count)
+        lengths = None if self.lengths is None else self.lengths[indices]
+        return Files(files, further, self.rate, self.count, lengths)
 
 
 class Decoded(Arrays):

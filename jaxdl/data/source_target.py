@@ -18,6 +18,9 @@ from jaxdl.data.tokens import Tokenizer
 # What a tokenizer.json may call them: as T5 has it, or as BERT.
 _NAMES = {"pad": ("<pad>", "[PAD]"), "end": ("</s>", "[SEP]")}
 
+# Those of a vocabulary of speech, as Whisper's tokenizer.json calls them.
+_SPEECH = {"start": "<|startoftranscript|>", "end": "<|endoftext|>"}
+
 # A text's own way to name the sentinels: <0>, <1> and so on.
 _HOLE = re.compile(r"<(\d+)>")
 
@@ -32,6 +35,8 @@ class Specials(NamedTuple):
       sentinels: stand for what a source leaves out, the first one first; a target says what.
       size: of all tokens, these among them; ids are 0 … size - 1.
       front: what each source and target begins with.
+      spoken: whether the vocabulary is Whisper's, whose texts follow tokens that say what is asked
+        for, and begin with a space.
     """
 
     pad: int
@@ -40,6 +45,7 @@ class Specials(NamedTuple):
     sentinels: tuple[int, ...]
     size: int
     front: tuple[int, ...] = ()
+    spoken: bool = False
 
     @property
     def around(self) -> int:
@@ -74,7 +80,8 @@ class Specials(NamedTuple):
             number = self.sentinels.index(int(tokens[place]))
             parts += [tokenizer.decode(tokens[begin:place]), f"<{number}>"]
             begin = place + 1
-        return "".join([*parts, tokenizer.decode(tokens[begin:])])
+        text = "".join([*parts, tokenizer.decode(tokens[begin:])])
+        return text.strip() if self.spoken else text
 
 
 def specials(tokenizer: Tokenizer, sentinels: int = 0) -> Specials:
@@ -82,13 +89,18 @@ def specials(tokenizer: Tokenizer, sentinels: int = 0) -> Specials:
 
     Bytes have none: there padding is 256, the end 257, and sentinels begin at 258. Sentinels are
     called <extra_id_0>, <extra_id_1> … in a tokenizer.json, as T5 has it; a single one may be
-    <mask> or [MASK], as BART has it.
+    <mask> or [MASK], as BART has it. In Whisper's vocabulary the start token fills texts up too:
+    its own files fill up by the end token, of which a loss would not know that it is one.
 
     Args:
       tokenizer: of the texts.
       sentinels: how many are needed.
     """
     size, found = tokenizer.size, {}
+    speech = {name: tokenizer.id_of(token) for name, token in _SPEECH.items()}
+    if not sentinels and None not in speech.values():
+        start, end = speech["start"], speech["end"]
+        return Specials(start, end, start, sentinels=(), size=size, spoken=True)
 
     def known(names: Sequence[str]) -> int:
         nonlocal size

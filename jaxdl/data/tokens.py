@@ -108,6 +108,7 @@ class Vocabulary:
 
     Attributes:
       content: of that file, byte by byte.
+      unknown: the token of what the vocabulary lacks; None where it lacks nothing.
 
     Raises:
       UserError: the library is not installed, or there is no such file, or it is broken.
@@ -170,6 +171,9 @@ class Vocabulary:
             self._tokenizer.model.dropout = None
         self.fingerprint = fingerprint.digest({"tokenizer.json": text})
         self.size = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        model = self._tokenizer.model
+        name = getattr(model, "unk_token", None)
+        self.unknown = self.id_of(name) if name else getattr(model, "unk_id", None)
 
     def encode(self, text: str) -> np.ndarray:
         """(n,); no special tokens are put around the text."""

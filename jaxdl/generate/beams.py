@@ -27,8 +27,9 @@ def beam_search(
     source: Any = None,
     source_mask: Any = None,
     encoded: Any = None,
+    scored: bool = False,
     **rules: Unpack[requests.Rules],
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, ...]:
     """The likeliest texts that go on from prompts, as far as ``beams`` of each length show them.
 
     A text ends with ``stop``, or after ``tokens``. Its score is log p / length^α, with α the length
@@ -55,11 +56,14 @@ def beam_search(
       source: (batch, S), what an encoder-decoder reads.
       source_mask: (batch, S), False (0) where there is padding.
       encoded: as of `jaxdl.generate.sample`.
+      scored: return the texts' log p too, as `jaxdl.generate.sample` does: each token's share of
+        what the rules have left, which a score is not made of.
       **rules: `Rules`.
 
     Returns:
       Texts (batch, returned, tokens) int32 without the prompt, best first, and their scores (batch,
-      returned) float32. Where there are fewer texts than that, the rest have the score -inf.
+      returned) float32. Where there are fewer texts than that, the rest have the score -inf. With
+      ``scored`` log p (batch, returned) float32 besides.
 
     Raises:
       UserError: as `jaxdl.generate.sample`, or beams below 1, more to return than there are beams,
@@ -68,13 +72,15 @@ def beam_search(
     requests.check_beams(beams, returned=returned)
     requests.check_penalty(length_penalty, tokens)
     ending = _Ending(*map(jnp.asarray, requests.check_early_stopping(early_stopping)))
-    given = requests.check_given(module, prompt, tokens, prompt_mask, source, source_mask, encoded)
+    given = requests.check_given(
+        module, prompt, requests.most(tokens, rules), prompt_mask, source, source_mask, encoded
+    )
     asked = requests.check_rules(module, given, tokens, stop, rules)
-    texts, scores = _beam_search(
+    found = _beam_search(
         module, variables, given, asked, requests.check_pad(module, pad, asked),
-        jnp.float32(length_penalty), ending, tokens=tokens, beams=beams,
+        jnp.float32(length_penalty), ending, tokens=tokens, beams=beams, scored=scored,
     )  # fmt: skip
-    return texts[:, :returned], scores[:, :returned]
+    return tuple(x[:, :returned] for x in (found if scored else found[:2]))
 
 
 class _Beams(NamedTuple):
@@ -83,15 +89,17 @@ class _Beams(NamedTuple):
     Attributes:
       text: (batch, K, P + tokens) int32, -1 where there is no token.
       score: (batch, K) float32.
+      log_p: (batch, K) float32, by what the rules have left; 0 where nobody asks.
     """
 
     text: jax.Array
     score: jax.Array
+    log_p: jax.Array
 
     def best(self, count: int) -> tuple["_Beams", jax.Array]:
         """The ``count`` best, best first, and which they were, (batch, count)."""
         score, which = jax.lax.top_k(self.score, count)
-        return _Beams(_rows(self.text, which), score), which
+        return _Beams(_rows(self.text, which), score, _rows(self.log_p, which)), which
 
     def beside(self, other: "_Beams") -> "_Beams":
         """Both."""
@@ -130,14 +138,14 @@ def _rows(x: jax.Array, which_BxK: jax.Array) -> jax.Array:
     return jax.vmap(lambda rows, which: rows[which])(x, which_BxK)
 
 
-@functools.partial(jax.jit, static_argnames=("module", "tokens", "beams"))
+@functools.partial(jax.jit, static_argnames=("module", "tokens", "beams", "scored"))
 def _beam_search(
     module: nn.Module, variables: Any, given: decoding.Given, asked: processors.Processors,
     pad: jax.Array | None, length_penalty: jax.Array, ending: _Ending, *, tokens: int,
-    beams: int,
-) -> tuple[jax.Array, jax.Array]:  # fmt: skip
+    beams: int, scored: bool,
+) -> tuple[jax.Array, jax.Array, jax.Array]:  # fmt: skip
     (B, P), K = given.prompt.shape, beams
-    length = P + tokens
+    length, most = P + tokens, asked.most(tokens)
     endings = 0 if asked.stops is None else len(asked.stops)
 
     def penalised(log_p: jax.Array, length: Any) -> jax.Array:
@@ -152,20 +160,25 @@ def _beam_search(
         # So many that K go on, were all of the others to end.
         score, index = jax.lax.top_k(grown, min((1 + max(1, endings)) * K, K * V))
         parent, token = index // V, (index % V).astype(jnp.int32)
+        share = _rows(live.log_p, parent)
+        if scored:
+            left = jax.nn.logsumexp(log_p, axis=-1).reshape(B, K)
+            chosen = jnp.take_along_axis(log_p.reshape(B, K * V), index, axis=1)
+            share += chosen - _rows(left, parent)
         text = jnp.where(
             jnp.arange(length) == P + added, token[..., None], _rows(live.text, parent)
         )
         ends = asked.ends(token)
         # The last token ends every text; but for that one those that end are none of the live.
-        over = ends | (added == tokens - 1)
+        over = ends | (added == most - 1)
         counts = over & (jnp.arange(score.shape[1]) < K) & state.open[:, None]
         ended = jnp.where(counts, penalised(score, added + 1), -jnp.inf)
-        done, _ = done.beside(_Beams(text, ended)).best(K)
-        live, which = _Beams(text, jnp.where(ends, -jnp.inf, score)).best(K)
+        done, _ = done.beside(_Beams(text, ended, share)).best(K)
+        live, which = _Beams(text, jnp.where(ends, -jnp.inf, score), share).best(K)
         parent = _rows(parent, which)
         # Whether the best that goes on may still be better than the worst that has ended.
         longer = ending.never & (length_penalty > 0)
-        reach = penalised(live.score[:, 0], jnp.where(longer, tokens, added + 1))
+        reach = penalised(live.score[:, 0], jnp.where(longer, most, added + 1))
         full = (done.score > -jnp.inf).all(1)
         better = reach > done.score[:, -1]
         open_ = state.open & better & ~(full & ending.at_once)
@@ -181,13 +194,14 @@ def _beam_search(
     logits, cache = decoding.begin(module, variables, given, length)
     # All beams are one text at first: only the first of them counts.
     text = jnp.repeat(given.text(tokens)[:, None], K, axis=1)
-    nothing = jnp.full((B, K), -jnp.inf)
+    nothing, zeros = jnp.full((B, K), -jnp.inf), jnp.zeros((B, K), jnp.float32)
+    live = _Beams(text, nothing.at[:, 0].set(0.0), zeros)
     state = _State(
-        jnp.int32(0), _Beams(text, nothing.at[:, 0].set(0.0)), _Beams(text, nothing),
+        jnp.int32(0), live, _Beams(text, nothing, zeros),
         jnp.ones(B, bool), jnp.zeros((B, K), jnp.int32), decoding.repeat(module, cache, K),
     )  # fmt: skip
     state = write(state, jnp.repeat(logits, K, axis=0))
-    more = lambda state: (state.added < tokens) & state.open.any()
+    more = lambda state: (state.added < most) & state.open.any()
     found = jax.lax.while_loop(more, step, state).done
     made = jnp.where((found.score > -jnp.inf)[..., None], found.text[..., P:], -1)
-    return processors.fill(made, pad), found.score
+    return processors.fill(made, pad), found.score, found.log_p

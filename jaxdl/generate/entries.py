@@ -38,6 +38,10 @@ def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
+        pass
+    try:  # what `listed` wrote, with null and the like within
+        return json.loads(text)
+    except (ValueError, RecursionError):
         return text
 
 

@@ -81,6 +81,7 @@ class Processors:
       stops: (n,) int32, tokens that end a text.
       repetition_penalty: float32, above 0.
       min_tokens: int32, so many tokens are added before one that ends the text.
+      max_tokens: int32, so many are added at most, of those that there is room for.
       forced_first: int32, the first token that is added.
       forced_last: int32, the token that ends a text which has no room for more.
       bad_words: (n, L) int32 for each L, tokens that never stand in this order.
@@ -93,6 +94,7 @@ class Processors:
     stops: Any = None
     repetition_penalty: Any = None
     min_tokens: Any = None
+    max_tokens: Any = None
     forced_first: Any = None
     forced_last: Any = None
     bad_words: tuple[Any, ...] = ()
@@ -124,7 +126,8 @@ class Processors:
         if self.forced_first is not None:
             scores = jnp.where(added == 0, force(scores, self.forced_first), scores)
         if self.forced_last is not None:
-            scores = jnp.where(added == tokens - 1, force(scores, self.forced_last), scores)
+            last = self.most(tokens) - 1
+            scores = jnp.where(added == last, force(scores, self.forced_last), scores)
         if self.suppressed is not None:
             scores = forbid(scores, self.suppressed)
         if self.suppressed_first is not None:
@@ -133,6 +136,10 @@ class Processors:
         if self.timestamps is not None:
             scores = keep_times(scores, text, filled, added, self.timestamps)
         return scores
+
+    def most(self, tokens: int) -> int | jax.Array:
+        """How many tokens are added at most where there is room for ``tokens``."""
+        return tokens if self.max_tokens is None else jnp.minimum(self.max_tokens, tokens)
 
     def ends(self, token: jax.Array) -> jax.Array:
         """Whether each of these tokens (…) ends its text."""

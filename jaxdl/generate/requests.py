@@ -28,6 +28,8 @@ class Rules(TypedDict, total=False):
         likely (`jaxdl.generate.processors.penalise_repetition`).
       no_repeat_ngram_size: so many tokens stand in this order once only, the prompt included.
       min_tokens: so many are added before one that ends the text (min_new_tokens).
+      max_tokens: so many are added at most, of those that there is room for: ``tokens`` makes
+        another program, and this is data.
       forced_first: the first token that is added, to prompts of one token (forced_bos_token_id).
       forced_last: the token that ends a text for which there is no room else
         (forced_eos_token_id).
@@ -42,6 +44,7 @@ class Rules(TypedDict, total=False):
     repetition_penalty: float | None
     no_repeat_ngram_size: int | None
     min_tokens: int | None
+    max_tokens: int | None
     forced_first: int | None
     forced_last: int | None
     bad_words: Sequence[Sequence[int]] | None
@@ -92,8 +95,21 @@ def check_penalty(length_penalty: float, tokens: int) -> None:
         )
 
 
-def check_prompt(module: nn.Module, prompt: Any, tokens: int, where: str = "") -> Any:
+def most(tokens: int, rules: Mapping[str, Any]) -> int:
+    """How many of ``tokens`` are added at most, as the `Rules` say."""
+    asked = rules.get("max_tokens")
+    if asked is None:
+        return tokens
+    _check_count(asked, "max_tokens", 1, tokens)
+    return int(asked)
+
+
+def check_prompt(
+    module: nn.Module, prompt: Any, tokens: int, where: str = "", *, padding: int = 0
+) -> Any:
     """The prompt (batch, P) as int32, if the model can add ``tokens`` to it.
+
+    At least ``padding`` of each prompt's tokens need no position.
 
     What it holds is looked at unless it is traced, as inside a jitted function.
 
@@ -112,7 +128,7 @@ def check_prompt(module: nn.Module, prompt: Any, tokens: int, where: str = "") -
     if not prompt.size:
         raise UserError(f"{where}prompt is empty: a text goes on from at least one token")
     _check_count(tokens, f"{where}tokens")
-    context, length = getattr(module, "context", None), prompt.shape[1]
+    context, length = getattr(module, "context", None), prompt.shape[1] - padding
     if context and length + tokens > context:
         raise UserError(
             f"{where}prompt of {length} tokens and {where}tokens={tokens} more are longer than the "
@@ -135,7 +151,10 @@ def check_given(
     Raises:
       UserError: it cannot.
     """
-    prompt, name = check_prompt(module, prompt, tokens), type(module).__name__
+    name, padding = type(module).__name__, 0
+    if prompt_mask is not None and not getattr(module, "counts_padding", True):
+        padding = int((~np.asarray(prompt_mask, bool)).sum(-1).min())
+    prompt = check_prompt(module, prompt, tokens, padding=padding)
     if prompt_mask is not None:
         if not decoding.takes_mask(module):
             raise UserError(f"{name} takes no prompt_mask: its prompts must be of one length")
@@ -235,6 +254,7 @@ def check_rules(
         stops=several(stops),
         repetition_penalty=None if penalty is None else jnp.float32(penalty),
         min_tokens=whole(least),
+        max_tokens=whole(asked["max_tokens"]),
         forced_first=whole(asked["forced_first"]),
         forced_last=whole(asked["forced_last"]),
         bad_words=tuple(jnp.array(rows, jnp.int32) for rows in words),

@@ -52,6 +52,21 @@ SPEECH = (
     "compression_ratio_threshold",
     "logprob_threshold",
     "no_speech_threshold",
+    "initial_prompt",
+    "condition_on_prev_tokens",
+    "prompt_condition_type",
+)
+
+# The tokens of a vocabulary of speech, which say what is asked for; no setting of how texts are
+# written, but published with them.
+VOCABULARY = (
+    "is_multilingual",
+    "lang_to_id",
+    "task_to_id",
+    "forced_decoder_ids",
+    "no_timestamps_token_id",
+    "prev_sot_token_id",
+    "max_initial_timestamp_index",
 )
 
 
@@ -268,7 +283,7 @@ def by_settings(
 def names() -> list[str]:
     """Of all settings that are known: those that are done, and those that are refused."""
     own = [field.name for field in dataclasses.fields(Settings) if field.name != "others"]
-    return sorted([*own, *_NEUTRAL, *SPEECH])
+    return sorted([*own, *_NEUTRAL, *SPEECH, *VOCABULARY])
 
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}

@@ -20,6 +20,7 @@ from jaxdl.generate.beams import beam_search
 from jaxdl.generate.settings import SPEECH, Settings
 from jaxdl.generate.text import sample
 from jaxdl.generate.timestamps import Timestamps
+from jaxdl.registry import choose
 
 
 class Speech(NamedTuple):
@@ -37,6 +38,10 @@ class Speech(NamedTuple):
         language that is to be detected.
       language: the code that is asked for; None to detect it.
       task: that is asked for; None for that of the model's own.
+      previous: the token in front of what was said before; None where no file says it.
+      conditions: whether the text before a window is shown to the model.
+      prompted: whether the words that are told beforehand are shown with the text before each
+        window, and not before the first alone.
     """
 
     start: int
@@ -48,6 +53,9 @@ class Speech(NamedTuple):
     forced: tuple[int | None, ...]
     language: str | None
     task: str | None
+    previous: int | None = None
+    conditions: bool = False
+    prompted: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> "Speech":
@@ -77,6 +85,18 @@ class Speech(NamedTuple):
         forced = [] if language or task else said.get("forced_decoder_ids") or []
         if [place for place, _ in forced] != list(range(1, len(forced) + 1)):
             raise UserError(f"forced_decoder_ids={forced} are not of the places 1, 2, …")
+        conditions = said.get("condition_on_prev_tokens")
+        if conditions not in (None, True, False):
+            raise UserError(f"condition_on_prev_tokens={conditions!r} must be true or false")
+        where = choose("prompt_condition_type", said.get("prompt_condition_type") or _FIRST, _WHERE)
+        if where and not conditions:
+            raise UserError(
+                "prompt_condition_type=all-segments needs condition_on_prev_tokens=true: without, "
+                "the words told beforehand stand before every window"
+            )
+        previous = said.get("prev_sot_token_id")
+        if previous is None and len(settings.suppress_tokens or ()) > 1:
+            previous = settings.suppress_tokens[-2]  # as transformers has it of older folders
         return cls(
             start=settings.decoder_start_token_id,
             end=end,
@@ -87,6 +107,9 @@ class Speech(NamedTuple):
             forced=tuple(token for _, token in forced),
             language=language,
             task=task,
+            previous=previous,
+            conditions=bool(conditions),
+            prompted=where,
         )
 
     @property
@@ -134,6 +157,11 @@ class Speech(NamedTuple):
         return np.where(rows < 0, np.asarray(detected, np.int32)[:, None], rows)
 
 
+# Where words that are told beforehand stand, and whether before each window.
+_FIRST = "first-segment"
+_WHERE = {_FIRST: False, "all-segments": True}
+
+
 def _table(said: Mapping[str, Any], name: str) -> dict[str, int]:
     found = said.get(name) or {}
     if not isinstance(found, Mapping) or not all(type(x) is int for x in found.values()):
@@ -173,6 +201,17 @@ def first_logits(module: nn.Module, variables: Any, encoded: jax.Array, start: i
     return module.apply(variables, tokens, encoded, method="decode")[:, 0]
 
 
+@functools.partial(jax.jit, static_argnames="module")
+def logits_behind(
+    module: nn.Module, variables: Any, encoded: jax.Array, prompt: jax.Array, mask: jax.Array
+) -> jax.Array:
+    """`first_logits` (batch, vocabulary) behind prompts (batch, P), padding in front."""
+    read = module.source_length(encoded.shape[1])
+    cache = module.init_cache(len(prompt), prompt.shape[1], read)
+    logits, _ = module.apply(variables, prompt, encoded, None, mask, cache=cache, method="decode")
+    return logits[:, -1]
+
+
 def detect(speech: Speech, logits: Any) -> np.ndarray:
     """Tokens of the likeliest languages, (batch,) int32, by `first_logits`; 0 if none is known."""
     tokens = np.array([*speech.languages.values()], np.int32)
@@ -188,6 +227,7 @@ def write(
     encoded: jax.Array,
     prompt: np.ndarray,
     *,
+    prompt_mask: np.ndarray | None = None,
     timestamps: bool = False,
     temperature: float = 0.0,
     key: jax.Array | None = None,
@@ -199,7 +239,8 @@ def write(
       variables: its own.
       settings: of the folder.
       encoded: (batch, states, width), of `encode`.
-      prompt: (batch, P), of `Speech.prompt`.
+      prompt: (batch, P), of `Speech.prompt`, or with what was said before in front of it.
+      prompt_mask: (batch, P), False where there is padding, in front.
       timestamps: whether times are written.
       temperature: at least 0.
       key: typed random key, for temperatures above 0.
@@ -207,31 +248,41 @@ def write(
     Raises:
       UserError: as `jaxdl.generate.by_settings`.
     """
-    speech, P = Speech.of(settings), prompt.shape[1]
-    own = {name: x for name, x in settings.others.items() if name not in SPEECH}
+    speech, P, context = Speech.of(settings), prompt.shape[1], module.context
+    taken = P if prompt_mask is None else int(prompt_mask.sum(1).max())
     if settings.max_new_tokens is None and settings.max_length is not None:
         # The prompt is not counted, but has to have room.
-        most = min(settings.max_length, module.context - P)
+        most = min(settings.max_length, context - (P if prompt_mask is None else 1))
         settings = dataclasses.replace(settings, max_new_tokens=most)
-    how = dataclasses.replace(settings, others=own).how(P)
+    how = alone(settings).how(P)
+    room = how["tokens"]
+    if prompt_mask is not None:
+        # One program for prompts of all lengths: how many tokens each leaves room for is data.
+        room = min(room, context - taken)
+        how |= dict(max_tokens=room, prompt_mask=prompt_mask)
     if timestamps:
         how["timestamps"] = speech.timestamps
     if settings.num_beams > 1 and not temperature:
-        alpha = settings.length_penalty
-        texts, scores = beam_search(
+        texts, _, log_p = beam_search(
             module, variables, prompt, encoded=encoded, beams=settings.num_beams, returned=1,
-            length_penalty=alpha, early_stopping=settings.early_stopping, **how,
+            length_penalty=settings.length_penalty, early_stopping=settings.early_stopping,
+            scored=True, **how,
         )  # fmt: skip
-        texts = np.asarray(texts[:, 0])
-        lengths = _lengths(texts, speech.end)
-        return Written(texts, np.asarray(scores[:, 0]) * lengths ** (alpha - 1))
+        texts = np.asarray(texts[:, 0, :room])
+        return Written(texts, np.asarray(log_p[:, 0]) / _lengths(texts, speech.end))
     drawn = dict(top_k=settings.top_k, top_p=settings.top_p) if temperature else {}
     texts, log_p = sample(
         module, variables, prompt, keys.root(0) if key is None else key, encoded=encoded,
         temperature=temperature, scored=True, **drawn, **how,
     )  # fmt: skip
-    texts = np.asarray(texts)
+    texts = np.asarray(texts[:, :room])
     return Written(texts, np.asarray(log_p) / _lengths(texts, speech.end))
+
+
+def alone(settings: Settings) -> Settings:
+    """How texts are written, without what is asked for by the tokens that they begin with."""
+    own = {name: x for name, x in settings.others.items() if name not in SPEECH}
+    return dataclasses.replace(settings, others=own)
 
 
 def _lengths(texts: np.ndarray, end: int) -> np.ndarray:

@@ -120,7 +120,9 @@ def sample(
         range.
     """
     requests.check_sampling(temperature, top_k, top_p)
-    given = requests.check_given(module, prompt, tokens, prompt_mask, source, source_mask, encoded)
+    given = requests.check_given(
+        module, prompt, requests.most(tokens, rules), prompt_mask, source, source_mask, encoded
+    )
     asked = requests.check_rules(module, given, tokens, stop, rules)
     texts, log_p = _sample(
         module, variables, given, key, asked, requests.check_pad(module, pad, asked), tokens=tokens,
@@ -199,5 +201,6 @@ def _sample(
     logits, cache = decoding.begin(module, variables, given, P + tokens)
     nothing = jnp.zeros(B, bool), given.prompt[:, -1], jnp.zeros(B), cache
     state = write(_State(jnp.int32(0), given.text(tokens), *nothing), logits)
-    state = jax.lax.while_loop(lambda x: (x.added < tokens) & ~x.done.all(), step, state)
+    most = asked.most(tokens)
+    state = jax.lax.while_loop(lambda x: (x.added < most) & ~x.done.all(), step, state)
     return processors.fill(state.text[:, P:], pad), state.log_p

@@ -1,15 +1,17 @@
 """A trained model as one program that jax runs without jaxdl: `--mode=export`.
 
-It is written by `jax.export`, with the weights in it, for any number of images at once. Each
-platform's part has the forms that `jaxdl.ops` means for it, but for two: the fused attention of
-GPUs and TPUs (16-bit numbers, and on TPUs from 512 tokens on) cannot be lowered for several
+It is written by `jax.export`, with the weights in it, for any number of images, or sounds, at once.
+Each platform's part has the forms that `jaxdl.ops` means for it, but for two: the fused attention
+of GPUs and TPUs (16-bit numbers, and on TPUs from 512 tokens on) cannot be lowered for several
 platforms and an open batch. Attention is there what XLA makes of its few plain lines, which holds
 the scores in memory.
 """
 
 import contextlib
+import functools
 import importlib.util
 import inspect
+from typing import Any
 
 import jax
 import jax.export
@@ -20,6 +22,7 @@ from jaxdl import ops
 from jaxdl.data.pictures import MODES, plain
 from jaxdl.data.preprocess import fitted
 from jaxdl.errors import UserError
+from jaxdl.inference import exported_sounds
 from jaxdl.inference.predict import Predictor
 from jaxdl.runs import workdir
 
@@ -82,6 +85,8 @@ def check() -> None:
 def program(predictor: Predictor, input_size: int = 0) -> jax.export.Exported:
     """uint8 images (batch, size, size, channels) -> what the task predicts, {name: (batch, …)}.
 
+    Of sounds samples (batch, count) float32.
+
     Args:
       predictor: the model; its variables become part of the program.
       input_size: pixels a side of what comes in, which is then scaled and cut as a picture is
@@ -89,20 +94,24 @@ def program(predictor: Predictor, input_size: int = 0) -> jax.export.Exported:
     """
     # Closed over as host arrays, of which those that are used become constants.
     variables = jax.device_get(predictor.variables)
-    size, _, channels = predictor.shape
+    if predictor.sound is not None:
+        shape, dtype = f"batch, {predictor.sound.count}", jnp.float32
+        predict = functools.partial(exported_sounds.predict, predictor.predict, variables)
+    else:
+        size, _, channels = predictor.shape
+        side = input_size or size
+        shape, dtype = f"batch, {side}, {side}, {channels}", jnp.uint8
 
-    def predict(images: jax.Array) -> dict[str, jax.Array]:
-        if input_size:
-            images = fitted(images, predictor.preprocess)
-        return predictor.predict(variables, images)
+        def predict(images: jax.Array) -> dict[str, jax.Array]:
+            if input_size:
+                images = fitted(images, predictor.preprocess)
+            return predictor.predict(variables, images)
 
-    side = input_size or size
-    shape = jax.export.symbolic_shape(f"batch, {side}, {side}, {channels}")
     # Where jax has a TPU or GPU it would choose that one's fused attention.
     on_cpu = jax.default_backend() == "cpu"
     with contextlib.nullcontext() if on_cpu else ops.references():
         export = jax.export.export(jax.jit(predict), platforms=PLATFORMS)
-        return export(jax.ShapeDtypeStruct(shape, jnp.uint8))
+        return export(jax.ShapeDtypeStruct(jax.export.symbolic_shape(shape), dtype))
 
 
 def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list[epath.Path]:
@@ -126,21 +135,15 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
         content = bytes(exported.serialize())
     except BuilderSizeError:
         raise UserError("the model's weights are too large for jax.export: 2 GB at most") from None
-    prepared, size = predictor.preprocess, predictor.preprocess.size
-    before = {"resize": prepared.resize, "size": size, "squash": prepared.squash}
-    if input_size:
-        before = {"resize": input_size, "size": input_size, "squash": False}
-    before["floor_cut"] = prepared.floor_cut
-    shape = exported.in_avals[0].shape
+    if predictor.sound is not None:
+        taken, script = exported_sounds.taken(predictor), exported_sounds.SCRIPT
+    else:
+        taken = _taken(predictor, input_size)
+        script = SCRIPT.replace("READ", inspect.getsource(plain), 1)
+    given = exported.in_avals[0]
     made = jax.tree.unflatten(exported.out_tree, exported.out_avals)
     about = {
-        "input": {
-            "shape": ["batch", *shape[1:]],
-            "dtype": "uint8",
-            "mode": MODES.get(predictor.channels),
-            "interpolation": prepared.interpolation,
-            **before,
-        },
+        "input": {"shape": ["batch", *given.shape[1:]], "dtype": given.dtype.name, **taken},
         "output": {name: ["batch", *x.shape[1:]] for name, x in made.items()},
         "labels": {name: list(labels) for name, labels in predictor.labels.items()},
         "platforms": exported.platforms,
@@ -150,5 +153,19 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
     files = [folder / name for name in ("model.jaxexport", "model.json", "example.py")]
     files[0].write_bytes(content)
     workdir.write_json(files[1], about)
-    files[2].write_text(SCRIPT.replace("READ", inspect.getsource(plain), 1))
+    files[2].write_text(script)
     return files
+
+
+def _taken(predictor: Predictor, input_size: int) -> dict[str, Any]:
+    """What of a picture becomes an image."""
+    prepared, size = predictor.preprocess, predictor.preprocess.size
+    before = {"resize": prepared.resize, "size": size, "squash": prepared.squash}
+    if input_size:
+        before = {"resize": input_size, "size": input_size, "squash": False}
+    return {
+        "mode": MODES.get(predictor.channels),
+        "interpolation": prepared.interpolation,
+        **before,
+        "floor_cut": prepared.floor_cut,
+    }

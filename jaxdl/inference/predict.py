@@ -40,6 +40,7 @@ class Predictor(NamedTuple):
       sound: what it takes in place of images; None of images.
       fit: how pictures are shown whole, of tasks that find things in them: one of
         `jaxdl.data.letterbox.FITS`; "" where their middle is shown.
+      tokens: `jaxdl.tasks.Task.tokens`.
     """
 
     predict: Callable[[Any, jax.Array], dict[str, jax.Array]]
@@ -51,6 +52,7 @@ class Predictor(NamedTuple):
     layout: parallel.Layout
     sound: Sound | None = None
     fit: str = ""
+    tokens: Mapping[str, int] = {}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,7 +92,7 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
     if task.sound is not None:
         _, state = evaluate.best_state(made, workdir)
         how = (task.predict, state, task.describe, task.labels, None, 1, made.layout)
-        return Predictor(*how, task.sound)
+        return Predictor(*how, task.sound, tokens=task.tokens)
     height, width, channels = made.run.data.train.take(np.arange(1))["image"].shape[1:]
     if height != width:
         raise UserError(f"pictures are cut to squares, and this run's have {height}x{width} pixels")

@@ -69,12 +69,19 @@ def publish(made: Experiment, workdir: epath.Path, input_size: int = 0) -> None:
         return
     folder = workdir / "export"
     made.task.publish(state, Path(folder))
-    if (kept := meaning.read(workdir)) is not None and kept.tokenizer:
-        (folder / epath.Path(kept.tokenizer).name).write_bytes(
-            epath.Path(kept.tokenizer).read_bytes()
-        )
+    tokenizer(workdir, folder)
     for file in sorted(folder.iterdir()):
         print(f"export {file}", flush=True)
+
+
+def tokenizer(workdir: epath.Path, folder: epath.Path) -> list[epath.Path]:
+    """Copies the tokenizer.json that a run keeps, if it has one; the file, or none."""
+    kept = meaning.read(workdir)
+    if kept is None or not kept.tokenizer:
+        return []
+    file = folder / epath.Path(kept.tokenizer).name
+    file.write_bytes(epath.Path(kept.tokenizer).read_bytes())
+    return [file]
 
 
 def _write_answers(found: Sequence[Description], workdir: epath.Path) -> None:

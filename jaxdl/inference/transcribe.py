@@ -1,7 +1,8 @@
 """Recordings of any length as text with times: Whisper, window after window.
 
 Radford et al., 2022, section 3.8; token for token what transformers' generate gives of a long
-recording with ``return_timestamps=True`` and ``condition_on_prev_tokens=False``.
+recording with ``return_timestamps=True``, but that transformers takes beams no more once a window
+was tried again.
 """
 
 import math
@@ -19,6 +20,7 @@ from jaxdl import keys, ops, pretrained
 from jaxdl.data.tokens import Vocabulary
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings, Speech, speech
+from jaxdl.inference.before import Before
 from jaxdl.inference.segments import HOP, Segment, cut
 
 RATE = 16000
@@ -57,6 +59,7 @@ class Transcriber(NamedTuple):
       settings: how it writes, of its folder.
       limits: when it is to try again.
       tokenizer: of its tokenizer.json; None gives no text.
+      told: tokens of words that are told beforehand, names or how to spell.
     """
 
     module: nn.Module
@@ -64,6 +67,7 @@ class Transcriber(NamedTuple):
     settings: Settings
     limits: Limits = LIMITS
     tokenizer: Vocabulary | None = None
+    told: tuple[int, ...] = ()
 
 
 class Heard(NamedTuple):
@@ -120,15 +124,23 @@ def load(
       limits: when it is to try again.
       dtype: of the computation.
       **said: settings in place of the folder's: language ("en"; by default it is detected), task
-        ("transcribe" or "translate"), num_beams, max_new_tokens …
+        ("transcribe" or "translate"), num_beams, max_new_tokens, condition_on_prev_tokens …; and
+        initial_prompt, words that are told beforehand.
 
     Raises:
       UserError: something of this is missing, damaged, or not of Whisper's.
     """
     folder = pretrained.tensors.locate(source)
     settings = pretrained.generation(folder)
+    words = said.pop("initial_prompt", None)
     settings = Settings.of({**settings.said(), **said})
-    Speech.of(settings).timestamps  # noqa: B018, which complains
+    known = Speech.of(settings)
+    known.timestamps  # noqa: B018, which complains
+    if (words or known.conditions) and known.previous is None:
+        raise UserError(
+            f"{folder} does not say which token stands in front of a text before: "
+            "generation_config.json needs prev_sot_token_id"
+        )
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise UserError(f"{folder} has no tokenizer.json, by which tokens become text: add it")
@@ -136,7 +148,24 @@ def load(
     module, variables = pretrained.load(folder, dtype=dtype)
     if getattr(module, "source_features", None) is None:
         raise UserError(f"{source} is a {type(module).__name__}, which hears nothing")
-    return Transcriber(module, variables, settings, limits, tokenizer)
+    told = told_by(tokenizer, words, known.end) if words else ()
+    return Transcriber(module, variables, settings, limits, tokenizer, told)
+
+
+def told_by(tokenizer: Vocabulary, words: str, end: int) -> tuple[int, ...]:
+    """The tokens of words that are told beforehand, as transformers' get_prompt_ids has them.
+
+    Raises:
+      UserError: they are no text, or special tokens from ``end`` on stand in them.
+    """
+    if not isinstance(words, str):
+        raise UserError(f"initial_prompt={words!r} must be a text")
+    found = tuple(tokenizer.encode(f" {words.strip()}").tolist())
+    special = [token for token in found if token >= end]
+    if special:
+        name = tokenizer.decode(np.array(special[:1]))
+        raise UserError(f"initial_prompt={words!r} has {name}, which is no text")
+    return found
 
 
 def transcribe(
@@ -187,13 +216,15 @@ def of_spectrogram(
     frames = len(spectrogram) if frames is None else frames
     key = keys.root(0) if key is None else key
     seek, prompt, language, found = 0, None, known.language, []
+    before = Before(known, whisper.told, module.context // 2 - 1)
     limited = whisper.limits.no_speech is not None
     while seek < frames:
         window = np.zeros((1, module.frames, module.bands), np.float32)
         seen = spectrogram[seek : seek + module.frames]
         window[0, : len(seen)] = seen
         encoded = speech.encode(module, variables, window)
-        if limited or (prompt is None and known.detects):
+        shown = before.shown()
+        if (limited and not shown) or (prompt is None and known.detects):
             first = np.asarray(speech.first_logits(module, variables, encoded, known.start))
         if prompt is None:
             detected = np.zeros(1, np.int32)
@@ -202,14 +233,20 @@ def of_spectrogram(
                 codes = {token: code for code, token in known.languages.items()}
                 language = codes[int(detected[0])]
             prompt = known.prompt(detected, timestamps=True)
+        given = before.in_front(shown, prompt) if shown else (prompt, None)
+        if limited and shown:
+            asked = before.in_front(shown, prompt[:, :1])
+            first = np.asarray(speech.logits_behind(module, variables, encoded, *asked))
         silence = _share(first[0], known) if limited else None
         there = min(frames - seek, module.frames)
         at = jax.random.fold_in(key, seek)
-        tokens, figures, is_silent = _written(whisper, encoded, prompt, silence, known, at)
+        tokens, figures, is_silent = _written(whisper, encoded, given, silence, known, at)
+        before.temperature = figures[0]
         if is_silent:
             seek += there
             continue
         segments, further = cut(tokens, known, seek, there)
+        before.add(segments)
         found += [_heard(whisper, known, segment, *figures) for segment in segments]
         seek += further or there
     return Transcript(language, found)
@@ -221,13 +258,14 @@ def _share(logits: np.ndarray, known: Speech) -> float:
     return float(e[known.timestamps.first - 2] / e.sum())
 
 
-def _written(whisper, encoded, prompt, silence, known, key):
+def _written(whisper, encoded, given, silence, known, key):
     """(tokens without the last, (temperature, log_p, compression, no_speech), whether silence)."""
     limits = whisper.limits
     for i, temperature in enumerate(limits.temperatures):
         made = speech.write(
-            whisper.module, whisper.variables, whisper.settings, encoded, prompt, timestamps=True,
-            temperature=temperature, key=jax.random.fold_in(key, i),
+            whisper.module, whisper.variables, whisper.settings, encoded, given[0],
+            prompt_mask=given[1], timestamps=True, temperature=temperature,
+            key=jax.random.fold_in(key, i),
         )  # fmt: skip
         tokens, log_p = made.tokens[0].tolist(), float(made.log_p[0])
         ended = tokens.index(known.end) if known.end in tokens else len(tokens)

@@ -64,9 +64,14 @@ def _hear(options: Options, folder: epath.Path) -> int:
 def _use(options, predictor, folder) -> int:
     sound = predictor.sound
     if options.mode == "export":
-        if sound is not None:
-            raise UserError("--mode=export writes programs of images, and this run's takes sounds")
-        for file in export.write(predictor, folder / "export", options.input_size):
+        if sound is not None and options.input_size:
+            raise UserError(
+                f"--input_size={options.input_size} is of images, and this run's model takes sounds"
+            )
+        files = export.write(predictor, folder / "export", options.input_size)
+        if predictor.tokens:
+            files += texts.tokenizer(folder, folder / "export")
+        for file in files:
             print(f"export {file}", flush=True)
         return 0
     if sound is not None:

@@ -52,6 +52,8 @@ class EncoderDecoder(nn.Module):
     # No fields: `jaxdl.generate` looks at them.
     is_language_model = False
     source_features = None
+    # Whether padding in front of a target takes up positions.
+    counts_padding = True
     vocab_size: int = 32128
     width: int = 512
     encoder_depth: int = 6
@@ -153,9 +155,13 @@ class EncoderDecoder(nn.Module):
             cache = cache.mark(target_mask)._replace(context=context)
             place, keys = cache.places(T), jnp.arange(cache.length)
             seen = context_seen = None  # the cache keeps them
+            there = place < cache.length
+            if not self.counts_padding:
+                place = jnp.maximum(place - (~cache.real).sum(1, keepdims=True), 0)
+                there = there & (place < self.context)
         x, bias = self.enter(target, place, keys, "decoder", train=train)
         if cache is not None:
-            x = jnp.where((place < cache.length)[:, None], x, jnp.nan)
+            x = jnp.where(there[..., None], x, jnp.nan)
         seen = ops.join_masks(bias, seen)
         for i, block in enumerate(self.decoder_block):
             x = block(
@@ -177,7 +183,8 @@ class EncoderDecoder(nn.Module):
         Raises:
           UserError: a length exceeds the model's positions.
         """
-        self.check_length(length, "cache")
+        if self.counts_padding:
+            self.check_length(length, "cache")
         self.check_source(source_length, "cache")
         empty = lambda tokens: layers.Cache.empty(
             self.decoder_depth, batch, tokens, self.heads, self.features_of_a_head, self.dtype
@@ -198,7 +205,7 @@ class EncoderDecoder(nn.Module):
 
         Args:
           tokens: (batch, T), or the source as it is, where that is no text.
-          place: (T,), where they stand.
+          place: where they stand, (T,), or (batch, T) where padding in front does not count.
           keys: (S,), where the keys stand that they may attend to.
           side: "encoder" or "decoder".
           train: whether there is dropout.

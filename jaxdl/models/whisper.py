@@ -62,6 +62,8 @@ class Whisper(EncoderDecoder):
       activation_dropout: rate behind the activation of the feed-forward layers.
     """
 
+    # A text before a window may be of any length, and is filled up to one.
+    counts_padding = False
     vocab_size: int = 51865
     width: int = 384
     encoder_depth: int = 4

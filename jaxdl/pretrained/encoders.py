@@ -47,7 +47,11 @@ _FREE = ("pooling", "dropout", "attention_dropout", "activation_dropout", "remat
 # there are.
 _SIZES = {
     "vocab_size": (("token/embedding", 0, 0),),
-    "context": (("position", 1, 0), ("encoder_position", 1, OFFSET)),
+    "context": (
+        ("position", 1, 0),
+        ("encoder_position", 1, OFFSET),
+        ("decoder_position", 1, 0),
+    ),
 }
 
 # Settings of `config.pretrained` that are of images, or of files that hold several models.
@@ -64,6 +68,7 @@ class Wanted(NamedTuple):
       derived: fields that follow from the task: ``output``, and ``num_classes`` where it has some.
       check: raises UserError for a module of another kind than the task's.
       writes: whether the task has texts written.
+      fields: of the model, where the weights are those of a run whose config does not have them.
     """
 
     size: int
@@ -72,6 +77,7 @@ class Wanted(NamedTuple):
     derived: Mapping[str, Any] = {}
     check: Callable[[Any], None] = lambda module: None
     writes: bool = False
+    fields: Mapping[str, Any] = {}
 
 
 def create(config: ConfigDict, data: Any, wanted: Wanted) -> Start:
@@ -99,7 +105,8 @@ def create(config: ConfigDict, data: Any, wanted: Wanted) -> Start:
             if (path / "checkpoints").is_dir():
                 found = _of_run(
                     given.source, config.model.name, fixed, hashable(derived), config.task.name,
-                    tuple(data.class_names), data.tokenizer.fingerprint, stamp(path),
+                    tuple(data.class_names), data.tokenizer.fingerprint, hashable(wanted.fields),
+                    stamp(path),
                 )  # fmt: skip
             else:
                 found = _published(
@@ -215,6 +222,7 @@ def _of_run(
     task: str,
     class_names: tuple[str, ...],
     tokenizer: str,
+    further: tuple,
     stamp: float,
 ) -> Weights:
     folder, earlier = epath.Path(source), settings.default()
@@ -233,7 +241,7 @@ def _of_run(
             sizes[field] = arrays[name].shape[axis] - more
     if not sizes:
         raise UserError(f"pretrained.source={source} reads no texts: it has no table of tokens")
-    own = dict(fields) if model else dict(earlier.model)
+    own = dict(further) | (dict(fields) if model else dict(earlier.model))
     own = {k: v for k, v in own.items() if k not in _DERIVED}
     module = models.create(earlier.model.name, **own, **sizes, **dict(derived))
     same = earlier.task.name == task and (

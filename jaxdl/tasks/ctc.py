@@ -44,8 +44,7 @@ def ctc(
       beams: prefixes that a search keeps; 0 reads the likeliest path.
 
     The metrics are ``loss`` (nats a recording) and those of what was written, as of
-    `jaxdl.tasks.transcription`. A target that needs more moments than its recording has is refused
-    where recordings are in memory; read from files, its infinite loss ends the run.
+    `jaxdl.tasks.transcription`. A target that needs more moments than its recording has is refused.
     """
     check_at_least(0, decoded=decoded, beams=beams)
     listener = transcripts.of_run(run, bands, window, hop)
@@ -79,13 +78,14 @@ def ctc(
         predict=recogniser.predict,
         describe=recogniser.describe,
         sound=listener.hears.sound,
+        tokens={"pad": special.pad, "end": special.end},
         directions=transcripts.directions(run),
         **({"score": recogniser.score} if decoded else {}),
     )
 
 
 def check_targets(split: Any, part: str, listener: Listener, states: Callable[[int], int]) -> None:
-    """Raises UserError where a recording in memory is too short for what is said in it.
+    """Raises UserError where a recording is too short for what is said in it.
 
     Args:
       split: the recordings.
@@ -94,6 +94,8 @@ def check_targets(split: Any, part: str, listener: Listener, states: Callable[[i
       states: frames -> moments that the model makes of them.
     """
     arrays = getattr(split, "arrays", {})
+    if getattr(split, "lengths", None) is not None:  # of files that are read later
+        arrays = {"length": split.lengths, **split.further}
     if not {"length", "target"} <= arrays.keys():
         return
     target, special = arrays["target"], listener.special

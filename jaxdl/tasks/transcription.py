@@ -6,10 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from etils import epath
 from flax import linen as nn
 
 from jaxdl import models
 from jaxdl.errors import UserError
+from jaxdl.ops.spectrogram import HOP, RATE, WINDOW
 from jaxdl.tasks import (
     Run,
     Task,
@@ -20,13 +22,14 @@ from jaxdl.tasks import (
     sequence_to_sequence,
 )
 from jaxdl.tasks.shared import encoder_decoder, recognising, transcripts, writing
+from jaxdl.tasks.shared.hearing import Hearing
 from jaxdl.tasks.shared.reading import Prepare, Reader
 from jaxdl.tasks.shared.writing import Writer
 
 
 @register(
     "transcription",
-    groups=("model", "augment_sound"),
+    groups=("model", "augment_sound", "pretrained"),
     derives=("vocab_size", "context", "bands", "frames"),
 )
 def transcription(
@@ -34,6 +37,7 @@ def transcription(
     bands: int = 80,
     window: float = 0.025,
     hop: float = 0.01,
+    mask_padding: bool = True,
     label_smoothing: float = 0.0,
     decoded: int = 1024,
     beams: int = 0,
@@ -43,6 +47,8 @@ def transcription(
     """The tokens of ``target`` (batch, T) from ``samples`` (batch, N), by an encoder-decoder.
 
     Teacher forcing, as of `jaxdl.tasks.sequence_to_sequence`; spectrograms are made in the step.
+    With `config.pretrained.source` a published Whisper learns on: its texts follow the tokens of
+    the language and of what is asked for, which are learned like the text.
 
     Args:
       run: the run's config and data, such as of data set "dial_tones". The model is called as
@@ -50,12 +56,17 @@ def transcription(
       bands: of the mel scale, from 0 Hz to half the rate.
       window: seconds of a frame of the spectrogram.
       hop: seconds from one frame to the next.
+      mask_padding: whether what stands behind a recording is hidden from the model. The published
+        ones hear it, silence up to the 30 s of all that they hear.
       label_smoothing: share of the target that is spread over all tokens, in [0, 1).
       decoded: recordings of the evaluation part, evenly spread, that texts are written for; 0
         leaves out all figures that need these.
-      beams: 1, or 0, writes the likeliest token each time; more search as many texts side by side.
-      tokens: that are written at most; 0 is as many as the longest target has.
-      generation: further settings by transformers' names.
+      beams: 1 writes the likeliest token each time; more search as many texts side by side. 0 is
+        what a published folder says that the run begins with, or 1.
+      tokens: that are written at most; 0 is what the folder says, or as many as the longest target
+        has.
+      generation: further settings by transformers' names, ("language=de", "task=translate") of a
+        published Whisper among them.
 
     The metrics are ``loss`` (nats a token of the target, its end among them; at evaluation without
     smoothing) and ``accuracy`` (of tokens). Of what was written ``exact_match``, and, where the
@@ -68,11 +79,11 @@ def transcription(
     read = listener.reader
     begin = encoder_decoder.begin(run, read, tokens, beams, generation)
     module, special = begin.start.module, begin.special
-    if module.source_features != bands:
-        raise UserError(
-            f"task 'transcription' needs an encoder-decoder that reads frames, such as 'whisper', "
-            f"not {run.config.model.name!r}"
-        )
+    _check(run, module, listener.hears, mask_padding)
+    if not mask_padding or begin.prompt:
+        frames = 0 if mask_padding else module.frames
+        listener = transcripts.of_run(run, bands, window, hop, frames, begin.prompt)
+        read = listener.reader
     forward = functools.partial(sequence_to_sequence.logits, learner.forward(module), special)
     loss_fn = functools.partial(
         sequence_to_sequence.training_loss, forward, read.prepare, special, label_smoothing
@@ -80,7 +91,9 @@ def transcription(
     order = functools.cache(lambda: _call_order(module, read))
     layers = lambda: models.outermost(order())
     start, update = learner.by_config(run, loss_fn, layers=layers)
-    writer = Writer(module, special, run.data.tokenizer, begin.settings)
+    writer = Writer(module, special, run.data.tokenizer, begin.settings, begin.prompt)
+    known = special.spoken and run.config.pretrained.source
+    publish = functools.partial(writing.publish, writer._replace(settings=begin.asked))
     each = jax.jit(functools.partial(answers, writer, read.prepare))
     at_once = run.config.eval.batch_size
     recogniser = recognising.Recogniser(listener.hears, each, writer.text, decoded, at_once)
@@ -93,10 +106,41 @@ def transcription(
         predict=recogniser.predict,
         describe=recogniser.describe,
         sound=listener.hears.sound,
+        tokens={"pad": special.pad, "end": special.end},
         directions=transcripts.directions(run),
         check=begin.start.check,
+        publish=publish if known else None,
         **({"score": recogniser.score} if decoded else {}),
     )
+
+
+def _check(run: Run, module: nn.Module, hears: Hearing, mask_padding: bool) -> None:
+    """Raises UserError where the model, or its published weights, hear otherwise."""
+    source, features = run.config.pretrained.source, module.source_features
+    if features is None:
+        raise UserError(
+            f"task 'transcription' needs an encoder-decoder that reads frames, such as 'whisper', "
+            f"not {run.config.model.name!r}"
+        )
+    if features != hears.bands:
+        raise UserError(
+            f"config.task.bands={hears.bands}, but the model hears {features}: set "
+            f"config.task.bands={features}"
+        )
+    path = epath.Path(source or ".")
+    if not source or not path.exists() or (path / "checkpoints").is_dir():
+        return
+    if mask_padding:
+        raise UserError(
+            f"pretrained.source={source} learned of sounds filled up with silence that it hears: "
+            "set config.task.mask_padding=False"
+        )
+    if (hears.sound.rate, hears.window, hears.hop) != (RATE, WINDOW, HOP):
+        raise UserError(
+            f"pretrained.source={source} hears {RATE} samples a second in frames of "
+            f"{WINDOW / RATE:g} s, {HOP / RATE:g} s from one to the next: set config.data.rate, "
+            "config.task.window and config.task.hop to these"
+        )
 
 
 def answers(

@@ -64,6 +64,8 @@ CALLS = {
     "beams_3": (SUPPRESSED, dict(language="de", num_beams=3)),
     "beams_4_times": (SUPPRESSED, dict(language="de", return_timestamps=True, num_beams=4)),
 }
+# What is told beforehand, as a processor's get_prompt_ids has it.
+PROMPT = [PREVIOUS, 21, 22, 23, 24]
 # {case: likewise, of a long recording}
 RECORDINGS = {
     "plain": ({}, dict(language="en")),
@@ -73,6 +75,34 @@ RECORDINGS = {
         SUPPRESSED,
         dict(language="en", temperature=(0.0,), logprob_threshold=-1.95,
              compression_ratio_threshold=1.0, no_speech_threshold=0.00026),
+    ),
+    # Each try's mean log p is asked for by a limit that nothing falls below.
+    "beams": (
+        SUPPRESSED, dict(language="de", num_beams=3, temperature=(0.0,), logprob_threshold=-99.0),
+    ),
+    "beams_silence": (
+        SUPPRESSED,
+        dict(language="en", num_beams=4, temperature=(0.0,), logprob_threshold=-1.95,
+             compression_ratio_threshold=1.0, no_speech_threshold=0.00026),
+    ),
+    "previous": (SUPPRESSED, dict(language="en", condition_on_prev_tokens=True)),
+    "previous_beams": (
+        SUPPRESSED, dict(language="de", num_beams=3, condition_on_prev_tokens=True),
+    ),
+    "previous_silence": (
+        SUPPRESSED,
+        dict(language="en", temperature=(0.0,), logprob_threshold=-1.95,
+             compression_ratio_threshold=1.0, no_speech_threshold=0.00026,
+             condition_on_prev_tokens=True),
+    ),
+    "prompted": (SUPPRESSED, dict(language="fr", prompt_ids=PROMPT)),
+    "prompted_first": (
+        SUPPRESSED, dict(language="fr", prompt_ids=PROMPT, condition_on_prev_tokens=True),
+    ),
+    "prompted_all": (
+        SUPPRESSED,
+        dict(language="fr", prompt_ids=PROMPT, condition_on_prev_tokens=True,
+             prompt_condition_type="all-segments"),
     ),
 }  # fmt: skip
 
@@ -137,17 +167,42 @@ def written(model, x, said, given):
 
 
 def heard(model, x, said, given):
-    """Segments of one recording (1, frames, bands): [(start, end, [tokens]), …]."""
+    """Segments of one recording (1, frames, bands): [(start, end, [tokens], mean log p), …].
+
+    The last is of a segment's window, as the fallback takes it; None where nothing asks for it.
+    """
     model.generation_config, kept = settings_of(said)
+    given = dict(condition_on_prev_tokens=False) | given
+    if "prompt_ids" in given:
+        given["prompt_ids"] = torch.tensor(given["prompt_ids"])
     with torch.no_grad():
         found = model.generate(
-            theirs_of(x), return_timestamps=True, condition_on_prev_tokens=False,
-            return_segments=True, do_sample=False, **given,
-        )  # fmt: skip
+            theirs_of(x), return_timestamps=True, return_segments=True, do_sample=False, **given
+        )
+    segments, prompts = found["segments"][0], {}
+    for s in segments:
+        prompts.setdefault(id(s["result"]), s["idxs"][0])
     rows = [
-        (float(s["start"]), float(s["end"]), s["tokens"].tolist()) for s in found["segments"][0]
-    ]
+        (float(s["start"]), float(s["end"]), s["tokens"].tolist(),
+         mean_log_p(model, s["result"], prompts[id(s["result"])]))
+        for s in segments
+    ]  # fmt: skip
     return rows, kept
+
+
+def mean_log_p(model, result, prompt):
+    """Of a window's tokens, the one that ends it among them, behind so many of its prompt."""
+    if not isinstance(result, dict):
+        return None
+    tokens = result["sequences"][prompt:]
+    ended = (tokens == END).nonzero()
+    tokens = tokens[: int(ended[0]) + 1] if len(ended) else tokens
+    return float(model._retrieve_avg_logprobs(result["scores"], tokens, 0.0))
+
+
+def same_segments(a, b):
+    """Whether all but log p is the same."""
+    return [row[:3] for row in a] == [row[:3] for row in b]
 
 
 # What OpenAI calls the parts of names that transformers renamed, longest first.
@@ -194,6 +249,13 @@ def main():
     x = spectrogram(2 * STATES, "short")
     target = (np.abs(seeded.normal("target", (BATCH, 7))) * 1e6).astype(np.int64) % VOCABULARY
     found = model(input_features=theirs_of(x), decoder_input_ids=torch.from_numpy(target))
+    # A fine-tuning run's: what is asked for, words, the end, and what does not count.
+    labels = np.full((BATCH, 9), -100)
+    for i, row in enumerate(labels):
+        words = np.abs(target[i, : 5 - i]) % END
+        row[: 9 - i] = [DE, TRANSCRIBE, NO_TIMES, *words, END]
+    with torch.no_grad():
+        loss = model(input_features=theirs_of(x), labels=torch.from_numpy(labels)).loss.item()
     weights = torch.from_numpy(seeded.normal("loss", found.logits.shape))
     (found.logits * weights).sum().backward()
     arrays = dict(
@@ -216,15 +278,16 @@ def main():
     for case, (said, given) in RECORDINGS.items():
         for row in range(2):
             rows, kept = heard(model, long[row : row + 1], said, given)
-            same = rows == heard(near, long[row : row + 1], said, given)[0]
+            same = same_segments(rows, heard(near, long[row : row + 1], said, given)[0])
             print(case, row, len(rows), "segments", "" if same else "LEFT OUT: a tie")
-            print(*[(f"{a:.2f}", f"{b:.2f}", len(t)) for a, b, t in rows])
+            print(*[(f"{a:.2f}", f"{b:.2f}", len(t), p) for a, b, t, p in rows])
             if same:
                 recordings[f"{case}_{row}"] = dict(
                     settings=kept, given=given, segments=rows, row=row
                 )
     about = dict(
         config=config, tensors=tensors, target=target.tolist(), calls=calls, recordings=recordings,
+        labels=labels.tolist(), loss=loss,
         made_with=f"torch {torch.__version__}, transformers {theirs.__version__}",
     )  # fmt: skip
     path = HERE / "whisper.npz"

@@ -144,6 +144,8 @@ class Task(NamedTuple):
       publish: (state, folder) writes there what was learned as a published checkpoint, which
         `jaxdl.pretrained.load` and the library that it is of read, for `--mode=export` of tasks
         without ``predict``. None where there is no such library.
+      tokens: {"pad" and "end": what fills up and what ends the tokens ``written`` of `predict`}, of
+        tasks that write what they hear; an exported program's reader needs them.
       labels: {name: what the last axis of that array of `predict` is of}, class names say; they are
         written beside an exported program.
       directions: {name: "low" or "high"}, whichever is better, of the figures of evaluation that
@@ -171,6 +173,7 @@ class Task(NamedTuple):
     answer: Callable[[State, str, int], Sequence[Description]] | None = None
     embed: Callable[[State, str, int], np.ndarray] | None = None
     publish: Callable[[State, Path], None] | None = None
+    tokens: Mapping[str, int] = {}
     labels: Mapping[str, Sequence[str]] = {}
     directions: Mapping[str, str] = {}
     examples: int | None = None

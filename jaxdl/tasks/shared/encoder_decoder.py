@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from flax import linen as nn
 
 from jaxdl import generate, models
 from jaxdl.data.source_target import Specials
 from jaxdl.errors import UserError
-from jaxdl.generate import Settings, decoding, entries
+from jaxdl.generate import Settings, Speech, decoding, entries, speech
 from jaxdl.pretrained import encoders, transfer
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
@@ -26,11 +27,15 @@ class Begin(NamedTuple):
       start: its model and weights.
       special: the special tokens, those of the weights where these are from elsewhere.
       settings: how texts are written; has a number of tokens, and one text for each source.
+      asked: the same as the weights' folder has them, to be published with other weights.
+      prompt: tokens that follow the start of every text; () of all but speech.
     """
 
     start: transfer.Start
     special: Specials
     settings: Settings
+    asked: Settings
+    prompt: tuple[int, ...] = ()
 
 
 def begin(
@@ -58,9 +63,11 @@ def begin(
         said = Settings(
             decoder_start_token_id=special.start, length_penalty=0.0, early_stopping="never"
         )
-    settings = _asked(said, tokens, beams, generation, read.lengths[1])
-    _check(settings)
-    context = max(read.context, 1 + settings.how(1)["tokens"])
+    asked = _asked(said, tokens, beams, generation, read.lengths[1])
+    prompt = _prompt(asked) if source and special.spoken else ()
+    settings, before = speech.alone(asked) if special.spoken else asked, 1 + len(prompt)
+    _check(settings, before)
+    context = max(read.context + len(prompt), before + settings.how(before)["tokens"])
     if source:
         wanted = encoders.Wanted(
             special.size,
@@ -69,11 +76,27 @@ def begin(
             "config.task.tokens",
             check=lambda module: _check_kind(module, config.task.name),
             writes=True,
+            fields=read.fields,
         )
         start = encoders.create(config, run.data, wanted)
     else:
         start = transfer.fresh(_model(run, special, context, read.fields))
-    return Begin(start, *_tokens_of(special, settings, source))
+    return Begin(start, *_tokens_of(special, settings, source), asked, prompt)
+
+
+def _prompt(asked: Settings) -> tuple[int, ...]:
+    """What follows the start of all texts that speech is written as.
+
+    Raises:
+      UserError: the language is to be detected, of which nothing could be learned.
+    """
+    said = Speech.of(asked)
+    if said.detects:
+        raise UserError(
+            "the weights know several languages: say which one the recordings are of by "
+            "config.task.generation=language=de, or another"
+        )
+    return tuple(said.prompt(np.zeros(1, np.int32), timestamps=False)[0, 1:].tolist())
 
 
 def _asked(
@@ -99,7 +122,8 @@ def _tokens_of(special: Specials, settings: Settings, source: str) -> tuple[Spec
     """
     ends = settings.eos_token_id
     ends = (special.end,) if ends is None else ends if isinstance(ends, tuple) else (ends,)
-    pad = special.pad if settings.pad_token_id is None else settings.pad_token_id
+    pad = settings.pad_token_id
+    pad = special.pad if special.spoken or pad is None else pad
     for what, theirs, ours in (("ends", ends, special.end), ("fills", (pad,), special.pad)):
         if ours not in theirs:
             raise UserError(
@@ -121,7 +145,7 @@ def _tokens_of(special: Specials, settings: Settings, source: str) -> tuple[Spec
     )
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings, before: int) -> None:
     """Raises UserError where a text cannot be written so, or more than one is to be."""
     generate.check_beams(settings.num_beams, "config.task.")
     for name, only in (("num_return_sequences", 1), ("do_sample", False)):
@@ -132,7 +156,7 @@ def _check(settings: Settings) -> None:
                 f"config.task.generation={name}={str(only).lower()}"
             )
     try:
-        settings.how(1)
+        settings.how(before)
     except UserError as error:
         raise UserError(f"{error}: config.task.generation has others") from None
 

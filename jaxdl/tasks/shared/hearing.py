@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxdl import keys, ops
 from jaxdl.data.augment import sound
@@ -20,25 +21,37 @@ class Hearing(NamedTuple):
       window: samples of a frame.
       hop: samples from one frame to the next.
       bands: of the mel scale.
+      frames: that silence fills all spectrograms up to; 0 is as many as the sounds have.
     """
 
     sound: Sound
     window: int
     hop: int
     bands: int
+    frames: int = 0
 
     @property
     def shape(self) -> tuple[int, int]:
         """Frames and bands of a spectrogram."""
-        return self.sound.count // self.hop, self.bands
+        return self.frames or self.sound.count // self.hop, self.bands
 
     def spectrogram(self, samples: jax.Array) -> jax.Array:
         """(batch, count) -> (batch, frames, bands) float32."""
+        if self.frames:
+            behind = max(0, self.frames * self.hop - samples.shape[1])
+            samples = jnp.pad(samples, ((0, 0), (0, behind)))[:, : self.frames * self.hop]
         return ops.log_mel(samples, self.sound.rate, self.window, self.hop, self.bands)
 
 
-def of_run(run: Run, bands: int, window: float, hop: float) -> Hearing:
+def of_run(run: Run, bands: int, window: float, hop: float, frames: int = 0) -> Hearing:
     """What hears a run's sounds; ``window`` and ``hop`` in seconds.
+
+    Args:
+      run: the run's config and data.
+      bands: of the mel scale.
+      window: seconds of a frame.
+      hop: seconds from one frame to the next.
+      frames: that a model hears each time, silence behind what is shorter; 0 is those of a sound.
 
     Raises:
       UserError: the data are no sounds, or settings that do not fit them.
@@ -61,7 +74,15 @@ def of_run(run: Run, bands: int, window: float, hop: float) -> Hearing:
         raise UserError(
             f"config.task.bands={bands} must be from 1 to {size // 2}, half the samples of a window"
         )
-    return Hearing(Sound(int(rate), int(count)), size, round(hop * rate), bands)
+    step = round(hop * rate)
+    if frames and count > frames * step:
+        raise UserError(
+            f"config.data.seconds={count / rate:g}: the model hears {frames} frames, "
+            f"{frames * step / rate:g} seconds, at a time: set no more"
+        )
+    # What is heard of a file is then what the model hears at a time.
+    count = frames * step if frames else count
+    return Hearing(Sound(int(rate), int(count)), size, step, bands, frames)
 
 
 # (batch, key) -> the batch that is learned from, with ``spectrogram`` (batch, frames, bands).

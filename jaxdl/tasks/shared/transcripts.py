@@ -25,17 +25,20 @@ class Listener(NamedTuple):
       hear: what a step of training hears.
       special: tokens that are no part of a text.
       longest: tokens of a target, its end among them.
+      prompt: tokens that stand in front of every target, and are learned like it.
     """
 
     hears: Hearing
     hear: Hear
     special: Specials
     longest: int
+    prompt: tuple[int, ...] = ()
 
     def prepare(self, batch: Mapping, key: jax.Array | None) -> Example:
         """Spectrograms and targets of a batch; without a key nothing is drawn.
 
-        The mask says which frames begin before their recording ends.
+        The mask says which frames begin before their recording ends; where silence fills them up
+        to what the model hears, it hears all of them, and there is none.
         """
         if key is None:
             batch = {**batch, "spectrogram": self.hears.spectrogram(batch["samples"])}
@@ -44,24 +47,38 @@ class Listener(NamedTuple):
         frames, _ = self.hears.shape
         begins = jnp.arange(frames) * self.hears.hop
         weight = without_padding(batch, jnp.ones(len(batch["length"]), jnp.float32))
-        mask = begins[None] < batch["length"][:, None]
-        return Example(batch["spectrogram"], mask, batch["target"], weight)
+        mask = None if self.hears.frames else begins[None] < batch["length"][:, None]
+        target = batch["target"]
+        if self.prompt:
+            front = jnp.broadcast_to(
+                jnp.array(self.prompt, target.dtype), (len(target), len(self.prompt))
+            )
+            target = jnp.concatenate([front, target], axis=1)
+        return Example(batch["spectrogram"], mask, target, weight)
 
     @property
     def reader(self) -> Reader:
         """For tasks that write: the sources are frames."""
         frames, bands = self.hears.shape
         fields = {"bands": bands, "frames": frames}
-        return Reader(self.prepare, self.special, (frames, self.longest), self.longest, fields)
+        longest = self.longest + len(self.prompt)
+        return Reader(self.prepare, self.special, (frames, longest), longest, fields)
 
 
-def of_run(run: Run, bands: int, window: float, hop: float) -> Listener:
-    """How a run's recordings are listened to; ``window`` and ``hop`` in seconds.
+def of_run(
+    run: Run,
+    bands: int,
+    window: float,
+    hop: float,
+    frames: int = 0,
+    prompt: tuple[int, ...] = (),
+) -> Listener:
+    """How a run's recordings are listened to; settings as of `hearing.of_run` and `Listener`.
 
     Raises:
       UserError: the data are no recordings with texts, or settings that do not fit them.
     """
-    hears = hearing.of_run(run, bands, window, hop)
+    hears = hearing.of_run(run, bands, window, hop, frames)
     # What is drawn for training shows the shape of its targets at evaluation alone.
     found = {} if run.data.test is None else run.data.test.take(np.arange(1))
     if "target" not in found:
@@ -71,7 +88,8 @@ def of_run(run: Run, bands: int, window: float, hop: float) -> Listener:
             "no texts"
         )
     special = specials(run.data.tokenizer)
-    return Listener(hears, hearing.training(run, hears), special, found["target"].shape[1])
+    longest = found["target"].shape[1]
+    return Listener(hears, hearing.training(run, hears), special, longest, prompt)
 
 
 def recorded(samples: jax.Array) -> dict[str, jax.Array]:

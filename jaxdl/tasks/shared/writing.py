@@ -36,17 +36,27 @@ class Writer(NamedTuple):
       special: its special tokens.
       tokenizer: of its texts.
       settings: how it writes, one text for each source.
+      prompt: tokens that follow the start of every text, and are no part of it.
     """
 
     module: nn.Module
     special: Specials
     tokenizer: Tokenizer
     settings: generate.Settings
+    prompt: tuple[int, ...] = ()
+
+    @property
+    def begin(self) -> tuple[int, ...]:
+        """What a decoder is given in front of a text."""
+        return self.special.start, *self.prompt
 
     def write(self, variables: Any, source: jax.Array, mask: jax.Array | None) -> jax.Array:
         """(batch, S) and their mask -> (batch, tokens) int32, ended, filled up; free to jit."""
+        prompt = None
+        if self.prompt:
+            prompt = np.tile(np.array([self.begin], np.int32), (len(source), 1))
         made = generate.by_settings(
-            self.module, variables, self.settings, source=source, source_mask=mask
+            self.module, variables, self.settings, prompt, source=source, source_mask=mask
         )
         made, ends = made[:, 0], self.settings.eos_token_id
         if isinstance(ends, tuple):  # whichever of them ended a text
@@ -162,10 +172,11 @@ def cross_attention(
       written: (1, T), what was written.
       read: what the columns are, for people.
     """
-    start = np.full((1, 1), writer.special.start, np.int32)
-    begun = np.concatenate([start, written[:, :-1]], axis=1)
+    begun = np.concatenate([np.array([writer.begin], np.int32), written[:, :-1]], axis=1)
     maps = attention_maps.collect(writer.module, state.best_variables, source, begun)
-    maps = {name: array for name, array in maps.items() if name.endswith("cross_attention")}
+    # A text's own tokens are told behind those that ask for it.
+    asked = len(writer.prompt)
+    maps = {n: array[..., asked:, :] for n, array in maps.items() if n.endswith("cross_attention")}
     if not maps:
         return {}
     caption = f"Of the tokens of {printable(writer.text(written[0]))!r} to {read}."
