@@ -16,15 +16,16 @@ from PIL import Image
 
 from jaxdl import config as defaults
 from jaxdl import data, keys, launch, tasks
-from jaxdl.data import letterbox
+from jaxdl.data import annotated, coco, facts, letterbox
 from jaxdl.errors import UserError
 from jaxdl.inference.coco_results import Results
 from jaxdl.launch import flags
 from jaxdl.losses import yolo as losses
 from jaxdl.losses.objects import Objects
+from jaxdl.metrics import detection
 from jaxdl.ops import yolo
 from jaxdl.tasks import learner
-from jaxdl.tasks.shared import detecting
+from jaxdl.tasks.shared import detecting, judged_boxes
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -271,7 +272,7 @@ def test_scores_are_cocos_of_the_whole_split(made, found):
     split = run.data.test
     score = detecting.figures(found, run.data.class_names, 0.25, 12)["score"]
     figures = score(NOBODY, split, keys.root(0))
-    assert set(figures) < set(detecting.DIRECTIONS)
+    assert set(figures) < set(detecting.directions())
     assert not {"map_medium", "map_large", "ar_large"} & set(figures)  # of sizes that none has
     # Of grey 11 of 12 are found, and then one that is none; of white first one that is none.
     assert figures["ar100"] == pytest.approx(11 / 12)
@@ -282,6 +283,122 @@ def test_scores_are_cocos_of_the_whole_split(made, found):
     flags["difficult"][5], flags["present"][5] = True, False
     figures = score(NOBODY, data.Arrays(split.arrays | flags), keys.root(0))
     assert figures["ar100"] == 1
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """The golden file's JSON as a user has it, as data; and the finds, as pycocotools had them."""
+    content = json.loads((GOLDEN / "coco_scores.json").read_text())
+    root = tmp_path_factory.mktemp("scored")
+    (root / "annotations").mkdir()
+    (root / "images").mkdir()
+    for part in ("train", "val"):
+        file = root / "annotations" / f"instances_{part}.json"
+        file.write_text(json.dumps(content["dataset"]))
+    for one in content["dataset"]["images"]:
+        picture = Image.new("L", (one["width"], one["height"]))
+        picture.save(root / "images" / one["file_name"])
+    return content, root
+
+
+def loaded(root, **own):
+    config = defaults.default().data
+    with config.unlocked():
+        config.update({"name": "coco", "path": str(root), "channels": 1, "image_size": 64} | own)
+    return data.load(config)
+
+
+def as_found(content, made, split):
+    """The golden file's results as a detector has them, in squares, in the split's order."""
+    rows = content["results"]
+    ids = sorted(one["id"] for one in content["dataset"]["images"])
+    most = max(sum(row["image_id"] == i for row in rows) for i in ids)
+    found = {
+        "boxes": np.zeros((len(ids), most, 4), np.float32),
+        "scores": np.zeros((len(ids), most), np.float32),
+        "classes": np.zeros((len(ids), most), np.int32),
+    }
+    for n, i in enumerate(ids):
+        own = [row for row in rows if row["image_id"] == i]
+        for j, row in enumerate(own):
+            x, y, w, h = row["bbox"]
+            found["boxes"][n, j] = split.judged.fits[n].boxes([x, y, x + w, y + h])
+            found["scores"][n, j] = row["score"]
+            found["classes"][n, j] = made.class_ids.index(row["category_id"])
+    return found
+
+
+@pytest.mark.parametrize("how", [{}, dict(fit="stretch"), dict(most=1)])
+def test_own_files_are_scored_as_pycocotools_scores_them(given, how, monkeypatch):
+    content, root = given
+    if how:  # read as it is asked for
+        monkeypatch.setattr(annotated, "IN_MEMORY", 0)
+    made = loaded(root, **how)
+    split = made.test
+    found = as_found(content, made, split)
+    detect = lambda variables, images: {k: jnp.asarray(x) for k, x in found.items()}
+    score = detecting.figures(detect, made.class_names, 0.25, len(split))["score"]
+    figures = score(NOBODY, split, keys.root(0))
+    expected = content["summary"]
+    assert min(expected) > 0.05  # every size is there
+    np.testing.assert_allclose([*figures.values()], expected, rtol=0, atol=1e-9)
+    # In the squares, or by the boxes' areas, they are others.
+    seen = judged_boxes.in_rows(found | {f"true_{k}": x for k, x in split.take(
+        np.arange(len(split))).items()})  # fmt: skip
+    other = detection.summary(detection.curves(*seen, len(made.class_names)))
+    assert abs(other["map_small"] - figures["map_small"]) > 0.01
+    assert np.isnan(other["map_large"])
+
+
+def test_finds_in_own_files_have_the_ids_that_are_there(given, tmp_path):
+    content, root = given
+    made = facts.of(loaded(root)).restored()
+    listed = coco.listed(epath.Path(root / "annotations" / "instances_val.json"))
+    assert made.class_names == ("cup", "fork", "spoon", "knife")
+    assert made.class_ids == (3, 7, 44, 90)
+    assert dict(zip(made.class_ids, made.class_names, strict=True)) == listed.categories
+    results = Results(dict(zip(made.class_names, made.class_ids, strict=True)))
+    order = []
+    for file, number in zip(listed.files, listed.ids, strict=True):
+        assert file.name == f"{number}.png"
+        own = [row for row in content["results"] if row["image_id"] == number]
+        order += own
+        edges = lambda x, y, w, h: (x, y, x + w, y + h)
+        found = [
+            tasks.Detection(made.class_ids.index(c), listed.categories[c], row["score"],
+                            edges(*row["bbox"]))
+            for row in own
+            for c in [row["category_id"]]
+        ]  # fmt: skip
+        results.add(str(file), found, number)
+    assert not results.counted
+    results.write(epath.Path(tmp_path / "results.json"))
+    rows = json.loads((tmp_path / "results.json").read_text())
+    for row, want in zip(rows, order, strict=True):
+        assert {k: row[k] for k in ("image_id", "category_id", "score")} == {
+            k: want[k] for k in ("image_id", "category_id", "score")
+        }
+        np.testing.assert_allclose(row["bbox"], want["bbox"], atol=1e-9)
+    with pytest.raises(UserError, match="found is 'plate', of which there is no category"):
+        results.add("x.png", [tasks.Detection(0, "plate", 0.5, (0, 0, 1, 1))], 3)
+
+
+def test_vocs_figures_are_told_where_they_are_meant(made, found):
+    _, run = made
+    names, split = run.data.class_names, run.data.test
+    score = detecting.figures(found, names, 0.25, 12, vocs=True)["score"]
+    figures = score(NOBODY, split, keys.root(0))
+    assert set(figures) < set(detecting.directions(vocs=True))
+    # As above: one of 12 is not found; of white first comes one that is none.
+    assert figures["voc2010_map"] == pytest.approx((11 / 12 + 11 / 12 * 11 / 12) / 2)
+    assert figures["voc2007_map"] == pytest.approx(10 / 11 * (1 + 11 / 12) / 2)
+    for own, wanted in (({}, False), (dict(voc_figures=True), True)):
+        config = run.config.copy_and_resolve_references()
+        config.task.update(own)
+        assert ("voc2007_map" in tasks.create(run._replace(config=config)).directions) is wanted
+    del config.task["voc_figures"]
+    config.data.name = "voc"
+    assert "voc2010_map" in tasks.create(run._replace(config=config)).directions
 
 
 @pytest.mark.slow("jaxdl/tasks/shared/", "jaxdl/report/", "jaxdl/metrics/")
@@ -349,6 +466,21 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
         np.testing.assert_allclose(np.add(row["bbox"], [0, 0, *row["bbox"][:2]]), expected,
                                    atol=1e-3)  # fmt: skip
         assert row["score"] == pytest.approx(one["score"], abs=1e-5)
+    # A list of COCO's form says which pictures, and what these and the classes are called.
+    listed = dict(
+        images=[dict(id=4711, file_name="7.png")],
+        categories=[dict(id=100 - i, name=str(i)) for i in range(10)],
+    )
+    (tmp_path / "list.json").write_text(json.dumps(listed))
+    assert launch.main([*argv[:2], f"--input={tmp_path / 'list.json'}"]) == 0
+    again = json.loads((folder / "coco_results.json").read_text())
+    for own, row in zip(again, rows, strict=True):
+        assert own == row | dict(image_id=4711, category_id=101 - row["category_id"])
+    listed["categories"].pop()
+    (tmp_path / "list.json").write_text(json.dumps(listed))
+    assert any(row["category_name"] == "9" for row in rows)
+    assert launch.main([*argv[:2], f"--input={tmp_path / 'list.json'}"]) == 2
+    assert "found is '9', of which there is no category" in capsys.readouterr().err
 
 
 @pytest.mark.slow(*WHOLE, "jaxdl/parallel/", "jaxdl/experiment/")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from etils import epath
 
-from jaxdl.data import files, letterbox
+from jaxdl.data import coco, files, letterbox
 from jaxdl.data.pictures import MODES, SUFFIXES
 from jaxdl.data.preprocess import Preprocess, image, unit_range
 from jaxdl.errors import UserError, one_line
@@ -22,11 +22,13 @@ class Picture(NamedTuple):
       read: makes it one of the model's images.
       placed: where the picture is in that image, of those that are fitted into it whole; None of
         others.
+      number: the id by which a list names it, or None.
     """
 
     name: str
     read: Callable[[], np.ndarray]
     placed: Callable[[], letterbox.Fit] | None = None
+    number: int | str | None = None
 
 
 def find(where: str, preprocess: Preprocess, channels: int, fit: str = "") -> list[Picture]:
@@ -44,6 +46,17 @@ def find(where: str, preprocess: Preprocess, channels: int, fit: str = "") -> li
     """
     found = sorted(matching(where, SUFFIXES, "pictures", named=(".npy",)))
     return [picture for file in found for picture in _in_file(file, preprocess, channels, fit)]
+
+
+def listed(
+    given: coco.Listed, preprocess: Preprocess, channels: int, fit: str = ""
+) -> list[Picture]:
+    """The pictures that a JSON of COCO's form names, by their ids; the others are `find`'s."""
+    return [
+        picture._replace(number=number)
+        for file, number in zip(given.files, given.ids, strict=True)
+        for picture in _in_file(file, preprocess, channels, fit)
+    ]
 
 
 def matching(
