@@ -15,7 +15,7 @@ from launching import ROOT, assert_resumes_to_the_bit, built, figures, run, summ
 from PIL import Image
 
 from jaxdl import config as defaults
-from jaxdl import data, keys, launch, tasks
+from jaxdl import data, keys, launch, models, pretrained, tasks
 from jaxdl.data import annotated, coco, facts, letterbox
 from jaxdl.errors import UserError
 from jaxdl.inference.coco_results import Results
@@ -24,8 +24,10 @@ from jaxdl.losses import yolo as losses
 from jaxdl.losses.objects import Objects
 from jaxdl.metrics import detection
 from jaxdl.ops import yolo
+from jaxdl.pretrained import transfer
+from jaxdl.pretrained.architecture import by_name
 from jaxdl.tasks import learner
-from jaxdl.tasks.shared import detecting, judged_boxes
+from jaxdl.tasks.shared import detecting, detectors, judged_boxes
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -413,6 +415,123 @@ def test_the_report_shows_scenes_the_most_wrong_first(made, found):
     assert "grey 0.911, white 0." in shown["Average precision by class"].caption
 
 
+# Weights from elsewhere
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A file of Darknet's of the small network with five classes, and its variables."""
+    module = models.create("yolov3_tiny", width=4, stages=2, num_classes=5)
+    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 32, 32, 3)))
+    rng = np.random.default_rng(1)
+    variables = jax.tree.map(lambda x: rng.uniform(0.1, 0.5, x.shape).astype(x.dtype), shapes)
+    path = tmp_path_factory.mktemp("darknet") / "it.weights"
+    pretrained.save(module, variables, path)
+    return path, variables
+
+
+def of_source(run, path, make=tasks.create, **own):
+    """The run's task, with weights of ``path``."""
+    config = run.config.copy_and_resolve_references()
+    config.pretrained.source = str(path)
+    for name, value in own.items():
+        group, _, key = name.partition("__")
+        config[group].update({key: value})
+    seen = run.data._replace(mean=np.float32([0.3]), std=np.float32([0.2]))
+    return make(run._replace(config=config, data=seen))
+
+
+def kind_of(run):
+    """What the task is made of: its start alone."""
+    module = tasks.build_model(run, {"num_classes": len(run.data.class_names)}, because="so")
+    weights = dict(box=1.0, objectness=1.0, classes=1.0)
+    how = dict(box_loss="ciou", ignore=0.5, anchors_each=3, anchors_learned=1, regions_learned=1)
+    return detectors.create(run, module, weights=weights, **how)
+
+
+def is_as(params, variables):
+    """Top-level submodules whose parameters are these."""
+    same = lambda a, b: a.shape == b.shape and np.array_equal(a, b)
+    of = lambda name: jax.tree.map(same, dict(params[name]), dict(variables["params"][name]))
+    return {name for name in params if jax.tree.all(of(name))}
+
+
+HEADS = {"head_4", "head_2"}
+
+
+def test_a_yolo_begins_with_darknets_weights_and_heads_of_its_own(made, published):
+    _, run = made
+    path, variables = published
+    for own in ({}, dict(model__anchors=((5.0, 6.0), (7.0, 8.0)) * 3)):
+        start = of_source(run, path, kind_of, **own).start
+        # A grey picture is grey in all colours, and no more is done to it.
+        image = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+        seen = np.asarray(start.standardise(image))
+        np.testing.assert_array_equal(seen, image.repeat(3, -1))
+        shapes = jax.eval_shape(start.module.init, keys.root(0), seen)
+        fresh = jax.tree.map(lambda x: np.full(x.shape, 7, x.dtype), shapes)
+        begun = start.variables(fresh)
+        assert {*begun["params"]} - is_as(begun["params"], variables) == HEADS
+        kernel = begun["params"]["head_4"]["kernel"]
+        assert (np.unique(kernel), kernel.shape[-1]) == (7, 3 * (5 + 2))
+        statistics = jax.tree.map(np.array_equal, begun["batch_stats"], variables["batch_stats"])
+        assert jax.tree.all(statistics)
+        anchors = np.asarray(begun["constants"]["anchors"])
+        if own:
+            assert (anchors == 7).all()  # those that the module has
+        else:
+            assert 6 <= anchors.min() < anchors.max() <= 11  # of the data's boxes
+            assert (np.diff(anchors.prod(1)) >= 0).all()
+
+
+def test_a_yolos_own_classes_keep_its_heads_and_its_anchors(made, published, tmp_path):
+    _, run = made
+    path, variables = published
+    five = run._replace(data=run.data._replace(class_names=tuple("abcde")))
+    start = of_source(five, path, kind_of).start
+    image = np.zeros((1, 32, 32, 3), np.float32)
+    shapes = jax.eval_shape(start.module.init, keys.root(0), image)
+    begun = start.variables(jax.tree.map(lambda x: np.full(x.shape, 7, x.dtype), shapes))
+    assert is_as(begun["params"], variables) == {*begun["params"]}
+    published_anchors = models.settings("yolov3_tiny")["anchors"]
+    np.testing.assert_array_equal(begun["constants"]["anchors"], published_anchors)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (dict(model__width=8), "it.weights is cut, or of another network"),
+        (dict(pretrained__model="resnet18"), "pretrained.model='resnet18' is no YOLOv3Tiny"),
+        (dict(pretrained__source="gone.weights"), "gone.weights"),
+    ],
+)
+def test_weights_that_are_no_yolos_are_one_line(own, message, made, published):
+    _, run = made
+    with pytest.raises(UserError, match=message) as error:
+        of_source(run, published[0], **own).check()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow(*OWN, "jaxdl/pretrained/")
+def test_a_yolos_backbone_is_frozen_and_then_not(made, published):
+    _, run = made
+    path, variables = published
+    own = dict(
+        optimizer__schedule_unit="steps", optimizer__schedule="constant", optimizer__unfreeze=1.0,
+        optimizer__warmup=0.0, optimizer__head=("^(head|last|neck|up)(_|/)",),
+    )  # fmt: skip
+    begun = of_source(run, path, **own)
+    batch = run.data.train.take(np.arange(4))
+    states = [jax.jit(begun.init)(keys.root(0), batch)]
+    step = jax.jit(begun.train_step)
+    for _ in range(2):
+        states.append(step(states[-1], batch, keys.root(1))[0])
+    backbone = {f"block_{i}" for i in range(4)}
+    assert is_as(states[0].params, variables) == {*states[0].params} - HEADS
+    assert is_as(states[1].params, variables) == backbone
+    assert is_as(states[2].params, variables) == set()
+
+
 # Whole runs
 
 # Of a network that has learned little, finds of any score.
@@ -481,6 +600,14 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
     assert any(row["category_name"] == "9" for row in rows)
     assert launch.main([*argv[:2], f"--input={tmp_path / 'list.json'}"]) == 2
     assert "found is '9', of which there is no category" in capsys.readouterr().err
+
+    # Another run begins with all of it, of the same classes also with its heads and anchors.
+    began = built("yolo", *flags, f"--config.pretrained.source={folder}").init_state()
+    kept = transfer.weights_of_run(epath.Path(folder), defaults.default(), "")
+    there = by_name({"params": began.params, **began.model_state})
+    assert there.keys() == kept.keys()
+    for name, x in there.items():
+        np.testing.assert_array_equal(x, kept[name], err_msg=name)
 
 
 @pytest.mark.slow(*WHOLE, "jaxdl/parallel/", "jaxdl/experiment/")

@@ -343,7 +343,6 @@ def test_settings_of_the_other_kind_are_refused():
         ("faster_rcnn", "--config.task.box_loss=ciou", "task.box_loss='ciou': model 'faster_rcnn'"),
         ("faster_rcnn", "--config.task.ignore=.4", "task.ignore=0.4: model 'faster_rcnn' has no"),
         ("yolo", "--config.task.regions_learned=9", "task.regions_learned=9: model 'yolov3' has"),
-        ("yolo", "--config.pretrained.source=x.pth", "'yolov3' has no backbone that begins"),
         ("faster_rcnn", "--config.task.regions_learned=0", "regions_learned=0 must be at least 1"),
     ):
         with pytest.raises(UserError) as error:

@@ -77,8 +77,11 @@ def detection(
     (`jaxdl.metrics.detection`), with ``voc2007_map`` and ``voc2010_map`` (`jaxdl.metrics.voc`). The
     files' own annotations are what boxes of COCO's, YOLO's and VOC's forms are judged by.
 
-    Until ``optimizer.unfreeze`` the network runs as at evaluation, as in
-    `jaxdl.tasks.classification`.
+    A run may begin with weights from elsewhere, `config.pretrained` (`jaxdl.pretrained.backbones`):
+    a Faster R-CNN with its backbone's, or all of it; a YOLO with all of it, of which a file of
+    Darknet's may have the backbone alone. Heads for other classes are new, and with them anchors
+    that are not set. Until ``optimizer.unfreeze`` the network runs as at evaluation, as in
+    `jaxdl.tasks.classification`, and what `config.optimizer.head` names learns alone.
     """
     need_batches(run, "boxes")
     check_shares(shown_score=shown_score)
