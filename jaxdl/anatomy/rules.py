@@ -48,7 +48,8 @@ def _joined(tracer: Any, views: Sequence[View], shape: Sequence[int]) -> View:
 def _upright(view: View, shape: Sequence[int]) -> View:
     """With one factor for an axis of places that are cut up further, as those that are repeated."""
     found = grouped(view, shape)
-    if found is None or found[1]:
+    # What attention has mixed has no places that could be looked at further.
+    if view.whole or found is None or found[1]:
         return view
     seen = dict(view.seen)
     factors = [factor for group in found[0] for factor in _as_one(group, seen)]
@@ -128,7 +129,7 @@ def _along(tracer, view, groups, shape, steps) -> View:
         tags = [factor for factor in group if factor.tag]
         if (size, stride, padding) == (1, 1, 0) and n == math.prod(f.size for f in group):
             new.append(group)
-        elif len(group := _as_one(group, seen)) == 1 and tags:
+        elif tags and len(group := group if view.whole else _as_one(group, seen)) == 1:
             (tag,) = (factor.tag for factor in group)
             seen[tag] = seen[tag].windows(size, stride, padding)
             new.append((Factor(n, tag),))
