@@ -18,6 +18,7 @@ from jaxdl import config as defaults
 from jaxdl import data, keys, launch, models, pretrained, tasks
 from jaxdl.data import annotated, coco, facts, letterbox
 from jaxdl.errors import UserError
+from jaxdl.inference import drawings
 from jaxdl.inference.coco_results import Results
 from jaxdl.launch import flags
 from jaxdl.losses import yolo as losses
@@ -213,6 +214,33 @@ def test_finds_are_written_as_coco_has_them(tmp_path):
             "image_id": ids[0], "file_name": Path(names[0]).name, "category_id": 3,
             "category_name": "dog", "bbox": [1, 2, 3, 6], "score": 0.5,
         }  # fmt: skip
+
+
+def test_finds_are_drawn_into_their_pictures(tmp_path):
+    drawn = drawings.Drawings(epath.Path(tmp_path / "pictures"))
+    image = np.full((40, 60, 1), 90, np.uint8)
+    cat = {"class": "cat", "score": 0.9, "box": [10, 5, 50, 35]}
+    dog = {"class": "dog", "score": 0.8, "box": [2, 20, 20, 39]}
+    files = [drawn.write(name, image, own) for name, own in (
+        ("a/1.png", [cat, dog]), ("b/1.png", [dog]), ("2.jpeg", []), ("x.npy[3]", []),
+    )]  # fmt: skip
+    assert files == [f"pictures/{x}" for x in ("1.png", "1-2.png", "2.jpg", "x-3.png")]
+    first, second, jpeg, plain = (np.asarray(Image.open(tmp_path / x)).astype(int) for x in files)
+    assert (plain == 90).all()
+    assert abs(jpeg - 90).max() < 5
+    assert first.shape == (40, 60, 3)
+    coloured = (first != 90).any(-1)
+    rows, columns = np.nonzero(coloured)
+    assert (rows.min(), columns.min()) == (5, 2)
+    # The last pixels of a box are those in front of its edge.
+    assert coloured[34, 10:50].all()
+    assert coloured[5:35, 49].all()
+    assert not coloured[35:, 21:].any()
+    assert not coloured[:, 50:].any()
+    assert coloured[38, 2:20].all()
+    # A class has one colour in all of them.
+    assert (first[38, 3] == second[38, 3]).all()
+    assert (first[38, 3] != first[34, 48]).any()
 
 
 @pytest.mark.parametrize("how", letterbox.FITS)
@@ -571,6 +599,8 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
     assert launch.main(argv) == 0
     (line,) = map(json.loads, (folder / "predictions.jsonl").read_text().splitlines())
     rows = json.loads((folder / "coco_results.json").read_text())
+    assert line["picture"] == "pictures/7.png"
+    assert Image.open(folder / line["picture"]).size == (80, 40)
     square = letterbox.fitted(80, 40, 32, "letterbox")
     np.save(tmp_path / "square.npy", square.picture(epath.Path(tmp_path / "7.png"), 1)[None])
     assert launch.main([*argv[:2], f"--input={tmp_path / 'square.npy'}"]) == 0

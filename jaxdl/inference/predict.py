@@ -20,7 +20,7 @@ from jaxdl.data import letterbox
 from jaxdl.data.preprocess import Preprocess, standardised
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
-from jaxdl.inference import coco_results, masks
+from jaxdl.inference import coco_results, drawings, masks
 from jaxdl.inference.pictures import Picture, joined, tried
 from jaxdl.tasks import Description, Sound, classification
 from jaxdl.train import evaluate
@@ -71,12 +71,14 @@ class Prediction(NamedTuple):
       said: what it says; None if it could not be read.
       error: why not, "" if it was.
       number: the picture's id, or None.
+      shown: the picture, as `jaxdl.inference.pictures.Picture` has it.
     """
 
     name: str
     said: Description | None
     error: str = ""
     number: int | str | None = None
+    shown: Callable[[], np.ndarray] | None = None
 
 
 def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
@@ -197,7 +199,7 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
                 if picture.placed is not None and not error:
                     answer = _in_the_picture(answer, picture.placed())
                 said = None if error else predictor.describe(answer)
-                yield Prediction(picture.name, said, error, picture.number)
+                yield Prediction(picture.name, said, error, picture.number, picture.shown)
 
 
 def _in_the_picture(answer: Mapping[str, np.ndarray], fit: letterbox.Fit) -> dict[str, np.ndarray]:
@@ -220,7 +222,8 @@ def write(
     """Prints a line a picture and writes them to predictions.jsonl; process 0 alone does.
 
     Beside it masks are written to the folder masks, by `jaxdl.inference.masks`, and boxes to
-    coco_results.json, by `jaxdl.inference.coco_results`.
+    coco_results.json, by `jaxdl.inference.coco_results`, and, drawn into their pictures, to the
+    folder pictures, by `jaxdl.inference.drawings`.
 
     Args:
       predictions: of `run`.
@@ -233,7 +236,7 @@ def write(
     """
     first, broken, count = jax.process_index() == 0, [], 0
     file, drawn = folder / "predictions.jsonl", masks.Masks(folder / "masks")
-    results = coco_results.Results(categories)
+    results, boxed = coco_results.Results(categories), drawings.Drawings(folder / "pictures")
     if first:
         folder.mkdir(parents=True, exist_ok=True)
     with file.open("w") if first else io.StringIO() as lines:
@@ -247,6 +250,9 @@ def write(
                 record["mask"] = drawn.write(found.name, found.said.mask)
             if found.said.detections is not None:
                 results.add(found.name, found.said.detections, found.number)
+                if first and found.shown is not None:
+                    file_drawn = boxed.write(found.name, found.shown(), record["objects"])
+                    record |= {"picture": file_drawn} if file_drawn else {}
             lines.write(json.dumps(record) + "\n")
             if first:
                 line = f"{found.name}  {found.said.text}"  # names of files may be any bytes
