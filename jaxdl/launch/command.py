@@ -113,8 +113,9 @@ def run(options) -> int:
         raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
     config = options.config
     experiment.check(config)
-    before = meaning.standing(folder)
     if config.member is None:
+        workdir.check_folder(folder)
+        before = meaning.standing(folder)
         workdir.check(folder, config, options.accept_changes, experiment.usual(config))
     process.use_compilation_cache()
     parallel.initialize()
