@@ -139,6 +139,7 @@ FAMILIES = (
     Family("efficientnet", "Tan and Le, 2019"),
     Family("yolov3", "Redmon and Farhadi, 2018", 416),
     Family("faster_rcnn", "Ren et al., 2015; Lin et al., 2017", 640),
+    Family("unet", "Ronneberger et al., 2015", 572, 1),
     Family("vit", "Dosovitskiy et al., 2020"),
     Family("cvt", "Wu et al., 2021"),
     Family("coatnet", "Dai et al., 2021"),
@@ -206,8 +207,11 @@ def text_line(name: str, family: TextFamily) -> tuple[int, str]:
 def names(family: Family) -> list[str]:
     """The names of a family; its own is that of its default, which has a name of its own if any."""
     found = [name for name in models.names() if name.startswith(family.start)]
-    one = len(found) == 1 or family.start in PUBLISHED
-    return found if one else [name for name in found if name != family.start]
+    others = [name for name in found if name != family.start]
+    if family.start not in found or family.start in PUBLISHED:
+        return found
+    default = models.create(family.start)
+    return others if any(models.create(name) == default for name in others) else found
 
 
 def line(name: str, family: Family) -> tuple[int, str]:

@@ -42,6 +42,7 @@ def _scenes():
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.05
     config.optimizer.weight_decay = 0.05
+    config.optimizer.head = ("^(?!backbone/)",)  # what learns alone until optimizer.unfreeze
     config.eval.best = "map50"
     return config
 

@@ -10,6 +10,9 @@ validation part (--config.data.eval_on=validation), seed 3, where 3,600 steps ga
 
 The loss of boxes is the complete IoU; --config.task.box_loss=squared is the paper's. Anchors are
 made of the training part's boxes (--config.task.anchors_each), or set by --config.model.anchors.
+The published sizes may begin with Darknet's weights, or with what a classifier of Darknet's has
+learned, of which all but the heads learns on: --config.pretrained.source=darknet53.conv.74 and
+--config.optimizer.unfreeze=.1, until when the backbone is as it came.
 Found in pictures: --mode=predict --workdir=runs/yolo --input=some/pictures writes boxes as lines of
 JSON. The published sizes have not been trained here: they are for an accelerator and more pictures.
 """
@@ -27,6 +30,8 @@ def get_config(variant: str = "scenes"):
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.05
     config.eval.best = "map50"
+    # What learns alone until optimizer.unfreeze: all but the backbone.
+    config.optimizer.head = ("^(head|last|neck|up)(_|/)",)
     if variant != "scenes":
         config.model = dict(name=variant)
         config.batch_size, config.epochs = 64, 273.0

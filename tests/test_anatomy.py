@@ -137,12 +137,8 @@ def test_fields_are_the_pixels_that_change_a_place(case, calls):
         module, height = made(case, dtype=jnp.float64)
         found = anatomy.of(module, (height, width, 1)).layers
         middle = [x.size[1] // 2 for x in found]
-        spans = [
-            (x.seen[1].first + x.seen[1].step * i, x.seen[1].field)
-            for x, i in zip(found, middle, strict=True)
-        ]
-        edges = {c for first, field in spans for c in (first - 1, first, first + field - 1)}
-        edges |= {first + field for first, field in spans}
+        spans = [x.seen[1].at(i) for x, i in zip(found, middle, strict=True)]
+        edges = {c for first, end in spans for c in (first - 1, first, end - 1, end)}
         columns = np.array(sorted(edges))
         assert 0 <= columns.min() < columns.max() < width
 
@@ -157,10 +153,10 @@ def test_fields_are_the_pixels_that_change_a_place(case, calls):
         images = np.ones((len(columns) + 1, height, width, 1))
         images[np.arange(len(columns)), :, columns] = SPIKE
         outputs = jax.jit(places)(variables, images)
-    for layer, (first, field), y in zip(found, spans, outputs, strict=True):
+    for layer, (first, end), y in zip(found, spans, outputs, strict=True):
         plain = float(y[-1])
         changed = np.abs(np.asarray(y[:-1]) - plain) > 1e-9 * plain
-        expected = (columns >= first) & (columns < first + field)
+        expected = (columns >= first) & (columns < end)
         np.testing.assert_array_equal(changed, expected, err_msg=f"{layer.name} {layer.kind}")
 
 
@@ -170,6 +166,99 @@ def positive(path, x):
     if name == "kernel":
         return jnp.full(x.shape, 1 / math.prod(x.shape[:-1]), jnp.float64)
     return jnp.full(x.shape, 0.0 if name in ("bias", "mean") else 1.0, jnp.float64)
+
+
+def _joined(up, x):
+    """Down, up by ``up``, and joined to what was not."""
+    conv = lambda x, k: ops.conv(x, jnp.ones((k, k, x.shape[-1], 1)), padding=k // 2)
+    fine = conv(x, 3)
+    x = up(conv(ops.avg_pool(fine, 2), 3))
+    x = jnp.pad(jnp.concatenate([x, fine], -1), ((0, 0), (0, 0), (2, 1), (0, 0)), mode="edge")
+    return conv(x, 5)[:, :, ::3]
+
+
+def _transposed(kernel, padding=0, more=0):
+    of = lambda x: jnp.ones((kernel, kernel, 1, x.shape[-1]))
+    how = dict(stride=2, padding=padding, output_padding=more)
+    return lambda x: ops.conv_transpose(x, of(x), **how)
+
+
+def _between(x):
+    x = jax.lax.pad(x, 0.0, [(0, 0, 0), (0, 1, 1), (1, 0, 1), (0, 0, 0)])
+    return ops.conv(x, jnp.ones((2, 2, 1, 1)), padding=((0, 1), (0, 1)))
+
+
+def _from_channels(x):
+    B, h, w, _ = x.shape
+    x = x.repeat(4, -1).reshape(B, h, w, 2, 2, 1)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(B, 2 * h, 2 * w, 1)
+
+
+WAYS_UP = {
+    "kernel 2": _transposed(2),
+    "kernel 3": _transposed(3, 1, 1),
+    "kernel 4": _transposed(4, 1),
+    "kernel 1": _transposed(1, 0, 1),
+    "repeated": lambda x: x.repeat(2, axis=1).repeat(2, axis=2),
+    "zeros between": _between,
+    "from channels": _from_channels,
+    "repeated, once more and down": lambda x: ops.avg_pool(
+        _transposed(3, 1, 1)(x.repeat(2, axis=1).repeat(2, axis=2)), 2
+    ),
+}
+
+
+def assert_sees(place_has_seen, seen, width):
+    """Of columns and places (columns, places): which have been seen are between these."""
+    checked = set()
+    for i, columns in enumerate(np.asarray(place_has_seen).T):
+        first, end = seen.at(i)
+        if first >= 0 and end <= width:
+            there = np.flatnonzero(columns)
+            assert (there[0], there[-1] + 1) == (first, end), i
+            checked.add(i % len(seen.spans))
+    assert len(checked) == len(seen.spans)  # all that take turns
+
+
+@pytest.mark.parametrize("way", WAYS_UP)
+def test_fields_of_ways_up_are_the_pixels_that_change_a_place(way):
+    class Up(nn.Module):
+        def __call__(self, x):
+            return _joined(WAYS_UP[way], x)
+
+    width = 48
+    last = anatomy.of(Up(), (4, width, 1)).last
+    images = np.zeros((width, 4, width, 1), np.float32)
+    images[range(width), :, range(width)] = 1
+    places = Up().apply({}, jnp.asarray(images))
+    assert places.shape[1:3] == last.size
+    assert not last.whole
+    assert_sees(places.sum((1, 3)) > 0, last.seen[1], width)
+
+
+def test_fields_of_a_u_net_are_the_pixels_that_change_a_place():
+    module = models.create("unet", depth=2, width=1)
+    width, height = 92, 44
+    last = anatomy.of(module, (height, width, 1)).last
+    images = np.zeros((width, height, width, 1), np.float32)
+    images[range(width), :, range(width)] = 1
+    shapes = jax.eval_shape(module.init, keys.root(0), images[:1])
+    ones = lambda path, x: jnp.full(x.shape, float("bias" not in str(path[-1])))
+    places = jax.jit(module.apply)(jax.tree.map_with_path(ones, shapes), images)
+    assert places.shape[1:3] == last.size == (4, 52)
+    assert_sees(places.sum((1, 3)) > 0, last.seen[1], width)
+    assert last.field == 44
+
+
+def test_products_of_an_up_convolution_are_those_of_its_taps():
+    class Up(nn.Module):
+        def __call__(self, x):
+            return _transposed(3, 1, 1)(x)
+
+    (layer,) = anatomy.of(Up(), (5, 7, 2)).layers
+    assert (layer.kind, layer.window, layer.size) == ("up-convolution", (3, 3), (10, 14))
+    # Each pixel goes to nine places; those beyond the edge are padding, and are counted.
+    assert layer.multiply_adds == 5 * 7 * 9 * 2
 
 
 # Araujo, Norris and Sim, 2019, "Computing Receptive Fields of Convolutional Neural Networks".
@@ -274,7 +363,7 @@ def test_a_model_written_without_layers_is_followed():
     assert [(x.kind, x.size, x.window) for x in found.layers] == [("patches", (8, 6), (4, 4))]
     # Of two neighbours from padding on: patches 2i - 1 and 2i.
     assert found.last.size == (4, 3)
-    assert found.last.seen == (anatomy.Seen(8, -4, 8),) * 2
+    assert found.last.seen == (anatomy.Seen.plain(8, -4, 8),) * 2
     assert found.multiply_adds == 48 * 48 * 5
 
 

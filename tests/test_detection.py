@@ -15,16 +15,20 @@ from launching import ROOT, assert_resumes_to_the_bit, built, figures, run, summ
 from PIL import Image
 
 from jaxdl import config as defaults
-from jaxdl import data, keys, launch, tasks
-from jaxdl.data import letterbox
+from jaxdl import data, keys, launch, models, pretrained, tasks
+from jaxdl.data import annotated, coco, facts, letterbox
 from jaxdl.errors import UserError
+from jaxdl.inference import drawings
 from jaxdl.inference.coco_results import Results
 from jaxdl.launch import flags
 from jaxdl.losses import yolo as losses
 from jaxdl.losses.objects import Objects
+from jaxdl.metrics import detection
 from jaxdl.ops import yolo
+from jaxdl.pretrained import transfer
+from jaxdl.pretrained.architecture import by_name
 from jaxdl.tasks import learner
-from jaxdl.tasks.shared import detecting
+from jaxdl.tasks.shared import detecting, detectors, judged_boxes
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -212,6 +216,33 @@ def test_finds_are_written_as_coco_has_them(tmp_path):
         }  # fmt: skip
 
 
+def test_finds_are_drawn_into_their_pictures(tmp_path):
+    drawn = drawings.Drawings(epath.Path(tmp_path / "pictures"))
+    image = np.full((40, 60, 1), 90, np.uint8)
+    cat = {"class": "cat", "score": 0.9, "box": [10, 5, 50, 35]}
+    dog = {"class": "dog", "score": 0.8, "box": [2, 20, 20, 39]}
+    files = [drawn.write(name, image, own) for name, own in (
+        ("a/1.png", [cat, dog]), ("b/1.png", [dog]), ("2.jpeg", []), ("x.npy[3]", []),
+    )]  # fmt: skip
+    assert files == [f"pictures/{x}" for x in ("1.png", "1-2.png", "2.jpg", "x-3.png")]
+    first, second, jpeg, plain = (np.asarray(Image.open(tmp_path / x)).astype(int) for x in files)
+    assert (plain == 90).all()
+    assert abs(jpeg - 90).max() < 5
+    assert first.shape == (40, 60, 3)
+    coloured = (first != 90).any(-1)
+    rows, columns = np.nonzero(coloured)
+    assert (rows.min(), columns.min()) == (5, 2)
+    # The last pixels of a box are those in front of its edge.
+    assert coloured[34, 10:50].all()
+    assert coloured[5:35, 49].all()
+    assert not coloured[35:, 21:].any()
+    assert not coloured[:, 50:].any()
+    assert coloured[38, 2:20].all()
+    # A class has one colour in all of them.
+    assert (first[38, 3] == second[38, 3]).all()
+    assert (first[38, 3] != first[34, 48]).any()
+
+
 @pytest.mark.parametrize("how", letterbox.FITS)
 def test_boxes_find_back_into_their_picture(how):
     fit = letterbox.fitted(200, 80, 64, how)
@@ -271,7 +302,7 @@ def test_scores_are_cocos_of_the_whole_split(made, found):
     split = run.data.test
     score = detecting.figures(found, run.data.class_names, 0.25, 12)["score"]
     figures = score(NOBODY, split, keys.root(0))
-    assert set(figures) < set(detecting.DIRECTIONS)
+    assert set(figures) < set(detecting.directions())
     assert not {"map_medium", "map_large", "ar_large"} & set(figures)  # of sizes that none has
     # Of grey 11 of 12 are found, and then one that is none; of white first one that is none.
     assert figures["ar100"] == pytest.approx(11 / 12)
@@ -284,6 +315,122 @@ def test_scores_are_cocos_of_the_whole_split(made, found):
     assert figures["ar100"] == 1
 
 
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """The golden file's JSON as a user has it, as data; and the finds, as pycocotools had them."""
+    content = json.loads((GOLDEN / "coco_scores.json").read_text())
+    root = tmp_path_factory.mktemp("scored")
+    (root / "annotations").mkdir()
+    (root / "images").mkdir()
+    for part in ("train", "val"):
+        file = root / "annotations" / f"instances_{part}.json"
+        file.write_text(json.dumps(content["dataset"]))
+    for one in content["dataset"]["images"]:
+        picture = Image.new("L", (one["width"], one["height"]))
+        picture.save(root / "images" / one["file_name"])
+    return content, root
+
+
+def loaded(root, **own):
+    config = defaults.default().data
+    with config.unlocked():
+        config.update({"name": "coco", "path": str(root), "channels": 1, "image_size": 64} | own)
+    return data.load(config)
+
+
+def as_found(content, made, split):
+    """The golden file's results as a detector has them, in squares, in the split's order."""
+    rows = content["results"]
+    ids = sorted(one["id"] for one in content["dataset"]["images"])
+    most = max(sum(row["image_id"] == i for row in rows) for i in ids)
+    found = {
+        "boxes": np.zeros((len(ids), most, 4), np.float32),
+        "scores": np.zeros((len(ids), most), np.float32),
+        "classes": np.zeros((len(ids), most), np.int32),
+    }
+    for n, i in enumerate(ids):
+        own = [row for row in rows if row["image_id"] == i]
+        for j, row in enumerate(own):
+            x, y, w, h = row["bbox"]
+            found["boxes"][n, j] = split.judged.fits[n].boxes([x, y, x + w, y + h])
+            found["scores"][n, j] = row["score"]
+            found["classes"][n, j] = made.class_ids.index(row["category_id"])
+    return found
+
+
+@pytest.mark.parametrize("how", [{}, dict(fit="stretch"), dict(most=1)])
+def test_own_files_are_scored_as_pycocotools_scores_them(given, how, monkeypatch):
+    content, root = given
+    if how:  # read as it is asked for
+        monkeypatch.setattr(annotated, "IN_MEMORY", 0)
+    made = loaded(root, **how)
+    split = made.test
+    found = as_found(content, made, split)
+    detect = lambda variables, images: {k: jnp.asarray(x) for k, x in found.items()}
+    score = detecting.figures(detect, made.class_names, 0.25, len(split))["score"]
+    figures = score(NOBODY, split, keys.root(0))
+    expected = content["summary"]
+    assert min(expected) > 0.05  # every size is there
+    np.testing.assert_allclose([*figures.values()], expected, rtol=0, atol=1e-9)
+    # In the squares, or by the boxes' areas, they are others.
+    seen = judged_boxes.in_rows(found | {f"true_{k}": x for k, x in split.take(
+        np.arange(len(split))).items()})  # fmt: skip
+    other = detection.summary(detection.curves(*seen, len(made.class_names)))
+    assert abs(other["map_small"] - figures["map_small"]) > 0.01
+    assert np.isnan(other["map_large"])
+
+
+def test_finds_in_own_files_have_the_ids_that_are_there(given, tmp_path):
+    content, root = given
+    made = facts.of(loaded(root)).restored()
+    listed = coco.listed(epath.Path(root / "annotations" / "instances_val.json"))
+    assert made.class_names == ("cup", "fork", "spoon", "knife")
+    assert made.class_ids == (3, 7, 44, 90)
+    assert dict(zip(made.class_ids, made.class_names, strict=True)) == listed.categories
+    results = Results(dict(zip(made.class_names, made.class_ids, strict=True)))
+    order = []
+    for file, number in zip(listed.files, listed.ids, strict=True):
+        assert file.name == f"{number}.png"
+        own = [row for row in content["results"] if row["image_id"] == number]
+        order += own
+        edges = lambda x, y, w, h: (x, y, x + w, y + h)
+        found = [
+            tasks.Detection(made.class_ids.index(c), listed.categories[c], row["score"],
+                            edges(*row["bbox"]))
+            for row in own
+            for c in [row["category_id"]]
+        ]  # fmt: skip
+        results.add(str(file), found, number)
+    assert not results.counted
+    results.write(epath.Path(tmp_path / "results.json"))
+    rows = json.loads((tmp_path / "results.json").read_text())
+    for row, want in zip(rows, order, strict=True):
+        assert {k: row[k] for k in ("image_id", "category_id", "score")} == {
+            k: want[k] for k in ("image_id", "category_id", "score")
+        }
+        np.testing.assert_allclose(row["bbox"], want["bbox"], atol=1e-9)
+    with pytest.raises(UserError, match="found is 'plate', of which there is no category"):
+        results.add("x.png", [tasks.Detection(0, "plate", 0.5, (0, 0, 1, 1))], 3)
+
+
+def test_vocs_figures_are_told_where_they_are_meant(made, found):
+    _, run = made
+    names, split = run.data.class_names, run.data.test
+    score = detecting.figures(found, names, 0.25, 12, vocs=True)["score"]
+    figures = score(NOBODY, split, keys.root(0))
+    assert set(figures) < set(detecting.directions(vocs=True))
+    # As above: one of 12 is not found; of white first comes one that is none.
+    assert figures["voc2010_map"] == pytest.approx((11 / 12 + 11 / 12 * 11 / 12) / 2)
+    assert figures["voc2007_map"] == pytest.approx(10 / 11 * (1 + 11 / 12) / 2)
+    for own, wanted in (({}, False), (dict(voc_figures=True), True)):
+        config = run.config.copy_and_resolve_references()
+        config.task.update(own)
+        assert ("voc2007_map" in tasks.create(run._replace(config=config)).directions) is wanted
+    del config.task["voc_figures"]
+    config.data.name = "voc"
+    assert "voc2010_map" in tasks.create(run._replace(config=config)).directions
+
+
 @pytest.mark.slow("jaxdl/tasks/shared/", "jaxdl/report/", "jaxdl/metrics/")
 def test_the_report_shows_scenes_the_most_wrong_first(made, found):
     _, run = made
@@ -294,6 +441,123 @@ def test_the_report_shows_scenes_the_most_wrong_first(made, found):
     assert b"grey" in shown["Precision over recall"].data
     assert b"ground" in shown["Confusion of objects"].data
     assert "grey 0.911, white 0." in shown["Average precision by class"].caption
+
+
+# Weights from elsewhere
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A file of Darknet's of the small network with five classes, and its variables."""
+    module = models.create("yolov3_tiny", width=4, stages=2, num_classes=5)
+    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 32, 32, 3)))
+    rng = np.random.default_rng(1)
+    variables = jax.tree.map(lambda x: rng.uniform(0.1, 0.5, x.shape).astype(x.dtype), shapes)
+    path = tmp_path_factory.mktemp("darknet") / "it.weights"
+    pretrained.save(module, variables, path)
+    return path, variables
+
+
+def of_source(run, path, make=tasks.create, **own):
+    """The run's task, with weights of ``path``."""
+    config = run.config.copy_and_resolve_references()
+    config.pretrained.source = str(path)
+    for name, value in own.items():
+        group, _, key = name.partition("__")
+        config[group].update({key: value})
+    seen = run.data._replace(mean=np.float32([0.3]), std=np.float32([0.2]))
+    return make(run._replace(config=config, data=seen))
+
+
+def kind_of(run):
+    """What the task is made of: its start alone."""
+    module = tasks.build_model(run, {"num_classes": len(run.data.class_names)}, because="so")
+    weights = dict(box=1.0, objectness=1.0, classes=1.0)
+    how = dict(box_loss="ciou", ignore=0.5, anchors_each=3, anchors_learned=1, regions_learned=1)
+    return detectors.create(run, module, weights=weights, **how)
+
+
+def is_as(params, variables):
+    """Top-level submodules whose parameters are these."""
+    same = lambda a, b: a.shape == b.shape and np.array_equal(a, b)
+    of = lambda name: jax.tree.map(same, dict(params[name]), dict(variables["params"][name]))
+    return {name for name in params if jax.tree.all(of(name))}
+
+
+HEADS = {"head_4", "head_2"}
+
+
+def test_a_yolo_begins_with_darknets_weights_and_heads_of_its_own(made, published):
+    _, run = made
+    path, variables = published
+    for own in ({}, dict(model__anchors=((5.0, 6.0), (7.0, 8.0)) * 3)):
+        start = of_source(run, path, kind_of, **own).start
+        # A grey picture is grey in all colours, and no more is done to it.
+        image = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+        seen = np.asarray(start.standardise(image))
+        np.testing.assert_array_equal(seen, image.repeat(3, -1))
+        shapes = jax.eval_shape(start.module.init, keys.root(0), seen)
+        fresh = jax.tree.map(lambda x: np.full(x.shape, 7, x.dtype), shapes)
+        begun = start.variables(fresh)
+        assert {*begun["params"]} - is_as(begun["params"], variables) == HEADS
+        kernel = begun["params"]["head_4"]["kernel"]
+        assert (np.unique(kernel), kernel.shape[-1]) == (7, 3 * (5 + 2))
+        statistics = jax.tree.map(np.array_equal, begun["batch_stats"], variables["batch_stats"])
+        assert jax.tree.all(statistics)
+        anchors = np.asarray(begun["constants"]["anchors"])
+        if own:
+            assert (anchors == 7).all()  # those that the module has
+        else:
+            assert 6 <= anchors.min() < anchors.max() <= 11  # of the data's boxes
+            assert (np.diff(anchors.prod(1)) >= 0).all()
+
+
+def test_a_yolos_own_classes_keep_its_heads_and_its_anchors(made, published, tmp_path):
+    _, run = made
+    path, variables = published
+    five = run._replace(data=run.data._replace(class_names=tuple("abcde")))
+    start = of_source(five, path, kind_of).start
+    image = np.zeros((1, 32, 32, 3), np.float32)
+    shapes = jax.eval_shape(start.module.init, keys.root(0), image)
+    begun = start.variables(jax.tree.map(lambda x: np.full(x.shape, 7, x.dtype), shapes))
+    assert is_as(begun["params"], variables) == {*begun["params"]}
+    published_anchors = models.settings("yolov3_tiny")["anchors"]
+    np.testing.assert_array_equal(begun["constants"]["anchors"], published_anchors)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (dict(model__width=8), "it.weights is cut, or of another network"),
+        (dict(pretrained__model="resnet18"), "pretrained.model='resnet18' is no YOLOv3Tiny"),
+        (dict(pretrained__source="gone.weights"), "gone.weights"),
+    ],
+)
+def test_weights_that_are_no_yolos_are_one_line(own, message, made, published):
+    _, run = made
+    with pytest.raises(UserError, match=message) as error:
+        of_source(run, published[0], **own).check()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow(*OWN, "jaxdl/pretrained/")
+def test_a_yolos_backbone_is_frozen_and_then_not(made, published):
+    _, run = made
+    path, variables = published
+    own = dict(
+        optimizer__schedule_unit="steps", optimizer__schedule="constant", optimizer__unfreeze=1.0,
+        optimizer__warmup=0.0, optimizer__head=("^(head|last|neck|up)(_|/)",),
+    )  # fmt: skip
+    begun = of_source(run, path, **own)
+    batch = run.data.train.take(np.arange(4))
+    states = [jax.jit(begun.init)(keys.root(0), batch)]
+    step = jax.jit(begun.train_step)
+    for _ in range(2):
+        states.append(step(states[-1], batch, keys.root(1))[0])
+    backbone = {f"block_{i}" for i in range(4)}
+    assert is_as(states[0].params, variables) == {*states[0].params} - HEADS
+    assert is_as(states[1].params, variables) == backbone
+    assert is_as(states[2].params, variables) == set()
 
 
 # Whole runs
@@ -335,6 +599,8 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
     assert launch.main(argv) == 0
     (line,) = map(json.loads, (folder / "predictions.jsonl").read_text().splitlines())
     rows = json.loads((folder / "coco_results.json").read_text())
+    assert line["picture"] == "pictures/7.png"
+    assert Image.open(folder / line["picture"]).size == (80, 40)
     square = letterbox.fitted(80, 40, 32, "letterbox")
     np.save(tmp_path / "square.npy", square.picture(epath.Path(tmp_path / "7.png"), 1)[None])
     assert launch.main([*argv[:2], f"--input={tmp_path / 'square.npy'}"]) == 0
@@ -349,6 +615,29 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
         np.testing.assert_allclose(np.add(row["bbox"], [0, 0, *row["bbox"][:2]]), expected,
                                    atol=1e-3)  # fmt: skip
         assert row["score"] == pytest.approx(one["score"], abs=1e-5)
+    # A list of COCO's form says which pictures, and what these and the classes are called.
+    listed = dict(
+        images=[dict(id=4711, file_name="7.png")],
+        categories=[dict(id=100 - i, name=str(i)) for i in range(10)],
+    )
+    (tmp_path / "list.json").write_text(json.dumps(listed))
+    assert launch.main([*argv[:2], f"--input={tmp_path / 'list.json'}"]) == 0
+    again = json.loads((folder / "coco_results.json").read_text())
+    for own, row in zip(again, rows, strict=True):
+        assert own == row | dict(image_id=4711, category_id=101 - row["category_id"])
+    listed["categories"].pop()
+    (tmp_path / "list.json").write_text(json.dumps(listed))
+    assert any(row["category_name"] == "9" for row in rows)
+    assert launch.main([*argv[:2], f"--input={tmp_path / 'list.json'}"]) == 2
+    assert "found is '9', of which there is no category" in capsys.readouterr().err
+
+    # Another run begins with all of it, of the same classes also with its heads and anchors.
+    began = built("yolo", *flags, f"--config.pretrained.source={folder}").init_state()
+    kept = transfer.weights_of_run(epath.Path(folder), defaults.default(), "")
+    there = by_name({"params": began.params, **began.model_state})
+    assert there.keys() == kept.keys()
+    for name, x in there.items():
+        np.testing.assert_array_equal(x, kept[name], err_msg=name)
 
 
 @pytest.mark.slow(*WHOLE, "jaxdl/parallel/", "jaxdl/experiment/")

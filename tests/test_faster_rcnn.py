@@ -11,14 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from etils import epath
 from launching import assert_resumes_to_the_bit, built, figures, run
 
+from jaxdl import config as defaults
 from jaxdl import keys, launch, metrics, models, pretrained
 from jaxdl.errors import UserError
 from jaxdl.losses import faster_rcnn as losses
 from jaxdl.losses import matching
 from jaxdl.losses.objects import Objects
-from jaxdl.pretrained import catalog, tensors
+from jaxdl.pretrained import catalog, tensors, transfer
+from jaxdl.pretrained.architecture import by_name
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -343,7 +346,6 @@ def test_settings_of_the_other_kind_are_refused():
         ("faster_rcnn", "--config.task.box_loss=ciou", "task.box_loss='ciou': model 'faster_rcnn'"),
         ("faster_rcnn", "--config.task.ignore=.4", "task.ignore=0.4: model 'faster_rcnn' has no"),
         ("yolo", "--config.task.regions_learned=9", "task.regions_learned=9: model 'yolov3' has"),
-        ("yolo", "--config.pretrained.source=x.pth", "'yolov3' has no backbone that begins"),
         ("faster_rcnn", "--config.task.regions_learned=0", "regions_learned=0 must be at least 1"),
     ):
         with pytest.raises(UserError) as error:
@@ -407,6 +409,38 @@ def test_a_backbone_is_the_classifiers_frozen_and_then_not(tmp_path):
     for state in states:  # the norms are frozen for good
         norm = state.model_state["batch_stats"]["backbone"]["stem"]["norm"]
         assert jax.tree.all(jax.tree.map(np.array_equal, dict(norm), wanted))
+
+
+@pytest.mark.slow(*TASK, "jaxdl/pretrained/", "jaxdl/runs/")
+def test_a_backbone_is_that_of_a_run_which_learned_to_classify(tmp_path):
+    folder = tmp_path / "classifier"
+    assert run("resnet", folder, *tiny.FLAGS["resnet"], "--config.model.width=4") == 0
+    own = transfer.weights_of_run(epath.Path(folder), defaults.default(), "")
+    one = built(
+        "faster_rcnn", *tiny.FLAGS["faster_rcnn"], *SMALL, f"--config.pretrained.source={folder}",
+        "--config.optimizer.schedule_unit=steps", "--config.optimizer.schedule=constant",
+        "--config.optimizer.unfreeze=1", "--config.optimizer.warmup=0",
+    )  # fmt: skip
+    states = [one.init_state()]
+    step = jax.jit(one.task.train_step)
+    for i in range(2):
+        states.append(step(states[-1], one.batch(i), one.key)[0])
+    same = [
+        {
+            name: np.array_equal(x, own[name])
+            for name, x in by_name({
+                "params": state.params["backbone"],
+                "batch_stats": state.model_state["batch_stats"]["backbone"],
+            }).items()
+        }
+        for state in states
+    ]  # fmt: skip
+    assert len(same[0]) > 10
+    assert all(same[0].values())
+    assert all(same[1].values())  # its statistics too
+    assert not any(value for name, value in same[2].items() if name.endswith("kernel"))
+    heads = [state.params["head_class"]["kernel"] for state in states]
+    assert not np.array_equal(heads[0], heads[1])
 
 
 WHOLE = (*TASK, "jaxdl/runs/", "jaxdl/parallel/", "jaxdl/inference/", "jaxdl/experiment/")

@@ -1,6 +1,7 @@
 """One run a folder: who is refused, who takes over, and after how long; with invented hosts."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 from etils import epath
 
+from jaxdl import config as settings
 from jaxdl.errors import UserError
-from jaxdl.runs import lock, workdir
+from jaxdl.runs import lock, meaning, workdir
 
 ELSEWHERE = lock.Holder("tpu-7", "another machine", 4242, 99, 1.8e9, "theirs")
 HERE = lock.Holder.here()
@@ -180,6 +182,50 @@ def test_one_of_two_that_take_over_at_once_has_it(file):
     with pytest.raises(UserError, match="on host tpu-8"), own:
         take(own)
     assert held_by(file) == "rival"
+
+
+def test_of_two_that_take_over_on_one_machine_the_second_sees_the_first_however_slow(
+    tmp_path, monkeypatch
+):
+    file, gone = epath.Path(tmp_path / "lock.json"), HERE._replace(pid=2**22 + 1)
+    file.write_text(text_of(gone._replace(token="theirs")))
+    slow, rival = (make(file, Time(), HERE._replace(token=token))[0] for token in ("slow", "rival"))
+    write, tried = slow._write, []
+
+    def late():
+        """Between what it saw and what it writes, another comes, and is there for long."""
+        tried.append(rival._take(over=file.read_text()))
+        write()
+
+    monkeypatch.setattr(slow, "_write", late)
+    with slow:
+        take(slow)
+        assert tried == [False]
+        assert held_by(file) == "slow"
+        with pytest.raises(UserError, match="in use by"):
+            take(rival)
+        slow.check()
+
+
+def test_a_folder_that_another_run_was_in_meanwhile_is_not_taken_for_what_it_was(tmp_path):
+    folder, config = epath.Path(tmp_path / "run"), settings.default()
+    claim = lambda before: workdir.claimed(
+        folder, config, functools.partial(meaning.check_standing, folder, before)
+    )
+    empty = meaning.standing(folder)
+    with claim(empty):
+        (folder / "checkpoints" / "7").mkdir(parents=True)
+    kept = (folder / "config.json").read_text()
+    config.seed += 1
+    with (
+        pytest.raises(UserError, match="was in use by another run while this one began: start it"),
+        claim(empty),
+    ):
+        pass
+    assert (folder / "config.json").read_text() == kept  # nothing is written
+    assert not (folder / "lock.json").exists()
+    with claim(meaning.standing(folder)):
+        assert (folder / "config.json").read_text() != kept
 
 
 def test_one_of_two_that_find_an_object_store_empty_has_it():

@@ -143,6 +143,48 @@ def test_what_is_cut_or_of_another_network_is_one_line(change, message, written,
     assert "\n" not in str(caught.value)
 
 
+def _cut(path, tmp_path, ends, more=0):
+    """A file of the layers before one of ours, and a classifier's last, of ``more`` classes."""
+    module = models.create("yolov3_tiny", **SMALL["yolov3_tiny"], num_classes=CLASSES)
+    architecture = catalog.of(module)
+    shapes = architecture.shapes(module)
+    rules = darknet.in_file(architecture.namings["darknet"].table_of(module).expand(shapes))
+    count = 0
+    for rule in rules.values():
+        if rule.ours[0].startswith((ends, f"batch_stats/{ends}")):
+            break
+        count += sum(int(np.prod(shapes[name])) for name in rule.ours)
+    found = tmp_path / "yolov3-tiny.conv.15"
+    found.write_bytes(path.read_bytes()[: 20 + 4 * count] + b"\0" * 4 * more * (128 + 1))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ends", "more"),
+    [pytest.param("head_32", 0, marks=pytest.mark.slow(*OWN)), ("neck", 7)],
+)
+def test_what_a_classifier_of_darknets_has_learned_is_read_alone(ends, more, written, tmp_path):
+    fields = SMALL["yolov3_tiny"]
+    whole = pretrained.load(written("yolov3_tiny"), "yolov3_tiny", **fields)[1]
+    path = _cut(written("yolov3_tiny"), tmp_path, ends, more)
+    with pytest.raises(UserError, match="does not fit the model"):
+        pretrained.load(path, "yolov3_tiny", **fields)
+    module, variables = pretrained.load(path, "yolov3_tiny", 2, **fields)
+    assert module.num_classes == 2
+    same = {
+        name: jax.tree.all(jax.tree.map(np.array_equal, own, whole["params"][name]))
+        for name, own in variables["params"].items()
+        if not name.startswith("head")
+    }
+    assert {name for name, is_same in same.items() if not is_same} == (
+        {"up", "last_16"} | ({"neck", "last_32"} if ends == "neck" else set())
+    )
+    as_cut = tmp_path / "cut.weights"
+    as_cut.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(UserError, match="is cut, or of another network"):
+        pretrained.load(as_cut, "yolov3_tiny", 2, **fields)
+
+
 def test_other_models_have_no_such_files(written, tmp_path):
     with pytest.raises(UserError, match="a file of Darknet's, which 'lenet' is not read from"):
         pretrained.load(written("yolov3_tiny"), "lenet")

@@ -29,7 +29,7 @@ class Anatomy(NamedTuple):
 
     Attributes:
       layers: in the order of the forward pass.
-      last: the map that is pooled or flattened in the end.
+      last: the map that is pooled or flattened in the end, or that comes out.
       parameters: trainable ones.
       multiply_adds: of all products and convolutions for one image, padding counted.
     """
@@ -101,6 +101,8 @@ def of(module: nn.Module, image: tuple[int, int, int] = (224, 224, 3)) -> Anatom
     variables = jax.eval_shape(module.init, keys.abstract(), x)
     tracer = trace(module.apply, variables, x)
     last = tracer.lost
+    if (end := tracer.maps[-1]).seen is not None:
+        last = end
     if "features" in _call(module):
         maps = trace(functools.partial(module.apply, features=True), variables, x).maps
         last = maps[-1]

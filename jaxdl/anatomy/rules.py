@@ -32,6 +32,8 @@ def _regroup(tracer: Any, view: View, groups: Groups) -> View:
 def _joined(tracer: Any, views: Sequence[View], shape: Sequence[int]) -> View:
     """Place by place of arrays of this shape: of places that are alike, by any of them."""
     whole = any(view.whole for view in views)
+    if any(view.factors != views[0].factors for view in views):
+        views = [_upright(view, shape) for view in views]
     first = max(views, key=lambda view: len(view.seen), default=plain(shape))
     seen = dict(first.seen)
     for view in views:
@@ -41,6 +43,27 @@ def _joined(tracer: Any, views: Sequence[View], shape: Sequence[int]) -> View:
         else:
             whole |= _lose(tracer, view, ())[1]
     return View(first.factors, seen, whole)
+
+
+def _upright(view: View, shape: Sequence[int]) -> View:
+    """With one factor for an axis of places that are cut up further, as those that are repeated."""
+    found = grouped(view, shape)
+    # What attention has mixed has no places that could be looked at further.
+    if view.whole or found is None or found[1]:
+        return view
+    seen = dict(view.seen)
+    factors = [factor for group in found[0] for factor in _as_one(group, seen)]
+    return View(merged(factors), seen, view.whole)
+
+
+def _as_one(group: tuple[Factor, ...], seen: dict[str, Seen]) -> tuple[Factor, ...]:
+    """The factors of an axis; one where each place is cut up further, which ``seen`` then knows."""
+    tags = [factor.tag for factor in group]
+    if len(group) < 2 or not tags[0] or any(tags[1:]):
+        return group
+    times = math.prod(factor.size for factor in group[1:])
+    seen[tags[0]] = seen[tags[0]].repeated(times)
+    return (Factor(group[0].size * times, tags[0]),)
 
 
 def elementwise(tracer, eqn, views, groups):
@@ -106,7 +129,7 @@ def _along(tracer, view, groups, shape, steps) -> View:
         tags = [factor for factor in group if factor.tag]
         if (size, stride, padding) == (1, 1, 0) and n == math.prod(f.size for f in group):
             new.append(group)
-        elif len(group) == 1 and tags:
+        elif tags and len(group := group if view.whole else _as_one(group, seen)) == 1:
             (tag,) = (factor.tag for factor in group)
             seen[tag] = seen[tag].windows(size, stride, padding)
             new.append((Factor(n, tag),))
@@ -123,10 +146,25 @@ def _slice(tracer, eqn, views, groups):
 
 def _pad(tracer, eqn, views, groups):
     config = eqn.params["padding_config"]
-    if any(between for *_, between in config):
-        return elementwise(tracer, eqn, views, groups)
+    view, groups = _apart(views[0], groups[0], [between + 1 for *_, between in config])
     steps = [(1, 1, before) for before, _, _ in config]
-    return [_along(tracer, views[0], groups[0], eqn.outvars[0].aval.shape, steps)]
+    return [_along(tracer, view, groups, eqn.outvars[0].aval.shape, steps)]
+
+
+def _apart(view: View, groups: Groups, times: Sequence[int]) -> tuple[View, Groups]:
+    """A view, and the factors of its axes, with zeros between neighbours along axes of places."""
+    if all(n == 1 for n in times):
+        return view, groups
+    seen, made = dict(view.seen), []
+    for group, n in zip(groups, times, strict=True):
+        size = (math.prod(factor.size for factor in group) - 1) * n + 1
+        if n > 1:
+            (first, *rest) = _as_one(group, seen) or (Factor(1),)
+            group = (Factor(size, "" if rest else first.tag),)
+            if group[0].tag:
+                seen[first.tag] = seen[first.tag].apart(n)
+        made.append(group)
+    return view._replace(seen=seen), made
 
 
 def _split(tracer, eqn, views, groups):
@@ -141,12 +179,46 @@ def _split(tracer, eqn, views, groups):
 def _concatenate(tracer, eqn, views, groups):
     """Behind one another along an axis without places, the others are joined."""
     axis, v = eqn.params["dimension"], eqn.outvars[0]
+    there = [i for i, given in enumerate(eqn.invars) if given.aval.shape[axis]]
+    views, groups = [views[i] for i in there], [groups[i] for i in there]
+    if len(there) == 1:  # the others are empty, as what is filled up to a size that it has
+        return views
     if any(factor.tag for operand in groups for factor in operand[axis]):
+        sizes = [eqn.invars[i].aval.shape[axis] for i in there]
+        if (filled := _filled_up(views, groups, axis, sizes)) is not None:
+            return [filled]
         whole = any(_lose(tracer, view, ())[1] for view in views)
         return [plain(v.aval.shape, whole)]
     new = lambda operand: [*operand[:axis], (Factor(v.aval.shape[axis]),), *operand[axis + 1 :]]
     widened = [_regroup(tracer, view, new(g)) for view, g in zip(views, groups, strict=True)]
     return [_joined(tracer, widened, v.aval.shape)]
+
+
+def _filled_up(
+    views: Sequence[View], groups: Sequence[Groups], axis: int, sizes: Sequence[int]
+) -> View | None:
+    """A map whose edge was repeated along an axis of places; None of anything else.
+
+    What lies beyond the edge has seen nothing that the edge has not: it is as padding.
+    """
+    seen = [dict(view.seen) for view in views]
+    along = [_as_one(operand[axis], own) for operand, own in zip(groups, seen, strict=True)]
+    tags = {factor.tag for group in along for factor in group}
+    if len(tags) != 1 or not all(len(group) == 1 for group in along):
+        return None
+    (tag,), main = tags, max(range(len(sizes)), key=lambda i: sizes[i])
+    first, last = seen[main][tag].at(0), seen[main][tag].at(sizes[main] - 1)
+    for i, own in enumerate(seen):
+        if i == main:
+            continue
+        edge, others = (first if i < main else last), {k: x for k, x in own.items() if k != tag}
+        seen_there = [own[tag].at(place) for place in range(sizes[i])]
+        inside = all(x is None or (edge[0] <= x[0] and x[1] <= edge[1]) for x in seen_there)
+        if not inside or others != {k: x for k, x in seen[main].items() if k != tag}:
+            return None
+    seen[main][tag] = seen[main][tag].windows(1, 1, sum(sizes[:main]))
+    new = [*groups[main][:axis], (Factor(sum(sizes), tag),), *groups[main][axis + 1 :]]
+    return View(merged(f for group in new for f in group), seen[main], views[main].whole)
 
 
 def _convolution(tracer, eqn, views, groups):
@@ -158,22 +230,39 @@ def _convolution(tracer, eqn, views, groups):
             numbers.rhs_spec[2:], p["rhs_dilation"], p["window_strides"], p["padding"], strict=True
         )
     ]
-    taps = math.prod(kernel) // kernel[numbers.rhs_spec[0]]
-    tracer.products += math.prod(out) * taps
+    apart = [1] * len(out)
+    for axis, n in zip(numbers.lhs_spec[2:], p["lhs_dilation"], strict=True):
+        apart[axis] = n
+    view, own = _apart(views[0], groups[0], apart)
+    products = _taps(p, numbers, kernel, out)
+    tracer.products += products
     # Axes in the order (batch, features, places): features come from all features.
     order = lambda spec, xs: [xs[i] for i in spec]
-    places = order(numbers.lhs_spec, groups[0])
+    places = order(numbers.lhs_spec, own)
     places[1] = ()
     shape = order(numbers.out_spec, out)
     steps = [(1, 1, 0), (shape[1], 1, 0), *windows]
-    result = _along(tracer, views[0], places, shape, steps)
+    result = _along(tracer, view, places, shape, steps)
     back = grouped(result, shape)[0]
     result = _regroup(tracer, result, [back[numbers.out_spec.index(i)] for i in range(len(out))])
     window, stride = [w for w, _, _ in windows], [s for _, s, _ in windows]
     if len(windows) == 2:
-        adds = math.prod(out) * taps // 2
-        tracer.meet("convolution", result, shape[2:], window, stride, adds)
+        kind = "up-convolution" if max(apart) > 1 else "convolution"
+        tracer.meet(kind, result, shape[2:], window, stride, products // 2)
     return [result]
+
+
+def _taps(p: Any, numbers: Any, kernel: Sequence[int], out: Sequence[int]) -> int:
+    """Products, padding counted, the zeros between neighbours not."""
+    found = math.prod(out) * kernel[numbers.rhs_spec[1]]
+    for axis, k, d, s, apart, (before, _) in zip(
+        numbers.out_spec[2:], numbers.rhs_spec[2:], p["rhs_dilation"], p["window_strides"],
+        p["lhs_dilation"], p["padding"], strict=True,
+    ):  # fmt: skip
+        met = sum((i * s + j * d - before) % apart == 0 for i in range(out[axis])
+                  for j in range(kernel[k]))  # fmt: skip
+        found = found * met // out[axis]
+    return found
 
 
 def _pool(kind: str) -> Callable:

@@ -69,7 +69,7 @@ def trace(f: Callable, variables: Any, *inputs: Any) -> Tracer:
         B, H, W, C = inputs[-1].shape
         views[-1] = View(
             (Factor(B), Factor(H, "y"), Factor(W, "x"), Factor(C)),
-            {"y": Seen(1, 0, 1), "x": Seen(1, 0, 1)},
+            {"y": Seen.plain(1, 0, 1), "x": Seen.plain(1, 0, 1)},
         )
     tracer = Tracer()
     results = tracer.run(jaxpr, views, "")

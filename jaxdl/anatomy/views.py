@@ -7,29 +7,98 @@ nothing. What is done to places that this can't tell is "whole".
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 
-class Seen(NamedTuple):
-    """The pixels that place i of an axis has seen: from ``first + step · i``, ``field`` of them.
+class Seen:
+    """The pixels that each place of an axis has seen, from the first to the last of them.
 
-    Beyond the image's edge there are pixels that are padding.
+    Behind what makes a map larger, an up-convolution or a repetition, neighbouring places see more
+    and less by turns: place ``n q + r`` has seen what place ``r`` has, ``turn q`` pixels further,
+    where n is how many places take turns, 1 of all else. Beyond the image's edge there are pixels
+    that are padding.
+
+    Args:
+      turn: pixels from a place to the n-th behind it.
+      spans: (first, behind the last) of the n first places; None of one that has seen nothing, as
+        the zeros that are put between.
     """
 
-    step: int
-    first: int
-    field: int
+    def __init__(self, turn: int, spans: Sequence[tuple[int, int] | None]):
+        spans = tuple(spans)
+        n = len(spans)
+        for m in range(1, n):  # as few as there are
+            if n % m == 0 and turn * m % n == 0:
+                own = turn * m // n
+                if all(spans[i] == _moved(spans[i % m], i // m * own) for i in range(m, n)):
+                    turn, spans = own, spans[:m]
+                    break
+        self.turn, self.spans = turn, spans
+
+    @classmethod
+    def plain(cls, step: int, first: int, field: int) -> "Seen":
+        """Place i has seen ``field`` pixels from ``first + step i`` on."""
+        return cls(step, [(first, first + field)])
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all places have seen the same."""
+        own = (self.turn, self.spans)
+        return isinstance(other, Seen) and own == (other.turn, other.spans)
+
+    def __hash__(self) -> int:
+        return hash((self.turn, self.spans))
+
+    def __repr__(self) -> str:
+        return f"Seen({self.turn}, {list(self.spans)})"
+
+    @property
+    def step(self) -> Fraction:
+        """Pixels between neighbouring places, in the mean."""
+        return Fraction(self.turn, len(self.spans))
+
+    @property
+    def field(self) -> int:
+        """Pixels, of the places that have seen most."""
+        return max((end - first for first, end in filter(None, self.spans)), default=0)
+
+    def at(self, place: int) -> tuple[int, int] | None:
+        """(first, behind the last) pixel that a place has seen; None if it has seen none."""
+        q, r = divmod(place, len(self.spans))
+        return _moved(self.spans[r], q * self.turn)
 
     def windows(self, size: int, stride: int, padding: int) -> "Seen":
         """Through windows of this many neighbouring places."""
-        reach = self.field + (size - 1) * self.step
-        return Seen(self.step * stride, self.first - padding * self.step, reach)
+        n = len(self.spans)
+        turns = n // math.gcd(n, stride)
+        starts = [r * stride - padding for r in range(turns)]
+        spans = [_hull(self.at(place) for place in range(i, i + size)) for i in starts]
+        return Seen(self.turn * stride * turns // n, spans)
+
+    def apart(self, times: int) -> "Seen":
+        """With places between, so that there are ``times`` as many; they have seen nothing."""
+        spans = [x for span in self.spans for x in (span, *[None] * (times - 1))]
+        return Seen(self.turn, spans)
+
+    def repeated(self, times: int) -> "Seen":
+        """Each place so many times."""
+        return Seen(self.turn, [span for span in self.spans for _ in range(times)])
 
     def join(self, other: "Seen") -> "Seen":
         """By either of two, of one step."""
-        first = min(self.first, other.first)
-        end = max(self.first + self.field, other.first + other.field)
-        return Seen(self.step, first, end - first)
+        turns = math.lcm(len(self.spans), len(other.spans))
+        spans = [_hull((self.at(i), other.at(i))) for i in range(turns)]
+        return Seen(self.turn * turns // len(self.spans), spans)
+
+
+def _moved(span: tuple[int, int] | None, by: int) -> tuple[int, int] | None:
+    return span and (span[0] + by, span[1] + by)
+
+
+def _hull(spans: Iterable[tuple[int, int] | None]) -> tuple[int, int] | None:
+    """From the first of all to the last."""
+    known = [span for span in spans if span is not None]
+    return (min(x for x, _ in known), max(x for _, x in known)) if known else None
 
 
 class Layer(NamedTuple):
@@ -37,8 +106,9 @@ class Layer(NamedTuple):
 
     Attributes:
       name: of the module, ``block_0_0/conv_0/conv``; of pooling, that of the module around it.
-      kind: "convolution", "max pool", "average pool" or "patches".
-      window: pixels of what goes in, dilation included.
+      kind: "convolution", "up-convolution", "max pool", "average pool" or "patches".
+      window: pixels of what goes in, dilation included; where zeros are put between these, as an
+        up-convolution does, of that.
       stride: between windows.
       size: of the map that comes out.
       seen: by its places; None where they have lost their order, as behind attention with a class

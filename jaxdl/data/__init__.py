@@ -95,6 +95,7 @@ class Data(NamedTuple):
       validation: what a run is measured on while it learns, so that its best checkpoint is not
         chosen by ``test``; None where ``test`` does for both.
       notes: what is worth knowing of how the data were read, a line each.
+      class_ids: one a class, by which the data know their classes; () where by 0, 1, 2 ….
     """
 
     train: Split | None = None
@@ -107,6 +108,7 @@ class Data(NamedTuple):
     anomaly: int | None = None
     validation: Split | None = None
     notes: tuple[str, ...] = ()
+    class_ids: tuple[int | str, ...] = ()
 
     @property
     def watched(self) -> Split | None:

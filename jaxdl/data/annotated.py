@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from etils import epath
 
-from jaxdl.data import Data, fingerprint, letterbox, outlines, parts, statistics
+from jaxdl.data import Data, fingerprint, judged, letterbox, outlines, parts, statistics
 from jaxdl.data.split import Arrays, Batch
 from jaxdl.errors import UserError
 
@@ -33,6 +33,7 @@ class Thing(NamedTuple):
       outline: of `jaxdl.data.outlines`, or None.
       crowd: whether it is many in one, as COCO's iscrowd.
       difficult: as Pascal VOC has it.
+      area: of what is there, in pixels² of the picture; None for the box's.
     """
 
     label: int
@@ -41,6 +42,7 @@ class Thing(NamedTuple):
     outline: Any = None
     crowd: bool = False
     difficult: bool = False
+    area: float | None = None
 
 
 class Picture(NamedTuple):
@@ -51,12 +53,14 @@ class Picture(NamedTuple):
       size: width and height that its annotation says, or None.
       things: in it, none twice.
       where: of the annotation, for messages.
+      judged: what finds are judged by, where that is another than ``things``.
     """
 
     file: epath.Path
     size: tuple[int, int] | None
     things: Sequence[Thing]
     where: str
+    judged: Sequence[Thing] | None = None
 
 
 class Settings(NamedTuple):
@@ -112,6 +116,28 @@ class Annotated:
             found["mask"] = np.stack([*self._threads.map(self._mask, indices)])
         return found
 
+    @cached_property
+    def judged(self) -> judged.Judged:
+        """By what finds in these pictures are judged."""
+        pairs = [
+            (i, thing)
+            for i, one in enumerate(self.pictures)
+            for thing in (one.things if one.judged is None else one.judged)
+        ]
+        things = [thing for _, thing in pairs]
+        boxes = np.array([thing.box for thing in things], np.float64).reshape(-1, 4)
+        own = [np.nan if thing.area is None else thing.area for thing in things]
+        areas = np.where(np.isnan(own), np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), own)
+        objects = judged.Objects(
+            np.array([i for i, _ in pairs], np.int64),
+            boxes,
+            np.array([thing.label for thing in things], np.int64),
+            np.array([thing.crowd for thing in things], bool),
+            np.array([thing.difficult for thing in things], bool),
+            areas.astype(np.float64),
+        )
+        return judged.Judged(objects, self.fits)
+
     def _mask(self, index: int) -> np.ndarray:
         fit, things = self.fits[index], self.pictures[index].things
         width, height = fit.of
@@ -129,6 +155,18 @@ class Annotated:
         few = fingerprint.looked_at(self)
         own = {f"all {name}": x for name, x in self.arrays.items()}
         return fingerprint.digest({**few, **own, "names": names})
+
+
+class InMemory(Arrays):
+    """Picture files with their boxes, decoded once.
+
+    Args:
+      files: which.
+    """
+
+    def __init__(self, files: Annotated):
+        super().__init__(files.take(np.arange(len(files))))
+        self.judged = files.judged
 
 
 class _Pool:
@@ -153,6 +191,7 @@ def data(
     class_names: Sequence[str],
     settings: Settings,
     notes: Sequence[str] = (),
+    class_ids: Sequence[int | str] = (),
 ) -> Data:
     """Pictures by part as `jaxdl.data.coco.coco` describes them.
 
@@ -161,6 +200,7 @@ def data(
       class_names: one a class.
       settings: of the data set.
       notes: of the reader.
+      class_ids: by which the classes are known where they have other numbers than 0, 1, 2 ….
 
     Raises:
       UserError: a picture that cannot be read or has another size, or a box that cannot be.
@@ -197,10 +237,15 @@ def data(
             f"{full} pictures have more than data.most={rows} things in them: the largest are kept"
         )
     if sum(map(len, splits.values())) * size**2 * settings.channels <= IN_MEMORY:
-        splits = {name: Arrays(x.take(np.arange(len(x)))) for name, x in splits.items()}
+        splits = {name: InMemory(x) for name, x in splits.items()}
     mean, std = statistics.of_channels(splits["train"], most=512)
     return Data(
-        **splits, class_names=tuple(class_names), mean=mean, std=std, notes=(*notes, *told.lines())
+        **splits,
+        class_names=tuple(class_names),
+        class_ids=tuple(class_ids),
+        mean=mean,
+        std=std,
+        notes=(*notes, *told.lines()),
     )
 
 

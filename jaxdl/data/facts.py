@@ -58,6 +58,7 @@ class Facts(NamedTuple):
       parts: by the names in PARTS; none where there are no batches.
       units: [mean, std] that the data have of themselves, where the run goes on with its own; else
         empty.
+      class_ids: by which the data know the classes, in their order; empty where by 0, 1, 2 ….
     """
 
     class_names: list[str]
@@ -69,6 +70,7 @@ class Facts(NamedTuple):
     whole: str
     parts: dict[str, Part]
     units: list[list[float]] = []
+    class_ids: list[int | str] = []
 
     @property
     def examples(self) -> int | None:
@@ -98,6 +100,7 @@ class Facts(NamedTuple):
             std=np.float32(self.std) if self.std else None,
             tokenizer=tokens.create(tokenizer) if self.tokens else None,
             anomaly=self.anomaly,
+            class_ids=tuple(self.class_ids),
             **{name: Absent(p.examples, p.arrays, p.about) for name, p in self.parts.items()},
         )
 
@@ -114,6 +117,7 @@ def of(data: Data) -> Facts:
         getattr(data.tokenizer, "fingerprint", ""),
         _of_whole(data.whole),
         {name: _of_part(split, len(names)) for name, split in parts(data).items()},
+        class_ids=list(data.class_ids),
     )
 
 
@@ -243,6 +247,8 @@ def read(content: Mapping[str, Any]) -> Facts:
     names[:] = [unicodedata.normalize("NFC", name) for name in names]  # as folders' are read
     if len(set(names)) < len(names):
         raise ValueError("class_names has a name twice")
+    if len(found.class_ids) not in (0, len(names)):
+        raise ValueError(f"class_ids has {len(found.class_ids)} ids of {len(names)} classes")
     for part in parts.values():
         if part.class_counts and len(part.class_counts) != len(names):
             raise ValueError(f"class_names has {len(names)} names of {len(part.class_counts)}")

@@ -21,7 +21,8 @@ class Split(Protocol):
     another thing than a permutation; ``draw(key, batch) -> batch``, which makes examples of what
     `take` gives, on the device (`jaxdl.data.drawn`); ``about``, {name: number or text} of what
     tasks ask of it; ``length_groups``, by which batches of several lengths are cut out of what
-    ``take`` gives (`jaxdl.data.length_groups`); and ``fingerprint() -> str``
+    ``take`` gives (`jaxdl.data.length_groups`); ``judged``, by what boxes are judged in place of
+    those of its batches (`jaxdl.data.judged`); and ``fingerprint() -> str``
     (`jaxdl.data.fingerprint`). ``subset`` and ``labels`` are for `jaxdl.data.load` to split and
     check by: examples that come to it split need neither.
     """

@@ -3,6 +3,7 @@
 import numpy as np
 from etils import epath
 
+from jaxdl.inference.names import Names
 from jaxdl.report.masks import palette
 
 
@@ -14,7 +15,7 @@ class Masks:
     """
 
     def __init__(self, folder: epath.Path):
-        self._folder, self._names = folder, set()
+        self._folder, self._names = folder, Names()
 
     def write(self, name: str, mask: np.ndarray) -> str:
         """Writes a mask (h, w) uint8 as a .png of numbers, which are shown in colours.
@@ -28,12 +29,7 @@ class Masks:
         """
         from PIL import Image
 
-        file, _, index = epath.Path(name).name.partition("[")
-        start = "-".join(filter(None, (epath.Path(file).stem, index.rstrip("]"))))
-        own, count = start, 1
-        while own in self._names:  # of pictures of one name in several folders
-            own, count = f"{start}-{count + 1}", count + 1
-        self._names.add(own)
+        own = self._names.of(name)
         self._folder.mkdir(parents=True, exist_ok=True)
         image = Image.fromarray(mask)
         image.putpalette(np.rint(255 * palette(256)).astype(np.uint8).tobytes())

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from etils import epath
 
-from jaxdl.data import files, letterbox
-from jaxdl.data.pictures import MODES, SUFFIXES
+from jaxdl.data import coco, files, letterbox
+from jaxdl.data.pictures import MODES, SUFFIXES, decoded, opened
 from jaxdl.data.preprocess import Preprocess, image, unit_range
 from jaxdl.errors import UserError, one_line
 
@@ -22,11 +22,16 @@ class Picture(NamedTuple):
       read: makes it one of the model's images.
       placed: where the picture is in that image, of those that are fitted into it whole; None of
         others.
+      number: the id by which a list names it, or None.
+      shown: (h, w, 1 or 3) uint8, as people see it, of those that are seen whole or as they are;
+        None of others.
     """
 
     name: str
     read: Callable[[], np.ndarray]
     placed: Callable[[], letterbox.Fit] | None = None
+    number: int | str | None = None
+    shown: Callable[[], np.ndarray] | None = None
 
 
 def find(where: str, preprocess: Preprocess, channels: int, fit: str = "") -> list[Picture]:
@@ -44,6 +49,17 @@ def find(where: str, preprocess: Preprocess, channels: int, fit: str = "") -> li
     """
     found = sorted(matching(where, SUFFIXES, "pictures", named=(".npy",)))
     return [picture for file in found for picture in _in_file(file, preprocess, channels, fit)]
+
+
+def listed(
+    given: coco.Listed, preprocess: Preprocess, channels: int, fit: str = ""
+) -> list[Picture]:
+    """The pictures that a JSON of COCO's form names, by their ids; the others are `find`'s."""
+    return [
+        picture._replace(number=number)
+        for file, number in zip(given.files, given.ids, strict=True)
+        for picture in _in_file(file, preprocess, channels, fit)
+    ]
 
 
 def matching(
@@ -88,7 +104,13 @@ def _in_file(file: epath.Path, preprocess: Preprocess, channels: int, fit: str) 
     def placed() -> letterbox.Fit:
         return letterbox.fitted(*letterbox.upright_size(file), preprocess.size, fit)
 
-    return [Picture(str(file), lambda: placed().picture(file, channels), placed)]
+    read = lambda: placed().picture(file, channels)
+    return [Picture(str(file), read, placed, shown=functools.partial(_shown, file))]
+
+
+def _shown(file: epath.Path) -> np.ndarray:
+    with opened(file) as found:
+        return np.asarray(decoded(found, file, 3))
 
 
 def _in_array(file: epath.Path, shape: tuple[int, int, int]) -> list[Picture]:
@@ -113,7 +135,14 @@ def _in_array(file: epath.Path, shape: tuple[int, int, int]) -> list[Picture]:
             raise UserError(f"{file}[{i}] has values outside [0, 1]")
         return found.astype(np.float32)
 
-    return [Picture(f"{file}[{i}]", functools.partial(read, i)) for i in range(len(images))]
+    def shown(i: int) -> np.ndarray:
+        found = read(i)
+        return found if found.dtype == np.uint8 else np.rint(255 * found).astype(np.uint8)
+
+    return [
+        Picture(f"{file}[{i}]", functools.partial(read, i), shown=functools.partial(shown, i))
+        for i in range(len(images))
+    ]
 
 
 def _complain(error: UserError) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from jaxdl.data import letterbox
 from jaxdl.data.preprocess import Preprocess, standardised
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
-from jaxdl.inference import coco_results, masks
+from jaxdl.inference import coco_results, drawings, masks
 from jaxdl.inference.pictures import Picture, joined, tried
 from jaxdl.tasks import Description, Sound, classification
 from jaxdl.train import evaluate
@@ -41,6 +42,7 @@ class Predictor(NamedTuple):
       fit: how pictures are shown whole, of tasks that find things in them: one of
         `jaxdl.data.letterbox.FITS`; "" where their middle is shown.
       tokens: `jaxdl.tasks.Task.tokens`.
+      categories: {name of a class: its id} where the data have ids of their own.
     """
 
     predict: Callable[[Any, jax.Array], dict[str, jax.Array]]
@@ -53,6 +55,7 @@ class Predictor(NamedTuple):
     sound: Sound | None = None
     fit: str = ""
     tokens: Mapping[str, int] = {}
+    categories: Mapping[str, int | str] = MappingProxyType({})
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,11 +72,15 @@ class Prediction(NamedTuple):
       name: the file, and which of several in it.
       said: what it says; None if it could not be read.
       error: why not, "" if it was.
+      number: the picture's id, or None.
+      shown: the picture, as `jaxdl.inference.pictures.Picture` has it.
     """
 
     name: str
     said: Description | None
     error: str = ""
+    number: int | str | None = None
+    shown: Callable[[], np.ndarray] | None = None
 
 
 def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
@@ -99,9 +106,10 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
     _, state = evaluate.best_state(made, workdir)
     prepared = Preprocess(size=height, resize=height)  # the task standardises by itself
     fit = made.config.data.get("fit", letterbox.FITS[0]) if task.whole else ""
-    return Predictor(
-        task.predict, state, task.describe, task.labels, prepared, channels, made.layout, fit=fit
-    )
+    data = made.run.data
+    categories = dict(zip(data.class_names, data.class_ids, strict=True)) if data.class_ids else {}
+    how = (task.predict, state, task.describe, task.labels, prepared, channels, made.layout)
+    return Predictor(*how, fit=fit, categories=categories)
 
 
 def of_checkpoint(config: ConfigDict) -> Predictor:
@@ -193,7 +201,7 @@ def run(predictor: Predictor, found: Sequence[Picture], batch_size: int) -> Iter
                 if picture.placed is not None and not error:
                     answer = _in_the_picture(answer, picture.placed())
                 said = None if error else predictor.describe(answer)
-                yield Prediction(picture.name, said, error)
+                yield Prediction(picture.name, said, error, picture.number, picture.shown)
 
 
 def _in_the_picture(answer: Mapping[str, np.ndarray], fit: letterbox.Fit) -> dict[str, np.ndarray]:
@@ -207,23 +215,30 @@ def _in_the_picture(answer: Mapping[str, np.ndarray], fit: letterbox.Fit) -> dic
     return made
 
 
-def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "pictures") -> None:
+def write(
+    predictions: Iterator[Prediction],
+    folder: epath.Path,
+    called: str = "pictures",
+    categories: Mapping[str, int | str] = MappingProxyType({}),
+) -> None:
     """Prints a line a picture and writes them to predictions.jsonl; process 0 alone does.
 
     Beside it masks are written to the folder masks, by `jaxdl.inference.masks`, and boxes to
-    coco_results.json, by `jaxdl.inference.coco_results`.
+    coco_results.json, by `jaxdl.inference.coco_results`, and, drawn into their pictures, to the
+    folder pictures, by `jaxdl.inference.drawings`.
 
     Args:
       predictions: of `run`.
       folder: where predictions.jsonl goes; made if it is not there.
       called: what they are of, for the message.
+      categories: ids of the classes, by their names, for coco_results.json.
 
     Raises:
       UserError: names the pictures that could not be read, after the others are done.
     """
     first, broken, count = jax.process_index() == 0, [], 0
     file, drawn = folder / "predictions.jsonl", masks.Masks(folder / "masks")
-    results = coco_results.Results()
+    results, boxed = coco_results.Results(categories), drawings.Drawings(folder / "pictures")
     if first:
         folder.mkdir(parents=True, exist_ok=True)
     with file.open("w") if first else io.StringIO() as lines:
@@ -236,7 +251,10 @@ def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "
             if first and found.said.mask is not None:
                 record["mask"] = drawn.write(found.name, found.said.mask)
             if found.said.detections is not None:
-                results.add(found.name, found.said.detections)
+                results.add(found.name, found.said.detections, found.number)
+                if first and found.shown is not None:
+                    file_drawn = boxed.write(found.name, found.shown(), record["objects"])
+                    record |= {"picture": file_drawn} if file_drawn else {}
             lines.write(json.dumps(record) + "\n")
             if first:
                 line = f"{found.name}  {found.said.text}"  # names of files may be any bytes
@@ -245,5 +263,11 @@ def write(predictions: Iterator[Prediction], folder: epath.Path, called: str = "
         print(f"predictions {file}", flush=True)
         if len(results):
             results.write(folder / "coco_results.json")
+            if categories and results.counted:
+                print(
+                    "image ids of coco_results.json count from 1 on: --input=FILE.json, of COCO's "
+                    "form, takes those that are there",
+                    flush=True,
+                )
     if broken:
         raise UserError(f"{len(broken)} of {count} {called} could not be read: {'; '.join(broken)}")

@@ -97,7 +97,7 @@ def run(options) -> int:
     from jaxdl import experiment, parallel, process
     from jaxdl.errors import UserError, note
     from jaxdl.launch import evaluate, flags, lr_find, plan, sample, train, use
-    from jaxdl.runs import workdir
+    from jaxdl.runs import meaning, workdir
     from jaxdl.train import single_out
 
     if options.mode == "plan":
@@ -114,6 +114,8 @@ def run(options) -> int:
     config = options.config
     experiment.check(config)
     if config.member is None:
+        workdir.check_folder(folder)
+        before = meaning.standing(folder)
         workdir.check(folder, config, options.accept_changes, experiment.usual(config))
     process.use_compilation_cache()
     parallel.initialize()
@@ -123,6 +125,7 @@ def run(options) -> int:
         folder, config = single_out.single_out(folder, config, say)
         if options.mode != "train":
             workdir.adopt(folder, config)
+        before = meaning.standing(folder)
         workdir.check(folder, config, options.accept_changes, experiment.usual(config))
     if options.mode == "export":
         config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
@@ -131,7 +134,8 @@ def run(options) -> int:
     modes = {"evaluate": evaluate.run, "sample": sample.run}
     if options.mode == "train":
         made, keep = experiment.to_train(config, folder, options.accept_changes, say)
-        modes["train"] = functools.partial(train.run, keep=keep)
+        unchanged = functools.partial(meaning.check_standing, folder, before)
+        modes["train"] = functools.partial(train.run, keep=keep, unchanged=unchanged)
     elif options.mode == "evaluate":
         made = experiment.to_evaluate(config, folder, options.accept_changes, say)
     else:

@@ -12,7 +12,13 @@ from jaxdl.launch.flags import Options
 from jaxdl.runs import workdir
 
 
-def run(options: Options, made: Experiment, folder: epath.Path, keep: Callable[[], None]) -> int:
+def run(
+    options: Options,
+    made: Experiment,
+    folder: epath.Path,
+    keep: Callable[[], None],
+    unchanged: Callable[[], None],
+) -> int:
     """Trains to the end; returns the exit code.
 
     Args:
@@ -20,6 +26,7 @@ def run(options: Options, made: Experiment, folder: epath.Path, keep: Callable[[
       made: the experiment.
       folder: of the run.
       keep: writes there what its weights mean.
+      unchanged: raises UserError if the folder is no longer what the experiment was made by.
     """
     begins = not (folder / "checkpoints").exists()
     with train.Ahead() as ahead:
@@ -29,7 +36,7 @@ def run(options: Options, made: Experiment, folder: epath.Path, keep: Callable[[
         experiment.check_training(made)
         if begins:  # nothing is written before
             made.task.check()
-        with workdir.claimed(folder, made.config) as lock:
+        with workdir.claimed(folder, made.config, unchanged) as lock:
             if jax.process_index() == 0:
                 print(f"workdir {folder}", flush=True)
                 keep()

@@ -3,7 +3,7 @@
 from etils import epath
 
 from jaxdl import parallel, process
-from jaxdl.data import audio
+from jaxdl.data import audio, coco, files
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
 from jaxdl.inference import export, pictures, predict, recordings, sounds, texts
@@ -62,7 +62,7 @@ def _hear(options: Options, folder: epath.Path) -> int:
 
 
 def _use(options, predictor, folder) -> int:
-    sound = predictor.sound
+    sound, categories = predictor.sound, predictor.categories
     if options.mode == "export":
         if sound is not None and options.input_size:
             raise UserError(
@@ -78,7 +78,13 @@ def _use(options, predictor, folder) -> int:
         found = sounds.find(options.input, sound)
     else:
         how = predictor.preprocess, predictor.channels, predictor.fit
-        found = pictures.find(options.input, *how)
+        file = epath.Path(options.input)
+        if files.of_kind(file, (".json",)) and file.is_file():
+            given = coco.listed(file)
+            found = pictures.listed(given, *how)
+            categories = {name: number for number, name in given.categories.items()}
+        else:
+            found = pictures.find(options.input, *how)
     said = predict.run(predictor, found, options.config.eval.batch_size)
-    predict.write(said, folder, "pictures" if sound is None else "sounds")
+    predict.write(said, folder, "pictures" if sound is None else "sounds", categories)
     return 0

@@ -6,10 +6,35 @@ half or more: a second answer is wrong. What answers for a difficult object does
 
 import numpy as np
 
+from jaxdl.metrics.directions import HIGH
 from jaxdl.metrics.matching import Found, Truth, overlapping
 
 # Exact tenths, as recalls of whole numbers are.
 _POINTS = np.arange(11) / 10
+
+# {figure: whether precision is read at eleven points}
+_FIGURES = {"voc2007_map": True, "voc2010_map": False}
+
+DIRECTIONS = dict.fromkeys(_FIGURES, HIGH)
+
+
+def summary(found: Found, truth: Truth, classes: int) -> dict[str, float]:
+    """VOC's mean average precision at an overlap of a half, in [0, 1].
+
+    ``voc2007_map``, of precision at eleven points, as until 2009, and ``voc2010_map``, of the area
+    under the curve, as from then on. Means over classes that have objects; NaN where none has.
+
+    Args:
+      found: what was found; so are the others those of `average_precision`.
+      truth: what is there.
+      classes: how many there are.
+    """
+    made = {}
+    for name, eleven in _FIGURES.items():
+        values = average_precision(found, truth, classes, eleven_points=eleven)
+        known = values[~np.isnan(values)]
+        made[name] = float(known.mean()) if known.size else float("nan")
+    return made
 
 
 def average_precision(

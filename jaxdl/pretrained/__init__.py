@@ -41,7 +41,8 @@ def load(
         Face hub (extra ``hub``); one .safetensors file; a PyTorch file (.pth, .pt, .bin, .ckpt) of
         tensors by name, alone or with whatever else a training program saved, of which nothing is
         executed; an .npz of Google's; or Darknet's .weights, whose anchors are the module's own
-        unless ``anchors`` are given, since Darknet keeps them elsewhere.
+        unless ``anchors`` are given, since Darknet keeps them elsewhere. Of what a classifier of
+        Darknet's has learned (darknet53.conv.74), and ``num_classes``, the rest is drawn anew.
       model: a name of `jaxdl.models`, or one of torchvision, timm or transformers; by default what
         config.json says. With it there need be no config.json, and none is read. Where a name of
         ours is also that of a library's model with other fields (its ``epsilon``, say), those hold

@@ -6,6 +6,7 @@ float32, all little-endian. A convolution is its biases, then, with batch norm, 
 are, its scales, rolling means and rolling variances, then its kernel (out, in, h, w).
 """
 
+import itertools
 import math
 import os
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl.errors import UserError
-from jaxdl.pretrained.architecture import Architecture
+from jaxdl.pretrained.architecture import Architecture, is_under
 from jaxdl.pretrained.mapping import Rule, Shape, Table, rule, transpose
 
 SUFFIX = ".weights"
@@ -117,15 +118,18 @@ class DarknetFile:
         more, rest = divmod(there - total, step)
         classes = module.num_classes + more
         if rest or classes < 1:
-            raise UserError(
-                f"{self._path} is cut, or of another network: it holds {there:,} numbers, and "
-                f"{architecture.model!r} with {module.num_classes} classes has {total:,}, and "
-                f"{step:,} for each class more or less"
-            )
-        size = of_class * classes + others
-        wanted |= {name: (size, *wanted[name][1:]) for name in heads}
+            wanted = _begun(wanted, rules, architecture, there)
+            if not wanted:
+                raise UserError(
+                    f"{self._path} is cut, or of another network: it holds {there:,} numbers, and "
+                    f"{architecture.model!r} with {module.num_classes} classes has {total:,}, and "
+                    f"{step:,} for each class more or less"
+                )
+        else:
+            size = of_class * classes + others
+            wanted |= {name: (size, *wanted[name][1:]) for name in heads}
         ends = np.cumsum([math.prod(shape) for shape in wanted.values()])
-        parts = np.split(self._numbers, ends[:-1])
+        parts = np.split(self._numbers[: ends[-1]], ends[:-1])
         arrays = {
             name: part.reshape(shape)
             for (name, shape), part in zip(wanted.items(), parts, strict=True)
@@ -137,6 +141,33 @@ class DarknetFile:
                     f"be {name} is not all positive"
                 )
         return Named(arrays)
+
+
+def _begun(
+    wanted: Mapping[str, Shape], rules: Mapping[str, Rule], architecture: Architecture, there: int
+) -> dict[str, Shape]:
+    """The tensors of the first layers that ``there`` numbers are; none where they are of no whole
+    layer.
+
+    Darknet cuts its files where one network goes on as another: darknet53.conv.74 is what yolov3
+    begins with, yolov3-tiny.conv.15 all of the small one in front of its first head. What the first
+    is cut out of, darknet53.weights, has a classifier's last layer behind that, which is left out.
+    """
+    apart = (*architecture.head, *architecture.neck)
+    kept, total, features, classifies = {}, 0, 0, True
+    for _, names in itertools.groupby(wanted, key=lambda name: name.split(".")[0]):
+        own = [*names]
+        ours = rules[own[0]].ours[0]
+        ends = classifies and is_under(ours, apart)
+        classifies = not is_under(ours, apart)
+        if there == total or (ends and there > total and not (there - total) % (features + 1)):
+            return kept
+        if architecture.in_head(ours):
+            break
+        kept |= {name: wanted[name] for name in own}
+        total += sum(math.prod(wanted[name]) for name in own)
+        features = wanted[own[-1]][0]
+    return {}
 
 
 class Named:

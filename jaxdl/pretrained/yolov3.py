@@ -44,12 +44,21 @@ def _architecture(name, table, heads) -> Architecture:
         },
         head=heads,
         head_size=_head_size,
+        neck=_NECK,
         optional=("constants",),
     )
 
 
 # Strides that a scale of a network with up to eight stages can have.
-_HEADS = tuple(f"head_{1 << i}" for i in range(9))
+_STRIDES = tuple(1 << i for i in range(9))
+_HEADS = tuple(f"head_{stride}" for stride in _STRIDES)
+
+# What stands between the heads and the network that has learned to classify.
+_NECK = (
+    *("neck", "up"),
+    *(f"{part}_{stride}" for stride in _STRIDES for part in ("last", "up")),
+    *(f"neck_{stride}_{k}" for stride in _STRIDES for k in range(5)),
+)
 
 YOLOV3 = register("yolov3")(_architecture("yolov3", _yolov3, _HEADS))
 YOLOV3_TINY = register("yolov3_tiny")(_architecture("yolov3_tiny", _tiny, _HEADS))

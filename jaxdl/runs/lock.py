@@ -164,9 +164,10 @@ class Lock:
                 return True
             except FileExistsError:
                 return False
-        if self._read() != over:
-            return False
-        self._write()
+        with self._alone() as alone:
+            if not alone or self._read() != over:
+                return False
+            self._write()
         # Others may have seen what we saw. Whose lock is there after a while has it.
         self._sleep(SETTLE_REMOTE if self._remote else SETTLE_LOCAL)
         return self._is_mine()
@@ -180,14 +181,17 @@ class Lock:
 
     def beat(self) -> None:
         """Gives a sign of life; notices a lock that was taken away."""
-        text = self._read()
-        holder = _parsed(text) if text is not None else None
-        if holder is not None and holder.token != self._me.token:
-            self._taken_by = str(holder)
-            self._over.set()
-            return
-        self._count += 1
-        self._write()
+        with self._alone() as alone:
+            if not alone:  # the next one will do
+                return
+            text = self._read()
+            holder = _parsed(text) if text is not None else None
+            if holder is not None and holder.token != self._me.token:
+                self._taken_by = str(holder)
+                self._over.set()
+                return
+            self._count += 1
+            self._write()
 
     def check(self) -> None:
         """Raises UserError if another process has taken the lock: this one was silent for long."""
@@ -215,6 +219,30 @@ class Lock:
                 self._file.unlink()
 
     # The file
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Whether no other process looks at the lock in order to write it, while this one does.
+
+        So that of two that find it left behind, on one machine, the second sees what the first
+        wrote, however slow it is. Where folders cannot be locked, nobody is seen.
+        """
+        if self._remote:
+            yield True
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                import fcntl
+
+                folder = os.open(self._file.parent, os.O_RDONLY)
+                stack.callback(os.close, folder)
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            except (ImportError, OSError):  # no Unix, or a file system that has no such locks
+                pass
+            yield True
 
     def _text(self) -> str:
         return json.dumps({**self._me._asdict(), "signs_of_life": self._count}) + "\n"

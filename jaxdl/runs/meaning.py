@@ -103,6 +103,26 @@ def write(folder: epath.Path, found: Facts, source: str = "", tokenizer: bytes =
     workdir.write_json(folder / NAME, content)
 
 
+def standing(folder: epath.Path) -> tuple[str, str, bool]:
+    """What a run in ``folder`` is made by, before it has it for itself.
+
+    Returns:
+      The texts of config.json and of data.json, "" of none, and whether there are weights.
+    """
+    files = [folder / name for name in ("config.json", NAME)]
+    texts = [file.read_text() if file.is_file() else "" for file in files]
+    return (*texts, has_weights(folder))
+
+
+def check_standing(folder: epath.Path, before: tuple[str, str, bool]) -> None:
+    """Raises UserError if `standing` is another than ``before``."""
+    if standing(folder) != before:
+        raise UserError(
+            f"--workdir={folder} was in use by another run while this one began: start it again, "
+            "to go on from what that one left"
+        )
+
+
 def has_weights(folder: epath.Path) -> bool:
     """Whether there is a checkpoint yet, so that there is anything that must keep its meaning."""
     checkpoints = folder / "checkpoints"

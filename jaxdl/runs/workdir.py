@@ -5,7 +5,7 @@ import datetime
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -116,11 +116,18 @@ def stored(workdir: epath.Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def claimed(workdir: epath.Path, config: ConfigDict) -> Iterator[lock.Lock]:
+def claimed(
+    workdir: epath.Path, config: ConfigDict, unchanged: Callable[[], None] = lambda: None
+) -> Iterator[lock.Lock]:
     """Makes the folder this run's own while the context lasts, and writes config.json.
 
     That file is flat and sorted, for people and for `check`. Of several hosts the first holds the
     lock, and all of them learn what came of it.
+
+    Args:
+      workdir: the folder.
+      config: of the run.
+      unchanged: raises UserError if what is there is no longer what the run was made by.
 
     Raises:
       UserError: another process is at work there, the folder cannot be made or written to, or
@@ -130,6 +137,7 @@ def claimed(workdir: epath.Path, config: ConfigDict) -> Iterator[lock.Lock]:
 
         def write() -> Iterator[None]:
             with _telling(workdir):
+                unchanged()
                 write_json(workdir / "config.json", settings.flatten(config))
             yield from ()
 

@@ -46,6 +46,7 @@ def detection(
     class_weight: float = 1.0,
     proposal_weight: float = 1.0,
     shown_score: float = 0.25,
+    voc_figures: bool = False,
 ) -> Task:
     """Learns ``boxes`` (batch, n, 4) and ``classes`` (batch, n) in ``image`` (batch, h, w, c).
 
@@ -67,14 +68,20 @@ def detection(
       class_weight: of the part that tells classes.
       proposal_weight: of Faster R-CNN: of the part of the boxes that are proposed.
       shown_score: of what `--mode=predict` writes and the report shows, at least.
+      voc_figures: whether Pascal VOC's two figures are told beside COCO's, as of data of VOC's form
+        they always are.
 
     The metrics are ``loss`` and its parts, ``box``, ``objectness`` and ``classes``, of Faster R-CNN
     also ``proposals``: of YOLO sums over each image's places (`jaxdl.losses.yolo`), of Faster R-CNN
     means over what is drawn (`jaxdl.losses.faster_rcnn`); and COCO's, such as ``map50``
-    (`jaxdl.metrics.detection`).
+    (`jaxdl.metrics.detection`), with ``voc2007_map`` and ``voc2010_map`` (`jaxdl.metrics.voc`). The
+    files' own annotations are what boxes of COCO's, YOLO's and VOC's forms are judged by.
 
-    Until ``optimizer.unfreeze`` the network runs as at evaluation, as in
-    `jaxdl.tasks.classification`.
+    A run may begin with weights from elsewhere, `config.pretrained` (`jaxdl.pretrained.backbones`):
+    a Faster R-CNN with its backbone's, or all of it; a YOLO with all of it, of which a file of
+    Darknet's may have the backbone alone. Heads for other classes are new, and with them anchors
+    that are not set. Until ``optimizer.unfreeze`` the network runs as at evaluation, as in
+    `jaxdl.tasks.classification`, and what `config.optimizer.head` names learns alone.
     """
     need_batches(run, "boxes")
     check_shares(shown_score=shown_score)
@@ -106,6 +113,7 @@ def detection(
         layers=lambda: models.outermost(order()),
     )
     detect = functools.partial(found_in, kind)
+    vocs = voc_figures or run.config.data.name == "voc"
     return Task(
         init=functools.partial(_init, kind, start),
         train_step=update,
@@ -113,9 +121,9 @@ def detection(
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=functools.partial(detecting.predict, detect),
         describe=functools.partial(detecting.describe, names, shown_score),
-        directions={**dict.fromkeys(kind.weights, LOW), **detecting.DIRECTIONS},
+        directions={**dict.fromkeys(kind.weights, LOW), **detecting.directions(vocs)},
         check=kind.start.check,
-        **detecting.figures(detect, names, shown_score, run.config.eval.batch_size),
+        **detecting.figures(detect, names, shown_score, run.config.eval.batch_size, vocs=vocs),
     )
 
 

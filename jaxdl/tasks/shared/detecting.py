@@ -11,6 +11,7 @@ from jaxdl.data import Arrays, Split
 from jaxdl.data.preprocess import unit_range
 from jaxdl.data.spread import evenly
 from jaxdl.losses.objects import Objects
+from jaxdl.metrics import detection, voc
 from jaxdl.tasks.shared import judged_boxes
 from jaxdl.tasks.shared.contract import Batch, Description, Detection, State
 from jaxdl.tasks.shared.splits import EachFn
@@ -20,8 +21,6 @@ _TOLD = 8
 
 # What data say of objects; the last two are not always there.
 _TRUE = ("boxes", "classes", "present", "crowd", "difficult")
-
-DIRECTIONS = judged_boxes.DIRECTIONS
 
 
 def objects(batch: Batch) -> Objects:
@@ -79,25 +78,33 @@ def sides(split: Split, most: int) -> np.ndarray:
     return boxes[:, 2:] - boxes[:, :2]
 
 
+def directions(vocs: bool = False) -> dict[str, str]:
+    """Which way the scores of `figures` are good."""
+    return detection.DIRECTIONS | (voc.DIRECTIONS if vocs else {})
+
+
 def figures(
     detect: Callable[[Any, jax.Array], dict[str, jax.Array]],
     names: Sequence[str],
     shown_score: float,
     batch_size: int,
+    *,
+    vocs: bool = False,
 ) -> dict[str, Any]:
     """`Task.score`, `Task.artifacts` and `Task.whole` of a detector, by name.
 
-    What is scored has `DIRECTIONS`.
+    What is scored has `directions`.
 
     Args:
       detect: as `pairs` has it.
       names: of the classes.
       shown_score: of what pictures show, at least.
       batch_size: examples at a time.
+      vocs: whether Pascal VOC's figures are among the scores.
     """
     each = pairs(detect)
     return dict(
-        score=functools.partial(judged_boxes.score, each, len(names), batch_size),
+        score=functools.partial(judged_boxes.score, each, len(names), batch_size, vocs=vocs),
         artifacts=functools.partial(judged_boxes.artifacts, each, names, shown_score, batch_size),
         whole=True,
     )

@@ -1,7 +1,7 @@
 """Kinds of detectors: what each learns, and how a run of it begins."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -91,19 +91,16 @@ def _yolo(
     choose("box_loss", box_loss, yolo.BOX_LOSSES)
     check_shares(ignore=ignore)
     check_counts(anchors_each=anchors_each)
-    if source := run.config.pretrained.source:
-        raise UserError(
-            f"config.pretrained.source={source}: model {run.config.model.name!r} has no backbone "
-            "that begins with weights from elsewhere; model.name=faster_rcnn has"
-        )
+    own = "anchors" in run.config.model
+    if not own:  # until they are made, when the run begins
+        module = module.copy(anchors=((1.0, 1.0),) * (anchors_each * len(module.strides)))
     start = transfer.fresh(module)
-    if "anchors" not in run.config.model:
-        # Until they are made, when the run begins.
-        of_none = ((1.0, 1.0),) * (anchors_each * len(module.strides))
-        module = module.copy(anchors=of_none)
-        start = transfer.fresh(module)._replace(
-            variables=functools.partial(_with_anchors, run.data.train, len(of_none))
-        )
+    if run.config.pretrained.source:
+        start = _begun(run, module, derived=("constants",) if own else ("constants", "anchors"))
+    variables = functools.partial(
+        _with_anchors, run.data.train, len(module.anchors), own, start.variables
+    )
+    start = start._replace(variables=variables)
     parts = ("box", "objectness", "classes")
     losses = functools.partial(of_yolo, box_loss=box_loss, ignore=ignore)
     return Kind(start, losses, {name: weights[name] for name in parts}, _OF_FASTER_RCNN)
@@ -121,12 +118,36 @@ def of_yolo(
     return yolo.losses(maps, collections["constants"]["anchors"], objects, **how), new
 
 
-def _with_anchors(split: Split, count: int, fresh: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Variables with anchors of ``split``'s boxes, unless there are none."""
-    if isinstance(split, Absent):
-        return fresh
-    made = anchors.fit(detecting.sides(split, _LOOKED_AT), count)
-    return {**fresh, "constants": {"anchors": jnp.asarray(made)}}
+def _begun(run: Run, module: Detector, derived: Sequence[str]) -> transfer.Start:
+    """How a YOLO begins with the weights of a run, or of a file of Darknet's."""
+    start = backbones.create(run.config, run.data, module, derived)
+    if run.config.pretrained.model:
+        return start
+    return start._replace(standardise=lambda images: images)  # as a run of a YOLO sees them
+
+
+def _with_anchors(
+    split: Split,
+    count: int,
+    own: bool,
+    variables: Callable[[Any], Any],
+    fresh: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Variables with anchors of ``split``'s boxes, unless the weights bring theirs.
+
+    Args:
+      split: the examples; none of a run that is used without its data.
+      count: of anchors.
+      own: whether they are set, and so what counts.
+      variables: of the `Start`.
+      fresh: that the module was made with.
+    """
+    constants = fresh["constants"]
+    if not own and not isinstance(split, Absent):
+        sides = detecting.sides(split, _LOOKED_AT)
+        constants = {"anchors": jnp.asarray(anchors.fit(sides, count))}
+    made = variables({**fresh, "constants": constants})
+    return {**made, "constants": fresh["constants"]} if own else made
 
 
 # Faster R-CNN

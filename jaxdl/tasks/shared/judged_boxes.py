@@ -1,4 +1,4 @@
-"""How boxes are judged, over a whole split: COCO's figures, and what a report shows."""
+"""How boxes are judged, over a whole split: COCO's and VOC's figures, and what a report shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxdl.data import Split
-from jaxdl.metrics import detection
+from jaxdl.metrics import detection, voc
 from jaxdl.metrics.matching import Found, Truth, match
 from jaxdl.report import boxes as report_boxes
 from jaxdl.report import draw
@@ -21,8 +21,6 @@ _SHOWN, _CLASSES = 16, 50
 
 # Intersection over union from which on an object counts as found, where one is to be chosen.
 _LEAST = 0.5
-
-DIRECTIONS = detection.DIRECTIONS
 
 
 def in_rows(found: Mapping[str, np.ndarray]) -> tuple[Found, Truth]:
@@ -45,13 +43,37 @@ def in_rows(found: Mapping[str, np.ndarray]) -> tuple[Found, Truth]:
     return finds, Truth(known.nonzero()[0], *objects, crowd[known], difficult[known])
 
 
+def as_annotated(found: Found, truth: Truth, split: Split) -> tuple[Found, Truth]:
+    """In the pictures' own pixels, by the annotations as they stand, where the split has such.
+
+    Args:
+      found: in the images that the model sees.
+      truth: there.
+      split: whose; `jaxdl.data.annotated` has ``judged``, a `jaxdl.data.judged.Judged`.
+    """
+    judged = getattr(split, "judged", None)
+    if judged is None:
+        return found, truth
+    one = judged.objects
+    truth = Truth(one.image, one.boxes, one.classes, one.crowd, one.difficult, one.areas)
+    return found._replace(boxes=judged.back(found.image, found.boxes)), truth
+
+
 def score(
-    each: EachFn, classes: int, at_once: int, state: State, split: Split, key: jax.Array
+    each: EachFn,
+    classes: int,
+    at_once: int,
+    state: State,
+    split: Split,
+    key: jax.Array,
+    *,
+    vocs: bool = False,
 ) -> dict[str, float]:
     """`Task.score` of a split with ``boxes``, ``classes`` and ``present``.
 
-    ``crowd`` and ``difficult`` are neither to be found nor wrong where they are. Areas are those of
-    the boxes in the images as the model sees them.
+    ``crowd`` and ``difficult`` are neither to be found nor wrong where they are. Areas are those
+    that annotations have, or of the boxes; of pictures that were fitted into squares, in their own
+    pixels (`as_annotated`).
 
     Args:
       each: (state, batch, key) -> the arrays of `in_rows`, of each example.
@@ -60,12 +82,16 @@ def score(
       state: for ``each``.
       split: the examples.
       key: draws nothing.
+      vocs: whether Pascal VOC's two figures are told too.
 
     Returns:
-      `jaxdl.metrics.detection.summary`, without figures of sizes that no object has.
+      `jaxdl.metrics.detection.summary` and `jaxdl.metrics.voc.summary`, without figures of sizes
+      that no object has.
     """
-    found, truth = in_rows(over_split(each, split, at_once, state))
+    found, truth = as_annotated(*in_rows(over_split(each, split, at_once, state)), split)
     figures = detection.summary(detection.curves(found, truth, classes))
+    if vocs:
+        figures |= voc.summary(found, truth, classes)
     return {name: value for name, value in figures.items() if not np.isnan(value)}
 
 
@@ -90,7 +116,7 @@ def artifacts(
       key: draws nothing.
     """
     found, truth = in_rows(over_split(each, split, at_once, state))
-    curves = detection.curves(found, truth, len(names))
+    curves = detection.curves(*as_annotated(found, truth, split), len(names))
     shown = found.of(np.asarray(found.scores) >= shown_score)
     pictures = {"Precision over recall": _curves(curves, names)}
     if len(names) <= _CLASSES:
