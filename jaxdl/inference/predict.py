@@ -54,7 +54,7 @@ class Predictor(NamedTuple):
     layout: parallel.Layout
     sound: Sound | None = None
     fit: str = ""
-    tokens: Mapping[str, int] = {}
+    tokens: Mapping[str, int] = MappingProxyType({})
     categories: Mapping[str, int | str] = MappingProxyType({})
 
     @property

@@ -3,7 +3,7 @@
 from etils import epath
 
 from jaxdl import parallel, process
-from jaxdl.data import audio, coco, files
+from jaxdl.data import audio, coco
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
 from jaxdl.inference import export, pictures, predict, recordings, sounds, texts
