@@ -3,7 +3,7 @@
 from etils import epath
 
 from jaxdl import parallel, process
-from jaxdl.data import audio, coco
+from jaxdl.data import audio, coco, files
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
 from jaxdl.inference import export, pictures, predict, recordings, sounds, texts
@@ -68,10 +68,10 @@ def _use(options, predictor, folder) -> int:
             raise UserError(
                 f"--input_size={options.input_size} is of images, and this run's model takes sounds"
             )
-        files = export.write(predictor, folder / "export", options.input_size)
+        written = export.write(predictor, folder / "export", options.input_size)
         if predictor.tokens:
-            files += texts.tokenizer(folder, folder / "export")
-        for file in files:
+            written += texts.tokenizer(folder, folder / "export")
+        for file in written:
             print(f"export {file}", flush=True)
         return 0
     if sound is not None:
