@@ -190,7 +190,8 @@ TEXT_HEAD = (
 
 def text_names(family: TextFamily) -> list[str]:
     """The names of a family's published sizes."""
-    return [name for name in models.names() if name.startswith(f"{family.start}_")]
+    beginning = f"{family.start}_"  # of other models too, such as whisper_ctc
+    return [name for name in models.names() if name.startswith(beginning) and name in PUBLISHED]
 
 
 def text_line(name: str, family: TextFamily) -> tuple[int, str]:
