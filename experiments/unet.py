@@ -26,14 +26,17 @@ def _scenes():
     config.data.name, config.task.name = "scenes", "segmentation"
     config.data.examples = 12_288
     config.batch_size, config.steps = 8, 5200
-    # Places of 2x2 pixels: an update takes a quarter of the time.
+    # Places of 2x2 pixels: an update takes a quarter of the time. Where a digit ends is a matter of
+    # grey levels, a few percent of the way from its ground to its ink: the head sees the pixels.
+    # Without batch norm: .63 of the validation part in 1,150 updates; with it, at the rate of 1e-2
+    # that it took, .50 in 1,200.
     config.model = dict(
-        name="unet", patch=2, width=16, depth=3, padded=True, batch_norm=True, dropout=0.0
+        name="unet", patch=2, width=16, depth=3, head_width=64, padded=True, dropout=0.0
     )
     # Of 31 pixels 30 are ground, which is learned soon; what is left to learn is of the digits.
     # Weights of classes learn them as fast, and then take ground for digits.
     config.task.among = 0.3
-    config.optimizer.learning_rate, config.optimizer.b2 = 1e-2, 0.99
+    config.optimizer.learning_rate, config.optimizer.b2 = 3e-3, 0.99
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.05
     config.optimizer.weight_decay = 0.02
