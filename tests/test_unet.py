@@ -108,6 +108,38 @@ def test_patches_are_places_of_the_largest_map():
         np.testing.assert_allclose(own, wanted[:, : own.shape[1], : own.shape[2]], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "fields", [dict(padded=True, patch=2, batch_norm=True), dict(padded=False)]
+)
+def test_the_head_may_see_the_image_beside_the_largest_map(fields):
+    model = models.create(
+        "unet", num_classes=3, width=2, depth=1, dropout=0.0, head_width=5, **fields
+    )
+    x = np.random.default_rng(0).normal(size=(2, 20, 24, 2)).astype(np.float32)
+    variables = jax.jit(model.init)(keys.root(0), x)
+    params = variables["params"]
+    params["beside"]["conv"]["bias"] = jnp.linspace(-1, 1, 5)
+    seen = lambda variables, x: model.apply(
+        variables, x, capture_intermediates=lambda module, _: module.name == "up_0_1"
+    )
+    found, kept = jax.jit(seen)(variables, x)
+    largest = np.asarray(kept["intermediates"]["up_0_1"]["__call__"][0], np.float64)
+    if fields["padded"]:
+        phases = [(i, j) for i in range(2) for j in range(2)]
+        places = np.concatenate([x[:, i::2, j::2] for i, j in phases], axis=-1)
+    else:
+        phases = [(0, 0)]
+        places = x[:, 8:-8, 8:-8]  # an unpadded one of depth 1 tells of 16 pixels fewer
+    kernel, head = params["beside"]["conv"]["kernel"], params["head"]["kernel"]
+    hidden = np.concatenate([places, largest], axis=-1) @ np.asarray(kernel[0, 0], np.float64)
+    hidden = np.maximum(hidden + params["beside"]["conv"]["bias"], 0)
+    wanted = hidden @ np.asarray(head, np.float64)
+    step = 2 if fields["padded"] else 1
+    for n, (i, j) in enumerate(phases):
+        own = found[:, i::step, j::step]
+        np.testing.assert_allclose(own, wanted[..., 3 * n : 3 * n + 3], atol=1e-5)
+
+
 def test_sizes_that_an_unpadded_one_takes():
     model = models.create("unet")
     for side in (188, 204, 572):
@@ -202,6 +234,7 @@ BAD = {
     r"is of a backbone, and there is none": dict(backbone_fields=("width=3",)),
     r"depth=0, .*must be at least 1": dict(depth=0),
     r"patch=0 must be at least 1": dict(patch=0),
+    r"head_width=-1 at least 0": dict(head_width=-1),
     r"patch=2 needs config.model.padded=true": dict(patch=2),
     r"patch=4 needs .* no backbone": dict(patch=4, padded=True, backbone="resnet18", depth=5),
 }

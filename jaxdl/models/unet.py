@@ -31,7 +31,7 @@ class UNet(nn.Module):
     """A way down through smaller and smaller maps, and one up that sees each of them again.
 
     Submodules: ``down_i_j`` and ``bottom_j``, or ``backbone``; ``double_i`` and ``up_i_j``, i from
-    the last to 0, the map of the whole image; ``head``.
+    the last to 0, the map of the whole image; ``beside`` with ``head_width``; ``head``.
 
     Attributes:
       num_classes: logits a pixel.
@@ -49,6 +49,9 @@ class UNet(nn.Module):
         channels, and the head tells of each of them (Shi et al., 2016, "Real-Time Single Image and
         Video Super-Resolution", section 3.1). 2 makes an update several times cheaper; needs
         ``padded``, and no backbone.
+      head_width: features of a layer without norm between the largest map and the head that sees
+        the image itself beside that map, place by place; 0 for none, as published. Where a thing
+        ends is then told by each pixel's own brightness against what the map says of the place.
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
 
@@ -61,6 +64,7 @@ class UNet(nn.Module):
     backbone: str = ""
     backbone_fields: tuple[str, ...] = ()
     patch: int = 1
+    head_width: int = 0
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -81,7 +85,7 @@ class UNet(nn.Module):
         if self.padded:
             fill = [(0, -side % (self.patch * 2**self.depth)) for side in (height, width)]
             x = jnp.pad(x, ((0, 0), *fill, (0, 0)), mode="edge")
-        x = layers.cut_patches(x, self.patch)
+        image = x = layers.cut_patches(x, self.patch)
         x, passed = (self._encoded if self.backbone else self._down)(x, train)
         for i in reversed(range(self.depth)):
             x = layers.ConvTranspose(
@@ -90,6 +94,9 @@ class UNet(nn.Module):
             if i in passed:
                 x = jnp.concatenate([_middle(passed[i], x.shape), x], axis=-1)
             x = self._twice(x, i, f"up_{i}", train)
+        if self.head_width:
+            x = jnp.concatenate([_middle(image, x.shape).astype(x.dtype), x], axis=-1)
+            x = layers.ConvAct(self.head_width, 1, dtype=self.dtype, name="beside")(x, train=train)
         of_place = self.num_classes * self.patch**2
         x = layers.Dense(of_place, dtype=self.dtype, wide=True, name="head")(x)
         x = _spread(x, self.patch)
@@ -177,11 +184,11 @@ class UNet(nn.Module):
 
     def _check(self) -> None:
         least = min(self.width, self.depth, self.num_classes, self.patch)
-        if least < 1 or not 0 <= self.dropout < 1:
+        if least < 1 or self.head_width < 0 or not 0 <= self.dropout < 1:
             raise UserError(
                 f"config.model: width={self.width}, depth={self.depth}, num_classes="
-                f"{self.num_classes} and patch={self.patch} must be at least 1, and "
-                f"dropout={self.dropout} at least 0 and below 1"
+                f"{self.num_classes} and patch={self.patch} must be at least 1, head_width="
+                f"{self.head_width} at least 0, and dropout={self.dropout} at least 0 and below 1"
             )
         if self.patch > 1 and (self.backbone or not self.padded):
             raise UserError(
