@@ -2,12 +2,11 @@
 
     python -m jaxdl.launch --config=experiments/unet.py --workdir=runs/unet
 
-Cost: not measured to the end yet. An update takes about as much of the processor as with batch norm
-and without the head's layer, whose 5,200 took 450 s on 2 cores of an Intel Xeon (jax 0.12.0.1),
-from the command to the end with nothing compiled before; that run's mean IoU was .799 of the test
-part (seed 0).
-Result: mean IoU .632 of the validation part (--config.data.eval_on=validation, seed 3) in a run of
-1,150 updates, where with batch norm 1,200 gave .499.
+Cost: 416 s on 2 cores of an Intel Xeon (jax 0.12.0.1), from the command to the end with nothing
+compiled before.
+Result: mean IoU .827 of the test part (seed 0), .91 of each class's pixels found; of the validation
+part (--config.data.eval_on=validation, seed 3) .836. With batch norm, at its rate of 1e-2, and
+without the head's layer it was .799 of the test part.
 Variants: scenes (the default), and backbone, a way down that has learned to classify:
 
     python -m jaxdl.launch --config=experiments/unet.py:backbone --workdir=runs/own \\
