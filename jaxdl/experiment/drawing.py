@@ -45,6 +45,11 @@ class _Step(NamedTuple):
     takes: tuple[Any, ...]  # of each operand its number, or a Literal
     gives: tuple[int, ...]
 
+    @property
+    def needs(self) -> list[int]:
+        """The values that it takes."""
+        return _values(self.takes)
+
 
 class _Draw(NamedTuple):
     """A draw, and what is then done with each of its elements alike, up to its last dear step.
@@ -126,21 +131,25 @@ class _Program:
         return [read(v) for v in self.outputs]
 
 
+def _values(operands: Iterable[Any]) -> list[int]:
+    return [v for v in operands if not isinstance(v, Literal)]
+
+
 def _needed(steps: Iterable[_Step], outputs: Sequence[Any]) -> list[_Step]:
-    needed = {v for v in outputs if not isinstance(v, Literal)}
+    needed = {*_values(outputs)}
     kept = []
     for step in reversed([*steps]):
         if step.eqn.effects or not needed.isdisjoint(step.gives):
-            needed.update(v for v in step.takes if not isinstance(v, Literal))
+            needed.update(step.needs)
             kept.append(step)
     return kept[::-1]
 
 
 def _draws(steps: Sequence[_Step], outputs: Sequence[Any]) -> list[_Draw]:
     """The draws of 32 bits an element by one key of our own, each with what follows it."""
-    uses = Counter(v for step in steps for v in step.takes if not isinstance(v, Literal))
-    uses.update(v for v in outputs if not isinstance(v, Literal))
-    taken_by = {v: step for step in steps for v in step.takes if not isinstance(v, Literal)}
+    uses = Counter(v for step in steps for v in step.needs)
+    uses.update(_values(outputs))
+    taken_by = {v: step for step in steps for v in step.needs}
     scalars = _scalars(steps)
     found = []
     for step in steps:
@@ -202,7 +211,7 @@ def _chain(
 
 def _outside(draw: _Draw) -> set[int]:
     inside = {step.gives[0] for step in draw.steps}
-    return {v for s in draw.steps for v in s.takes if not isinstance(v, Literal)} - inside
+    return {v for step in draw.steps for v in step.needs} - inside
 
 
 def _advance(
@@ -211,7 +220,7 @@ def _advance(
     """Computes what can be; returns what cannot yet, and the keys that can be folded into."""
     waiting, folds = [], []
     for step in steps:
-        if not all(isinstance(v, Literal) or v in env for v in step.takes):
+        if not all(v in env for v in step.needs):
             waiting.append(step)
         elif _is_fold(step.eqn):
             folds.append(step)
