@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import published as weights
 import pytest
 import tiny
 from etils import epath
@@ -15,7 +16,7 @@ from launching import ROOT, assert_resumes_to_the_bit, built, figures, run, summ
 from PIL import Image
 
 from jaxdl import config as defaults
-from jaxdl import data, keys, launch, models, pretrained, tasks
+from jaxdl import data, keys, launch, models, tasks
 from jaxdl.data import annotated, coco, facts, letterbox
 from jaxdl.errors import UserError
 from jaxdl.inference import drawings
@@ -450,12 +451,8 @@ def test_the_report_shows_scenes_the_most_wrong_first(made, found):
 def published(tmp_path_factory):
     """A file of Darknet's of the small network with five classes, and its variables."""
     module = models.create("yolov3_tiny", width=4, stages=2, num_classes=5)
-    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 32, 32, 3)))
-    rng = np.random.default_rng(1)
-    variables = jax.tree.map(lambda x: rng.uniform(0.1, 0.5, x.shape).astype(x.dtype), shapes)
     path = tmp_path_factory.mktemp("darknet") / "it.weights"
-    pretrained.save(module, variables, path)
-    return path, variables
+    return path, weights.write(module, 32, path)
 
 
 def of_source(run, path, make=tasks.create, **own):

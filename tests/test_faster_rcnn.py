@@ -9,6 +9,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
+import published as weights
 import pytest
 import tiny
 from etils import epath
@@ -383,10 +384,7 @@ def test_it_learns_by_one_program_whatever_is_in_the_pictures():
 def test_a_backbone_is_the_classifiers_frozen_and_then_not(tmp_path):
     fields = dict(stages=(1, 1), width=4, stem="small")
     module = models.create("resnet18", num_classes=5, **fields)
-    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 16, 16, 3)))
-    rng = np.random.default_rng(1)
-    variables = jax.tree.map(lambda x: rng.uniform(0.1, 0.5, x.shape).astype(x.dtype), shapes)
-    pretrained.save(module, variables, tmp_path / "it.safetensors")
+    variables = weights.write(module, 16, tmp_path / "it.safetensors")
     flags = (
         *(*tiny.FLAGS["faster_rcnn:resnet50"], *SMALL, "--config.model.backbone=resnet18"),
         f"--config.pretrained.source={tmp_path / 'it.safetensors'}",

@@ -6,13 +6,14 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
+import published as weights
 import pytest
 import tiny
 from etils import epath
 from launching import assert_resumes_to_the_bit, built, made, summary
 from PIL import Image
 
-from jaxdl import checkpoint, experiment, keys, launch, losses, metrics, models, pretrained
+from jaxdl import checkpoint, experiment, keys, launch, losses, metrics, models
 from jaxdl import config as defaults
 from jaxdl.data import Arrays
 from jaxdl.data.augment import scene
@@ -365,12 +366,8 @@ BACKBONE = ("--config.model.backbone=resnet18",)
 def classifier(tmp_path_factory):
     """(a checkpoint of a small ResNet of five classes, its parameters)."""
     module = models.create("resnet18", num_classes=5, **FIELDS)
-    shapes = jax.eval_shape(module.init, keys.root(0), jnp.zeros((1, 16, 16, 3)))
-    rng = np.random.default_rng(1)
-    variables = jax.tree.map(lambda x: rng.uniform(0.1, 0.5, x.shape).astype(x.dtype), shapes)
     path = tmp_path_factory.mktemp("published") / "small.safetensors"
-    pretrained.save(module, variables, path)
-    return path, variables
+    return path, weights.write(module, 16, path)
 
 
 def assert_same(found, wanted):
