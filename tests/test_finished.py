@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tiny
-from launching import figures, summary
+from launching import built, figures, summary
 
 from jaxdl import tasks
 
@@ -73,6 +73,6 @@ def test_a_run_leaves_everything_it_promises(experiment, finished):
     assert "http" not in page.replace("http://www.w3.org", "")  # self-contained
 
 
-def test_every_task_is_among_them(finished):
-    found = {settings(finished(name))["task.name"] for name in tiny.FINISHED}
+def test_every_task_is_among_them():
+    found = {built(name).config.task.name for name in tiny.FINISHED}
     assert found | LIKE_ANOTHER == set(tasks.names())
