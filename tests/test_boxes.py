@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
+from jaxdl import ops
 from jaxdl.ops import boxes
 
 pytestmark = pytest.mark.usefixtures("explicit")
@@ -152,6 +153,29 @@ def test_roi_align_of_a_group_of_boxes_is_that_of_one():
     close(one, many)
     one, many = (boxes_align._backward(n, jnp.zeros_like(rows), points, many) for n in (1, 64))
     close(one, many)
+
+
+def test_roi_align_of_many_cores_reads_every_image_where_it_lies():
+    """Its images on eight devices: values and gradients of the CPU's form, and nothing is sent."""
+    rng = np.random.default_rng(0)
+    maps = jnp.asarray(rng.normal(size=(8, 6, 7, 2)), jnp.float32)
+    corner = rng.uniform(0, 60, (8, 5, 2))
+    b = jnp.asarray(
+        np.concatenate([corner, corner + rng.uniform(1, 60, (8, 5, 2))], -1), jnp.float32
+    )
+
+    def run(maps, b):
+        value, pull = jax.vjp(lambda maps: boxes.roi_align(maps, b, 2, 1 / 16), maps)
+        return value, *pull(value)
+
+    expected = jax.jit(run)(maps, b)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    split = jax.sharding.NamedSharding(mesh, jax.P("data"))
+    with ops.references():
+        program = jax.jit(run, in_shardings=split, out_shardings=split).lower(maps, b).compile()
+        jax.tree.map(close, program(*jax.device_put((maps, b), split)), expected)
+    sent = ("all-gather", "all-reduce", "all-to-all", "collective-permute")
+    assert not [name for name in sent if name in program.as_text()]
 
 
 @pytest.mark.parametrize("name, weights", [("ones", (1, 1, 1, 1)), ("head", (10, 10, 5, 5))])

@@ -6,7 +6,7 @@ behind the other as rows, so that each box costs the same whichever map it is re
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +18,7 @@ from jaxdl.ops.derivatives import with_backward
 from jaxdl.ops.forms import by_platform
 from jaxdl.ops.wide import widen
 
-# Boxes at a time where there are many cores: their rows are gathered at once.
+# Boxes at a time, of all images, where there are many cores: their rows are gathered at once.
 _TOGETHER = 64
 
 
@@ -26,8 +26,8 @@ class _Points(NamedTuple):
     """What each box reads, and how much of it.
 
     Attributes:
-      rows: (n, points, points) int32; each second point is the first one's neighbour.
-      y: (n, size, points a cell) the weights of a column of points.
+      rows: (…, points, points) int32, of the image; each second point is the first one's neighbour.
+      y: (…, size, points a cell) the weights of a column of points.
       x: as y, of a row.
     """
 
@@ -91,18 +91,16 @@ def pyramid_roi_align(
     rows = jnp.concatenate([m.reshape(batch, -1, c) for m in maps], axis=1)
     starts = [sum(cells[:i]) for i in range(len(cells))]
     number = lambda values, dtype: jnp.asarray(values, dtype)[level].reshape(-1)
-    own = jnp.repeat(jnp.arange(batch, dtype=jnp.int32) * sum(cells), n)
     boxes = lax.stop_gradient(widen(boxes))
     points = _points(
         boxes.reshape(-1, 4) * number(scales, boxes.dtype)[:, None] - (0.5 if aligned else 0),
-        own + number(starts, jnp.int32),
+        number(starts, jnp.int32),
         number([m.shape[1] for m in maps], jnp.int32),
         number([m.shape[2] for m in maps], jnp.int32),
         (size, samples, 0 if aligned else 1),
     )
-    rows = rows.reshape(-1, c)
-    small = _read(rows.shape, rows, points)
-    return small.reshape(batch, n, size, size, c)
+    points = jax.tree.map(lambda x: x.reshape(batch, n, *x.shape[1:]), points)
+    return _read(rows.shape, rows, points)
 
 
 def levels(boxes: jax.Array, least: int, most: int) -> jax.Array:
@@ -208,9 +206,36 @@ def _backward(together: int, zeros: jax.Array, points: _Points, bar: jax.Array) 
     return lax.scan(add, zeros, boxes)[0]
 
 
-def _gather(_: tuple, rows: jax.Array, points: _Points) -> jax.Array:
-    form = lambda together: functools.partial(_forward, together)
-    return by_platform(form(_TOGETHER), rows, points, cpu=form(1))
+def _on_each(form: Callable[..., jax.Array], shape: tuple, *arrays: Any) -> jax.Array:
+    """``form(boxes at a time, …)`` of arrays (batch, …) of which rows have ``shape``.
+
+    Where there are many cores each image by itself, so that images on several chips stay there.
+    A CPU does one box after the other, whosever it is.
+    """
+    batch = shape[0]
+    together = max(1, _TOGETHER // (batch if isinstance(batch, int) else 8))
+    return by_platform(
+        jax.vmap(functools.partial(form, together)), *arrays, cpu=functools.partial(_flat, form)
+    )
+
+
+def _flat(form: Callable[..., jax.Array], *arrays: Any) -> jax.Array:
+    """The boxes of all images as those of one, which has all their rows."""
+    rows = next(x for x in arrays if not isinstance(x, _Points))
+    batch, cells = rows.shape[:2]
+
+    def joined(x: Any) -> Any:
+        if isinstance(x, _Points):
+            own = jnp.arange(batch, dtype=jnp.int32).reshape(-1, 1, 1, 1) * cells
+            x = x._replace(rows=x.rows + own)
+        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), x)
+
+    made = form(1, *map(joined, arrays))
+    return made.reshape(batch, -1, *made.shape[1:])
+
+
+def _gather(shape: tuple, rows: jax.Array, points: _Points) -> jax.Array:
+    return _on_each(_forward, shape, rows, points)
 
 
 def _gather_and_keep(shape: tuple, rows: jax.Array, points: _Points) -> tuple:
@@ -219,9 +244,8 @@ def _gather_and_keep(shape: tuple, rows: jax.Array, points: _Points) -> tuple:
 
 def _scatter(shape: tuple, points: _Points, bar: jax.Array) -> tuple:
     wide = widen(bar)
-    form = lambda together: functools.partial(_backward, together)
-    operands = (jnp.zeros(shape, wide.dtype), points, wide)
-    return by_platform(form(_TOGETHER), *operands, cpu=form(1)).astype(bar.dtype), None
+    zeros = jnp.zeros(shape, wide.dtype)
+    return _on_each(_backward, shape, zeros, points, wide).astype(bar.dtype), None
 
 
 def _tangent(shape: tuple, points: _Points, dots: tuple) -> jax.Array:
