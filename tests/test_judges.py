@@ -1,12 +1,13 @@
 """Judges see what they should, and tasks that generate have figures by their features."""
 
+import re
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import run
+from launching import ROOT, run
 from PIL import Image
 
 from jaxdl import config, data, parallel
@@ -131,3 +132,23 @@ def test_weights_that_are_not_there_are_told_before_anything_is_learned(
     assert "none.pth is no folder and no file" in said
     assert "\n" not in said
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_the_page_measures_two_folders(tmp_path, monkeypatch, capsys, parts):
+    page = (ROOT / "docs" / "using.md").read_text()
+    (code,) = (x for x in re.findall(r"```python\n(.*?)```", page, re.S) if "of_folder" in x)
+    folders = {"real": parts["test"]["image"][:40], "made": parts["train"]["image"][:50]}
+    for name, images in folders.items():
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(images):
+            Image.fromarray(np.round(255 * image[..., 0]).astype(np.uint8)).save(
+                tmp_path / name / f"{i:02}.png"
+            )
+    # The weights are nobody's here; what else the page says is as it stands.
+    monkeypatch.setattr(judges, "inception", lambda path: judges.digits())
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "using.md", "exec"), {})
+    judge = judges.digits()
+    real, made = (judge.of(judge.variables, x).features for x in folders.values())
+    wanted = sample_quality.frechet_distance(np.asarray(real), np.asarray(made))
+    assert float(capsys.readouterr().out) == pytest.approx(wanted, rel=0.02)

@@ -180,8 +180,8 @@ def _wide(monkeypatch):
 # These compile for 3 to 25 seconds of processor time: by default they are only traced, and of the
 # largest, which are made of the others' layers, not even that.
 TRACED = (
-    *("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "resnet", "vgg", "vit"),
-    *("faster_rcnn", "yolov3", "yolov3_tiny"),
+    *("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "inception_v3", "resnet"),
+    *("vgg", "vit", "faster_rcnn", "yolov3", "yolov3_tiny"),
 )
 DEAR = (*TRACED, "bart", "bert", "cvt", "ddpm", "mobilevit", "t5", "whisper", "whisper_ctc")
 
