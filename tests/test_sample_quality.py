@@ -241,7 +241,7 @@ def test_manifolds_say_what_is_wrong_with_a_generator():
     wide = np.random.default_rng(2).uniform(-20, 20, size=(200, 2))
     found = sample_quality.precision_recall(wide, real)
     assert found.precision < 0.1
-    assert found.recall > 0.9
+    assert found.recall > 0.7
     assert sample_quality.density_coverage(narrow, real).coverage < 0.3
     assert sample_quality.density_coverage(real + 100, real) == (0, 0)
     with pytest.raises(ValueError, match="3 neighbours among 3 examples"):

@@ -1,7 +1,7 @@
 """Writes sample_quality.npz: figures of generated features by pytorch-fid and torch-fidelity.
 
     pip install torch==2.13.0 pillow tqdm scipy==1.15.3
-    pip install --no-deps torchvision pytorch-fid==0.3.0 torch-fidelity==0.3.0
+    pip install --no-deps torchvision pytorch-fid==0.3.0 torch-fidelity==0.4.0
     python tests/golden/make_sample_quality.py
 
 Features are drawn here and there by the same rule. scipy is one that still has the argument that
@@ -52,7 +52,7 @@ def main():
         found["kernel"].append(kid["kernel_inception_distance_mean"])
         score = isc_features_to_metric(4 * a, splits=5, shuffle=False)
         found["score"].append([score[f"inception_score_{x}"] for x in ("mean", "std")])
-        prc = prc_features_to_metric(b, a, prc_neighborhood=3, prc_batch_size=64, verbose=False)
+        prc = prc_features_to_metric(a, b, prc_neighborhood=3, prc_batch_size=64, verbose=False)
         found["precision"].append(prc["precision"])
         found["recall"].append(prc["recall"])
     np.savez_compressed(
