@@ -26,9 +26,9 @@ SMALL = dict(
 
 def shapes(model, side, **how):
     image = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
-    variables = jax.eval_shape(model.init, keys.root(0), image)
-    apply = lambda variables, x: model.apply(variables, x, **how)
-    return variables, jax.eval_shape(apply, variables, image)
+    init = lambda key, x: model.init_with_output(key, x, **how)
+    found, variables = jax.eval_shape(init, keys.root(0), image)
+    return variables, found
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

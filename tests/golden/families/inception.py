@@ -57,7 +57,7 @@ def case(fid: bool) -> Case:
     blocks |= {f"stem_{i}": f"Conv2d_{theirs}" for i, theirs in enumerate(stem)}
     return Case(
         lambda: make(fid),
-        (4, 107, 107, 3),
+        (6, 139, 139, 3),
         "inception_v3_fid" if fid else "inception_v3",
         dict(stages=STAGES, shrink=NARROW, dropout=0.0, num_classes=10),
         "torchvision",
