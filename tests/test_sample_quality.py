@@ -70,6 +70,29 @@ def test_of_fewer_examples_than_features_it_is_exact(count, other):
     assert frechet_distance(Moments.of(a), Moments.of(b)) == pytest.approx(wanted, rel=1e-10)
 
 
+@pytest.mark.parametrize("falls", [(1e-4, 1e-4), (1, 1e-6), (1e-6, 1e-2), (1e-2, 1e-6)])
+def test_features_of_very_unlike_sizes_lose_nothing(falls):
+    # So many that their singular values are found another way.
+    size = 160
+    turned = lambda seed: np.linalg.qr(np.random.default_rng(seed).normal(size=(size, size)))[0]
+    for turns in ((0, 0), (0, 1)):
+        a, b = (
+            np.random.default_rng(i).normal(size=(4 * size, size))
+            * np.geomspace(1, fall, size)
+            @ turned(turn)
+            for i, (fall, turn) in enumerate(zip(falls, turns, strict=True))
+        )
+        x, y = ((z - z.mean(0)) / np.sqrt(len(z) - 1) for z in (a, b))
+        # Of the factors of the features themselves, which were never squared.
+        left, right = (np.linalg.qr(z, mode="r") for z in (x, y))
+        shared = np.linalg.svd(left @ right.T, compute_uv=False).sum()
+        wanted = np.square(a.mean(0) - b.mean(0)).sum() + np.square(x).sum() + np.square(y).sum()
+        wanted -= 2 * shared
+        assert frechet_distance(a, b) == pytest.approx(wanted, rel=1e-10)
+        assert frechet_distance(b, a) == pytest.approx(wanted, rel=1e-10)
+        assert 0 <= frechet_distance(a, a) < 1e-11
+
+
 @pytest.mark.parametrize("count", [5, 40, 200])
 def test_a_set_is_at_no_distance_from_itself(count):
     for spread, at in ((1, 0), (30, 100), (1e-3, 1)):
