@@ -4,8 +4,8 @@
 
 Features are correlated and rectified as a network's, with variances that fall a thousandfold.
 Seconds of processor time and by the clock from means and covariances to the distance, by turns;
-medians. Theirs is pytorch-fid 0.3.0's formula, written down here: its own asks scipy for an argument
-that scipy 1.18 has no more.
+medians. Theirs is pytorch-fid 0.3.0's formula, written down here: its own asks scipy for an
+argument that scipy 1.18 has no more.
 """
 
 import argparse

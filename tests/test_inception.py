@@ -57,12 +57,10 @@ def test_maps_are_of_each_stride_and_the_least_image_is_enough():
 def test_weights_of_the_published_names_give_pytorch_fids_features(tmp_path):
     with np.load(GOLDEN / "inception.npz") as file:
         golden = dict(file)
-    sizes = [tuple(map(int, text.split())) for text in golden["shapes"]]
     file = tmp_path / "pt_inception.safetensors"
-    save_file(
-        {str(name): seeded.weight(str(name), s) for name, s in zip(golden["names"], sizes, strict=True)},
-        file,
-    )  # fmt: skip
+    named = zip(map(str, golden["names"]), golden["shapes"], strict=True)
+    shape = lambda text: tuple(map(int, text.split()))
+    save_file({name: seeded.weight(name, shape(text)) for name, text in named}, file)
     images = seeded.images(tuple(golden["shape"]))
     images = (images - images.min()) / (images.max() - images.min())
     judge = judges.inception(file)

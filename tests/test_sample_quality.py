@@ -24,7 +24,9 @@ def cloud(seed, n, d, spread=1.0, at=0.0):
 
 def golden_features(case, which, shape):
     """As golden/make_sample_quality.py draws them."""
-    x = seeded.normal(f"{case}/{which}", shape) @ seeded.normal(f"{case}/{which}/mix", shape[1:] * 2)
+    x = seeded.normal(f"{case}/{which}", shape) @ seeded.normal(
+        f"{case}/{which}/mix", shape[1:] * 2
+    )
     return np.maximum(x / np.sqrt(shape[1]) + (0.3 if which == "a" else 0.5), 0)
 
 
@@ -124,7 +126,9 @@ def test_moments_add_up_however_the_examples_are_cut():
             assert added.count == 100
             np.testing.assert_allclose(added.mean - at, a.mean(0), atol=1e-15 * max(at, 1))
             # What lies at 1e8 is itself known to 1e-8 alone.
-            np.testing.assert_allclose(added.covariance, np.cov(a.T), rtol=0, atol=1e-15 + 1e-16 * at)
+            np.testing.assert_allclose(
+                added.covariance, np.cov(a.T), rtol=0, atol=1e-15 + 1e-16 * at
+            )
             np.testing.assert_allclose(added.scatter, whole.scatter, rtol=1e-9, atol=1e-15 * at)
     # Sums of squares, less the square of the sum, would have nothing left.
     sums = np.square(a + 1e8).mean(0) - np.square((a + 1e8).mean(0))

@@ -50,8 +50,8 @@ def avg_pool(
 ) -> jax.Array:
     """The mean of each window; arguments and shapes as `max_pool`'s.
 
-    With ``count_padding`` what lies in the padding counts as zeros, without it not at all: PyTorch's
-    count_include_pad.
+    With ``count_padding`` what lies in the padding counts as zeros, without it not at all:
+    PyTorch's count_include_pad.
     """
     places = _places(x, window, stride, padding)
     total = functools.partial(_reduce_window, initial=0.0, reduce=lax.add, places=places)

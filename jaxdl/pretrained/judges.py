@@ -187,11 +187,11 @@ def _between(count: int, size: int) -> np.ndarray:
 
 def _small(images: jax.Array) -> jax.Array:
     """(n, h, w, 1), sides a multiple of 8, to means (n, 8, 8, 1)."""
-    n, height, width, _ = images.shape
+    n, height = images.shape[:2]
     if not sees_digits(images.shape[1:]):
         raise UserError(
-            f"the digits' judge sees squares in grey whose side is a multiple of {DIGITS_SIZE}, not "
-            f"images {images.shape[1:]}"
+            f"the digits' judge sees squares in grey whose side is a multiple of {DIGITS_SIZE}, "
+            f"not images {images.shape[1:]}"
         )
     step = height // DIGITS_SIZE
     return images.reshape(n, DIGITS_SIZE, step, DIGITS_SIZE, step, 1).mean(axis=(2, 4))

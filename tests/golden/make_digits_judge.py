@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from jaxdl import launch
-from jaxdl.data import load
-from jaxdl.pretrained.architecture import by_name
-from jaxdl.pretrained import judges
 from jaxdl.config import default
+from jaxdl.data import load
+from jaxdl.pretrained import judges
+from jaxdl.pretrained.architecture import by_name
 from jaxdl.runs import checkpoint
 
 ROOT = Path(__file__).parent.parent.parent

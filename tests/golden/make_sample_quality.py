@@ -5,8 +5,8 @@
     python tests/golden/make_sample_quality.py
 
 Features are drawn here and there by the same rule. scipy is one that still has the argument that
-pytorch-fid gives it. torch-fidelity's kernel distance is of one subset of all examples, which no draw
-changes, and its inception score of parts in order.
+pytorch-fid gives it. torch-fidelity's kernel distance is of one subset of all examples, which no
+draw changes, and its inception score of parts in order.
 """
 
 import sys
@@ -28,7 +28,9 @@ SIZES = ((300, 200, 16), (80, 90, 12), (40, 40, 5))
 
 def features(case: int, which: str, shape: tuple[int, int]) -> np.ndarray:
     """Of one side of a case, (n, d) float64: correlated, and rectified as a network's are."""
-    x = seeded.normal(f"{case}/{which}", shape) @ seeded.normal(f"{case}/{which}/mix", shape[1:] * 2)
+    x = seeded.normal(f"{case}/{which}", shape) @ seeded.normal(
+        f"{case}/{which}/mix", shape[1:] * 2
+    )
     return np.maximum(x / np.sqrt(shape[1]) + (0.3 if which == "a" else 0.5), 0)
 
 

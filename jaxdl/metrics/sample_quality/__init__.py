@@ -2,7 +2,7 @@
 
 All in NumPy float64 on the host, on examples or features (n, d): where features come from is not
 known here. Figures of features are worth what the features are, and comparable only where these are
-the same, and where there are as many examples: most are biased upwards or downwards by their number.
+the same, and where there are as many examples: most are biased by their number.
 """
 
 from jaxdl.metrics.directions import HIGH, LOW

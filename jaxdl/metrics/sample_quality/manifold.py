@@ -31,8 +31,8 @@ class Coverage(NamedTuple):
     """What a few outliers among the real examples, whose balls are huge, hardly change.
 
     Attributes:
-      density: of real examples' balls that a generated one lies in, the mean over k; at least 0, and
-        above 1 where generated examples crowd.
+      density: of real examples' balls that a generated one lies in, the mean over k; at least 0,
+        and above 1 where generated examples crowd.
       coverage: the share of real examples whose ball has a generated one in it, in [0, 1].
     """
 

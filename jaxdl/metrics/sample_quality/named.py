@@ -18,7 +18,7 @@ class InceptionScore(NamedTuple):
 
 
 def inception_score(logits: np.ndarray, splits: int = 10) -> InceptionScore:
-    """exp of the mean KL divergence of an example's classes from those of all: exp E KL(p(y|x) | p(y)).
+    """exp E KL(p(y|x) | p(y)): how far an example's classes are from those of all, in the mean.
 
     Salimans et al., 2016, "Improved Techniques for Training GANs", section 4. It asks nothing of
     real examples.
