@@ -16,6 +16,7 @@ _WRITTEN = ("jaxdl/generate/", "jaxdl/layers/cache.py", f"{_MODELS}gpt.py", f"{_
 _LANGUAGE = ("jaxdl/tasks/language_modelling.py", "jaxdl/tasks/shared/generation.py")
 _COMMAND = ("jaxdl/launch/", "jaxdl/process.py")
 _GOOGLENET = ("jaxdl/models/googlenet.py", _LAYERS, _PRETRAINED)
+_INCEPTION = ("jaxdl/models/inception.py", _LAYERS, _PRETRAINED)
 _MEMBERS = ("jaxdl/experiment/", "jaxdl/per_member.py", _PARALLEL)
 _SEEN = ("jaxdl/anatomy/", _MODELS, _LAYERS, _OPS)
 
@@ -80,7 +81,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         f"test_the_page_says_what_the_code_says[{case}]": (*_SEEN, "docs/models.md")
         for case in (
             *("mobilevit", "efficientnet", "cvt", "coatnet", "convnext", "googlenet", "vit"),
-            "faster_rcnn",
+            *("faster_rcnn", "inception"),
         )
     }
     | {
@@ -400,6 +401,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_maps_and_features": _GOOGLENET,
         "test_auxiliary_heads_speak_in_training": _GOOGLENET,
     },
+    "test_inception.py": {
+        "test_parameter_count_is_the_published_one": _INCEPTION,
+        "test_weights_of_the_published_names_give": _INCEPTION,
+    },
     "test_gpt.py": {
         "test_cached_logits_are_the_uncached_ones[sizes1]": (*_WRITTEN,),
         "test_texts_of_unequal_length_get_what_each_gets_alone": (*_WRITTEN, _LAYERS),
@@ -524,6 +529,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "test_hessian_vector_product_is_there[coatnet",
             "test_hessian_vector_product_is_there[efficientnet",
             "test_hessian_vector_product_is_there[googlenet",
+            "test_hessian_vector_product_is_there[inception",
             "test_hessian_vector_product[gru_lm",
             "test_hessian_vector_product[lenet",
             "test_hessian_vector_product[autoencoder",

@@ -397,6 +397,8 @@ def test_run_leaves_its_figures_and_pictures(name, finished):
     assert 0 <= found["final"]["two_sample_accuracy"] <= 1
     assert found["final"]["copies"] > 0
     assert 0 <= found["final"]["least_class_share"] <= 0.1
+    assert found["final"]["fid/digits"] > 0
+    assert 1 <= found["final"]["inception_score/digits"] <= 10
     assert np.isfinite(found["final"]["generator_loss"])
     lines = figures(folder, "train")
     assert [line["step"] for line in lines] == [3, 6, 9, 12]

@@ -430,6 +430,7 @@ def test_run_leaves_its_figures_and_pictures(finished):
     for name in ("two_sample_accuracy", "ancestral_two_sample_accuracy", "named_right"):
         assert 0 <= found["final"][name] <= 1
     assert found["final"]["copies"] > 0
+    assert found["final"]["fid/digits"] > 0
     assert np.isfinite(found["final"]["loss"])
     assert [line["step"] for line in figures(finished, "train")] == [3, 6, 9, 12]
     page = (finished / "report.html").read_text()

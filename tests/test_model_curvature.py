@@ -74,6 +74,10 @@ MODELS = {
     ),
     "gpt": (dict(vocab_size=5, context=4, width=4, heads=2, depth=1), TOKENS),
     "gru_lm": (dict(vocab_size=5, width=3, **RECURRENT), TOKENS),
+    "inception_v3": (
+        dict(shrink=16, stages=((("A", 32),), (("E", 0),)), fid=True, num_classes=3),
+        (2, 75, 75, 3),
+    ),
     "lenet": (dict(channels=(2, 2, 3), hidden=3, padding=2, num_classes=3), (1, 28, 28, 1)),
     "lstm_rows": (dict(num_classes=3, bidirectional=True, **RECURRENT), (2, 3, 2)),
     "mlp": (dict(hidden=(4,), num_classes=3), (2, 2, 2, 1)),
@@ -176,8 +180,8 @@ def _wide(monkeypatch):
 # These compile for 3 to 25 seconds of processor time: by default they are only traced, and of the
 # largest, which are made of the others' layers, not even that.
 TRACED = (
-    *("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "resnet", "vgg", "vit"),
-    *("faster_rcnn", "yolov3", "yolov3_tiny"),
+    *("alexnet", "coatnet", "convnext", "efficientnet", "googlenet", "inception_v3", "resnet"),
+    *("vgg", "vit", "faster_rcnn", "yolov3", "yolov3_tiny"),
 )
 DEAR = (*TRACED, "bart", "bert", "cvt", "ddpm", "mobilevit", "t5", "whisper", "whisper_ctc")
 

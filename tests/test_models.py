@@ -33,7 +33,7 @@ def test_parameter_count_is_that_of_the_layers(name):
 # test_unet.py, test_whisper.py, test_yolo.py.
 # Published image classifiers have a test file each.
 CLASSIFIERS = (
-    *("lenet", "alexnet", "vgg", "googlenet", "resnet", "efficientnet"),
+    *("lenet", "alexnet", "vgg", "googlenet", "inception", "resnet", "efficientnet"),
     *("vit", "convnext", "mobilevit", "cvt", "coatnet"),
 )
 COUNTED_ELSEWHERE = {

@@ -252,3 +252,22 @@ def test_windows_that_fit_the_image(image, size):
     with jax.enable_x64(True):
         found = jax.jit(lambda x: ops.adaptive_avg_pool(x, size))(jnp.asarray(x))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("size, window, stride, padding", [((5, 4), 3, 1, 1), ((6, 7), 3, 2, 1)])
+def test_means_leave_out_the_padding_where_it_is_not_counted(form, size, window, stride, padding):
+    x = np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32)
+    places = windows(size, window, stride, padding)
+    wanted = np.stack([np.mean([x[:, r, c] for r, c in at], axis=0) for at in places.values()], 1)
+    pool = lambda x: ops.avg_pool(x, window, stride, padding, count_padding=False)
+    found, back = jax.vjp(pool, jnp.asarray(x))
+    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, atol=1e-6)
+    # Each window hands one to its pixels, in equal shares.
+    shares = np.zeros(size)
+    for at in places.values():
+        for place in at:
+            shares[place] += 1 / len(at)
+    gradient = np.broadcast_to(shares[..., None], x.shape)
+    np.testing.assert_allclose(back(jnp.ones_like(found))[0], gradient, rtol=1e-5)
+    whole = ops.avg_pool(jnp.asarray(x), window, stride, padding)
+    assert np.abs(whole - found)[:, 1, 1].max() < 1e-6 < np.abs(whole - found)[:, 0].max()

@@ -87,6 +87,7 @@ SPLIT = {
     ),
     "gcn": (dict(hidden=(4,)), (jnp.zeros((3, 4)), jnp.eye(3)), set()),
     "googlenet": (dict(stem=(4, 4, 8), stages=(((4, 4, 8, 2, 4, 4),),)), image(32), set()),
+    "inception_v3": (dict(shrink=16, stages=((("A", 32),),)), image(75), set()),
     "gpt": (dict(vocab_size=10, context=8, depth=1, width=8, heads=2), TOKENS, TRANSFORMER | TABLE),
     "lenet": ({}, image(32), dense()),
     "lstm_forecaster": (dict(hidden=4), (jnp.zeros((1, 8, 1)),), set()),

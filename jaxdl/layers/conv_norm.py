@@ -29,7 +29,7 @@ class ConvNorm(nn.Module):
     """
 
     features: int
-    kernel_size: int = 3
+    kernel_size: int | tuple[int, int] = 3
     stride: int = 1
     padding: Padding = "half"
     groups: int = 1

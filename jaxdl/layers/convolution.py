@@ -15,10 +15,11 @@ class Conv(nn.Module):
     """Convolution (batch, h, w, c) -> (batch, h', w', features); padding k // 2 by default.
 
     Parameters: ``kernel`` (k, k, c / groups, features) and, with ``use_bias``, ``bias`` (features).
+    A ``kernel_size`` of two is (height, width).
     """
 
     features: int
-    kernel_size: int = 3
+    kernel_size: int | tuple[int, int] = 3
     stride: int = 1
     padding: Padding = "half"
     groups: int = 1
@@ -31,7 +32,8 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the convolution in ``dtype`` (the promoted dtype of x and kernel if None)."""
         k = self.kernel_size
-        shape = (k, k, x.shape[-1] // self.groups, self.features)
+        window = (k, k) if isinstance(k, int) else k
+        shape = (*window, x.shape[-1] // self.groups, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = (
             self.param("bias", self.bias_init, (self.features,), jnp.float32)

@@ -41,16 +41,28 @@ def max_pool(
 
 
 def avg_pool(
-    x: jax.Array, window: int = 2, stride: int | None = None, padding: int = 0
+    x: jax.Array,
+    window: int = 2,
+    stride: int | None = None,
+    padding: int = 0,
+    *,
+    count_padding: bool = True,
 ) -> jax.Array:
-    """The mean of each window, padding counted as zeros; arguments and shapes as `max_pool`'s."""
+    """The mean of each window; arguments and shapes as `max_pool`'s.
+
+    With ``count_padding`` what lies in the padding counts as zeros, without it not at all:
+    PyTorch's count_include_pad.
+    """
     places = _places(x, window, stride, padding)
     total = functools.partial(_reduce_window, initial=0.0, reduce=lax.add, places=places)
     # Where windows overlap, XLA on a CPU spreads the gradient by a plain loop over each; the
     # gradient of shifted images is a sum of shifted images, 3 times faster for 3x3 at stride 2.
     shifted = lambda x: functools.reduce(jnp.add, _shifted(x, places, 0.0))
     overlap = places.stride < window
-    return forms.by_platform(total, x, cpu=shifted if overlap else None) * (1 / window**2)
+    total = forms.by_platform(total, x, cpu=shifted if overlap else None)
+    if count_padding or not padding:
+        return total * (1 / window**2)
+    return total * (1 / _inside(x.shape[1:3], places)).astype(x.dtype)
 
 
 def adaptive_avg_pool(x: jax.Array, size: int) -> jax.Array:
@@ -73,6 +85,16 @@ def adaptive_avg_pool(x: jax.Array, size: int) -> jax.Array:
             means = [lax.slice_in_dim(x, *ends, axis=axis).mean(axis) for ends in windows]
             x = jnp.stack(means, axis)
     return x
+
+
+def _inside(size: tuple[int, int], places: "_Places") -> np.ndarray:
+    """How many pixels of an image of ``size`` each window has, (h, w, 1)."""
+    along = []
+    for n, (before, after) in zip(size, places.sides, strict=True):
+        count = out_size(n + before + after, places.window, stride=places.stride)
+        first = np.arange(count) * places.stride - before
+        along.append(np.minimum(first + places.window, n) - np.maximum(first, 0))
+    return np.multiply.outer(*along)[..., None]
 
 
 class _Places(NamedTuple):

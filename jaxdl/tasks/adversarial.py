@@ -17,7 +17,7 @@ from jaxdl.parallel import replicas
 from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, need_batches, register
-from jaxdl.tasks.shared import generation
+from jaxdl.tasks.shared import generation, judging
 
 # Images that a score draws, and those at a time.
 SCORED, AT_ONCE = 1000, 250
@@ -39,6 +39,7 @@ def adversarial(
     clip_weights: float = 0.0,
     gradient_penalty: float = 0.0,
     discriminator_rate: float = 1.0,
+    inception: str = "",
 ) -> Task:
     """A generator of images like ``image`` (batch, h, w, c), by a discriminator's judgement.
 
@@ -58,12 +59,15 @@ def adversarial(
       gradient_penalty: weight of `jaxdl.losses.gan.gradient_penalty`, 10 as published; 0 is off.
       discriminator_rate: factor on its learning rate (Heusel et al., 2017, give the two networks
         rates of their own).
+      inception: file of Inception's weights (`jaxdl.pretrained.judges.inception`), by whose
+        features images are judged too: ``fid/inception`` and so on.
 
     The metrics of training are each network's loss, norms and learning rate as ``generator_…`` and
     ``discriminator_…``, and the mean logits ``real_logit`` and ``fake_logit``. `score` gives both
     losses, and ``two_sample_accuracy``, ``copies`` and ``least_class_share``
     (`jaxdl.metrics.sample_quality`) of images of the generator's moving average, if ``config.ema``
-    keeps one.
+    keeps one; of digits also ``fid/digits``, ``kid/digits``, ``precision/digits``,
+    ``recall/digits`` and ``inception_score/digits``, by the features of a classifier of digits.
     """
     need_batches(run)
     config = run.config
@@ -80,23 +84,25 @@ def adversarial(
     optimizers, updates = _optimizers(run, n_critic, discriminator_rate)
     images_of = jax.jit(functools.partial(_images_of, players))
     drawn = functools.partial(_drawn, images_of)
-    learned = generation.Learned(run.data)
+    learned, judged = generation.Learned(run.data), judging.Judging(run, inception, SCORED)
     return Task(
         init=functools.partial(_init, players, optimizers, config.ema),
         train_step=functools.partial(
             train_step, players, updates, n_critic, config.accumulate, clip_weights
         ),
         score=functools.partial(
-            _score, jax.jit(functools.partial(_losses, players)), drawn, learned
+            _score, jax.jit(functools.partial(_losses, players)), drawn, learned, judged
         ),
         artifacts=lambda state, split, key: learned.beside_nearest(drawn(state, key, 32)),
         parameters=functools.partial(_parameters, players),
         sample=lambda state, key: {"samples": draw.image_grid(drawn(state, key, 64), [""] * 64)},
         directions={
             **sample_quality.DIRECTIONS,
+            **judged.directions,
             "generator_loss": LOW,
             "discriminator_loss": LOW,
         },
+        check=judged.check,
     )
 
 
@@ -312,6 +318,7 @@ def _score(
     losses_of: Callable[[State, np.ndarray, np.ndarray], dict[str, jax.Array]],
     drawn: Callable[[State, jax.Array, int], np.ndarray],
     learned: generation.Learned,
+    judged: judging.Judging,
     state: State,
     split: Any,
     key: jax.Array,
@@ -322,6 +329,7 @@ def _score(
     return {
         **{name: float(value) for name, value in found.items()},
         **learned.measures(made, real),
+        **judged.figures(made, split, state),
     }
 
 

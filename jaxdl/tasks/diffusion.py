@@ -27,7 +27,7 @@ from jaxdl.tasks import (
     need_batches,
     register,
 )
-from jaxdl.tasks.shared import generation
+from jaxdl.tasks.shared import generation, judging
 
 # The most images that a score draws, of them those by class, how many at a time, and of how many
 # of these the way is kept.
@@ -49,6 +49,7 @@ def diffusion(
     classes: bool = False,
     drop_label: float = 0.1,
     guidance: float = 0.0,
+    inception: str = "",
 ) -> Task:
     """Denoising diffusion of images like ``image`` (batch, h, w, c), by class if wanted.
 
@@ -68,11 +69,14 @@ def diffusion(
       drop_label: share of examples that are learned from without their label, which guidance needs.
       guidance: weight w of classifier-free guidance (Ho and Salimans, 2022) of the samples that are
         shown and of ``named_right``; 0 is off.
+      inception: file of Inception's weights (`jaxdl.pretrained.judges.inception`), by whose
+        features samples are judged too: ``fid/inception`` and so on.
 
     The metric of training and evaluation is ``loss``. `score` gives ``two_sample_accuracy``,
     ``copies`` and ``least_class_share`` (`jaxdl.metrics.sample_quality`) of unguided samples, as
-    many as there are evaluation examples, up to 1000; ``ancestral_two_sample_accuracy``, the first
-    of these by
+    many as there are evaluation examples, up to 1000; of digits also ``fid/digits``,
+    ``kid/digits``, ``precision/digits``, ``recall/digits`` and ``inception_score/digits``, by the
+    features of a classifier of digits; ``ancestral_two_sample_accuracy``, the first of these by
     ``ancestral_steps``; and, with ``classes``, ``named_right``, the share of 120 guided samples
     whose nearest training image has the label asked for. All are drawn by the parameters' moving
     average, if ``config.ema`` keeps one.
@@ -94,20 +98,25 @@ def diffusion(
     usual = functools.partial(images_of, steps=sampling_steps or timesteps, eta=eta)
     shown = functools.partial(usual, guidance=guidance)
     ancestral = functools.partial(images_of, steps=ancestral_steps, eta=SAMPLERS["ancestral"])
-    learned = generation.Learned(run.data)
+    learned, judged = generation.Learned(run.data), judging.Judging(run, inception, SCORED)
     return Task(
         init=functools.partial(_init, net, start),
         train_step=update,
         eval_step=functools.partial(evaluate, net),
         score=functools.partial(
-            _score, net, learned, usual, shown, ancestral if ancestral_steps else None
+            _score, net, learned, judged, usual, shown, ancestral if ancestral_steps else None
         ),
         artifacts=functools.partial(
             _artifacts, net, learned, usual, shown, sampling_steps or timesteps
         ),
         parameters=functools.partial(_parameters, net),
         sample=functools.partial(_sample, net, run.data.class_names, shown),
-        directions={**sample_quality.DIRECTIONS, "ancestral_two_sample_accuracy": LOW},
+        directions={
+            **sample_quality.DIRECTIONS,
+            **judged.directions,
+            "ancestral_two_sample_accuracy": LOW,
+        },
+        check=judged.check,
     )
 
 
@@ -236,6 +245,7 @@ def _drawn(by: Draw, state: learner.Learner, key: jax.Array, labels: np.ndarray)
 def _score(
     net: Denoiser,
     learned: generation.Learned,
+    judged: judging.Judging,
     usual: Draw,
     shown: Draw,
     ancestral: Draw | None,
@@ -245,7 +255,8 @@ def _score(
 ) -> dict[str, float]:
     real = generation.spread(split, SCORED)
     labels = net.in_turn(len(real))
-    found = learned.measures(_drawn(usual, state, keys.named(key, "score"), labels), real)
+    made = _drawn(usual, state, keys.named(key, "score"), labels)
+    found = learned.measures(made, real) | judged.figures(made, split, state)
     if ancestral is not None:
         made = _drawn(ancestral, state, keys.named(key, "ancestral"), labels)
         found["ancestral_two_sample_accuracy"] = sample_quality.two_sample_accuracy(made, real)

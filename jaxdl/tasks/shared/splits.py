@@ -14,7 +14,13 @@ EachFn = Callable[[State, Batch, jax.Array], Any]
 
 
 def over_split(
-    fn: EachFn, split: Split, batch_size: int, state: State, key: jax.Array | None = None
+    fn: EachFn,
+    split: Split,
+    batch_size: int,
+    state: State,
+    key: jax.Array | None = None,
+    *,
+    after: Callable[[int], None] = lambda done: None,
 ) -> Any:
     """What ``fn`` makes of every example of ``split``, in order, on the host.
 
@@ -31,6 +37,7 @@ def over_split(
       state: of the task, or a part of it.
       key: folded with each batch's number; None where ``fn`` draws nothing, which then gets a key
         that is always the same.
+      after: called behind each batch with the number of examples that are done.
 
     Returns:
       The pytree, of arrays (len(split), …).
@@ -41,7 +48,7 @@ def over_split(
     size = -(-min(batch_size, len(split)) // devices) * devices
     # A function that was wrapped before brings its program with it.
     wrapped = jax.jit(fn) if layout is None else jax.jit(fn, out_shardings=layout.replicated)
-    found, batches = [], padded_batches(split, size, devices)
+    found, batches, done = [], padded_batches(split, size, devices), 0
     for i, load in enumerate(batches):
         own = jax.random.fold_in(key, i)
         if layout is None:
@@ -51,5 +58,7 @@ def over_split(
             with jax.set_mesh(layout.mesh):  # as when the training step is traced
                 made = jax.device_get(wrapped(state, batch, own))
         found.append(jax.tree.map(lambda x, load=load: x[: len(load.indices)], made))
+        done += len(load.indices)
+        after(done)
     back = np.argsort(np.concatenate([load.indices for load in batches]))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[back], *found)

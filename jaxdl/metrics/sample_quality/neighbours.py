@@ -1,26 +1,17 @@
-"""How good generated examples are: like the real ones, new, and of every class.
+"""Generated examples by their nearest real ones: alike, new, and of every class.
 
-All in NumPy float64, by Euclidean distance between whole examples (n, …), which means something for
-small images and for features, little for large photographs.
+By Euclidean distance between whole examples (n, …), which means something for small images and for
+features, little for large photographs.
 """
 
 import numpy as np
-
-from jaxdl.metrics.directions import HIGH, LOW
-
-# Which way the figures are good; of copies few, so that their distance is a large one.
-DIRECTIONS = {
-    "two_sample_accuracy": LOW,
-    "copies": HIGH,
-    "least_class_share": HIGH,
-    "named_right": HIGH,
-}
 
 # Rows of distances at a time: 1000 of them to 10,000 examples are 80 MB.
 _ROWS = 1000
 
 
-def _flat(examples: np.ndarray) -> np.ndarray:
+def flat(examples: np.ndarray) -> np.ndarray:
+    """Examples (n, …) as rows (n, d), float64."""
     return np.asarray(examples, np.float64).reshape(len(examples), -1)
 
 
@@ -37,7 +28,7 @@ def nearest(
     Returns:
       (distances (n,), indices (n,) into ``among``); the first of equals.
     """
-    x, y = _flat(examples), _flat(among)
+    x, y = flat(examples), flat(among)
     squares = (y * y).sum(axis=1)
     index = np.empty(len(x), np.int64)
     for start in range(0, len(x), _ROWS):
@@ -66,7 +57,7 @@ def two_sample_accuracy(generated: np.ndarray, real: np.ndarray) -> float:
     """
     if len(generated) != len(real):
         raise ValueError(f"{len(generated)} generated examples against {len(real)} real ones")
-    both = np.concatenate([_flat(generated), _flat(real)])
+    both = np.concatenate([flat(generated), flat(real)])
     is_real = np.arange(len(both)) >= len(generated)
     _, index = nearest(both, both, leave_out=True)
     return float((is_real[index] == is_real).mean())
