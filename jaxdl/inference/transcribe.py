@@ -8,66 +8,42 @@ was tried again.
 import math
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
-from jaxdl import keys, ops, pretrained
-from jaxdl.data.tokens import Vocabulary
+from jaxdl import keys, ops
 from jaxdl.errors import UserError
-from jaxdl.generate import Settings, Speech, speech
+from jaxdl.generate import Speech, speech
 from jaxdl.inference.before import Before
 from jaxdl.inference.segments import HOP, Segment, cut
+from jaxdl.inference.transcriber import (
+    LIMITS,
+    UNLIMITED,
+    Limits,
+    Transcriber,
+    load,
+    told_by,
+)
+
+__all__ = [
+    "LIMITS",
+    "RATE",
+    "UNLIMITED",
+    "Heard",
+    "Limits",
+    "Transcriber",
+    "Transcript",
+    "compression",
+    "load",
+    "of_spectrogram",
+    "told_by",
+    "transcribe",
+]
 
 RATE = 16000
 _SAMPLES = round(HOP * RATE)
-
-
-class Limits(NamedTuple):
-    """When what is written of a window is drawn anew, or taken for silence.
-
-    Attributes:
-      temperatures: of one try after the other, each at least 0.
-      compression: a text whose tokens' bytes zlib makes smaller by more than this factor repeats
-        itself, and is tried again; None asks nothing, likewise the next two.
-      log_p: so is one whose tokens have a mean log p below this.
-      no_speech: but where nobody speaks by more than this probability, and log p is below its
-        limit, there is silence.
-    """
-
-    temperatures: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-    compression: float | None = 1.35
-    log_p: float | None = -1.0
-    no_speech: float | None = 0.6
-
-
-LIMITS = Limits()
-# One greedy try whatever comes of it, as transformers has it by default.
-UNLIMITED = Limits((0.0,), None, None, None)
-
-
-class Transcriber(NamedTuple):
-    """A model that hears, ready for recordings.
-
-    Attributes:
-      module: Whisper.
-      variables: its own.
-      settings: how it writes, of its folder.
-      limits: when it is to try again.
-      tokenizer: of its tokenizer.json; None gives no text.
-      told: tokens of words that are told beforehand, names or how to spell.
-    """
-
-    module: nn.Module
-    variables: Any
-    settings: Settings
-    limits: Limits = LIMITS
-    tokenizer: Vocabulary | None = None
-    told: tuple[int, ...] = ()
 
 
 class Heard(NamedTuple):
@@ -80,7 +56,7 @@ class Heard(NamedTuple):
       tokens: with the times.
       temperature: at which it was written.
       log_p: the mean over the window's tokens.
-      compression: see `Limits`, of the window.
+      compression: see `jaxdl.inference.transcriber.Limits`, of the window.
       no_speech: the probability that nobody speaks in the window.
     """
 
@@ -109,63 +85,6 @@ class Transcript(NamedTuple):
     def text(self) -> str:
         """All of it."""
         return "".join(segment.text for segment in self.segments).strip()
-
-
-def load(
-    source: str | Path, limits: Limits = LIMITS, *, dtype: Any = jnp.float32, **said: Any
-) -> Transcriber:
-    """A published Whisper: a folder of transformers', or "owner/name" on the hub.
-
-    >>> whisper = load("whisper-tiny/", language="en")
-    >>> transcribe(whisper, audio.read("talk.wav", RATE)).text
-
-    Args:
-      source: of the model, its generation_config.json and its tokenizer.json (extra tokenizers).
-      limits: when it is to try again.
-      dtype: of the computation.
-      **said: settings in place of the folder's: language ("en"; by default it is detected), task
-        ("transcribe" or "translate"), num_beams, max_new_tokens, condition_on_prev_tokens …; and
-        initial_prompt, words that are told beforehand.
-
-    Raises:
-      UserError: something of this is missing, damaged, or not of Whisper's.
-    """
-    folder = pretrained.tensors.locate(source)
-    settings = pretrained.generation(folder)
-    words = said.pop("initial_prompt", None)
-    settings = Settings.of({**settings.said(), **said})
-    known = Speech.of(settings)
-    known.timestamps  # noqa: B018, which complains
-    if (words or known.conditions) and known.previous is None:
-        raise UserError(
-            f"{folder} does not say which token stands in front of a text before: "
-            "generation_config.json needs prev_sot_token_id"
-        )
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise UserError(f"{folder} has no tokenizer.json, by which tokens become text: add it")
-    tokenizer = Vocabulary(str(path))
-    module, variables = pretrained.load(folder, dtype=dtype)
-    if getattr(module, "source_features", None) is None:
-        raise UserError(f"{source} is a {type(module).__name__}, which hears nothing")
-    told = told_by(tokenizer, words, known.end) if words else ()
-    return Transcriber(module, variables, settings, limits, tokenizer, told)
-
-
-def told_by(tokenizer: Vocabulary, words: str, end: int) -> tuple[int, ...]:
-    """The tokens of words that are told beforehand, as transformers' get_prompt_ids has them.
-
-    Raises:
-      UserError: they are no text, or special tokens from ``end`` on stand in them.
-    """
-    if not isinstance(words, str):
-        raise UserError(f"initial_prompt={words!r} must be a text")
-    found = tuple(tokenizer.encode(f" {words.strip()}").tolist())
-    special = [token for token in found if token >= end]
-    if special:
-        name = tokenizer.decode(np.array(special[:1]))
-        raise UserError(f"initial_prompt={words!r} has {name}, which is no text")
-    return found
 
 
 def transcribe(

@@ -1,0 +1,138 @@
+"""What hears recordings: a model, how it writes, and when it is to try again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jaxdl import pretrained
+from jaxdl.data.tokens import Vocabulary
+from jaxdl.errors import UserError
+from jaxdl.generate import Settings, Speech
+
+
+class Limits(NamedTuple):
+    """When what is written of a window is drawn anew, or taken for silence.
+
+    Attributes:
+      temperatures: of one try after the other, each at least 0.
+      compression: a text whose tokens' bytes zlib makes smaller by more than this factor repeats
+        itself, and is tried again; None asks nothing, likewise the next two.
+      log_p: so is one whose tokens have a mean log p below this.
+      no_speech: but where nobody speaks by more than this probability, and log p is below its
+        limit, there is silence.
+    """
+
+    temperatures: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    compression: float | None = 1.35
+    log_p: float | None = -1.0
+    no_speech: float | None = 0.6
+
+
+LIMITS = Limits()
+# One greedy try whatever comes of it, as transformers has it by default.
+UNLIMITED = Limits((0.0,), None, None, None)
+
+
+class Transcriber(NamedTuple):
+    """A model that hears, ready for recordings.
+
+    Attributes:
+      module: Whisper.
+      variables: its own.
+      settings: how it writes, of its folder.
+      limits: when it is to try again.
+      tokenizer: of its tokenizer.json; None gives no text.
+      told: tokens of words that are told beforehand, names or how to spell.
+    """
+
+    module: nn.Module
+    variables: Any
+    settings: Settings
+    limits: Limits = LIMITS
+    tokenizer: Vocabulary | None = None
+    told: tuple[int, ...] = ()
+
+
+def load(
+    source: str | Path, limits: Limits = LIMITS, *, dtype: Any = jnp.float32, **said: Any
+) -> Transcriber:
+    """A published Whisper: a folder of transformers', or "owner/name" on the hub.
+
+    >>> whisper = load("whisper-tiny/", language="en")
+    >>> transcribe(whisper, audio.read("talk.wav", RATE)).text
+
+    Args:
+      source: of the model, its generation_config.json and its tokenizer.json (extra tokenizers).
+      limits: when it is to try again.
+      dtype: of the computation.
+      **said: settings in place of the folder's: language ("en"; by default it is detected), task
+        ("transcribe" or "translate"), num_beams, max_new_tokens, condition_on_prev_tokens …; and
+        initial_prompt, words that are told beforehand.
+
+    Raises:
+      UserError: something of this is missing, damaged, or not of Whisper's.
+    """
+    folder = pretrained.tensors.locate(source)
+    settings = pretrained.generation(folder)
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise UserError(f"{folder} has no tokenizer.json, by which tokens become text: add it")
+    tokenizer = Vocabulary(str(path))
+    settings, told = _asked(settings, tokenizer, said)
+    module, variables = pretrained.load(folder, dtype=dtype)
+    if getattr(module, "source_features", None) is None:
+        raise UserError(f"{source} is a {type(module).__name__}, which hears nothing")
+    return Transcriber(module, variables, settings, limits, tokenizer, told)
+
+
+def of_weights(
+    module: nn.Module,
+    variables: Any,
+    settings: Settings,
+    tokenizer: Vocabulary,
+    limits: Limits = LIMITS,
+    **said: Any,
+) -> Transcriber:
+    """`load` of a model that is in memory; ``settings`` are what its folder would say.
+
+    Raises:
+      UserError: a setting is not of Whisper's, or asks for what the folder does not say.
+    """
+    settings, told = _asked(settings, tokenizer, said)
+    return Transcriber(module, variables, settings, limits, tokenizer, told)
+
+
+def _asked(
+    settings: Settings, tokenizer: Vocabulary, said: dict[str, Any]
+) -> tuple[Settings, tuple[int, ...]]:
+    """Settings with those of ``said`` in their place, and the tokens of what is told beforehand."""
+    words = said.pop("initial_prompt", None)
+    settings = Settings.of({**settings.said(), **said})
+    known = Speech.of(settings)
+    known.timestamps  # noqa: B018, which complains
+    if (words or known.conditions) and known.previous is None:
+        raise UserError(
+            "nothing says which token stands in front of a text before: generation_config.json "
+            "needs prev_sot_token_id"
+        )
+    return settings, told_by(tokenizer, words, known.end) if words else ()
+
+
+def told_by(tokenizer: Vocabulary, words: str, end: int) -> tuple[int, ...]:
+    """The tokens of words that are told beforehand, as transformers' get_prompt_ids has them.
+
+    Raises:
+      UserError: they are no text, or special tokens from ``end`` on stand in them.
+    """
+    if not isinstance(words, str):
+        raise UserError(f"initial_prompt={words!r} must be a text")
+    found = tuple(tokenizer.encode(f" {words.strip()}").tolist())
+    special = [token for token in found if token >= end]
+    if special:
+        name = tokenizer.decode(np.array(special[:1]))
+        raise UserError(f"initial_prompt={words!r} has {name}, which is no text")
+    return found
