@@ -1,0 +1,97 @@
+"""Times in what transformers' Whisper learns, for tests/test_timed_whisper.py.
+
+    pip install torch==2.13.0 transformers
+    python tests/golden/make_whisper_times.py
+
+The model is that of make_whisper.py. whisper_times.json keeps the tokenizer.json of a small
+vocabulary whose special tokens stand as in the published ones, the labels that transformers' own
+tokenizer makes of texts with times, and the loss of them.
+"""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers as theirs
+from make_whisper import END, STATES, VOCABULARY, model_of, spectrogram, theirs_of
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AddedToken
+
+HERE = Path(__file__).parent
+SPECIAL = (
+    *("<|startoftranscript|>", "<|en|>", "<|de|>", "<|fr|>", "<|translate|>", "<|transcribe|>"),
+    *("<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"),
+)
+TIMES = [f"<|{0.02 * i:.2f}|>" for i in range(STATES + 1)]
+PASSAGE = """
+The harbour lay quiet under a thin red fog, and nobody on the long pier had spoken for an hour.
+Green lamps swung from the masts; a blue one, nearer, went out and was lit again. Somewhere a bell
+counted the waves. "Seven," said the pilot, "eight, and then the tide will turn." He was right, as
+pilots are when there is nothing left to do but wait, and the first boats came in with the light.
+"""
+# {recording: [(start, end, text), …]}, seconds; 0.6 are heard.
+SAID = [
+    [(0.003, 0.314, "The red lamp was lit."), (0.314, 0.5999, "Nobody spoke.")],
+    [(0.05, 0.12, "Seven, eight,")],
+    [(0.0, 0.07, "Green."), (0.07, 0.33, "Blue!"), (0.429, 0.6, "The tide will turn")],
+]
+
+
+def tokenizer():
+    """Byte pairs up to the end token's number, and the special ones behind them."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=END, initial_alphabet=alphabet, show_progress=False)
+    made.train_from_iterator([PASSAGE], trainer)
+    bpe = json.loads(made.to_str())["model"]
+    assert len(bpe["vocab"]) == END
+    own = theirs.WhisperTokenizer(vocab=bpe["vocab"], merges=[tuple(x) for x in bpe["merges"]])
+    own.add_special_tokens({"additional_special_tokens": list(SPECIAL)})
+    # Of the published ones they are no special tokens.
+    own.add_tokens([AddedToken(time, normalized=False, special=False) for time in TIMES])
+    assert len(own) == VOCABULARY, len(own)
+    assert own.convert_tokens_to_ids(["<|endoftext|>", *SPECIAL]) == [*range(END, END + 11)]
+    own.set_prefix_tokens(language="en", task="transcribe", predict_timestamps=True)
+    return own
+
+
+def labels_of(own):
+    """(n, T), -100 behind each; without the token that all begin with, as a collator leaves it."""
+    rows = []
+    for said in SAID:
+        tell = lambda seconds: TIMES[int(np.round(seconds / 0.02))]
+        text = "".join(f"{tell(a)} {words}{tell(b)}" for a, b, words in said)
+        rows.append(own(text).input_ids[1:])
+    longest = max(map(len, rows))
+    return np.array([row + [-100] * (longest - len(row)) for row in rows])
+
+
+def main():
+    """Writes whisper_times.json."""
+    own = tokenizer()
+    labels = labels_of(own)
+    print(labels)
+    _, _, drawn = model_of()
+    x = spectrogram(2 * STATES, "short")
+    with torch.no_grad():
+        loss = drawn()(input_features=theirs_of(x), labels=torch.from_numpy(labels)).loss.item()
+    print(loss)
+    found = dict(
+        tokenizer=json.loads(own.backend_tokenizer.to_str()), said=SAID, labels=labels.tolist(),
+        loss=loss, made_with=f"torch {torch.__version__}, transformers {theirs.__version__}",
+    )  # fmt: skip
+    path = HERE / "whisper_times.json"
+    path.write_text(json.dumps(found, ensure_ascii=True, separators=(",", ":")) + "\n")
+    print(path.name, path.stat().st_size)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE))
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    main()

@@ -1,0 +1,144 @@
+"""A published Whisper that learns texts with times: its labels and its loss are transformers'.
+
+golden/whisper_times.json is made by golden/make_whisper_times.py; weights are drawn here anew.
+"""
+
+import functools
+import json
+import wave
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from test_whisper import golden, spectrogram, theirs, whisper, write  # noqa: F401
+
+from jaxdl import config, experiment
+from jaxdl.errors import UserError
+from jaxdl.generate import Timestamps
+from jaxdl.tasks import sequence_to_sequence
+from jaxdl.tasks.shared.reading import Example
+
+pytest.importorskip("tokenizers")
+
+WORDS, EN, TRANSCRIBE, FIRST, LAST = 400, 402, 406, 411, 441
+
+
+@functools.cache
+def times():
+    return json.loads((Path(__file__).parent / "golden" / "whisper_times.json").read_text())
+
+
+def silence(path, seconds=0.6):
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(bytes(2 * round(16000 * seconds)))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """The published folder, and that of the recordings, whose parts hold the same."""
+    source, data = (tmp_path_factory.mktemp(name) for name in ("published", "recordings"))
+    write(source)
+    said = golden()[0]["calls"]["detected"]["settings"]
+    (source / "generation_config.json").write_text(json.dumps(said))
+    (source / "tokenizer.json").write_text(json.dumps(times()["tokenizer"]))
+    rows = []
+    for i, segments in enumerate(times()["said"]):
+        silence(data / f"{i}.wav")
+        listed = [dict(zip(("start", "end", "text"), one, strict=True)) for one in segments]
+        rows.append(json.dumps(dict(file=f"{i}.wav", segments=listed, text="…")))
+    for part in ("train", "test"):
+        (data / f"{part}.jsonl").write_text("\n".join(rows))
+    return source, data
+
+
+def made(folders, **changed):
+    source, data = folders
+    asked = config.default()
+    asked.steps, asked.batch_size, asked.parallel.data = 4, 2, 1
+    asked.task = dict(name="transcription", bands=10, mask_padding=False)
+    asked.task.generation = ("language=en",)
+    asked.data.update(name="recordings", path=str(data), seconds=0.6, times=True)
+    asked.data.tokenizer, asked.pretrained.source = str(source / "tokenizer.json"), str(source)
+    with asked.ignore_type():
+        asked.update_from_flattened_dict(changed)
+    return experiment.create(experiment.complete(asked))
+
+
+def test_labels_are_those_of_transformers(folders):
+    found = made(folders)
+    writer = found.task.publish.args[0]
+    assert writer.prompt == (EN, TRANSCRIBE)
+    assert writer.times == Timestamps(FIRST, WORDS, 12)
+    batch = found.run.data.test.take(np.arange(3))
+    prompt = np.tile(writer.prompt, (3, 1))
+    target = np.concatenate([prompt, batch["target"]], axis=1)
+    expected = np.array(times()["labels"])
+    assert target.shape == expected.shape
+    counts = expected != -100
+    np.testing.assert_array_equal(target[counts], expected[counts])
+    assert (target[~counts] == writer.special.pad).all()
+    # Of a target the words count, and not when they are said.
+    said = [" ".join(text for *_, text in row) for row in times()["said"]]
+    assert [writer.text(row) for row in batch["target"]] == said
+
+
+def test_the_loss_is_that_of_transformers(folders, whisper):  # noqa: F811
+    module, variables = whisper
+    special = made(folders).task.publish.args[0].special
+    labels = np.array(times()["labels"], np.int32)
+    target = np.where(labels == -100, special.pad, labels)
+    example = Example(spectrogram("short", 60), None, target, np.ones(len(target), np.float32))
+    given = sequence_to_sequence.shifted(target, special)
+    logits = jax.jit(module.apply)(variables, example.source, given)
+    nats, _, weight = sequence_to_sequence.predictions(logits, example, special)
+    np.testing.assert_allclose((nats * weight).sum() / weight.sum(), times()["loss"], rtol=1e-5)
+
+
+def test_what_is_written_at_evaluation_tells_times(folders, whisper):  # noqa: F811
+    module, variables = whisper
+    writer = made(folders).task.publish.args[0]
+    assert writer.module.clone(dtype=None) == module.clone(dtype=None)
+    write_ = jax.jit(functools.partial(writer.write, mask=None))
+    for row in np.asarray(write_(variables, spectrogram("short", 60))):
+        said = row[: np.argmax(row == WORDS) if (row == WORDS).any() else len(row)]
+        assert FIRST <= said[0] <= FIRST + 12
+        later = said[said >= FIRST]
+        assert (np.diff(later) >= 0).all()
+        assert all(name not in writer.text(said) for name in ("<|", "|>"))
+
+
+REFUSED = {
+    "data.seconds": (
+        0.62,
+        "config.data.seconds=0.62: .* tells times up to 0.6 s",
+    ),
+    "data.tokenizer": ("", "data.tokenizer='' has no tokens of times, which follow <.notimestamps"),
+    "pretrained.source": ("", "config.data.times=True: times are told by a published Whisper"),
+}
+
+
+@pytest.mark.parametrize("setting", REFUSED)
+def test_what_does_not_fit_is_one_line(setting, folders):
+    value, message = REFUSED[setting]
+    with pytest.raises(UserError, match=message) as caught:
+        made(folders, **{setting: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_moments_have_no_times(folders):
+    asked = {"task": dict(name="ctc"), "model.name": "whisper_ctc", "pretrained.source": ""}
+    with pytest.raises(UserError, match=r"config.data.times=True: what is read off moments has no"):
+        made(folders, **asked)
+
+
+def test_a_text_with_special_tokens_in_it_is_one_line(folders, tmp_path):
+    silence(tmp_path / "a.wav")
+    silence(tmp_path / "b.wav")
+    for name in "ab":
+        (tmp_path / f"{name}.srt").write_text("1\n00:00:00,000 --> 00:00:00,500\nOne<|0.40|>two\n")
+    with pytest.raises(UserError, match=r"wav: 'One<.0.40.>two' has <.0.40.>, which nobody says"):
+        made((folders[0], tmp_path), **{"data.test_fraction": 0.5})
