@@ -50,6 +50,7 @@ SPEECH = (
     "language",
     "task",
     "return_timestamps",
+    "return_token_timestamps",
     "compression_ratio_threshold",
     "logprob_threshold",
     "no_speech_threshold",
@@ -68,6 +69,7 @@ VOCABULARY = (
     "no_timestamps_token_id",
     "prev_sot_token_id",
     "max_initial_timestamp_index",
+    "alignment_heads",
 )
 
 

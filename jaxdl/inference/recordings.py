@@ -116,19 +116,19 @@ def run(whisper: Transcriber, found: Sequence[epath.Path]) -> Iterator[Answer]:
 def record(answer: Answer) -> dict[str, Any]:
     """A line of predictions.jsonl."""
     rounded = lambda x: x if x is None else round(x, 4)
+    timed = lambda x: {"start": round(x.start, 2), "end": round(x.end, 2), "text": x.text}
     return {
         "file": str(answer.file),
         "language": answer.said.language,
         "text": answer.said.text,
         "segments": [
             {
-                "start": round(s.start, 2),
-                "end": round(s.end, 2),
-                "text": s.text,
+                **timed(s),
                 "temperature": s.temperature,
                 "log_probability": rounded(s.log_p),
                 "compression": rounded(s.compression),
                 "no_speech": rounded(s.no_speech),
+                **({} if s.words is None else {"words": [*map(timed, s.words)]}),
             }
             for s in answer.said.segments
         ],

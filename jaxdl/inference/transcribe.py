@@ -16,8 +16,9 @@ import numpy as np
 from jaxdl import keys, ops
 from jaxdl.errors import UserError
 from jaxdl.generate import Speech, speech
+from jaxdl.inference import alignment, words
 from jaxdl.inference.before import Before
-from jaxdl.inference.segments import HOP, Segment, cut
+from jaxdl.inference.segments import HOP, STRIDE, Segment, cut
 from jaxdl.inference.transcriber import (
     LIMITS,
     UNLIMITED,
@@ -26,6 +27,7 @@ from jaxdl.inference.transcriber import (
     load,
     told_by,
 )
+from jaxdl.inference.words import Word
 
 __all__ = [
     "LIMITS",
@@ -58,6 +60,7 @@ class Heard(NamedTuple):
       log_p: the mean over the window's tokens.
       compression: see `jaxdl.inference.transcriber.Limits`, of the window.
       no_speech: the probability that nobody speaks in the window.
+      words: when each is said; None where that was not asked for.
     """
 
     start: float
@@ -68,6 +71,7 @@ class Heard(NamedTuple):
     log_p: float
     compression: float
     no_speech: float | None
+    words: list[Word] | None = None
 
 
 class Transcript(NamedTuple):
@@ -164,9 +168,16 @@ def of_spectrogram(
         if is_silent:
             seek += there
             continue
-        segments, further = cut(tokens, known, seek, there)
+        segments, further = cut(tokens[: _ended(tokens, known)], known, seek, there)
         before.add(segments)
-        found += [_heard(whisper, known, segment, *figures) for segment in segments]
+        heard = [_heard(whisper, known, segment, *figures) for segment in segments]
+        if known.tells_words:
+            ends = alignment.times(
+                module, variables, encoded, _without_padding(*given), tokens, known.alignment,
+                there // STRIDE,
+            )  # fmt: skip
+            heard = _with_words(whisper, known, heard, HOP * seek + ends, HOP * seek, language)
+        found += heard
         seek += further or there
     return Transcript(language, found)
 
@@ -178,7 +189,7 @@ def _share(logits: np.ndarray, known: Speech) -> float:
 
 
 def _written(whisper, encoded, given, silence, known, key):
-    """(tokens without the last, (temperature, log_p, compression, no_speech), whether silence)."""
+    """(tokens up to the last, (temperature, log_p, compression, no_speech), whether silence)."""
     limits = whisper.limits
     for i, temperature in enumerate(limits.temperatures):
         made = speech.write(
@@ -187,15 +198,20 @@ def _written(whisper, encoded, given, silence, known, key):
             key=jax.random.fold_in(key, i),
         )  # fmt: skip
         tokens, log_p = made.tokens[0].tolist(), float(made.log_p[0])
-        ended = tokens.index(known.end) if known.end in tokens else len(tokens)
-        size = compression(tokens[: ended + 1], whisper.module.vocab_size)
+        tokens = tokens[: _ended(tokens, known) + 1]
+        size = compression(tokens, whisper.module.vocab_size)
         figures = temperature, log_p, size, silence
         is_low = limits.log_p is not None and log_p < limits.log_p
         if silence is not None and is_low and silence > limits.no_speech:
-            return tokens[:ended], figures, True
+            return tokens, figures, True
         if not is_low and (limits.compression is None or size <= limits.compression):
             break
-    return tokens[:ended], figures, False
+    return tokens, figures, False
+
+
+def _ended(tokens: Sequence[int], known: Speech) -> int:
+    """How many tokens come before the one that ends a text."""
+    return tokens.index(known.end) if known.end in tokens else len(tokens)
 
 
 def compression(tokens: Sequence[int], vocab_size: int) -> float:
@@ -208,7 +224,31 @@ def compression(tokens: Sequence[int], vocab_size: int) -> float:
     return len(whole) / len(zlib.compress(whole))
 
 
+def _without_padding(prompt: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    return prompt[0] if mask is None else prompt[0, mask[0]]
+
+
+def _with_words(
+    whisper: Transcriber,
+    known: Speech,
+    heard: Sequence[Heard],
+    ends: np.ndarray,
+    begin: float,
+    language: str | None,
+) -> list[Heard]:
+    """Segments that follow one another, with their words; ``ends`` (n,) of their tokens."""
+    starts, place, found = np.concatenate([[begin], ends[:-1]]), 0, []
+    decode = whisper.tokenizer.decode
+    for segment in heard:
+        at = [place + i for i, token in enumerate(segment.tokens) if token < known.end]
+        said = [token for token in segment.tokens if token < known.end]
+        told = words.of_tokens(said, starts[at], ends[at], decode, language)
+        found.append(segment._replace(words=told))
+        place += len(segment.tokens)
+    return found
+
+
 def _heard(whisper: Transcriber, known: Speech, segment: Segment, *figures: Any) -> Heard:
-    words = [token for token in segment.tokens if token < known.end]
-    text = "" if whisper.tokenizer is None else whisper.tokenizer.decode(np.array(words, np.int32))
+    said = [token for token in segment.tokens if token < known.end]
+    text = "" if whisper.tokenizer is None else whisper.tokenizer.decode(np.array(said, np.int32))
     return Heard(segment.start, segment.end, text, segment.tokens, *figures)

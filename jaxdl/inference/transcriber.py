@@ -70,8 +70,9 @@ def load(
       limits: when it is to try again.
       dtype: of the computation.
       **said: settings in place of the folder's: language ("en"; by default it is detected), task
-        ("transcribe" or "translate"), num_beams, max_new_tokens, condition_on_prev_tokens …; and
-        initial_prompt, words that are told beforehand.
+        ("transcribe" or "translate"), num_beams, max_new_tokens, condition_on_prev_tokens,
+        return_token_timestamps, for the times of words, …; and initial_prompt, words that are told
+        beforehand.
 
     Raises:
       UserError: something of this is missing, damaged, or not of Whisper's.
@@ -86,6 +87,7 @@ def load(
     module, variables = pretrained.load(folder, dtype=dtype)
     if getattr(module, "source_features", None) is None:
         raise UserError(f"{source} is a {type(module).__name__}, which hears nothing")
+    _check_heads(module, settings)
     return Transcriber(module, variables, settings, limits, tokenizer, told)
 
 
@@ -103,6 +105,7 @@ def of_weights(
       UserError: a setting is not of Whisper's, or asks for what the folder does not say.
     """
     settings, told = _asked(settings, tokenizer, said)
+    _check_heads(module, settings)
     return Transcriber(module, variables, settings, limits, tokenizer, told)
 
 
@@ -120,6 +123,17 @@ def _asked(
             "needs prev_sot_token_id"
         )
     return settings, told_by(tokenizer, words, known.end) if words else ()
+
+
+def _check_heads(module: nn.Module, settings: Settings) -> None:
+    """Raises UserError for a head that the model has not, where heads tell the times of words."""
+    known, depth, heads = Speech.of(settings), module.decoder_depth, module.heads
+    for layer, head in known.alignment if known.tells_words else ():
+        if not (0 <= layer < depth and 0 <= head < heads):
+            raise UserError(
+                f"alignment_heads: [{layer}, {head}] is no head of this model, which has {depth} "
+                f"layers of {heads}"
+            )
 
 
 def told_by(tokenizer: Vocabulary, words: str, end: int) -> tuple[int, ...]:

@@ -1,11 +1,13 @@
-"""Times in what transformers' Whisper learns, for tests/test_timed_whisper.py.
+"""Times in what transformers' Whisper learns and writes, for tests/test_timed_whisper.py and
+tests/test_words.py.
 
     pip install torch==2.13.0 transformers
     python tests/golden/make_whisper_times.py
 
 The model is that of make_whisper.py. whisper_times.json keeps the tokenizer.json of a small
 vocabulary whose special tokens stand as in the published ones, the labels that transformers' own
-tokenizer makes of texts with times, and the loss of them.
+tokenizer makes of texts with times, and the loss of them; the times of the tokens that generate
+writes of long recordings, by given heads; and the words that it puts tokens together to.
 """
 
 import json
@@ -16,9 +18,20 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers as theirs
-from make_whisper import END, STATES, VOCABULARY, model_of, spectrogram, theirs_of
+from make_whisper import (
+    END,
+    LONG,
+    STATES,
+    SUPPRESSED,
+    VOCABULARY,
+    model_of,
+    settings_of,
+    spectrogram,
+    theirs_of,
+)
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AddedToken
+from transformers.models.whisper.tokenization_whisper import _combine_tokens_into_words
 
 HERE = Path(__file__).parent
 SPECIAL = (
@@ -38,6 +51,22 @@ SAID = [
     [(0.05, 0.12, "Seven, eight,")],
     [(0.0, 0.07, "Green."), (0.07, 0.33, "Blue!"), (0.429, 0.6, "The tide will turn")],
 ]
+
+HEADS = [[0, 1], [1, 0], [1, 2]]
+# {case: what generate is given}
+HEARD = {
+    "plain": dict(language="en"),
+    "beams": dict(language="de", num_beams=3),
+    "previous": dict(language="en", condition_on_prev_tokens=True),
+}
+# {text: its language}
+WORDS = {
+    ' "Seven," said the pilot (he was right); "eight -- and then?"': "english",
+    " One, two... 3.5% of 'it' – naïve, don't!": "english",
+    " 港は静かだった。\U0001f6a2 「七」": "japanese",
+    " L'été, ça va\u00a0? ¿Qué? [sic]": "french",
+    "": "english",
+}
 
 
 def tokenizer():
@@ -71,6 +100,36 @@ def labels_of(own):
     return np.array([row + [-100] * (longest - len(row)) for row in rows])
 
 
+def heard(model, x, given):
+    """Segments of one recording (1, frames, bands): [([tokens], [seconds]), …]."""
+    model.generation_config, kept = settings_of(dict(SUPPRESSED, alignment_heads=HEADS))
+    given = dict(condition_on_prev_tokens=False) | given
+    mask = torch.ones((1, x.shape[1]), dtype=torch.long)
+    with torch.no_grad():
+        found = model.generate(
+            theirs_of(x),
+            attention_mask=mask,
+            return_timestamps=True,
+            return_segments=True,
+            return_token_timestamps=True,
+            do_sample=False,
+            **given,
+        )
+    rows = [(s["tokens"].tolist(), s["token_timestamps"].tolist()) for s in found["segments"][0]]
+    return rows, kept
+
+
+def words_of(own):
+    """{text: (tokens, language, words)}."""
+    found = {}
+    for text, language in WORDS.items():
+        tokens = own(text, add_special_tokens=False).input_ids
+        words, _, places = _combine_tokens_into_words(own, tokens, language)
+        found[text] = (tokens, language, [*zip(words, places, strict=True)])
+        print(found[text][2])
+    return found
+
+
 def main():
     """Writes whisper_times.json."""
     own = tokenizer()
@@ -81,7 +140,22 @@ def main():
     with torch.no_grad():
         loss = drawn()(input_features=theirs_of(x), labels=torch.from_numpy(labels)).loss.item()
     print(loss)
+    long, recordings = spectrogram(LONG, "long"), {}
+    model, near = drawn(), drawn(1e-5)
+    for case, given in HEARD.items():
+        for row in range(2):
+            rows, kept = heard(model, long[row : row + 1], given)
+            again, _ = heard(near, long[row : row + 1], given)
+            same = [x for x, _ in rows] == [x for x, _ in again]
+            off = max(np.abs(np.subtract(a, b)).max() for (_, a), (_, b) in zip(rows, again))
+            ended = sum(END in x for x, _ in rows)
+            print(case, row, len(rows), "segments", ended, off, "" if same else "LEFT OUT: a tie")
+            if same and off < 0.01:
+                recordings[f"{case}_{row}"] = dict(
+                    settings=kept, given=given, segments=rows, row=row
+                )
     found = dict(
+        recordings=recordings, words=words_of(own),
         tokenizer=json.loads(own.backend_tokenizer.to_str()), said=SAID, labels=labels.tolist(),
         loss=loss, made_with=f"torch {torch.__version__}, transformers {theirs.__version__}",
     )  # fmt: skip
