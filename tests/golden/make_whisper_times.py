@@ -147,7 +147,9 @@ def main():
             rows, kept = heard(model, long[row : row + 1], given)
             again, _ = heard(near, long[row : row + 1], given)
             same = [x for x, _ in rows] == [x for x, _ in again]
-            off = max(np.abs(np.subtract(a, b)).max() for (_, a), (_, b) in zip(rows, again))
+            off = max(
+                np.abs(np.subtract(a, b)).max() for (_, a), (_, b) in zip(rows, again, strict=False)
+            )
             ended = sum(END in x for x, _ in rows)
             print(case, row, len(rows), "segments", ended, off, "" if same else "LEFT OUT: a tie")
             if same and off < 0.01:
