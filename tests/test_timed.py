@@ -45,7 +45,7 @@ def test_subtitles_of_other_programs_are_read(tmp_path):
         "\ufeff1\r\n00:00:01,5 --> 00:00:02,250  X1:40 X2:600\r\n<i>One</i>\r\n{\\an8}two 1 < 2\r\n"
         "\r\n\r\n2\r\n0:00:02.250 --> 00:00:03,000\r\n\r\n"
     )
-    assert subtitles.read(srt) == [(2, Line(1.5, 2.25, "One two 1 < 2")), (7, Line(2.25, 3, ""))]
+    assert subtitles.read(srt) == [(2, Line(1.5, 2.25, "One two 1 < 2")), (8, Line(2.25, 3, ""))]
     vtt.write_text(
         "WEBVTT - a name\n\nSTYLE\n::cue { color: red }\n\nNOTE\nnot said\n\n"
         "first\n00:01.000 --> 00:02.500 align:start\n<v Anna><b>Yes</b> &amp;\n<00:01.500>no\n\n"

@@ -78,16 +78,16 @@ def load(
       UserError: something of this is missing, damaged, or not of Whisper's.
     """
     folder = pretrained.tensors.locate(source)
-    settings = pretrained.generation(folder)
+    settings, words = _asked(pretrained.generation(folder), said)
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise UserError(f"{folder} has no tokenizer.json, by which tokens become text: add it")
     tokenizer = Vocabulary(str(path))
-    settings, told = _asked(settings, tokenizer, said)
     module, variables = pretrained.load(folder, dtype=dtype)
     if getattr(module, "source_features", None) is None:
         raise UserError(f"{source} is a {type(module).__name__}, which hears nothing")
     _check_heads(module, settings)
+    told = told_by(tokenizer, words, settings.eos_token_id) if words else ()
     return Transcriber(module, variables, settings, limits, tokenizer, told)
 
 
@@ -104,15 +104,14 @@ def of_weights(
     Raises:
       UserError: a setting is not of Whisper's, or asks for what the folder does not say.
     """
-    settings, told = _asked(settings, tokenizer, said)
+    settings, words = _asked(settings, said)
     _check_heads(module, settings)
+    told = told_by(tokenizer, words, settings.eos_token_id) if words else ()
     return Transcriber(module, variables, settings, limits, tokenizer, told)
 
 
-def _asked(
-    settings: Settings, tokenizer: Vocabulary, said: dict[str, Any]
-) -> tuple[Settings, tuple[int, ...]]:
-    """Settings with those of ``said`` in their place, and the tokens of what is told beforehand."""
+def _asked(settings: Settings, said: dict[str, Any]) -> tuple[Settings, Any]:
+    """Settings with those of ``said`` in their place, and the words that are told beforehand."""
     words = said.pop("initial_prompt", None)
     settings = Settings.of({**settings.said(), **said})
     known = Speech.of(settings)
@@ -122,7 +121,7 @@ def _asked(
             "nothing says which token stands in front of a text before: generation_config.json "
             "needs prev_sot_token_id"
         )
-    return settings, told_by(tokenizer, words, known.end) if words else ()
+    return settings, words
 
 
 def _check_heads(module: nn.Module, settings: Settings) -> None:

@@ -48,8 +48,8 @@ pilots are when there is nothing left to do but wait, and the first boats came i
 # {recording: [(start, end, text), …]}, seconds; 0.6 are heard.
 SAID = [
     [(0.003, 0.314, "The red lamp was lit."), (0.314, 0.5999, "Nobody spoke.")],
-    [(0.05, 0.12, "Seven, eight,")],
-    [(0.0, 0.07, "Green."), (0.07, 0.33, "Blue!"), (0.429, 0.6, "The tide will turn")],
+    [(0.056, 0.12, "Seven, eight,")],
+    [(0.0, 0.071, "Green."), (0.071, 0.334, "Blue!"), (0.429, 0.6, "The tide will turn")],
 ]
 
 HEADS = [[0, 1], [1, 0], [1, 2]]
