@@ -270,12 +270,12 @@ def test_it_learns_by_the_launcher_goes_on_to_the_bit_and_is_heard_by_the_folder
     talks.mkdir()
     sound(talks / "long.wav", 1.5, 9)
     sound(talks / "short.wav", 0.4, 10)
-    for asked in ("", "language=en,num_beams=2,temperature=0"):
+    for how in ("", "language=en,num_beams=2,temperature=0"):
         own = ["--mode=predict", f"--input={talks}"]
-        own += [f"--config.pretrained.generation={asked}"] if asked else []
+        own += [f"--config.pretrained.generation={how}"] if how else []
         theirs = [f"--config.pretrained.source={out}", f"--workdir={tmp_path / 'theirs'}"]
         assert launch.main([*own, f"--workdir={whole}"]) == 0
-        assert ("long.wav  en" if asked else "long.wav  de") in capsys.readouterr().out
+        assert ("long.wav  en" if how else "long.wav  de") in capsys.readouterr().out
         assert launch.main([*own, *theirs]) == 0
         for name in ("predictions.jsonl", "long.srt", "long.vtt", "short.srt"):
             assert (whole / name).read_text() == (tmp_path / "theirs" / name).read_text()
@@ -313,6 +313,7 @@ def test_a_run_on_tones_begins_where_another_ended(tmp_path):
         *("--config.model.encoder_depth=1", "--config.model.decoder_depth=1"),
         *("--config.steps=2", "--config.batch_size=2", "--config.eval.every=2"),
         *("--config.data.most=2", "--config.data.test_examples=2", "--config.log.layers=false"),
+        *("--config.optimizer.warmup=0", "--config.parallel.data=1"),
     ]
     first = tmp_path / "first"
     assert run("whisper", first, *small) == 0
@@ -324,10 +325,15 @@ def test_a_run_on_tones_begins_where_another_ended(tmp_path):
     assert found.task.transcriber is None
     with checkpoint.Checkpoints(epath.Path(first), found.config, read_only=True) as kept:
         state = checkpoint.restore(epath.Path(first), kept.best_step())
-    params = found.init_state().params
-    jax.tree.map(np.testing.assert_array_equal, params, state["params"])
+    jax.tree.map(np.testing.assert_array_equal, found.init_state().params, state["params"])
+    # Of sounds of another length it knows the places by the formula.
+    longer = made("--config.data.most=3").init_state()
+    jax.tree.map(np.testing.assert_array_equal, longer.params, state["params"])
+    places = lambda state: state.model_state["constants"]["encoder_position"].shape[1]
+    assert places(longer) > places(found.init_state())
     for flag, message in (
         ("task.mask_padding=false", "never heard what stands behind a recording: set config.task"),
+        ("task.bands=32", "config.task.bands=32, but pretrained.source=.* hears 64: set config"),
         ("task.hop=.02", "hears 8000 samples a second in frames of 0.025 s, 0.015 s from one"),
     ):
         with pytest.raises(UserError, match=message):

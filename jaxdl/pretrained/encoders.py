@@ -5,7 +5,7 @@ asked here besides is that the tokens are those that the weights know.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,14 +14,14 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import config as settings
-from jaxdl import models, precision, pretrained
+from jaxdl import keys, models, precision, pretrained
 from jaxdl.data import tokens
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings, entries
 from jaxdl.models.bart import OFFSET
 from jaxdl.per_member import Swept
 from jaxdl.pretrained import catalog, tensors
-from jaxdl.pretrained.architecture import by_name
+from jaxdl.pretrained.architecture import by_name, is_under
 from jaxdl.pretrained.transfer import (
     Start,
     Weights,
@@ -147,7 +147,21 @@ def create(config: ConfigDict, data: Any, wanted: Wanted) -> Start:
     module = module.clone(**swept, **new, dtype=precision.compute_dtype(config.precision))
     known = catalog.of(module)
     example = lambda: [np.zeros(x.shape, x.dtype) for x in known.inputs(module, None)]
-    return begun(config, module, found, gone, example, (known.head, known.neck))
+    found = _of_this_size(module, found, example(), known.optional)
+    return begun(config, module, found, gone, example, (known.head, known.neck, known.optional))
+
+
+def _of_this_size(
+    module: Any, found: Weights, example: Sequence[Any], optional: tuple[str, ...]
+) -> Weights:
+    """Weights without what nobody learned and is of another size, such as places in longer sounds.
+
+    It is then as the model makes it.
+    """
+    fresh = jax.eval_shape(lambda key: module.init(key, *example), keys.abstract())
+    shapes = {name: x.shape for name, x in by_name(fresh).items()}
+    fits = lambda name, x: not is_under(name, optional) or shapes.get(name) == x.shape
+    return found._replace(arrays={name: x for name, x in found.arrays.items() if fits(name, x)})
 
 
 def generation(config: ConfigDict, data: Any) -> Settings | None:
@@ -163,6 +177,7 @@ def generation(config: ConfigDict, data: Any) -> Settings | None:
     if not given.generation:
         path = epath.Path(given.source)
         if (path / "checkpoints").is_dir():
+            _meaning(path, data.tokenizer.fingerprint)  # whose tokens it tells of
             given.generation = tuple(workdir.stored(path).get("pretrained.generation", ()))
         else:
             _same_tokenizer(config, data)  # whose tokens it tells of
@@ -227,12 +242,7 @@ def _of_run(
 ) -> Weights:
     folder, earlier = epath.Path(source), settings.default()
     arrays = weights_of_run(folder, earlier, model)
-    kept = meaning.read(folder)
-    if kept is not None and kept.facts.tokenizer != tokenizer:
-        raise UserError(
-            f"pretrained.source={source} learned of other tokens than these data have: set "
-            f"config.data.tokenizer={kept.tokenizer!r}"
-        )
+    kept = _meaning(folder, tokenizer)
     sizes = {}
     for field in _sized(earlier.model.name):
         there = [size for size in _SIZES[field] if size[0] in arrays]
@@ -248,6 +258,17 @@ def _of_run(
         kept is not None and tuple(kept.facts.class_names) == class_names
     )
     return Weights(module, without(arrays, () if same else catalog.of(module).head))
+
+
+def _meaning(folder: epath.Path, tokenizer: str) -> meaning.Meaning | None:
+    """What an earlier run keeps, if it does; UserError if of other tokens than ``tokenizer``'s."""
+    kept = meaning.read(folder)
+    if kept is not None and kept.facts.tokenizer != tokenizer:
+        raise UserError(
+            f"pretrained.source={folder} learned of other tokens than these data have: set "
+            f"config.data.tokenizer={kept.tokenizer!r}"
+        )
+    return kept
 
 
 def _check_tokenizer(config: ConfigDict, data: Any, module: Any, size: int) -> None:

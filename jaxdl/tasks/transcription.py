@@ -76,9 +76,10 @@ def transcription(
     check_smoothing(label_smoothing)
     listener = transcripts.of_run(run, bands, window, hop)
     read = listener.reader
+    heard_before.check(run.config.pretrained.source, listener.hears, mask_padding)
     begin = encoder_decoder.begin(run, read, tokens, beams, generation)
     module, special = begin.start.module, begin.special
-    _check(run, module, listener.hears, mask_padding)
+    _check(run, module, listener.hears)
     if not mask_padding or begin.prompt:
         frames = 0 if mask_padding else module.frames
         listener = transcripts.of_run(run, bands, window, hop, frames, begin.prompt)
@@ -114,8 +115,8 @@ def transcription(
     )
 
 
-def _check(run: Run, module: nn.Module, hears: Hearing, mask_padding: bool) -> None:
-    """Raises UserError where the model, or its published weights, hear otherwise."""
+def _check(run: Run, module: nn.Module, hears: Hearing) -> None:
+    """Raises UserError where the model hears otherwise, or nothing."""
     features = module.source_features
     if features is None:
         raise UserError(
@@ -127,7 +128,6 @@ def _check(run: Run, module: nn.Module, hears: Hearing, mask_padding: bool) -> N
             f"config.task.bands={hears.bands}, but the model hears {features}: set "
             f"config.task.bands={features}"
         )
-    heard_before.check(run.config.pretrained.source, hears, mask_padding)
 
 
 def answers(

@@ -14,19 +14,21 @@ class Heard(NamedTuple):
     """What spectrograms were of.
 
     Attributes:
+      bands: of the mel scale; None where the model says it.
       rate: samples a second.
       window: seconds of a frame.
       hop: seconds from one frame to the next.
       mask_padding: whether what stands behind a recording was hidden.
     """
 
+    bands: int | None
     rate: int
     window: float
     hop: float
     mask_padding: bool
 
 
-PUBLISHED = Heard(RATE, WINDOW / RATE, HOP / RATE, False)
+PUBLISHED = Heard(None, RATE, WINDOW / RATE, HOP / RATE, False)
 
 
 def check(source: str, hears: Hearing, mask_padding: bool) -> None:
@@ -45,6 +47,11 @@ def check(source: str, hears: Hearing, mask_padding: bool) -> None:
             f"pretrained.source={source} never heard what stands behind a recording: set "
             "config.task.mask_padding=True"
         )
+    if before.bands not in (None, hears.bands):
+        raise UserError(
+            f"config.task.bands={hears.bands}, but pretrained.source={source} hears "
+            f"{before.bands}: set config.task.bands={before.bands}"
+        )
     rate = before.rate
     same = round(before.window * rate), round(before.hop * rate)
     if (hears.sound.rate, hears.window, hears.hop) != (rate, *same):
@@ -62,5 +69,5 @@ def _of(path: epath.Path) -> Heard | None:
     said, kept = workdir.stored(path), meaning.read(path)
     if said.get("task.name") != "transcription" or kept is None:
         return None
-    own = (said[f"task.{name}"] for name in Heard._fields[1:])
-    return Heard(kept.facts.parts["train"].about["rate"], *own)
+    own = {name: said[f"task.{name}"] for name in Heard._fields if name != "rate"}
+    return Heard(rate=kept.facts.parts["train"].about["rate"], **own)
