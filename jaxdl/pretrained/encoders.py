@@ -5,7 +5,7 @@ asked here besides is that the tokens are those that the weights know.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +21,7 @@ from jaxdl.generate import Settings, entries
 from jaxdl.models.bart import OFFSET
 from jaxdl.per_member import Swept
 from jaxdl.pretrained import catalog, tensors
-from jaxdl.pretrained.architecture import by_name, is_under
+from jaxdl.pretrained.architecture import Architecture, by_name, is_under
 from jaxdl.pretrained.transfer import (
     Start,
     Weights,
@@ -147,21 +147,7 @@ def create(config: ConfigDict, data: Any, wanted: Wanted) -> Start:
     module = module.clone(**swept, **new, dtype=precision.compute_dtype(config.precision))
     known = catalog.of(module)
     example = lambda: [np.zeros(x.shape, x.dtype) for x in known.inputs(module, None)]
-    found = _of_this_size(module, found, example(), known.optional)
     return begun(config, module, found, gone, example, (known.head, known.neck, known.optional))
-
-
-def _of_this_size(
-    module: Any, found: Weights, example: Sequence[Any], optional: tuple[str, ...]
-) -> Weights:
-    """Weights without what nobody learned and is of another size, such as places in longer sounds.
-
-    It is then as the model makes it.
-    """
-    fresh = jax.eval_shape(lambda key: module.init(key, *example), keys.abstract())
-    shapes = {name: x.shape for name, x in by_name(fresh).items()}
-    fits = lambda name, x: not is_under(name, optional) or shapes.get(name) == x.shape
-    return found._replace(arrays={name: x for name, x in found.arrays.items() if fits(name, x)})
 
 
 def generation(config: ConfigDict, data: Any) -> Settings | None:
@@ -257,7 +243,24 @@ def _of_run(
     same = earlier.task.name == task and (
         kept is not None and tuple(kept.facts.class_names) == class_names
     )
-    return Weights(module, without(arrays, () if same else catalog.of(module).head))
+    known = catalog.of(module)
+    arrays = _of_this_size(module, without(arrays, () if same else known.head), known)
+    return Weights(module, arrays)
+
+
+def _of_this_size(
+    module: Any, arrays: dict[str, np.ndarray], known: Architecture
+) -> dict[str, np.ndarray]:
+    """Weights without what nobody learned and is of another size, such as places in longer sounds.
+
+    It is then as the model makes it.
+    """
+    if not any(is_under(name, known.optional) for name in arrays):
+        return arrays
+    shapes = (jax.ShapeDtypeStruct(x.shape, x.dtype) for x in known.inputs(module, None))
+    fresh = by_name(jax.eval_shape(module.init, keys.abstract(), *shapes))
+    fits = lambda name, x: name in fresh and fresh[name].shape == x.shape
+    return {n: x for n, x in arrays.items() if not is_under(n, known.optional) or fits(n, x)}
 
 
 def _meaning(folder: epath.Path, tokenizer: str) -> meaning.Meaning | None:
