@@ -11,9 +11,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from launching import run, summary
 from test_whisper import golden, spectrogram, theirs, whisper, write  # noqa: F401
 
-from jaxdl import config, experiment
+from jaxdl import config, experiment, launch
 from jaxdl.errors import UserError
 from jaxdl.generate import Timestamps, speech
 from jaxdl.tasks import sequence_to_sequence
@@ -29,12 +30,14 @@ def times():
     return json.loads((Path(__file__).parent / "golden" / "whisper_times.json").read_text())
 
 
-def silence(path, seconds=0.6):
+def tone(path, hertz=0):
+    """A WAV of 0.6 s."""
+    samples = 9000 * np.sin(2 * np.pi * hertz * np.arange(9600) / 16000)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(16000)
-        file.writeframes(bytes(2 * round(16000 * seconds)))
+        file.writeframes(samples.astype("<i2").tobytes())
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def folders(tmp_path_factory):
     (source / "tokenizer.json").write_text(json.dumps(times()["tokenizer"]))
     rows = []
     for i, segments in enumerate(times()["said"]):
-        silence(data / f"{i}.wav")
+        tone(data / f"{i}.wav", 300 + 900 * i)
         listed = [dict(zip(("start", "end", "text"), one, strict=True)) for one in segments]
         rows.append(json.dumps(dict(file=f"{i}.wav", segments=listed, text="…")))
     for part in ("train", "test"):
@@ -112,6 +115,31 @@ def test_what_is_written_at_evaluation_tells_times(folders, whisper):  # noqa: F
         assert all(name not in writer.text(said) for name in ("<|", "|>"))
 
 
+def test_times_that_were_learned_are_told(folders, tmp_path):
+    source, data = folders
+    flags = [
+        f"--config.pretrained.source={source}", f"--config.data.path={data}",
+        f"--config.data.tokenizer={source / 'tokenizer.json'}", "--config.data.seconds=.6",
+        "--config.data.times=true", "--config.task.bands=10",
+        "--config.task.generation=language=en", "--config.batch_size=3",
+        "--config.parallel.data=1", "--config.optimizer.learning_rate=1e-2",
+        "--config.steps=200", "--config.eval.every=200",
+    ]  # fmt: skip
+    assert run("whisper:published", tmp_path, *flags) == 0
+    assert summary(tmp_path)["final"]["exact_match"] == 1
+    asked = "temperature=0,return_token_timestamps=true"
+    predict = [f"--workdir={tmp_path}", "--mode=predict", f"--input={data}"]
+    heads = "--config.pretrained.generation=('alignment_heads=[[1,0]]','%s')"
+    assert launch.main([*predict, heads % asked.replace(",", "','")]) == 0
+    said = [json.loads(line) for line in (tmp_path / "predictions.jsonl").open()]
+    for found, expected in zip(said, times()["said"], strict=True):
+        assert [s["text"] for s in found["segments"]] == [f" {text}" for *_, text in expected]
+        told = [(s["start"], s["end"]) for s in found["segments"]]
+        np.testing.assert_allclose(told, [(a, b) for a, b, _ in expected], atol=0.011)
+        for segment in found["segments"]:
+            assert "".join(word["text"] for word in segment["words"]) == segment["text"]
+
+
 REFUSED = {
     "data.seconds": (
         0.62,
@@ -137,8 +165,8 @@ def test_moments_have_no_times(folders):
 
 
 def test_a_text_with_special_tokens_in_it_is_one_line(folders, tmp_path):
-    silence(tmp_path / "a.wav")
-    silence(tmp_path / "b.wav")
+    tone(tmp_path / "a.wav")
+    tone(tmp_path / "b.wav")
     for name in "ab":
         (tmp_path / f"{name}.srt").write_text("1\n00:00:00,000 --> 00:00:00,500\nOne<|0.40|>two\n")
     with pytest.raises(UserError, match=r"wav: 'One<.0.40.>two' has <.0.40.>, which nobody says"):
