@@ -123,10 +123,11 @@ def test_times_that_were_learned_are_told(folders, tmp_path):
         "--config.data.times=true", "--config.task.bands=10",
         "--config.task.generation=language=en", "--config.batch_size=3",
         "--config.parallel.data=1", "--config.optimizer.learning_rate=1e-2",
-        "--config.steps=200", "--config.eval.every=200",
+        "--config.steps=300", "--config.eval.every=300",
     ]  # fmt: skip
     assert run("whisper:published", tmp_path, *flags) == 0
-    assert summary(tmp_path)["final"]["exact_match"] == 1
+    final = summary(tmp_path)["final"]
+    assert final["exact_match"] == final["accuracy"] == 1, final
     asked = "temperature=0,return_token_timestamps=true"
     predict = [f"--workdir={tmp_path}", "--mode=predict", f"--input={data}"]
     heads = "--config.pretrained.generation=('alignment_heads=[[1,0]]','%s')"
@@ -135,7 +136,9 @@ def test_times_that_were_learned_are_told(folders, tmp_path):
     for found, expected in zip(said, times()["said"], strict=True):
         assert [s["text"] for s in found["segments"]] == [f" {text}" for *_, text in expected]
         told = [(s["start"], s["end"]) for s in found["segments"]]
-        np.testing.assert_allclose(told, [(a, b) for a, b, _ in expected], atol=0.011)
+        # A segment that is alone begins with its window, as transformers has it.
+        wanted = [(a if len(expected) > 1 else 0.0, b) for a, b, _ in expected]
+        np.testing.assert_allclose(told, wanted, atol=0.011)
         for segment in found["segments"]:
             assert "".join(word["text"] for word in segment["words"]) == segment["text"]
 
