@@ -14,7 +14,7 @@ import pytest
 from launching import run, summary
 from test_whisper import golden, spectrogram, theirs, whisper, write  # noqa: F401
 
-from jaxdl import config, experiment, launch
+from jaxdl import config, data, experiment, launch
 from jaxdl.errors import UserError
 from jaxdl.generate import Timestamps, speech
 from jaxdl.tasks import sequence_to_sequence
@@ -43,28 +43,28 @@ def tone(path, hertz=0):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """The published folder, and that of the recordings, whose parts hold the same."""
-    source, data = (tmp_path_factory.mktemp(name) for name in ("published", "recordings"))
+    source, folder = (tmp_path_factory.mktemp(name) for name in ("published", "recordings"))
     write(source)
     said = golden()[0]["calls"]["detected"]["settings"]
     (source / "generation_config.json").write_text(json.dumps(said))
     (source / "tokenizer.json").write_text(json.dumps(times()["tokenizer"]))
     rows = []
     for i, segments in enumerate(times()["said"]):
-        tone(data / f"{i}.wav", 300 + 900 * i)
+        tone(folder / f"{i}.wav", 300 + 900 * i)
         listed = [dict(zip(("start", "end", "text"), one, strict=True)) for one in segments]
         rows.append(json.dumps(dict(file=f"{i}.wav", segments=listed, text="…")))
     for part in ("train", "test"):
-        (data / f"{part}.jsonl").write_text("\n".join(rows))
-    return source, data
+        (folder / f"{part}.jsonl").write_text("\n".join(rows))
+    return source, folder
 
 
 def made(folders, **changed):
-    source, data = folders
+    source, recordings = folders
     asked = config.default()
     asked.steps, asked.batch_size, asked.parallel.data = 4, 2, 1
     asked.task = dict(name="transcription", bands=10, mask_padding=False)
     asked.task.generation = ("language=en",)
-    asked.data.update(name="recordings", path=str(data), seconds=0.6, times=True)
+    asked.data.update(name="recordings", path=str(recordings), seconds=0.6, times=True)
     asked.data.tokenizer, asked.pretrained.source = str(source / "tokenizer.json"), str(source)
     with asked.ignore_type():
         asked.update_from_flattened_dict(changed)
@@ -87,6 +87,20 @@ def test_labels_are_those_of_transformers(folders):
     # Of a target the words count, and not when they are said.
     said = [" ".join(text for *_, text in row) for row in times()["said"]]
     assert [writer.text(row) for row in batch["target"]] == said
+
+
+def test_a_tokenizer_need_not_name_the_times(folders, tmp_path):
+    older = json.loads(json.dumps(times()["tokenizer"]))
+    older["added_tokens"] = [x for x in older["added_tokens"] if x["id"] < FIRST]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(older))
+    asked = config.default().data
+    with asked.unlocked():
+        asked.update(name="recordings", path=str(folders[1]), seconds=0.6, times=True)
+        asked.tokenizer = str(tmp_path / "tokenizer.json")
+    found = data.load(asked).test.take(np.arange(3))["target"]
+    expected = np.array(times()["labels"])[:, 2:]
+    counts = expected != -100
+    np.testing.assert_array_equal(found[counts], expected[counts])
 
 
 def test_the_loss_is_that_of_transformers(folders, whisper):  # noqa: F811
@@ -116,9 +130,9 @@ def test_what_is_written_at_evaluation_tells_times(folders, whisper):  # noqa: F
 
 
 def test_times_that_were_learned_are_told(folders, tmp_path):
-    source, data = folders
+    source, recordings = folders
     flags = [
-        f"--config.pretrained.source={source}", f"--config.data.path={data}",
+        f"--config.pretrained.source={source}", f"--config.data.path={recordings}",
         f"--config.data.tokenizer={source / 'tokenizer.json'}", "--config.data.seconds=.6",
         "--config.data.times=true", "--config.task.bands=10",
         "--config.task.generation=language=en", "--config.batch_size=3",
@@ -129,7 +143,7 @@ def test_times_that_were_learned_are_told(folders, tmp_path):
     final = summary(tmp_path)["final"]
     assert final["exact_match"] == final["accuracy"] == 1, final
     asked = "temperature=0,return_token_timestamps=true"
-    predict = [f"--workdir={tmp_path}", "--mode=predict", f"--input={data}"]
+    predict = [f"--workdir={tmp_path}", "--mode=predict", f"--input={recordings}"]
     heads = "--config.pretrained.generation=('alignment_heads=[[1,0]]','%s')"
     assert launch.main([*predict, heads % asked.replace(",", "','")]) == 0
     said = [json.loads(line) for line in (tmp_path / "predictions.jsonl").open()]
