@@ -4,6 +4,7 @@ import functools
 import json
 import shutil
 import wave
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ from jaxdl.data.source_target import Specials
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings, Speech, entries, speech
 from jaxdl.inference import transcribe
+from jaxdl.launch import use
 from jaxdl.launch.flags import parse
 from jaxdl.runs import checkpoint
 from jaxdl.tasks import sequence_to_sequence
@@ -338,3 +340,20 @@ def test_a_run_on_tones_begins_where_another_ended(tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             made(f"--config.{flag}")
+
+
+def test_another_way_to_write_is_asked_of_a_run_and_changes_none_of_its_settings(tmp_path):
+    (tmp_path / "config.json").write_text('{"pretrained.generation": ["num_beams=4"]}')
+    flag = "--config.pretrained.generation=num_beams=2,language=en"
+    asked = [f"--workdir={tmp_path}", "--input=a.wav", "--mode=predict", flag]
+    options = parse(asked)
+    assert options.generation == ("num_beams=2", "language=en")
+    assert options.config.pretrained.generation == ("num_beams=4",)
+    # A published folder has no settings of its own but these.
+    options = parse([f"--workdir={tmp_path / 'none'}", *asked[1:]])
+    assert options.generation == ()
+    assert options.config.pretrained.generation == ("num_beams=2", "language=en")
+    task = SimpleNamespace(transcriber=None, answer=None, embed=None, publish=None)
+    made = SimpleNamespace(task=task, config=config.default())
+    with pytest.raises(UserError, match="it is asked of Whisper, and this run's task is"):
+        use.of_run(parse(asked), made, epath.Path(tmp_path))
