@@ -22,7 +22,8 @@ Recordings of your own with what is said in them: --config.data.name=recordings
 settings that recordings have not. A published Whisper writes down speech without any training
 (docs/using.md), and learns more of it from recordings of one's own; its tokenizer, and how it
 writes (generation_config.json), are the folder's, and --mode=export writes such a folder again. Of
-English alone (whisper-tiny.en) no language is said.
+English alone (whisper-tiny.en) no language is said. When something is said is learned, too, where
+segments have times, by --config.data.times=true.
 
     python -m jaxdl.launch --config=experiments/whisper.py:published --workdir=runs/own \\
         --config.pretrained.source=whisper-tiny \\

@@ -334,6 +334,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", "jaxdl/data/recordings.py"),
             *(_PRETRAINED, "jaxdl/generate/", "jaxdl/inference/", "experiments/whisper.py"),
         ),
+        "test_a_run_on_tones_begins_where_another": (
+            "jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", _PRETRAINED,
+        ),
         "test_a_run_that_has_begun_needs_no_folder_and_goes_out": (
             "jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", _PRETRAINED, "jaxdl/generate/",
         ),
@@ -861,6 +864,19 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[bert]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[t5:numbers]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[resnet]": _ALL,
+    },
+    "test_timed_whisper.py": {
+        "test_times_that_were_learned_are_told": (
+            *("jaxdl/tasks/transcription.py", "jaxdl/tasks/shared/", "jaxdl/data/timed.py"),
+            *("jaxdl/data/recordings.py", "jaxdl/generate/", "jaxdl/inference/"),
+        ),
+        "test_the_loss_is_that_of_transformers": (
+            *("jaxdl/tasks/sequence_to_sequence.py", "jaxdl/models/whisper.py"),
+            *("jaxdl/data/timed.py", "jaxdl/data/recordings.py"),
+        ),
+        "test_what_is_written_at_evaluation_tells_times": (
+            "jaxdl/generate/", "jaxdl/tasks/shared/", "jaxdl/tasks/transcription.py",
+        ),
     },
     "test_transcribe.py": {
         "test_padding_in_front_of_a_prompt": ("jaxdl/generate/", f"{_MODELS}whisper.py", _LAYERS),

@@ -4,19 +4,23 @@ import functools
 import json
 import shutil
 import wave
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
-from launching import assert_resumes_to_the_bit, figures
+from etils import epath
+from launching import assert_resumes_to_the_bit, figures, run
 from test_whisper import golden, spectrogram, whisper  # noqa: F401
 
 from jaxdl import config, experiment, keys, launch, models, ops, pretrained
-from jaxdl.data import audio
 from jaxdl.data.source_target import Specials
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings, Speech, entries, speech
 from jaxdl.inference import transcribe
+from jaxdl.launch import use
+from jaxdl.launch.flags import parse
+from jaxdl.runs import checkpoint
 from jaxdl.tasks import sequence_to_sequence
 from jaxdl.tasks.shared.reading import Example
 
@@ -196,6 +200,15 @@ def test_a_run_that_has_begun_needs_no_folder_and_goes_out_as_one(folders, tmp_p
     state = made.init_state()
     made.task.publish(state, tmp_path / "out")
     module, variables, settings, _ = published()
+    # At evaluation it writes the first 30 s, without times, as that folder would.
+    batch = made.run.data.test.take(np.arange(2))
+    samples = np.pad(batch["samples"], ((0, 0), (0, 160 * FRAMES - batch["samples"].shape[1])))
+    found = jax.jit(made.task.predict)(state, samples)["written"]
+    asked_for = Settings.of({**settings.said(), "language": "de"})
+    prompt = Speech.of(asked_for).prompt(np.zeros(2), timestamps=False)
+    encoded = speech.encode(module, variables, ops.whisper_log_mel(samples, BANDS))
+    wanted = speech.write(module, variables, asked_for, encoded, prompt).tokens
+    assert [*map(writer_of(made).text, found)] == [*map(writer_of(made).text, wanted)]
     found, same = pretrained.load(tmp_path / "out")
     assert found == module
     jax.tree.map(np.testing.assert_array_equal, same, variables)
@@ -250,27 +263,97 @@ def test_it_learns_by_the_launcher_goes_on_to_the_bit_and_is_heard_by_the_folder
     whole = tmp_path / "whole"
     losses = [row["loss"] for row in figures(whole, "eval")]
     assert losses[-1] < losses[0]
-    for mode in (("predict", f"--input={data}"), ("export",)):
-        assert launch.main([f"--workdir={whole}", f"--mode={mode[0]}", *mode[1:]]) == 0
-    said = [json.loads(line) for line in (whole / "predictions.jsonl").open()]
-    assert len(said) == len(TEXTS)
-    # The folder that it went out as writes the same, and in windows with times.
+    assert launch.main([f"--workdir={whole}", "--mode=export"]) == 0
     out = whole / "export"
     assert (out / "tokenizer.json").read_bytes() == (source / "tokenizer.json").read_bytes()
-    hears = transcribe.load(out, transcribe.UNLIMITED)
-    known = Speech.of(hears.settings)
-    assert known.language == "de"
-    samples = [audio.read(row["file"], 16000, 0.6) for row in said]
-    samples = np.stack([audio.fitted(x, 160 * FRAMES)[0] for x in samples])
-    encoded = speech.encode(hears.module, hears.variables, ops.whisper_log_mel(samples, BANDS))
-    prompt = known.prompt(np.zeros(len(said)), timestamps=False)
-    made = speech.write(hears.module, hears.variables, hears.settings, encoded, prompt)
-    texts = [row[: row.tolist().index(known.end)] if known.end in row else row
-             for row in made.tokens]  # fmt: skip
-    assert [row["text"] for row in said] == [hears.tokenizer.decode(x).strip() for x in texts]
-    assert any(row["text"] for row in said)
+    assert Speech.of(transcribe.load(out).settings).language == "de"
+    # The run and that folder hear the same, window after window, however they are asked.
+    talks = tmp_path / "talks"
+    talks.mkdir()
+    sound(talks / "long.wav", 1.5, 9)
+    sound(talks / "short.wav", 0.4, 10)
+    for how in ("", "language=en,num_beams=2,temperature=0"):
+        own = ["--mode=predict", f"--input={talks}"]
+        own += [f"--config.pretrained.generation={how}"] if how else []
+        theirs = [f"--config.pretrained.source={out}", f"--workdir={tmp_path / 'theirs'}"]
+        assert launch.main([*own, f"--workdir={whole}"]) == 0
+        assert ("long.wav  en" if how else "long.wav  de") in capsys.readouterr().out
+        assert launch.main([*own, *theirs]) == 0
+        for name in ("predictions.jsonl", "long.srt", "long.vtt", "short.srt"):
+            assert (whole / name).read_text() == (tmp_path / "theirs" / name).read_text()
+        said = [json.loads(line) for line in (whole / "predictions.jsonl").open()]
+        assert max(segment["end"] for segment in said[0]["segments"]) > 0.6
+        assert any(segment["text"] for segment in said[0]["segments"])
     capsys.readouterr()
-    heard = ["--mode=predict", f"--input={data / '0.wav'}", f"--workdir={tmp_path / 'heard'}"]
-    heard += [f"--config.pretrained.source={out}", "--config.pretrained.generation=num_beams=2"]
-    assert launch.main(heard) == 0
-    assert "0.wav  de" in capsys.readouterr().out
+    own = [f"--workdir={whole}", *own[:2]]
+    assert launch.main([*own, "--config.pretrained.generation=beam=2"]) == 2
+    assert "config.pretrained.generation: no setting is called 'beam'" in capsys.readouterr().err
+    # Another run begins where this one ended, and is heard likewise.
+    made = experiment.create(asked((whole, data)))
+    jax.tree.map(
+        np.testing.assert_array_equal, made.init_state().best_variables, pretrained.load(out)[1]
+    )
+    for setting, value, message in (
+        ("task.mask_padding", True, "learned of sounds filled up with silence"),
+        ("task.generation", (), "know several languages"),
+        ("data.rate", 8000, "hears 16000 samples a second in frames of 0.025 s, 0.01 s"),
+        ("data.tokenizer", "", "learned of other tokens"),
+    ):
+        with pytest.raises(UserError, match=message):
+            experiment.create(asked((whole, data), **{setting: value}))
+    flags[0] = f"--config.pretrained.source={whole}"
+    again = tmp_path / "again"
+    assert run("whisper:published", again, *flags, "--config.steps=2") == 0
+    shutil.rmtree(whole)
+    assert launch.main([own[1], own[2], f"--workdir={again}"]) == 0
+    assert len((again / "predictions.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_run_on_tones_begins_where_another_ended(tmp_path):
+    small = [
+        *("--config.model.width=16", "--config.model.heads=2", "--config.model.hidden=24"),
+        *("--config.model.encoder_depth=1", "--config.model.decoder_depth=1"),
+        *("--config.steps=2", "--config.batch_size=2", "--config.eval.every=2"),
+        *("--config.data.most=3", "--config.data.test_examples=2", "--config.log.layers=false"),
+        *("--config.optimizer.warmup=0", "--config.parallel.data=1"),
+    ]
+    first = tmp_path / "first"
+    assert run("whisper", first, *small) == 0
+    made = lambda *flags: experiment.create(
+        parse(["--config=experiments/whisper.py", *small, f"--config.pretrained.source={first}",
+               *flags]).config
+    )  # fmt: skip
+    found = made()
+    assert found.task.transcriber is None
+    with checkpoint.Checkpoints(epath.Path(first), found.config, read_only=True) as kept:
+        state = checkpoint.restore(epath.Path(first), kept.best_step())
+    jax.tree.map(np.testing.assert_array_equal, found.init_state().params, state["params"])
+    # Of sounds of another length it knows the places by the formula.
+    shorter = made("--config.data.most=2").init_state()
+    jax.tree.map(np.testing.assert_array_equal, shorter.params, state["params"])
+    places = lambda state: state.model_state["constants"]["encoder_position"].shape[1]
+    assert places(shorter) < places(found.init_state())
+    for flag, message in (
+        ("task.mask_padding=false", "never heard what stands behind a recording: set config.task"),
+        ("task.bands=32", "config.task.bands=32, but pretrained.source=.* hears 64: set config"),
+        ("task.hop=.02", "hears 8000 samples a second in frames of 0.025 s, 0.015 s from one"),
+    ):
+        with pytest.raises(UserError, match=message):
+            made(f"--config.{flag}")
+
+
+def test_another_way_to_write_is_asked_of_a_run_and_changes_none_of_its_settings(tmp_path):
+    (tmp_path / "config.json").write_text('{"pretrained.generation": ["num_beams=4"]}')
+    flag = "--config.pretrained.generation=num_beams=2,language=en"
+    asked = [f"--workdir={tmp_path}", "--input=a.wav", "--mode=predict", flag]
+    options = parse(asked)
+    assert options.generation == ("num_beams=2", "language=en")
+    assert options.config.pretrained.generation == ("num_beams=4",)
+    # A published folder has no settings of its own but these.
+    options = parse([f"--workdir={tmp_path / 'none'}", *asked[1:]])
+    assert options.generation == ()
+    assert options.config.pretrained.generation == ("num_beams=2", "language=en")
+    task = SimpleNamespace(transcriber=None, answer=None, embed=None, publish=None)
+    made = SimpleNamespace(task=task, config=config.default())
+    with pytest.raises(UserError, match="it is asked of Whisper, and this run's task is"):
+        use.of_run(parse(asked), made, epath.Path(tmp_path))

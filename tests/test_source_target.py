@@ -22,7 +22,7 @@ def load(name, **settings):
 
 def test_bytes_get_special_tokens_behind_their_own():
     special = source_target.specials(BYTES, 3)
-    assert special == (256, 257, 256, (258, 259, 260), 261, (), False)
+    assert special == (256, 257, 256, (258, 259, 260), 261, (), False, None)
     text = "a <0> é<2>"
     found = special.encode(BYTES, text)
     assert found.tolist() == [97, 32, 258, 32, 0xC3, 0xA9, 260]
@@ -43,7 +43,7 @@ def test_a_tokenizer_keeps_the_special_tokens_that_it_has(tmp_path):
     first = own.size - 4
     # Sentinel 0 is not there, and gets the next id.
     assert source_target.specials(own, 2) == (
-        *(first, first + 1, first, (own.size, first + 2), own.size + 1, (), False),
+        *(first, first + 1, first, (own.size, first + 2), own.size + 1, (), False, None),
     )
     assert source_target.specials(own, 1).sentinels == (first + 3,)
 

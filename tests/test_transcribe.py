@@ -15,11 +15,12 @@ import pytest
 from test_whisper import golden, spectrogram, theirs, whisper, write  # noqa: F401
 
 from jaxdl import generate, launch
+from jaxdl.data import subtitles
+from jaxdl.data.subtitles import Line
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings, Speech, Timestamps, speech
-from jaxdl.inference import segments, subtitles, transcribe
+from jaxdl.inference import segments, transcribe
 from jaxdl.inference.before import Before
-from jaxdl.inference.subtitles import Line
 from jaxdl.inference.transcribe import UNLIMITED, Limits, Transcriber
 
 FILES = (

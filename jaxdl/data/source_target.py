@@ -21,6 +21,8 @@ _NAMES = {"pad": ("<pad>", "[PAD]"), "end": ("</s>", "[SEP]")}
 # Those of a vocabulary of speech, as Whisper's tokenizer.json calls them.
 _SPEECH = {"start": "<|startoftranscript|>", "end": "<|endoftext|>"}
 
+_NO_TIMES = "<|notimestamps|>"
+
 # A text's own way to name the sentinels: <0>, <1> and so on.
 _HOLE = re.compile(r"<(\d+)>")
 
@@ -37,6 +39,7 @@ class Specials(NamedTuple):
       front: what each source and target begins with.
       spoken: whether the vocabulary is Whisper's, whose texts follow tokens that say what is asked
         for, and begin with a space.
+      first_time: the token of the time 0 there, behind which the others follow; None without times.
     """
 
     pad: int
@@ -46,6 +49,12 @@ class Specials(NamedTuple):
     size: int
     front: tuple[int, ...] = ()
     spoken: bool = False
+    first_time: int | None = None
+
+    @property
+    def before(self) -> str:
+        """What stands in front of a text, and is cut off again behind it."""
+        return " " if self.spoken else ""
 
     @property
     def around(self) -> int:
@@ -68,12 +77,16 @@ class Specials(NamedTuple):
         return np.concatenate(found)
 
     def decode(self, tokenizer: Tokenizer, tokens: np.ndarray) -> str:
-        """The text of tokens (n,) up to the end token, sentinels as <0>, <1> …, without padding."""
+        """The text of tokens (n,) up to the end token, sentinels as <0>, <1> …, without padding.
+
+        Of speech without what is no word: what is asked for, and times.
+        """
         tokens = np.asarray(tokens)
         ends = np.flatnonzero(tokens == self.end)
         tokens = tokens[: ends[0]] if len(ends) else tokens
         # No other id is one that the tokenizer can read: a model may have more tokens than it.
-        tokens = tokens[~np.isin(tokens, (self.pad, *self.front)) & (tokens < self.size)]
+        known = self.end if self.spoken else self.size
+        tokens = tokens[~np.isin(tokens, (self.pad, *self.front)) & (tokens < known)]
         holes = np.flatnonzero(np.isin(tokens, self.sentinels))
         parts, begin = [], 0
         for place in holes:
@@ -100,7 +113,9 @@ def specials(tokenizer: Tokenizer, sentinels: int = 0) -> Specials:
     speech = {name: tokenizer.id_of(token) for name, token in _SPEECH.items()}
     if not sentinels and None not in speech.values():
         start, end = speech["start"], speech["end"]
-        return Specials(start, end, start, sentinels=(), size=size, spoken=True)
+        none = tokenizer.id_of(_NO_TIMES)
+        first = None if none is None else none + 1
+        return Specials(start, end, start, (), size, spoken=True, first_time=first)
 
     def known(names: Sequence[str]) -> int:
         nonlocal size
@@ -131,8 +146,10 @@ class Ragged(NamedTuple):
     @classmethod
     def of(cls, texts: Sequence[np.ndarray], special: Specials, most: int) -> "Ragged":
         """Texts, each cut to ``most`` tokens with those that it gets around it."""
-        kind = np.min_scalar_type(special.size - 1)
-        ended = [special.ended(text, most).astype(kind) for text in texts]
+        ended = [special.ended(text, most) for text in texts]
+        # A vocabulary of speech may have no names for its times.
+        kind = np.min_scalar_type(max(special.size - 1, *(text.max() for text in ended)))
+        ended = [text.astype(kind) for text in ended]
         lengths = [len(text) for text in ended]
         return cls(np.concatenate(ended), np.concatenate([[0], np.cumsum(lengths)]))
 

@@ -12,6 +12,7 @@ from jaxdl.errors import UserError
 from jaxdl.generate import decoding, requests
 from jaxdl.generate.beams import beam_search
 from jaxdl.generate.text import greedy, sample
+from jaxdl.generate.timestamps import Timestamps
 
 # Tokens that are added where nothing says how many, as in transformers.
 _MANY = 20
@@ -49,6 +50,7 @@ SPEECH = (
     "language",
     "task",
     "return_timestamps",
+    "return_token_timestamps",
     "compression_ratio_threshold",
     "logprob_threshold",
     "no_speech_threshold",
@@ -67,6 +69,7 @@ VOCABULARY = (
     "no_timestamps_token_id",
     "prev_sot_token_id",
     "max_initial_timestamp_index",
+    "alignment_heads",
 )
 
 
@@ -220,6 +223,7 @@ def by_settings(
     prompt_mask: Any = None,
     source: Any = None,
     source_mask: Any = None,
+    timestamps: Timestamps | None = None,
 ) -> np.ndarray | jax.Array:
     """Texts as a checkpoint's settings want them: greedy, drawn, or by beam search.
 
@@ -235,6 +239,7 @@ def by_settings(
       prompt_mask: (batch, P).
       source: (batch, S).
       source_mask: (batch, S).
+      timestamps: the rules of times, where some are written.
 
     Returns:
       (batch, num_return_sequences, tokens) int32 without the prompt, the best first.
@@ -250,6 +255,8 @@ def by_settings(
     if prompt.ndim != 2:
         raise UserError(f"prompt must be (batch, tokens), got the shape {prompt.shape}")
     how = settings.how(prompt.shape[1])
+    if timestamps is not None:
+        how["timestamps"] = timestamps
     count = settings.num_return_sequences
     given = dict(prompt_mask=prompt_mask, source=source, source_mask=source_mask)
     if settings.num_beams > 1:

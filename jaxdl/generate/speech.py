@@ -42,6 +42,9 @@ class Speech(NamedTuple):
       conditions: whether the text before a window is shown to the model.
       prompted: whether the words that are told beforehand are shown with the text before each
         window, and not before the first alone.
+      alignment: heads that look at what is being said, each a layer of the decoder and a head; ()
+        where no file says them.
+      tells_words: whether the times of words are asked for.
     """
 
     start: int
@@ -56,6 +59,8 @@ class Speech(NamedTuple):
     previous: int | None = None
     conditions: bool = False
     prompted: bool = False
+    alignment: tuple[tuple[int, int], ...] = ()
+    tells_words: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> "Speech":
@@ -110,6 +115,8 @@ class Speech(NamedTuple):
             previous=previous,
             conditions=bool(conditions),
             prompted=where,
+            alignment=_heads(said),
+            tells_words=bool(said.get("return_token_timestamps")),
         )
 
     @property
@@ -167,6 +174,19 @@ def _table(said: Mapping[str, Any], name: str) -> dict[str, int]:
     if not isinstance(found, Mapping) or not all(type(x) is int for x in found.values()):
         raise UserError(f"{name} must hold tokens by name")
     return dict(found)
+
+
+def _heads(said: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+    found = said.get("alignment_heads") or []
+    pair = lambda x: isinstance(x, list | tuple) and [type(n) for n in x] == [int, int]
+    if not isinstance(found, list | tuple) or not all(map(pair, found)):
+        raise UserError(f"alignment_heads={found!r} must be pairs of a layer and a head")
+    if said.get("return_token_timestamps") and not found:
+        raise UserError(
+            "return_token_timestamps=true: generation_config.json does not say which heads look at "
+            "what is being said: it needs alignment_heads, such as [[2, 2], [3, 0]]"
+        )
+    return tuple((layer, head) for layer, head in found)
 
 
 def _check(name: str, value: str, known: Mapping[str, int]) -> None:

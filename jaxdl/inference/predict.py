@@ -89,21 +89,19 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
     Raises:
       UserError: a population, a task that tells nothing of images, or no checkpoint.
     """
-    if made.members:
-        raise UserError("one member is asked, not a population: add --config.member=0, or another")
     if made.task.predict is None:
         raise UserError(
             f"task {made.config.task.name!r} tells nothing of images or sounds: it has no predict"
         )
     task = made.task
     if task.sound is not None:
-        _, state = evaluate.best_state(made, workdir)
+        state = evaluate.state_to_use(made, workdir)
         how = (task.predict, state, task.describe, task.labels, None, 1, made.layout)
         return Predictor(*how, task.sound, tokens=task.tokens)
     height, width, channels = made.run.data.train.take(np.arange(1))["image"].shape[1:]
     if height != width:
         raise UserError(f"pictures are cut to squares, and this run's have {height}x{width} pixels")
-    _, state = evaluate.best_state(made, workdir)
+    state = evaluate.state_to_use(made, workdir)
     prepared = Preprocess(size=height, resize=height)  # the task standardises by itself
     fit = made.config.data.get("fit", letterbox.FITS[0]) if task.whole else ""
     data = made.run.data

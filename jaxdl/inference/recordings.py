@@ -1,18 +1,22 @@
-"""What a published model hears in files: `--mode=predict` of Whisper."""
+"""What a published Whisper hears in files, or a run that learned on from one: `--mode=predict`."""
 
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import jax
 from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import precision, pretrained
-from jaxdl.data import audio
+from jaxdl.data import audio, subtitles
 from jaxdl.errors import UserError
+from jaxdl.experiment import Experiment
 from jaxdl.generate import entries
-from jaxdl.inference import subtitles, transcribe
-from jaxdl.inference.transcribe import RATE, Transcriber, Transcript
+from jaxdl.inference import transcribe, transcriber
+from jaxdl.inference.transcribe import RATE, Transcript
+from jaxdl.inference.transcriber import Limits, Transcriber
+from jaxdl.train import evaluate
 
 _ENTRIES = "config.pretrained.generation"
 # {transformers' name: ours}
@@ -32,10 +36,7 @@ def is_whisper(config: ConfigDict) -> bool:
 
 
 def of_checkpoint(config: ConfigDict) -> Transcriber:
-    """The published one that `config.pretrained` names.
-
-    `config.pretrained.generation` has language, task, num_beams … and the limits by transformers'
-    names; temperature=0 is a single greedy try, others a single one that is drawn.
+    """The published one that `config.pretrained` names, asked as `config.pretrained.generation`.
 
     Raises:
       UserError: it cannot be read, or a setting is not one of its own.
@@ -44,7 +45,39 @@ def of_checkpoint(config: ConfigDict) -> Transcriber:
     for name in ("model", "checkpoint_key", "fresh", "mean", "std"):
         if given[name]:
             raise UserError(f"config.pretrained.{name} is not used where Whisper transcribes")
-    said = entries.parsed(given.generation, _ENTRIES)
+    limits, said = _asked(given.generation)
+    dtype = precision.compute_dtype(config.precision)
+    return transcriber.load(given.source, limits, dtype=dtype, **said)
+
+
+def of_run(made: Experiment, workdir: epath.Path, generation: Sequence[str] = ()) -> Transcriber:
+    """The best checkpoint in ``workdir`` (the newest, if none is), on this process' first device.
+
+    Args:
+      made: the run, whose task has `jaxdl.tasks.Task.transcriber`.
+      workdir: its folder.
+      generation: as `config.pretrained.generation`, in place of what the run says.
+
+    Raises:
+      UserError: a population, no checkpoint, or a setting is not one of its own.
+    """
+    limits, said = _asked(generation)
+    state = evaluate.state_to_use(made, workdir)
+    module, variables, settings = made.task.transcriber(state)
+    variables = jax.device_put(jax.device_get(variables), jax.local_devices()[0])
+    tokenizer = made.run.data.tokenizer
+    return transcriber.of_weights(module, variables, settings, tokenizer, limits, **said)
+
+
+def _asked(generation: Sequence[str]) -> tuple[Limits, dict[str, Any]]:
+    """The limits, by transformers' names among the entries, and what else is asked for.
+
+    temperature=0 is a single greedy try, others a single one that is drawn.
+
+    Raises:
+      UserError: an entry is unknown, of another kind, or not used.
+    """
+    said = entries.parsed(generation, _ENTRIES)
     if said.pop("return_timestamps", None) is False:
         raise UserError(f"{_ENTRIES}: return_timestamps=false: windows begin at the last time")
     changed = {}
@@ -60,9 +93,7 @@ def of_checkpoint(config: ConfigDict) -> Transcriber:
     unused = sorted({"do_sample", "num_return_sequences"} & set(said))
     if unused:
         raise UserError(f"{_ENTRIES}: {unused[0]} is not used where Whisper transcribes")
-    limits = transcribe.LIMITS._replace(**changed)
-    dtype = precision.compute_dtype(config.precision)
-    return transcribe.load(given.source, limits, dtype=dtype, **said)
+    return transcriber.LIMITS._replace(**changed), said
 
 
 class Answer(NamedTuple):
@@ -85,19 +116,19 @@ def run(whisper: Transcriber, found: Sequence[epath.Path]) -> Iterator[Answer]:
 def record(answer: Answer) -> dict[str, Any]:
     """A line of predictions.jsonl."""
     rounded = lambda x: x if x is None else round(x, 4)
+    timed = lambda x: {"start": round(x.start, 2), "end": round(x.end, 2), "text": x.text}
     return {
         "file": str(answer.file),
         "language": answer.said.language,
         "text": answer.said.text,
         "segments": [
             {
-                "start": round(s.start, 2),
-                "end": round(s.end, 2),
-                "text": s.text,
+                **timed(s),
                 "temperature": s.temperature,
                 "log_probability": rounded(s.log_p),
                 "compression": rounded(s.compression),
                 "no_speech": rounded(s.no_speech),
+                **({} if s.words is None else {"words": [*map(timed, s.words)]}),
             }
             for s in answer.said.segments
         ],

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jaxdl.data.timed import STEP
 from jaxdl.generate import Speech
 
-# Seconds from one time that a token can tell to the next, and from one frame to the next.
-STEP, HOP = 0.02, 0.01
+# Seconds from one frame to the next.
+HOP = 0.01
 # Frames of a step.
 STRIDE = 2
 

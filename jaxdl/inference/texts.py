@@ -30,9 +30,7 @@ def write(made: Experiment, workdir: epath.Path, file: str) -> None:
     Raises:
       UserError: a population, no checkpoint, or a file that cannot be read.
     """
-    if made.members:
-        raise UserError("one member is asked, not a population: add --config.member=0, or another")
-    _, state = evaluate.best_state(made, workdir)
+    state = evaluate.state_to_use(made, workdir)
     task, at_once = made.task, made.config.eval.batch_size
     found = task.answer(state, file, at_once) if task.answer else []
     vectors = task.embed(state, file, at_once) if task.embed else None

@@ -8,66 +8,44 @@ was tried again.
 import math
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
-from jaxdl import keys, ops, pretrained
-from jaxdl.data.tokens import Vocabulary
+from jaxdl import keys, ops
 from jaxdl.errors import UserError
-from jaxdl.generate import Settings, Speech, speech
+from jaxdl.generate import Speech, speech
+from jaxdl.inference import alignment, words
 from jaxdl.inference.before import Before
-from jaxdl.inference.segments import HOP, Segment, cut
+from jaxdl.inference.segments import HOP, STRIDE, Segment, cut
+from jaxdl.inference.transcriber import (
+    LIMITS,
+    UNLIMITED,
+    Limits,
+    Transcriber,
+    load,
+    told_by,
+)
+from jaxdl.inference.words import Word
+
+__all__ = [
+    "LIMITS",
+    "RATE",
+    "UNLIMITED",
+    "Heard",
+    "Limits",
+    "Transcriber",
+    "Transcript",
+    "compression",
+    "load",
+    "of_spectrogram",
+    "told_by",
+    "transcribe",
+]
 
 RATE = 16000
 _SAMPLES = round(HOP * RATE)
-
-
-class Limits(NamedTuple):
-    """When what is written of a window is drawn anew, or taken for silence.
-
-    Attributes:
-      temperatures: of one try after the other, each at least 0.
-      compression: a text whose tokens' bytes zlib makes smaller by more than this factor repeats
-        itself, and is tried again; None asks nothing, likewise the next two.
-      log_p: so is one whose tokens have a mean log p below this.
-      no_speech: but where nobody speaks by more than this probability, and log p is below its
-        limit, there is silence.
-    """
-
-    temperatures: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-    compression: float | None = 1.35
-    log_p: float | None = -1.0
-    no_speech: float | None = 0.6
-
-
-LIMITS = Limits()
-# One greedy try whatever comes of it, as transformers has it by default.
-UNLIMITED = Limits((0.0,), None, None, None)
-
-
-class Transcriber(NamedTuple):
-    """A model that hears, ready for recordings.
-
-    Attributes:
-      module: Whisper.
-      variables: its own.
-      settings: how it writes, of its folder.
-      limits: when it is to try again.
-      tokenizer: of its tokenizer.json; None gives no text.
-      told: tokens of words that are told beforehand, names or how to spell.
-    """
-
-    module: nn.Module
-    variables: Any
-    settings: Settings
-    limits: Limits = LIMITS
-    tokenizer: Vocabulary | None = None
-    told: tuple[int, ...] = ()
 
 
 class Heard(NamedTuple):
@@ -80,8 +58,9 @@ class Heard(NamedTuple):
       tokens: with the times.
       temperature: at which it was written.
       log_p: the mean over the window's tokens.
-      compression: see `Limits`, of the window.
+      compression: see `jaxdl.inference.transcriber.Limits`, of the window.
       no_speech: the probability that nobody speaks in the window.
+      words: when each is said; None where that was not asked for.
     """
 
     start: float
@@ -92,6 +71,7 @@ class Heard(NamedTuple):
     log_p: float
     compression: float
     no_speech: float | None
+    words: list[Word] | None = None
 
 
 class Transcript(NamedTuple):
@@ -109,63 +89,6 @@ class Transcript(NamedTuple):
     def text(self) -> str:
         """All of it."""
         return "".join(segment.text for segment in self.segments).strip()
-
-
-def load(
-    source: str | Path, limits: Limits = LIMITS, *, dtype: Any = jnp.float32, **said: Any
-) -> Transcriber:
-    """A published Whisper: a folder of transformers', or "owner/name" on the hub.
-
-    >>> whisper = load("whisper-tiny/", language="en")
-    >>> transcribe(whisper, audio.read("talk.wav", RATE)).text
-
-    Args:
-      source: of the model, its generation_config.json and its tokenizer.json (extra tokenizers).
-      limits: when it is to try again.
-      dtype: of the computation.
-      **said: settings in place of the folder's: language ("en"; by default it is detected), task
-        ("transcribe" or "translate"), num_beams, max_new_tokens, condition_on_prev_tokens …; and
-        initial_prompt, words that are told beforehand.
-
-    Raises:
-      UserError: something of this is missing, damaged, or not of Whisper's.
-    """
-    folder = pretrained.tensors.locate(source)
-    settings = pretrained.generation(folder)
-    words = said.pop("initial_prompt", None)
-    settings = Settings.of({**settings.said(), **said})
-    known = Speech.of(settings)
-    known.timestamps  # noqa: B018, which complains
-    if (words or known.conditions) and known.previous is None:
-        raise UserError(
-            f"{folder} does not say which token stands in front of a text before: "
-            "generation_config.json needs prev_sot_token_id"
-        )
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise UserError(f"{folder} has no tokenizer.json, by which tokens become text: add it")
-    tokenizer = Vocabulary(str(path))
-    module, variables = pretrained.load(folder, dtype=dtype)
-    if getattr(module, "source_features", None) is None:
-        raise UserError(f"{source} is a {type(module).__name__}, which hears nothing")
-    told = told_by(tokenizer, words, known.end) if words else ()
-    return Transcriber(module, variables, settings, limits, tokenizer, told)
-
-
-def told_by(tokenizer: Vocabulary, words: str, end: int) -> tuple[int, ...]:
-    """The tokens of words that are told beforehand, as transformers' get_prompt_ids has them.
-
-    Raises:
-      UserError: they are no text, or special tokens from ``end`` on stand in them.
-    """
-    if not isinstance(words, str):
-        raise UserError(f"initial_prompt={words!r} must be a text")
-    found = tuple(tokenizer.encode(f" {words.strip()}").tolist())
-    special = [token for token in found if token >= end]
-    if special:
-        name = tokenizer.decode(np.array(special[:1]))
-        raise UserError(f"initial_prompt={words!r} has {name}, which is no text")
-    return found
 
 
 def transcribe(
@@ -245,9 +168,16 @@ def of_spectrogram(
         if is_silent:
             seek += there
             continue
-        segments, further = cut(tokens, known, seek, there)
+        segments, further = cut(tokens[: _ended(tokens, known)], known, seek, there)
         before.add(segments)
-        found += [_heard(whisper, known, segment, *figures) for segment in segments]
+        heard = [_heard(whisper, known, segment, *figures) for segment in segments]
+        if known.tells_words:
+            ends = alignment.times(
+                module, variables, encoded, _without_padding(*given), tokens, known.alignment,
+                there // STRIDE,
+            )  # fmt: skip
+            heard = _with_words(whisper, known, heard, HOP * seek + ends, HOP * seek, language)
+        found += heard
         seek += further or there
     return Transcript(language, found)
 
@@ -259,7 +189,7 @@ def _share(logits: np.ndarray, known: Speech) -> float:
 
 
 def _written(whisper, encoded, given, silence, known, key):
-    """(tokens without the last, (temperature, log_p, compression, no_speech), whether silence)."""
+    """(tokens up to the last, (temperature, log_p, compression, no_speech), whether silence)."""
     limits = whisper.limits
     for i, temperature in enumerate(limits.temperatures):
         made = speech.write(
@@ -268,15 +198,20 @@ def _written(whisper, encoded, given, silence, known, key):
             key=jax.random.fold_in(key, i),
         )  # fmt: skip
         tokens, log_p = made.tokens[0].tolist(), float(made.log_p[0])
-        ended = tokens.index(known.end) if known.end in tokens else len(tokens)
-        size = compression(tokens[: ended + 1], whisper.module.vocab_size)
+        tokens = tokens[: _ended(tokens, known) + 1]
+        size = compression(tokens, whisper.module.vocab_size)
         figures = temperature, log_p, size, silence
         is_low = limits.log_p is not None and log_p < limits.log_p
         if silence is not None and is_low and silence > limits.no_speech:
-            return tokens[:ended], figures, True
+            return tokens, figures, True
         if not is_low and (limits.compression is None or size <= limits.compression):
             break
-    return tokens[:ended], figures, False
+    return tokens, figures, False
+
+
+def _ended(tokens: Sequence[int], known: Speech) -> int:
+    """How many tokens come before the one that ends a text."""
+    return tokens.index(known.end) if known.end in tokens else len(tokens)
 
 
 def compression(tokens: Sequence[int], vocab_size: int) -> float:
@@ -289,7 +224,31 @@ def compression(tokens: Sequence[int], vocab_size: int) -> float:
     return len(whole) / len(zlib.compress(whole))
 
 
+def _without_padding(prompt: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    return prompt[0] if mask is None else prompt[0, mask[0]]
+
+
+def _with_words(
+    whisper: Transcriber,
+    known: Speech,
+    heard: Sequence[Heard],
+    ends: np.ndarray,
+    begin: float,
+    language: str | None,
+) -> list[Heard]:
+    """Segments that follow one another, with their words; ``ends`` (n,) of their tokens."""
+    starts, place, found = np.concatenate([[begin], ends[:-1]]), 0, []
+    decode = whisper.tokenizer.decode
+    for segment in heard:
+        at = [place + i for i, token in enumerate(segment.tokens) if token < known.end]
+        said = [token for token in segment.tokens if token < known.end]
+        told = words.of_tokens(said, starts[at], ends[at], decode, language)
+        found.append(segment._replace(words=told))
+        place += len(segment.tokens)
+    return found
+
+
 def _heard(whisper: Transcriber, known: Speech, segment: Segment, *figures: Any) -> Heard:
-    words = [token for token in segment.tokens if token < known.end]
-    text = "" if whisper.tokenizer is None else whisper.tokenizer.decode(np.array(words, np.int32))
+    said = [token for token in segment.tokens if token < known.end]
+    text = "" if whisper.tokenizer is None else whisper.tokenizer.decode(np.array(said, np.int32))
     return Heard(segment.start, segment.end, text, segment.tokens, *figures)

@@ -29,8 +29,9 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
                             of texts, by a run, DIR/predictions.txt too
   --input=WHAT              a picture, a folder of them, a pattern ('*.jpg'), or an array (.npy);
                             of tasks on texts a file with one on each line, .jsonl, .csv or .tsv;
-                            of Whisper a sound, a folder of them or a pattern: DIR gets an .srt and
-                            a .vtt for each
+                            of Whisper, published or a run that began with one, a sound, a folder
+                            of them or a pattern: DIR gets an .srt and a .vtt for each; how it
+                            writes is --config.pretrained.generation=language=de,num_beams=5
   --mode=export             writes the same model to DIR/export as one program with its weights,
                             that jax runs on CPU, GPU and TPU without jaxdl (the extra export);
                             of runs that write texts a folder as transformers has it

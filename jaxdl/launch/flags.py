@@ -18,7 +18,11 @@ from jaxdl.errors import UserError, nearest
 
 
 class Options(NamedTuple):
-    """What a command line asks for; ``config`` and ``file`` are None and "" for help and list."""
+    """What a command line asks for; ``config`` and ``file`` are None and "" for help and list.
+
+    ``generation`` is what `config.pretrained.generation` is given where a run is used: there it
+    asks for another way to write, and changes nothing of the run.
+    """
 
     config: ConfigDict | None
     file: str
@@ -31,6 +35,7 @@ class Options(NamedTuple):
     list: bool
     input: str = ""
     input_size: int = 0
+    generation: tuple[str, ...] = ()
 
 
 _MODES = ("train", "evaluate", "sample", "predict", "export", "plan", "lr_find")
@@ -42,6 +47,8 @@ _FLAGS = (
 )
 # Those that name files.
 _PATHS = ("config", "workdir", "input")
+# How texts are written.
+_WRITTEN = "pretrained.generation"
 # Those of one mode, and what they are there.
 _OF_MODE = {
     "topology": ("plan", "what --mode=plan plans for"),
@@ -76,6 +83,9 @@ def parse(argv: Sequence[str]) -> Options:
         if name in given and mode != only:
             raise UserError(f"--{name} is {what}: give both, or neither")
     overrides = {k[len("config.") :]: v for k, v in given.items() if k.startswith("config.")}
+    generation = ()
+    if mode == "predict" and _is_run(given.get("workdir")) and _WRITTEN in overrides:
+        generation = _read(overrides.pop(_WRITTEN), tuple, f"config.{_WRITTEN}") or ()
     config = load(file) if file else settings.default()
     if (mode != "train" or "member" in overrides) and given.get("workdir"):
         _adopt(given["workdir"], config)
@@ -101,7 +111,14 @@ def parse(argv: Sequence[str]) -> Options:
         False,
         given.get("input", ""),
         _read(given.get("input_size", "0"), int, "--input_size"),
+        generation,
     )
+
+
+def _is_run(folder: str | None) -> bool:
+    from etils import epath
+
+    return bool(folder) and (epath.Path(folder) / "config.json").exists()
 
 
 def _adopt(folder: str, config: ConfigDict) -> None:

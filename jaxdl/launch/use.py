@@ -1,5 +1,9 @@
 """``--mode=predict`` and ``--mode=export``: a trained model put to use."""
 
+import functools
+from collections.abc import Callable
+
+import jax
 from etils import epath
 
 from jaxdl import parallel, process
@@ -7,6 +11,7 @@ from jaxdl.data import audio, coco, files
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
 from jaxdl.inference import export, pictures, predict, recordings, sounds, texts
+from jaxdl.inference.transcriber import Transcriber
 from jaxdl.launch.flags import Options
 from jaxdl.runs import workdir
 
@@ -21,6 +26,15 @@ def prepare(options: Options) -> None:
 
 def of_run(options: Options, made: Experiment, folder: epath.Path) -> int:
     """Uses the model of a run; returns the exit code."""
+    if options.mode == "predict" and made.task.transcriber:
+        ready = functools.partial(recordings.of_run, made, folder, options.generation)
+        _hear(options, ready, folder)
+        return 0
+    if options.generation:
+        raise UserError(
+            f"config.pretrained.generation={','.join(options.generation)}: it is asked of Whisper, "
+            f"and this run's task is {made.config.task.name!r}"
+        )
     if options.mode == "predict" and (made.task.answer or made.task.embed):
         texts.write(made, folder, options.input)
         return 0
@@ -47,18 +61,23 @@ def of_published(options: Options) -> int:
     workdir.check_folder(folder)
     process.use_compilation_cache()
     parallel.initialize()
-    if recordings.is_whisper(options.config):
-        return _hear(options, folder)
-    return _use(options, predict.of_checkpoint(options.config), folder)
-
-
-def _hear(options: Options, folder: epath.Path) -> int:
+    if not recordings.is_whisper(options.config):
+        return _use(options, predict.of_checkpoint(options.config), folder)
     if options.mode == "export":
         raise UserError("--mode=export is of models of pictures: pretrained.save writes Whisper's")
-    found = pictures.matching(options.input, audio.SUFFIXES, "sounds")
-    whisper = recordings.of_checkpoint(options.config)
-    recordings.write(recordings.run(whisper, sorted(found)), folder)
+    _hear(options, functools.partial(recordings.of_checkpoint, options.config), folder)
     return 0
+
+
+def _hear(options: Options, ready: Callable[[], Transcriber], folder: epath.Path) -> None:
+    """Writes what is said in the sounds of ``--input``; process 0 alone does.
+
+    The model is read once there are sounds.
+    """
+    found = pictures.matching(options.input, audio.SUFFIXES, "sounds")
+    whisper = ready()
+    if jax.process_index() == 0:
+        recordings.write(recordings.run(whisper, sorted(found)), folder)
 
 
 def _use(options, predictor, folder) -> int:

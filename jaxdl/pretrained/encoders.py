@@ -14,14 +14,14 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxdl import config as settings
-from jaxdl import models, precision, pretrained
+from jaxdl import keys, models, precision, pretrained
 from jaxdl.data import tokens
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings, entries
 from jaxdl.models.bart import OFFSET
 from jaxdl.per_member import Swept
 from jaxdl.pretrained import catalog, tensors
-from jaxdl.pretrained.architecture import by_name
+from jaxdl.pretrained.architecture import Architecture, by_name, is_under
 from jaxdl.pretrained.transfer import (
     Start,
     Weights,
@@ -147,7 +147,7 @@ def create(config: ConfigDict, data: Any, wanted: Wanted) -> Start:
     module = module.clone(**swept, **new, dtype=precision.compute_dtype(config.precision))
     known = catalog.of(module)
     example = lambda: [np.zeros(x.shape, x.dtype) for x in known.inputs(module, None)]
-    return begun(config, module, found, gone, example, (known.head, known.neck))
+    return begun(config, module, found, gone, example, (known.head, known.neck, known.optional))
 
 
 def generation(config: ConfigDict, data: Any) -> Settings | None:
@@ -163,6 +163,7 @@ def generation(config: ConfigDict, data: Any) -> Settings | None:
     if not given.generation:
         path = epath.Path(given.source)
         if (path / "checkpoints").is_dir():
+            _meaning(path, data.tokenizer.fingerprint)  # whose tokens it tells of
             given.generation = tuple(workdir.stored(path).get("pretrained.generation", ()))
         else:
             _same_tokenizer(config, data)  # whose tokens it tells of
@@ -227,12 +228,7 @@ def _of_run(
 ) -> Weights:
     folder, earlier = epath.Path(source), settings.default()
     arrays = weights_of_run(folder, earlier, model)
-    kept = meaning.read(folder)
-    if kept is not None and kept.facts.tokenizer != tokenizer:
-        raise UserError(
-            f"pretrained.source={source} learned of other tokens than these data have: set "
-            f"config.data.tokenizer={kept.tokenizer!r}"
-        )
+    kept = _meaning(folder, tokenizer)
     sizes = {}
     for field in _sized(earlier.model.name):
         there = [size for size in _SIZES[field] if size[0] in arrays]
@@ -247,7 +243,35 @@ def _of_run(
     same = earlier.task.name == task and (
         kept is not None and tuple(kept.facts.class_names) == class_names
     )
-    return Weights(module, without(arrays, () if same else catalog.of(module).head))
+    known = catalog.of(module)
+    arrays = _of_this_size(module, without(arrays, () if same else known.head), known)
+    return Weights(module, arrays)
+
+
+def _of_this_size(
+    module: Any, arrays: dict[str, np.ndarray], known: Architecture
+) -> dict[str, np.ndarray]:
+    """Weights without what nobody learned and is of another size, such as places in longer sounds.
+
+    It is then as the model makes it.
+    """
+    if not any(is_under(name, known.optional) for name in arrays):
+        return arrays
+    shapes = (jax.ShapeDtypeStruct(x.shape, x.dtype) for x in known.inputs(module, None))
+    fresh = by_name(jax.eval_shape(module.init, keys.abstract(), *shapes))
+    fits = lambda name, x: name in fresh and fresh[name].shape == x.shape
+    return {n: x for n, x in arrays.items() if not is_under(n, known.optional) or fits(n, x)}
+
+
+def _meaning(folder: epath.Path, tokenizer: str) -> meaning.Meaning | None:
+    """What an earlier run keeps, if it does; UserError if of other tokens than ``tokenizer``'s."""
+    kept = meaning.read(folder)
+    if kept is not None and kept.facts.tokenizer != tokenizer:
+        raise UserError(
+            f"pretrained.source={folder} learned of other tokens than these data have: set "
+            f"config.data.tokenizer={kept.tokenizer!r}"
+        )
+    return kept
 
 
 def _check_tokenizer(config: ConfigDict, data: Any, module: Any, size: int) -> None:

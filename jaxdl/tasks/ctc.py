@@ -47,6 +47,11 @@ def ctc(
     `jaxdl.tasks.transcription`. A target that needs more moments than its recording has is refused.
     """
     check_at_least(0, decoded=decoded, beams=beams)
+    if run.config.data.get("times"):
+        raise UserError(
+            "config.data.times=True: what is read off moments has no tokens of times: set "
+            "config.data.times=False, or take task 'transcription'"
+        )
     listener = transcripts.of_run(run, bands, window, hop)
     special = listener.special
     fields = {"vocab_size": special.size, **listener.reader.fields}

@@ -6,12 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from etils import epath
 from flax import linen as nn
 
 from jaxdl import models
 from jaxdl.errors import UserError
-from jaxdl.ops.spectrogram import HOP, RATE, WINDOW
 from jaxdl.tasks import (
     Run,
     Task,
@@ -21,7 +19,7 @@ from jaxdl.tasks import (
     register,
     sequence_to_sequence,
 )
-from jaxdl.tasks.shared import encoder_decoder, recognising, transcripts, writing
+from jaxdl.tasks.shared import encoder_decoder, heard_before, recognising, transcripts, writing
 from jaxdl.tasks.shared.hearing import Hearing
 from jaxdl.tasks.shared.reading import Prepare, Reader
 from jaxdl.tasks.shared.writing import Writer
@@ -48,7 +46,8 @@ def transcription(
 
     Teacher forcing, as of `jaxdl.tasks.sequence_to_sequence`; spectrograms are made in the step.
     With `config.pretrained.source` a published Whisper learns on: its texts follow the tokens of
-    the language and of what is asked for, which are learned like the text.
+    the language and of what is asked for, which are learned like the text; with `data.times` they
+    tell times too, and are written by the rules of these.
 
     Args:
       run: the run's config and data, such as of data set "dial_tones". The model is called as
@@ -77,9 +76,10 @@ def transcription(
     check_smoothing(label_smoothing)
     listener = transcripts.of_run(run, bands, window, hop)
     read = listener.reader
+    heard_before.check(run.config.pretrained.source, listener.hears, mask_padding)
     begin = encoder_decoder.begin(run, read, tokens, beams, generation)
     module, special = begin.start.module, begin.special
-    _check(run, module, listener.hears, mask_padding)
+    _check(run, module, listener.hears)
     if not mask_padding or begin.prompt:
         frames = 0 if mask_padding else module.frames
         listener = transcripts.of_run(run, bands, window, hop, frames, begin.prompt)
@@ -91,9 +91,9 @@ def transcription(
     order = functools.cache(lambda: _call_order(module, read))
     layers = lambda: models.outermost(order())
     start, update = learner.by_config(run, loss_fn, layers=layers)
-    writer = Writer(module, special, run.data.tokenizer, begin.settings, begin.prompt)
+    writer = Writer(module, special, run.data.tokenizer, begin.settings, begin.prompt, begin.times)
     known = special.spoken and run.config.pretrained.source
-    publish = functools.partial(writing.publish, writer._replace(settings=begin.asked))
+    published = writer._replace(settings=begin.asked)
     each = jax.jit(functools.partial(answers, writer, read.prepare))
     at_once = run.config.eval.batch_size
     recogniser = recognising.Recogniser(listener.hears, each, writer.text, decoded, at_once)
@@ -109,14 +109,15 @@ def transcription(
         tokens={"pad": special.pad, "end": special.end},
         directions=transcripts.directions(run),
         check=begin.start.check,
-        publish=publish if known else None,
+        publish=functools.partial(writing.publish, published) if known else None,
+        transcriber=functools.partial(writing.published, published) if known else None,
         **({"score": recogniser.score} if decoded else {}),
     )
 
 
-def _check(run: Run, module: nn.Module, hears: Hearing, mask_padding: bool) -> None:
-    """Raises UserError where the model, or its published weights, hear otherwise."""
-    source, features = run.config.pretrained.source, module.source_features
+def _check(run: Run, module: nn.Module, hears: Hearing) -> None:
+    """Raises UserError where the model hears otherwise, or nothing."""
+    features = module.source_features
     if features is None:
         raise UserError(
             f"task 'transcription' needs an encoder-decoder that reads frames, such as 'whisper', "
@@ -126,20 +127,6 @@ def _check(run: Run, module: nn.Module, hears: Hearing, mask_padding: bool) -> N
         raise UserError(
             f"config.task.bands={hears.bands}, but the model hears {features}: set "
             f"config.task.bands={features}"
-        )
-    path = epath.Path(source or ".")
-    if not source or not path.exists() or (path / "checkpoints").is_dir():
-        return
-    if mask_padding:
-        raise UserError(
-            f"pretrained.source={source} learned of sounds filled up with silence that it hears: "
-            "set config.task.mask_padding=False"
-        )
-    if (hears.sound.rate, hears.window, hears.hop) != (RATE, WINDOW, HOP):
-        raise UserError(
-            f"pretrained.source={source} hears {RATE} samples a second in frames of "
-            f"{WINDOW / RATE:g} s, {HOP / RATE:g} s from one to the next: set config.data.rate, "
-            "config.task.window and config.task.hop to these"
         )
 
 

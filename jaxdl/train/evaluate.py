@@ -81,6 +81,13 @@ def best_state(experiment: Experiment, workdir: epath.Path) -> tuple[int, tasks.
     return restored.step, restored.tree["state"]
 
 
+def state_to_use(experiment: Experiment, workdir: epath.Path) -> tasks.State:
+    """The state of `best_state`, of a run that is no population; UserError for one that is."""
+    if experiment.members:
+        raise UserError("one member is asked, not a population: add --config.member=0, or another")
+    return best_state(experiment, workdir)[1]
+
+
 def evaluate(experiment: Experiment, workdir: epath.Path) -> dict[str, Any]:
     """`--mode=evaluate`: figures of ``workdir``'s best checkpoint (newest, if none is).
 

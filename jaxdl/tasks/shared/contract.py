@@ -144,6 +144,9 @@ class Task(NamedTuple):
       publish: (state, folder) writes there what was learned as a published checkpoint, which
         `jaxdl.pretrained.load` and the library that it is of read, for `--mode=export` of tasks
         without ``predict``. None where there is no such library.
+      transcriber: (state) -> (module, variables, `jaxdl.generate.Settings`) of a model that hears
+        as the published ones do: `--mode=predict` then writes recordings of any length, window
+        after window, and does not ask `predict`. None of others.
       tokens: {"pad" and "end": what fills up and what ends the tokens ``written`` of `predict`}, of
         tasks that write what they hear; an exported program's reader needs them.
       labels: {name: what the last axis of that array of `predict` is of}, class names say; they are
@@ -173,6 +176,7 @@ class Task(NamedTuple):
     answer: Callable[[State, str, int], Sequence[Description]] | None = None
     embed: Callable[[State, str, int], np.ndarray] | None = None
     publish: Callable[[State, Path], None] | None = None
+    transcriber: Callable[[State], tuple[Any, Any, Any]] | None = None
     tokens: Mapping[str, int] = {}
     labels: Mapping[str, Sequence[str]] = {}
     directions: Mapping[str, str] = {}

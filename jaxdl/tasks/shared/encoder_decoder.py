@@ -8,9 +8,10 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import generate, models
+from jaxdl.data import timed
 from jaxdl.data.source_target import Specials
 from jaxdl.errors import UserError
-from jaxdl.generate import Settings, Speech, decoding, entries, speech
+from jaxdl.generate import Settings, Speech, Timestamps, decoding, entries, speech
 from jaxdl.pretrained import encoders, transfer
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
@@ -29,6 +30,7 @@ class Begin(NamedTuple):
       settings: how texts are written; has a number of tokens, and one text for each source.
       asked: the same as the weights' folder has them, to be published with other weights.
       prompt: tokens that follow the start of every text; () of all but speech.
+      times: the rules of the times that texts tell; None of those that tell none.
     """
 
     start: transfer.Start
@@ -36,6 +38,7 @@ class Begin(NamedTuple):
     settings: Settings
     asked: Settings
     prompt: tuple[int, ...] = ()
+    times: Timestamps | None = None
 
 
 def begin(
@@ -64,7 +67,8 @@ def begin(
             decoder_start_token_id=special.start, length_penalty=0.0, early_stopping="never"
         )
     asked = _asked(said, tokens, beams, generation, read.lengths[1])
-    prompt = _prompt(asked) if source and special.spoken else ()
+    times = _times(run, asked, special)
+    prompt = _prompt(asked, times is not None) if source and special.spoken else ()
     settings, before = speech.alone(asked) if special.spoken else asked, 1 + len(prompt)
     _check(settings, before)
     context = max(read.context + len(prompt), before + settings.how(before)["tokens"])
@@ -81,10 +85,46 @@ def begin(
         start = encoders.create(config, run.data, wanted)
     else:
         start = transfer.fresh(_model(run, special, context, read.fields))
-    return Begin(start, *_tokens_of(special, settings, source), asked, prompt)
+    if times is not None:
+        _check_times(run, start.module, special)
+    return Begin(start, *_tokens_of(special, settings, source), asked, prompt, times)
 
 
-def _prompt(asked: Settings) -> tuple[int, ...]:
+def _times(run: Run, asked: Settings, special: Specials) -> Timestamps | None:
+    """The rules of the times that the data's texts tell, None if they tell none.
+
+    Raises:
+      UserError: the weights know of no times, or other tokens of them.
+    """
+    if not run.config.data.get("times"):
+        return None
+    source = run.config.pretrained.source
+    if not source or not special.spoken:
+        raise UserError(
+            "config.data.times=True: times are told by a published Whisper that learns on: set "
+            "config.pretrained.source, or config.data.times=False"
+        )
+    rules = Speech.of(asked).timestamps
+    if rules.first != special.first_time:
+        raise UserError(
+            f"pretrained.source={source} tells the time 0 by the token {rules.first}, and "
+            f"config.data.tokenizer by {special.first_time}: it takes the tokenizer that it "
+            "learned with"
+        )
+    return rules
+
+
+def _check_times(run: Run, module: nn.Module, special: Specials) -> None:
+    """Raises UserError where a model has fewer tokens than the recordings have times."""
+    known, seconds = module.vocab_size - special.first_time, run.config.data.seconds
+    if timed.steps(seconds) >= known:
+        raise UserError(
+            f"config.data.seconds={seconds:g}: pretrained.source={run.config.pretrained.source} "
+            f"tells times up to {(known - 1) * timed.STEP:g} s: set no more"
+        )
+
+
+def _prompt(asked: Settings, times: bool) -> tuple[int, ...]:
     """What follows the start of all texts that speech is written as.
 
     Raises:
@@ -96,7 +136,7 @@ def _prompt(asked: Settings) -> tuple[int, ...]:
             "the weights know several languages: say which one the recordings are of by "
             "config.task.generation=language=de, or another"
         )
-    return tuple(said.prompt(np.zeros(1, np.int32), timestamps=False)[0, 1:].tolist())
+    return tuple(said.prompt(np.zeros(1, np.int32), timestamps=times)[0, 1:].tolist())
 
 
 def _asked(

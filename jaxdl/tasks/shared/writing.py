@@ -37,6 +37,7 @@ class Writer(NamedTuple):
       tokenizer: of its texts.
       settings: how it writes, one text for each source.
       prompt: tokens that follow the start of every text, and are no part of it.
+      times: the rules of the times that a text tells; None of texts that tell none.
     """
 
     module: nn.Module
@@ -44,6 +45,7 @@ class Writer(NamedTuple):
     tokenizer: Tokenizer
     settings: generate.Settings
     prompt: tuple[int, ...] = ()
+    times: generate.Timestamps | None = None
 
     @property
     def begin(self) -> tuple[int, ...]:
@@ -56,8 +58,9 @@ class Writer(NamedTuple):
         if self.prompt:
             prompt = np.tile(np.array([self.begin], np.int32), (len(source), 1))
         made = generate.by_settings(
-            self.module, variables, self.settings, prompt, source=source, source_mask=mask
-        )
+            self.module, variables, self.settings, prompt, source=source, source_mask=mask,
+            timestamps=self.times,
+        )  # fmt: skip
         made, ends = made[:, 0], self.settings.eos_token_id
         if isinstance(ends, tuple):  # whichever of them ended a text
             made = jnp.where(jnp.isin(made, jnp.array(ends)), self.special.end, made)
@@ -233,10 +236,15 @@ def answer(
     return [Description(w, {"source": s, "written": w}) for s, w in pairs]
 
 
+def published(writer: Writer, state: learner.Learner) -> tuple[nn.Module, Any, generate.Settings]:
+    """`Task.transcriber`: the model, its averages, and how it writes."""
+    return writer.module, state.best_variables, writer.settings
+
+
 def publish(writer: Writer, state: learner.Learner, folder: Path) -> None:
-    """`Task.publish`: the model with its averages, and how it writes."""
-    variables = jax.device_get(state.best_variables)
-    pretrained.save(writer.module, variables, folder, generation=writer.settings)
+    """`Task.publish`: the same as files."""
+    module, variables, settings = published(writer, state)
+    pretrained.save(module, jax.device_get(variables), folder, generation=settings)
 
 
 def written(
