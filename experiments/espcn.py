@@ -1,0 +1,30 @@
+"""ESPCN learns of one photograph to make others twice as large.
+
+    python -m jaxdl.launch --config=experiments/espcn.py --workdir=runs/espcn
+    python -m jaxdl.launch --mode=predict --workdir=runs/espcn --input=photo.jpg
+
+Variants: flower (the default) and china, the photograph that it is measured on; the other is
+learned from. Your own: --config.data.name=picture_folder --config.data.path=my/pictures.
+"""
+
+from jaxdl import config as defaults
+from jaxdl.data.photographs import FILES
+from jaxdl.registry import choose
+
+
+def get_config(variant: str = "flower"):
+    """One of scikit-learn's photographs to be measured on: ``flower`` or ``china``."""
+    choose("variant", variant, FILES)
+    config = defaults.default()
+    config.data.name, config.task.name = "photographs", "image_to_image"
+    config.data.test = variant
+    config.model = dict(name="espcn")
+    # The network makes luminance, which is what is measured, and by its square as PSNR is.
+    config.task.luminance, config.task.loss = True, "mse"
+    config.batch_size, config.steps = 16, 6000
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.schedule_unit = "fraction"
+    config.optimizer.warmup = 0.02
+    config.eval.best = "psnr"
+    config.eval.every = 1000
+    return config
