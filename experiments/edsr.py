@@ -51,6 +51,6 @@ def _published(config, model: str):
     config.optimizer.schedule = "step"
     config.optimizer.schedule_unit = "steps"
     config.optimizer.warmup = 0.0
-    config.optimizer.boundaries = (200_000,)
+    config.optimizer.boundaries, config.optimizer.decay_factor = (200_000,), 0.5
     config.eval.every = 1000
     return config

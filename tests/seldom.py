@@ -29,7 +29,12 @@ _SOUNDS = (
 
 _AVERAGED = tuple(f"jaxdl/{name}/" for name in ("tasks", "losses", "metrics", "control"))
 
-_CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet")
+_LARGER = (
+    *("jaxdl/tasks/image_to_image.py", "jaxdl/tasks/shared/", "jaxdl/data/smaller.py"),
+    *("jaxdl/models/edsr.py", "jaxdl/models/espcn.py", "jaxdl/inference/"),
+)
+
+_CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet", "edsr", "espcn")
 
 # {file: {beginning of a test's name: the files}}
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
@@ -628,6 +633,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_process.py": {
         "test_memory_that_a_long_compilation_has_freed": ("jaxdl/process.py",),
     },
+    "test_image_to_image.py": {
+        "test_a_run_that_was_cut": (*_LARGER, _RUNS),
+        "test_eight_devices_learn_and_measure_as_one_does": (*_LARGER, _PARALLEL),
+        "test_the_program_takes_any_size": (*_LARGER, _OPS),
+        "test_tiles_have_the_bits_of_the_whole_picture[edsr": (*_LARGER, _OPS),
+    },
     "test_progress.py": {
         "test_terminal_shows_step_figures_speed_and_time_left": (
             "jaxdl/train/progress.py", "jaxdl/train/loop.py",
@@ -725,6 +736,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[yolo:yolov3]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[yolo:yolov3_tiny]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[unet:backbone]": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[edsr:": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[espcn": _ALL,
     }
     | {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[ddpm]": _ALL,
