@@ -15,14 +15,14 @@ from jaxdl.data.photographs import FILES
 from jaxdl.registry import choose
 
 VARIANTS = {
-    **{name: "" for name in FILES},
+    **dict.fromkeys(FILES, ""),
     "baseline": "edsr_baseline",
     "large": "edsr",
 }
 
 
 def get_config(variant: str = "flower"):
-    """A small network, measured on ``flower`` or ``china``; or the paper's ``baseline``, ``large``."""
+    """A small network, measured on ``flower`` or ``china``, or the paper's two."""
     model = choose("variant", variant, VARIANTS)
     config = defaults.default()
     config.data.name, config.task.name = "photographs", "image_to_image"
@@ -43,7 +43,7 @@ def _small(config, test: str):
 
 
 def _published(config, model: str):
-    """Section 4.1: 48 pixels, Adam, a rate of 1e-4 that is halved after 200,000 updates of 300,000."""
+    """Section 4.1: 48 pixels, Adam, a rate of 1e-4 that is halved after 200,000 updates."""
     config.data.patch = 48
     config.model = dict(name=model)
     config.steps = 300_000

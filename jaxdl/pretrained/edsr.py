@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl.models.edsr import STEPS, EDSR
+from jaxdl.models.edsr import EDSR, STEPS
 from jaxdl.pretrained import register
 from jaxdl.pretrained.architecture import Architecture, Naming
 from jaxdl.pretrained.fit import Found

@@ -4,8 +4,8 @@
     python tests/golden/make_super_resolution.py
 
 The networks are benchmarks/torch_models/edsr.py and espcn.py, in float64: their pictures, and the
-gradients of ``Σ picture · g`` by every parameter and by the image, of which length and products with
-drawn directions are kept. Weights are drawn by their names (seeded.py) in PyTorch's layouts.
+gradients of ``Σ picture · g`` by every parameter and by the image, of which length and products
+with drawn directions are kept. Weights are drawn by their names (seeded.py) in PyTorch's layouts.
 """
 
 import sys
