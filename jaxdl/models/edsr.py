@@ -85,6 +85,11 @@ class EDSR(nn.Module):
         return conv(self.channels, "last", jnp.float32)(ops.widen(x)) + mean
 
     @property
+    def of_scale(self) -> tuple[str, ...]:
+        """Submodules that are of one scale."""
+        return ("larger_0", "larger_1")
+
+    @property
     def reach(self) -> int:
         """Pixels of the small picture, to each side of its own, that a pixel depends on."""
         # Those behind the first of the larger pictures' reach over one edge of a pixel at most.

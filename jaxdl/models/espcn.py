@@ -62,6 +62,11 @@ class ESPCN(nn.Module):
         return ops.pixel_shuffle(x, self.scale)
 
     @property
+    def of_scale(self) -> tuple[str, ...]:
+        """Submodules that are of one scale."""
+        return ("shuffled",)
+
+    @property
     def reach(self) -> int:
         """Pixels of the small picture, to each side of its own, that a pixel depends on."""
         return sum(kernel // 2 for kernel in KERNELS)

@@ -14,6 +14,8 @@ from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics, image_quality
 from jaxdl.ops import bicubic, colours
+from jaxdl.pretrained import whole
+from jaxdl.pretrained.transfer import fresh
 from jaxdl.registry import choose
 from jaxdl.tasks import Run, Task, build_model, check_counts, learner, need_batches, register
 from jaxdl.tasks.shared import judged_pictures, tiling
@@ -21,7 +23,7 @@ from jaxdl.tasks.shared import judged_pictures, tiling
 LOSSES = {"mae": losses.mae, "mse": losses.mse}
 
 
-@register("image_to_image", derives=("scale", "channels"))
+@register("image_to_image", groups=("model", "pretrained"), derives=("scale", "channels"))
 def image_to_image(
     run: Run,
     loss: str = "mae",
@@ -40,6 +42,9 @@ def image_to_image(
       turns: whether each example is mirrored and turned at random, in all eight ways.
       tile: pixels a side that are made larger at once of whole pictures, beside what these depend
         on; what comes out is the same for any.
+
+    With config.pretrained.source, an EDSR of its authors' or a run of the same network, all begins
+    with what was learned there, but for what is of another scale (`jaxdl.pretrained.whole`).
 
     The metrics are ``loss`` and, at evaluation, ``tile_psnr`` and ``tile_ssim`` of the examples.
     `score` gives ``psnr``, ``ssim``, ``bicubic_psnr``, ``bicubic_ssim`` and ``gain``, means over
@@ -62,12 +67,13 @@ def image_to_image(
         training_loss, learner.forward(module), net, choose("loss", loss, LOSSES), turns
     )
     start, update = learner.by_config(run, loss_fn)
+    begin = whole.create(run.config, module) if run.config.pretrained.source else fresh(module)
     # Examples and tiles by one function each, so that they are compiled once.
     of_tiles = jax.jit(lambda state, batch, key: predict(net, state, batch["image"])["image"])
     enlarge = functools.partial(_whole, of_tiles, net, tile)
     side = run.data.train.take(np.arange(1))["image"].shape[1]
     return Task(
-        init=functools.partial(_init, net, start),
+        init=functools.partial(_init, net, lambda drawn: start(begin.variables(drawn))),
         train_step=update,
         eval_step=functools.partial(evaluate, net, LOSSES[loss]),
         score=functools.partial(judged_pictures.score, enlarge),
@@ -76,6 +82,7 @@ def image_to_image(
         predict=functools.partial(predict, net),
         transform=enlarge,
         directions=judged_pictures.DIRECTIONS,
+        check=begin.check,
     )
 
 
