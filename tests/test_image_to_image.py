@@ -12,7 +12,7 @@ from etils import epath
 from launching import assert_resumes_to_the_bit, built, made, summary
 from PIL import Image
 
-from jaxdl import keys, launch, losses, metrics
+from jaxdl import keys, launch, losses, metrics, pretrained
 from jaxdl.data import Arrays, smaller
 from jaxdl.errors import UserError
 from jaxdl.inference import export, predict, transformed
@@ -256,3 +256,26 @@ def test_eight_devices_learn_and_measure_as_one_does():
         scores = one.task.score(state, one.run.data.test, one.key)
         found.append({**metrics.divide(jax.device_get(made_)), **scores})
     assert found[1] == pytest.approx(found[0], rel=2e-3, abs=1e-4)
+
+
+# What begins with weights from elsewhere
+
+
+def test_a_run_begins_with_published_weights_but_for_another_scale(tmp_path):
+    one, state = small()
+    module = one.task.predict.args[0].module
+    file = tmp_path / "x2.safetensors"
+    drawn = jax.tree.map(lambda x: np.full(x.shape, 0.25, np.float32), {"params": state.params})
+    pretrained.save(module, drawn, file)
+    for scale, new in ((2, False), (3, True)):
+        again = built("edsr", f"--config.pretrained.source={file}", f"--config.data.scale={scale}")
+        params = again.init_state().params
+        assert (params["larger_0"]["kernel"] != 0.25).any() == new
+        np.testing.assert_allclose(params["last"]["bias"], 0.25, rtol=1e-6)
+    with pytest.raises(UserError, match="config.pretrained.mean"):
+        built("edsr", f"--config.pretrained.source={file}", "--config.pretrained.mean=(.5,)")
+    with pytest.raises(UserError, match="does not fit the model"):
+        built("edsr", f"--config.pretrained.source={file}", "--config.model.width=4")
+    gone = built("edsr", "--config.pretrained.source=gone.safetensors")
+    with pytest.raises(UserError, match="gone"):
+        gone.task.check()

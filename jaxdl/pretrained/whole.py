@@ -5,7 +5,6 @@ drawn anew, and all else is kept: so Lim et al. (2017) begin x3 and x4 with what
 """
 
 import functools
-from typing import Any
 
 import jax
 import numpy as np
