@@ -633,11 +633,16 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_process.py": {
         "test_memory_that_a_long_compilation_has_freed": ("jaxdl/process.py",),
     },
+    "test_image_quality.py": {
+        "test_derivatives_are_those_of_differences[ssim": ("jaxdl/metrics/image_quality.py",),
+    },
     "test_image_to_image.py": {
         "test_a_run_that_was_cut": (*_LARGER, _RUNS),
         "test_eight_devices_learn_and_measure_as_one_does": (*_LARGER, _PARALLEL),
         "test_the_program_takes_any_size": (*_LARGER, _OPS),
         "test_tiles_have_the_bits_of_the_whole_picture[edsr": (*_LARGER, _OPS),
+        "test_tiles_have_the_bits_of_the_whole_picture[espcn-37": (*_LARGER, _OPS),
+        "test_a_run_begins_with_published_weights": (*_LARGER, _PRETRAINED),
     },
     "test_progress.py": {
         "test_terminal_shows_step_figures_speed_and_time_left": (
@@ -667,6 +672,18 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     ),
     "test_resnet.py": {
         "test_without_classes_it_gives_the_pooled_features": ("jaxdl/models/resnet.py", _LAYERS),
+    },
+    "test_super_resolution.py": {
+        f"test_{name}": (f"{_MODELS}edsr.py", f"{_MODELS}espcn.py", _LAYERS, _OPS)
+        for name in (
+            *(f"parameters_and_pictures_are_the_papers[edsr-{scale}" for scale in (2, 3, 4)),
+            "parameters_and_pictures_are_the_papers[edsr_baseline-3",
+            "parameters_and_pictures_are_the_papers[edsr_baseline-4",
+            "pictures_and_gradients_are_those_of_the_published_definition[espcn_3",
+            "pictures_and_gradients_are_those_of_the_published_definition[edsr_2",
+            "reach_is_how_far_a_pixel_is_seen[4",
+            "published_weights_see_pictures_of_bytes[2",
+        )
     },
     "test_tasks.py": {
         "test_between_scores_the_rest_is_evaluated_and_the_best_stays": (

@@ -17,7 +17,7 @@ def load(name="photographs", **settings):
 
 @pytest.mark.parametrize("scale, size", [(2, (426, 640)), (3, (426, 639)), (4, (424, 640))])
 def test_photographs_are_made_smaller_by_pillow(scale, size):
-    found = load(scale=scale, patch=40)
+    found = load(scale=scale, patch=32)
     (pair,) = found.test.pictures
     flower = load_sample_image("flower.jpg")
     np.testing.assert_array_equal(pair.large, flower[: size[0], : size[1]])
@@ -27,10 +27,10 @@ def test_photographs_are_made_smaller_by_pillow(scale, size):
     np.testing.assert_array_equal(pair.small, small)
     # Squares cover the picture, each of its own place.
     batch = found.test.take(np.arange(len(found.test)))
-    assert batch["image"].shape[1:] == (40, 40, 3)
-    assert batch["target"].shape[1:] == (40 * scale, 40 * scale, 3)
-    np.testing.assert_array_equal(batch["image"][0], pair.small[:40, :40])
-    np.testing.assert_array_equal(batch["target"][-1], pair.large[-40 * scale :, -40 * scale :])
+    assert batch["image"].shape[1:] == (32, 32, 3)
+    assert batch["target"].shape[1:] == (32 * scale, 32 * scale, 3)
+    np.testing.assert_array_equal(batch["image"][0], pair.small[:32, :32])
+    np.testing.assert_array_equal(batch["target"][-1], pair.large[-32 * scale :, -32 * scale :])
 
 
 def test_one_photograph_is_learned_from_its_right_part_watched_and_the_other_measured():
@@ -100,7 +100,7 @@ WRONG = {
     "test=dog": "unknown photograph in data.test 'dog'",
     "scale=5": "data.scale=5 must be 2, 3 or 4",
     "channels=2": "must be 1 (grey) or 3 (colour)",
-    "patch=300": "data.patch to 213 or less",
+    "patch=70": "data.patch to 64 or less",
     "patch=0": "data.patch=0 must be at least 1",
     "stride=-1": "data.stride=-1 must be at least 1",
     "validation_fraction=1.": "must be at least 0 and below 1",

@@ -37,8 +37,8 @@ PARAMETERS = {
 
 def shapes(module, *image):
     x = jax.ShapeDtypeStruct((1, *image, module.channels), jnp.float32)
-    variables = jax.eval_shape(lambda x: module.init(keys.root(0), x), x)
-    return variables, jax.eval_shape(module.apply, variables, x).shape
+    made, variables = jax.eval_shape(lambda x: module.init_with_output(keys.root(0), x), x)
+    return variables, made.shape
 
 
 @pytest.mark.parametrize("name, scale", PARAMETERS)
