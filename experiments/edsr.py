@@ -34,7 +34,7 @@ def get_config(variant: str = "flower"):
 def _small(config, test: str):
     config.data.test = test
     config.model = dict(name="edsr_baseline", depth=4, width=32)
-    config.steps = 3000
+    config.steps = 4000
     config.optimizer.learning_rate = 2e-3
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.02

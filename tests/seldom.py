@@ -679,10 +679,11 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *(f"parameters_and_pictures_are_the_papers[edsr-{scale}" for scale in (2, 3, 4)),
             "parameters_and_pictures_are_the_papers[edsr_baseline-3",
             "parameters_and_pictures_are_the_papers[edsr_baseline-4",
-            "pictures_and_gradients_are_those_of_the_published_definition[espcn_3",
+            "pictures_and_gradients_are_those_of_the_published_definition[espcn_2",
+            "pictures_and_gradients_are_those_of_the_published_definition[edsr_3",
             "pictures_and_gradients_are_those_of_the_published_definition[edsr_2",
             "reach_is_how_far_a_pixel_is_seen[4",
-            "published_weights_see_pictures_of_bytes[2",
+            "published_weights_see_pictures_of_bytes[4",
         )
     },
     "test_tasks.py": {
