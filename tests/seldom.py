@@ -754,7 +754,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[yolo:yolov3]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[yolo:yolov3_tiny]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[unet:backbone]": _ALL,
-        "test_an_update_computes_in_bf16_and_keeps_32_bits[edsr:": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[edsr": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[espcn": _ALL,
     }
     | {

@@ -19,15 +19,15 @@ from jaxdl.inference import export, predict, transformed
 from jaxdl.metrics import image_quality
 from jaxdl.ops import bicubic, colours
 from jaxdl.tasks import image_to_image, learner
-from jaxdl.tasks.shared import judged_pictures, tiling
+from jaxdl.tasks.shared import tiling
 
 RNG = np.random.default_rng(0)
 
 
 @functools.cache
-def small(name="edsr"):
+def small(name="edsr", *flags):
     """(experiment, state) of a network that has learned nothing."""
-    one = built(name)
+    one = built(name, *flags)
     return one, one.init_state()
 
 
@@ -146,10 +146,11 @@ def test_parts_keep_every_row_once_and_reach_as_far_as_needed(size, side, margin
 
 @pytest.mark.parametrize(
     "name, height, width, side",
-    [("espcn", 20, 37, 12), ("espcn", 37, 50, 4), ("edsr", 37, 50, 12), ("edsr", 50, 20, 4)],
+    [("espcn", 20, 37, 12), ("espcn", 37, 50, 4), ("edsr", 37, 50, 12), ("edsr wide", 50, 41, 4)],
 )
 def test_tiles_have_the_bits_of_the_whole_picture(name, height, width, side):
-    one, state = small(name)
+    name, _, wide = name.partition(" ")
+    one, state = small(name, *("--config.model.width=64", "--config.model.depth=1") * bool(wide))
     net = one.task.predict.args[0]
     image = picture(height, width)
     # Before bytes are made of it.
@@ -159,7 +160,12 @@ def test_tiles_have_the_bits_of_the_whole_picture(name, height, width, side):
     seen = jax.jit(seen)
     exact = seen(state, {"image": image[None]}, None)[0]
     found = tiling.by_tiles(seen, state, image, 2, side, net.module.reach)
-    np.testing.assert_array_equal(found, exact)
+    if not wide:
+        np.testing.assert_array_equal(found, exact)
+        return
+    # From 64 channels on Winograd's products are rounded as there are more or fewer of them; an edge
+    # that was missing would be off by hundredths.
+    np.testing.assert_allclose(found, exact, atol=5e-6)
 
 
 # Use

@@ -47,7 +47,7 @@ _PHOTOGRAPHS = (
     "--config.data.stride=8",
     "--config.data.validation_fraction=.05",
 )
-_EDSR = (*_PHOTOGRAPHS, "--config.model.depth=1", "--config.model.width=8")
+_EDSR = (*_PHOTOGRAPHS, "--config.model.depth=2", "--config.model.width=16")
 _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,16",
         "--config.task.rollout=16", "--config.task.minibatches=2",
         "--config.task.epochs=2")  # fmt: skip
@@ -95,8 +95,8 @@ FLAGS = {
     "edsr:china": _EDSR,
     "edsr:baseline": _EDSR,
     "edsr:large": _EDSR,
-    "espcn": (*_PHOTOGRAPHS, "--config.model.widths=(8,4)"),
-    "espcn:china": (*_PHOTOGRAPHS, "--config.model.widths=(8,4)"),
+    "espcn": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
+    "espcn:china": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
     "faster_rcnn": _REGIONS,
     "faster_rcnn:resnet50": (*_REGIONS, "--config.batch_size=4", "--config.model.backbone=resnet"),
     "gcn": ("--config.batch_size=8", "--config.steps=6"),

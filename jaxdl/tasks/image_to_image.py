@@ -41,7 +41,7 @@ def image_to_image(
         are then enlarged bicubically, as Shi et al. (2016) do.
       turns: whether each example is mirrored and turned at random, in all eight ways.
       tile: pixels a side that are made larger at once of whole pictures, beside what these depend
-        on; what comes out is the same for any.
+        on; what comes out is the same for any, within rounding.
 
     With config.pretrained.source, an EDSR of its authors' or a run of the same network, all begins
     with what was learned there, but for what is of another scale (`jaxdl.pretrained.whole`).

@@ -9,7 +9,7 @@ from jaxdl.data import Arrays
 from jaxdl.tasks.shared.splits import EachFn, over_split
 
 # What beginnings and margins are multiples of. Winograd's convolution (`jaxdl.ops.winograd`) makes
-# 4 x 4 pixels together: from other beginnings the same pixels would be rounded otherwise.
+# 4 x 4 pixels together: these are then the same as in the whole picture.
 _STEP = 4
 
 
@@ -54,7 +54,8 @@ def by_tiles(
     """What ``fn`` makes of a picture, a tile at a time.
 
     A tile's edge lies at the picture's own, or as far from what is kept as that depends on: what
-    comes out is what comes of the whole picture at once. Tiles have up to four shapes, each of
+    comes out is what comes of the whole picture at once, on a CPU to the bit where convolutions are
+    of fewer than 64 channels, and otherwise within their rounding (1e-6). Tiles have up to four shapes, each of
     which is compiled for: those of a picture's last rows and columns are smaller.
 
     Args:
