@@ -33,21 +33,19 @@ def test_photographs_are_made_smaller_by_pillow(scale, size):
     np.testing.assert_array_equal(batch["target"][-1], pair.large[-32 * scale :, -32 * scale :])
 
 
-def test_one_photograph_is_learned_from_its_right_part_watched_and_the_other_measured():
+def test_one_photograph_is_learned_from_and_the_other_measured_or_its_own_right_part():
     china = load_sample_image("china.jpg")
     found = load(patch=16)
-    (train,), (watched,) = found.train.pictures, found.validation.pictures
-    np.testing.assert_array_equal(train.large, china[:426, :512])
-    np.testing.assert_array_equal(watched.large, china[:426, 512:])
-    assert len(found.train) == (213 - 15) * (256 - 15)
+    np.testing.assert_array_equal(found.train.pictures[0].large, china[:426])
+    assert len(found.train) == (213 - 15) * (320 - 15)
     assert found.mean.shape == (3,)
-    turned = load(patch=16, test="china", stride=0, channels=1, validation_fraction=0.0)
-    assert turned.validation is None
+    assert found.validation is None
+    chosen = load(patch=16, eval_on="validation")
+    np.testing.assert_array_equal(chosen.train.pictures[0].large, china[:426, :512])
+    np.testing.assert_array_equal(chosen.test.pictures[0].large, china[:426, 512:])
+    turned = load(patch=16, test="china", stride=0, channels=1)
     assert turned.test.pictures[0].large.shape == (426, 640, 1)
     assert len(turned.train) == 14 * 20
-    alone = load(patch=16, eval_on="validation")
-    np.testing.assert_array_equal(alone.test.pictures[0].large, watched.large)
-    assert alone.validation is None
 
 
 def test_bicubic_enlargement_is_pillows():
@@ -100,10 +98,10 @@ WRONG = {
     "test=dog": "unknown photograph in data.test 'dog'",
     "scale=5": "data.scale=5 must be 2, 3 or 4",
     "channels=2": "must be 1 (grey) or 3 (colour)",
-    "patch=70": "data.patch to 64 or less",
+    "patch=300": "data.patch to 213 or less",
     "patch=0": "data.patch=0 must be at least 1",
     "stride=-1": "data.stride=-1 must be at least 1",
-    "validation_fraction=1.": "must be at least 0 and below 1",
+    "validation_fraction=1.": "must be between 0 and 1",
     "path=x": "data set 'photographs' takes none",
     "patch=7": "leave no window of SSIM",
 }

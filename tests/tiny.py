@@ -45,6 +45,7 @@ _MASKS = ("--config.model.width=4", "--config.model.depth=1", "--config.data.ima
 _PHOTOGRAPHS = (
     "--config.data.patch=8",
     "--config.data.stride=8",
+    "--config.data.eval_on=validation",
     "--config.data.validation_fraction=.05",
 )
 _EDSR = (*_PHOTOGRAPHS, "--config.model.depth=2", "--config.model.width=16")

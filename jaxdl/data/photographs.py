@@ -23,8 +23,7 @@ def photographs(
     """Patches of one photograph to learn from, and the other to be measured on, 640 x 427 both.
 
     "china" is a temple, full of fine lines, "flower" a dahlia before a blurred ground. Both were
-    JPEGs: what was lost then is lost. The right part of the one to learn from is the validation
-    part, by which a run is watched and its best checkpoint chosen.
+    JPEGs: what was lost then is lost.
 
     ``image`` (n, patch, patch, channels) uint8 and ``target`` (n, patch * scale, …) uint8, whole
     pixels of a photograph that Pillow's bicubic filter has made smaller (`jaxdl.data.smaller`).
@@ -36,30 +35,23 @@ def photographs(
       stride: pixels from one square that is learned from to the next; 0 is ``patch``. Those that
         are measured on are a patch apart.
       channels: 3 for colour, 1 for grey.
-      validation_fraction: of the columns of the one that is learned from; 0 leaves no such part.
-      eval_on: "test", or "validation" for that part alone.
+      validation_fraction: of the columns of the one that is learned from, at its right, the part
+        that is measured on in place of the other photograph with eval_on=validation.
+      eval_on: "test", or "validation", to choose settings by.
     """
     smaller.check(scale, channels, patch, stride)
     choose("photograph in data.test", test, FILES)
-    if not 0 <= validation_fraction < 1:
-        raise UserError(
-            f"data.validation_fraction={validation_fraction} must be at least 0 and below 1"
-        )
-    if eval_on == "validation" and not validation_fraction:
-        raise UserError("data.eval_on=validation needs data.validation_fraction above 0")
+    if not 0 < validation_fraction < 1:
+        raise UserError(f"data.validation_fraction={validation_fraction} must be between 0 and 1")
     (train,) = (name for name in FILES if name != test)
     learned, measured = _read(train, channels), _read(test, channels)
-    cut = round(learned.shape[1] * (1 - validation_fraction) / scale) * scale
-    part = lambda name, picture, step: _patches(name, smaller.pair(picture, scale), patch, step)
-    made = {"train": part(train, learned[:, :cut], stride or patch)}
-    if validation_fraction:
-        made["validation"] = part(f"the right part of {train}", learned[:, cut:], patch)
     if eval_on == "validation":
-        made["test"] = made.pop("validation")
-    else:
-        made["test"] = part(test, measured, patch)
-    mean, std = statistics.of_channels(made["train"], most=512)
-    return Data(**made, mean=mean, std=std)
+        cut = round(learned.shape[1] * (1 - validation_fraction) / scale) * scale
+        learned, measured, test = learned[:, :cut], learned[:, cut:], f"the right part of {train}"
+    part = lambda name, picture, step: _patches(name, smaller.pair(picture, scale), patch, step)
+    kept = part(train, learned, stride or patch)
+    mean, std = statistics.of_channels(kept, most=512)
+    return Data(train=kept, test=part(test, measured, patch), mean=mean, std=std)
 
 
 def _patches(name: str, found: smaller.Pair, side: int, stride: int) -> smaller.Patches:
