@@ -64,7 +64,7 @@ def test_the_loss_is_of_pictures_that_are_turned_together():
         assert seen.shape == (5, 16, 16, 1 if luminance else 3)
         made_ = 0.125 + np.asarray(seen).repeat(2, 1).repeat(2, 2)
         found = image_to_image.training_loss(
-            forward, net, losses.mae, turns, 0.125, {}, batch, key
+            forward, net, losses.mae, turns, 0.0, 0.125, {}, batch, key
         ).loss
         # Turned together pixels are as far apart.
         expected = np.abs(made_ - wanted).mean()
@@ -80,6 +80,17 @@ def test_each_of_eight_turns_is_as_likely_and_the_same_of_both():
     assert ways == {tuple(t.ravel()) for turn in turned for t in (turn, turn.T)}
     counts = np.unique(np.asarray(a).reshape(400, -1), axis=0, return_counts=True)[1]
     assert counts.min() > 25
+
+
+def test_tones_are_one_line_for_all_pictures_of_an_example():
+    a, b = (np.float32(x) for x in (RNG.random((50, 4, 4, 1)), RNG.random((50, 8, 8, 1))))
+    found = image_to_image.toned(keys.root(0), 0.4, a, b)
+    lines = [np.polyfit(x.ravel(), np.ravel(y), 1) for x, y in zip(a, found[0], strict=True)]
+    factors, shifts = np.array([(line[0], line @ [0.5, 1]) for line in lines]).T
+    wanted = factors[:, None, None, None] * (b - 0.5) + shifts[:, None, None, None]
+    np.testing.assert_allclose(found[1], wanted, atol=1e-4)
+    assert 0.3 < np.abs(np.log(factors)).max() <= 0.4
+    assert 0.15 < np.abs(shifts - 0.5).max() <= 0.2
 
 
 def test_figures_are_of_the_bytes_of_luminance_without_the_edges():
@@ -163,8 +174,8 @@ def test_tiles_have_the_bits_of_the_whole_picture(name, height, width, side):
     if not wide:
         np.testing.assert_array_equal(found, exact)
         return
-    # From 64 channels on Winograd's products are rounded as there are more or fewer of them; without
-    # what is around a tile it would be off by hundredths.
+    # From 64 channels on Winograd's products are rounded as there are more or fewer of them; a tile
+    # without what is around it would be off by hundredths.
     np.testing.assert_allclose(found, exact, atol=5e-6)
 
 

@@ -14,10 +14,20 @@ from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics, image_quality
 from jaxdl.ops import bicubic, colours
+from jaxdl.per_member import any_on
 from jaxdl.pretrained import whole
 from jaxdl.pretrained.transfer import fresh
 from jaxdl.registry import choose
-from jaxdl.tasks import Run, Task, build_model, check_counts, learner, need_batches, register
+from jaxdl.tasks import (
+    Run,
+    Task,
+    build_model,
+    check_at_least,
+    check_counts,
+    learner,
+    need_batches,
+    register,
+)
 from jaxdl.tasks.shared import judged_pictures, tiling
 
 LOSSES = {"mae": losses.mae, "mse": losses.mse}
@@ -29,6 +39,7 @@ def image_to_image(
     loss: str = "mae",
     luminance: bool = False,
     turns: bool = True,
+    tones: float = 0.0,
     tile: int = 192,
 ) -> Task:
     """``target`` (batch, h r, w r, c) from ``image`` (batch, h, w, c), r times as large.
@@ -40,6 +51,9 @@ def image_to_image(
       luminance: whether the network sees and makes luminance alone (`jaxdl.ops.colours`); colours
         are then enlarged bicubically, as Shi et al. (2016) do.
       turns: whether each example is mirrored and turned at random, in all eight ways.
+      tones: each example's values are scaled about grey by a random factor of up to exp(±tones),
+        and shifted by up to half of tones, where white is 1; 0 is off. What sharpens is to depend
+        on differences alone, of which a few pictures have fewer than of brightnesses.
       tile: pixels a side that are made larger at once of whole pictures, beside what these depend
         on; what comes out is the same for any, within rounding.
 
@@ -53,6 +67,7 @@ def image_to_image(
     """
     need_batches(run, "target")
     check_counts(tile=tile)
+    check_at_least(0, tones=tones)
     scale, channels = _sizes(run, turns)
     seen = 1 if luminance else channels
     because = "as the data have it" + " and config.task.luminance says" * luminance
@@ -64,7 +79,7 @@ def image_to_image(
         )
     net = Enlarger(module, scale, luminance and channels == 3)
     loss_fn = functools.partial(
-        training_loss, learner.forward(module), net, choose("loss", loss, LOSSES), turns
+        training_loss, learner.forward(module), net, choose("loss", loss, LOSSES), turns, tones
     )
     start, update = learner.by_config(run, loss_fn)
     begin = whole.create(run.config, module) if run.config.pretrained.source else fresh(module)
@@ -123,6 +138,7 @@ def training_loss(
     net: Enlarger,
     loss_of: Callable[[jax.Array, jax.Array], jax.Array],
     turns: bool,
+    tones: float,
     params: Any,
     model_state: Any,
     batch: Mapping,
@@ -135,13 +151,15 @@ def training_loss(
       net: the network, and what it sees.
       loss_of: of `jaxdl.losses`, (made, wanted) -> (batch,).
       turns: whether pictures are mirrored and turned.
+      tones: as of `image_to_image`.
       params: the network's; so is model_state.
       model_state: its other collections.
       batch: ``image`` and ``target``.
       key: of the turns.
     """
     pair = net.seen(batch["image"]), net.seen(batch["target"])
-    small, large = turned(keys.named(key, "turns"), *pair) if turns else pair
+    pair = turned(keys.named(key, "turns"), *pair) if turns else pair
+    small, large = toned(keys.named(key, "tones"), tones, *pair) if any_on(tones) else pair
     made, model_state = forward(params, model_state, key, small)
     return learner.Loss(Mean.of(loss_of(made, large)), model_state, {})
 
@@ -160,6 +178,15 @@ def turned(key: jax.Array, *pictures: jax.Array) -> list[jax.Array]:
         x = jnp.where(down, x[:, ::-1], x)
         made.append(jnp.where(swapped, x.swapaxes(1, 2), x))
     return made
+
+
+def toned(key: jax.Array, tones: float, *pictures: jax.Array) -> list[jax.Array]:
+    """Pictures (batch, h, w, c) of other contrast and brightness, the same of all of an example."""
+    draws = jax.random.uniform(
+        key, (2, len(pictures[0]), 1, 1, 1), jnp.float32, minval=-1.0, maxval=1.0
+    )
+    factor, shift = jnp.exp(tones * draws[0]), 0.5 + 0.5 * tones * draws[1]
+    return [factor * (x - 0.5) + shift for x in pictures]
 
 
 def evaluate(
