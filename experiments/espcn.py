@@ -21,7 +21,8 @@ def get_config(variant: str = "flower"):
     config.model = dict(name="espcn")
     # The network makes luminance, which is what is measured, and by its square as PSNR is.
     config.task.luminance, config.task.loss = True, "mse"
-    config.batch_size, config.steps = 16, 6000
+    config.task.tones = 0.3
+    config.batch_size, config.steps = 16, 4000
     config.optimizer.learning_rate = 2e-3
     config.optimizer.schedule_unit = "fraction"
     config.optimizer.warmup = 0.02
