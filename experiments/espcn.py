@@ -3,6 +3,9 @@
     python -m jaxdl.launch --config=experiments/espcn.py --workdir=runs/espcn
     python -m jaxdl.launch --mode=predict --workdir=runs/espcn --input=photo.jpg
 
+Cost: @COST
+Result: @RESULT
+
 Variants: flower (the default) and china, the photograph that it is measured on; the other is
 learned from. Your own: --config.data.name=picture_folder --config.data.path=my/pictures.
 """
