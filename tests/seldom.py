@@ -76,7 +76,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         f"test_the_page_says_what_the_code_says[{case}]": (*_SEEN, "docs/models.md")
         for case in (
             *("mobilevit", "efficientnet", "cvt", "coatnet", "convnext", "googlenet", "vit"),
-            "faster_rcnn",
+            *("faster_rcnn", "edsr"),
         )
     }
     | {
@@ -640,6 +640,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_run_that_was_cut": (*_LARGER, _RUNS),
         "test_eight_devices_learn_and_measure_as_one_does": (*_LARGER, _PARALLEL),
         "test_the_program_takes_any_size": (*_LARGER, _OPS),
+        "test_colours_are_enlarged_bicubically": (*_LARGER, _OPS),
         "test_tiles_have_the_bits_of_the_whole_picture[edsr": (*_LARGER, _OPS),
         "test_tiles_have_the_bits_of_the_whole_picture[espcn-37": (*_LARGER, _OPS),
         "test_a_run_begins_with_published_weights": (*_LARGER, _PRETRAINED),
