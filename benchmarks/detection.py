@@ -8,18 +8,12 @@ process of its own, which is stopped while the other runs. Prints the medians of
 rounds' ratios.
 """
 
-import argparse
-import json
-import os
-import statistics
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import machine, sides
+from benchmarks import paired
 
 # Largest difference in the mean of what is said of regions.
 _AGREE = 1e-3
@@ -27,41 +21,15 @@ _AGREE = 1e-3
 
 def main() -> int:
     """Runs the command line; 1 if the sides disagree."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--size", type=int, default=640)
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--torch-python", default=sys.executable)
-    parser.add_argument("--side", choices=("ours", "theirs"))
-    parser.add_argument("--file", type=Path)
-    options = parser.parse_args()
-    if options.side:
-        serve({"ours": ours, "theirs": theirs}[options.side](options.file, options.size))
-        return 0
-    sides.end_with_us()
-    machine.say_if_busy()
-    with tempfile.TemporaryDirectory() as folder:
-        flags = [f"--size={options.size}", f"--file={folder}/weights.safetensors"]
-        command = lambda python, side: [python, "-m", "benchmarks.detection", f"--side={side}"]
-        with sides.Process("ours", [*command(sys.executable, "ours"), *flags]) as mine:
-            said = mine.ask("say")["said"]  # its weights are written by now
-            theirs_command = [*command(options.torch_python, "theirs"), *flags]
-            with sides.Process("theirs", theirs_command) as other:
-                return compare(mine, other, said, options.rounds)
-
-
-def compare(mine: sides.Process, other: sides.Process, said: list[float], rounds: int) -> int:
-    """Prints what both say and take."""
-    wrong = np.abs(np.subtract(said, other.ask("say")["said"])).max()
-    print(f"what is said of regions differs by {wrong:.1e} at most")
-    times = []
-    for _ in range(rounds):
-        times.append((mine.ask("run")["seconds"], other.ask("run")["seconds"]))
-    ratios = [b / a for a, b in times]
-    ours_took, theirs_took = (statistics.median(x) for x in zip(*times, strict=True))
-    print(f"ours {ours_took:.3f} s, theirs {theirs_took:.3f} s a picture")
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    print(f"theirs takes {statistics.median(ratios):.2f} times as long ({spread})")
-    return int(wrong > _AGREE)
+    return paired.main(
+        "benchmarks.detection",
+        ours,
+        theirs,
+        size=640,
+        agree=_AGREE,
+        what="what is said of regions",
+        of="a picture",
+    )
 
 
 def picture(size: int) -> np.ndarray:
@@ -115,22 +83,6 @@ def theirs(file: Path, size: int):
         return kept["logits"].double().mean(0).tolist()
 
     return say, run
-
-
-def serve(side) -> None:
-    """Answers orders, a JSON object a line each, until stdin ends."""
-    say, run = side
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for line in sys.stdin:
-        if json.loads(line)["do"] == "say":
-            answer = {"said": say()}
-            run()  # compiled, and warm
-        else:
-            began = time.perf_counter()
-            run()
-            answer = {"seconds": time.perf_counter() - began}
-        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

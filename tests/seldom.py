@@ -35,7 +35,12 @@ _REMADE = (
     *("autoencoder:sparse", "wgan:gradient_penalty", "lstm:mackey_glass", "bert", "whisper:ctc"),
 )
 
-_CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet")
+_LARGER = (
+    *("jaxdl/tasks/image_to_image.py", "jaxdl/tasks/shared/", "jaxdl/data/smaller.py"),
+    *("jaxdl/models/edsr.py", "jaxdl/models/espcn.py", "jaxdl/inference/"),
+)
+
+_CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet", "edsr", "espcn")
 
 # {file: {beginning of a test's name: the files}}
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
@@ -81,7 +86,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         f"test_the_page_says_what_the_code_says[{case}]": (*_SEEN, "docs/models.md")
         for case in (
             *("mobilevit", "efficientnet", "cvt", "coatnet", "convnext", "googlenet", "vit"),
-            *("faster_rcnn", "inception"),
+            *("faster_rcnn", "inception", "edsr"),
         )
     }
     | {
@@ -746,6 +751,18 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_process.py": {
         "test_memory_that_a_long_compilation_has_freed": ("jaxdl/process.py",),
     },
+    "test_image_quality.py": {
+        "test_derivatives_are_those_of_differences[ssim": ("jaxdl/metrics/image_quality.py",),
+    },
+    "test_image_to_image.py": {
+        "test_a_run_that_was_cut": (*_LARGER, _RUNS),
+        "test_eight_devices_learn_and_measure_as_one_does": (*_LARGER, _PARALLEL),
+        "test_the_program_takes_any_size": (*_LARGER, _OPS),
+        "test_colours_are_enlarged_bicubically": (*_LARGER, _OPS),
+        "test_tiles_have_the_bits_of_the_whole_picture[edsr": (*_LARGER, _OPS),
+        "test_tiles_have_the_bits_of_the_whole_picture[espcn-37": (*_LARGER, _OPS),
+        "test_a_run_begins_with_published_weights": (*_LARGER, _PRETRAINED),
+    },
     "test_progress.py": {
         "test_terminal_shows_step_figures_speed_and_time_left": (
             "jaxdl/train/progress.py", "jaxdl/train/loop.py",
@@ -779,6 +796,19 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_resnet.py": {
         "test_order_of_norm_and_activation": ("resnet", _LAYERS),
         "test_without_classes_it_gives_the_pooled_features": ("jaxdl/models/resnet.py", _LAYERS),
+    },
+    "test_super_resolution.py": {
+        f"test_{name}": (f"{_MODELS}edsr.py", f"{_MODELS}espcn.py", _LAYERS, _OPS)
+        for name in (
+            *(f"parameters_and_pictures_are_the_papers[edsr-{scale}" for scale in (2, 3, 4)),
+            "parameters_and_pictures_are_the_papers[edsr_baseline-3",
+            "parameters_and_pictures_are_the_papers[edsr_baseline-4",
+            "pictures_and_gradients_are_those_of_the_published_definition[espcn_2",
+            "pictures_and_gradients_are_those_of_the_published_definition[edsr_3",
+            "pictures_and_gradients_are_those_of_the_published_definition[edsr_2",
+            "reach_is_how_far_a_pixel_is_seen[4",
+            "published_weights_see_pictures_of_bytes[4",
+        )
     },
     "test_tasks.py": {
         "test_between_scores_the_rest_is_evaluated_and_the_best_stays": (
@@ -856,6 +886,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[yolo:yolov3]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[yolo:yolov3_tiny]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[unet:backbone]": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[edsr": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[espcn": _ALL,
     }
     | {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[ddpm]": _ALL,

@@ -35,7 +35,9 @@ VARIANTS = {
     "ddpm": ("",),
     "deep_cnn": ("",),
     "dqn": ("",),
+    "edsr": ("flower", "china", "baseline", "large"),
     "efficientnet": ("digits", "b0"),
+    "espcn": ("flower", "china"),
     "faster_rcnn": ("scenes",),
     "gcn": ("karate", "digits"),
     "googlenet": ("digits", "imagenet"),
@@ -64,7 +66,16 @@ VARIANTS = {
 EXPERIMENTS = [f"{n}:{v}" if v else n for n, variants in VARIANTS.items() for v in variants]
 PUBLISHED = {
     *("alexnet:imagenet", "coatnet:0", "convnext:T", "cvt:13", "efficientnet:b0"),
-    *("googlenet:imagenet", "gpt:S", "mobilevit:s", "resnet:50", "vgg:16", "vit:B/16"),
+    *(
+        "edsr:baseline",
+        "edsr:large",
+        "googlenet:imagenet",
+        "gpt:S",
+        "mobilevit:s",
+        "resnet:50",
+        "vgg:16",
+        "vit:B/16",
+    ),
 }
 
 

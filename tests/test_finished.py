@@ -27,11 +27,12 @@ PICTURES = {
     "whisper:ctc": "Spectrograms",
 }
 # The same update as of another task, of another loss, or of what is heard and not read or seen; the
-# two that hear, and segmentation, are cut and go on in tests/test_recognising.py,
-# test_sound_classification.py and test_segmentation.py.
+# two that hear, segmentation and what makes pictures larger are cut and go on in
+# tests/test_recognising.py, test_sound_classification.py, test_segmentation.py and
+# test_image_to_image.py.
 LIKE_ANOTHER = {
     *("detection", "question_answering", "text_classification", "token_classification"),
-    *("sound_classification", "transcription", "segmentation"),
+    *("sound_classification", "transcription", "segmentation", "image_to_image"),
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population

@@ -49,6 +49,8 @@ MODELS = {
         dict(stages=((1, 3, 1, 8, 1), (4, 5, 2, 8, 2)), last=8, width=0.5, num_classes=3),
         IMAGES,
     ),
+    "edsr": (dict(depth=1, width=2), (1, 4, 4, 3)),
+    "espcn": (dict(widths=(3, 2)), (1, 4, 4, 1)),
     "faster_rcnn": (
         dict(
             backbone="resnet",

@@ -28,6 +28,7 @@ KINDS = {
     "diffusion": "ddpm",
     "dqn": "dqn",
     "forecasting": "rnn:mackey_glass",
+    "image_to_image": "espcn",
     "language_modelling": "lstm",
     "masked_language_modelling": "bert",
     "node_classification": "gcn:digits",

@@ -67,7 +67,9 @@ SPLIT = {
         {f"attention/{x}" for x in ATTENTION},
     ),
     "deep_cnn": (dict(channels=(4,), hidden=8), image(8), dense()),
+    "edsr": (dict(depth=1, width=4, channels=1), image(8), set()),
     "efficientnet": (dict(stages=((1, 3, 1, 8, 1),), last=16), image(8), set()),
+    "espcn": (dict(widths=(8, 4)), image(8), set()),
     "faster_rcnn": (
         dict(
             backbone="resnet",

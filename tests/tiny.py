@@ -42,6 +42,13 @@ _REGIONS = (*_SCENES, "--config.data.image_size=32", "--config.model.hidden=8",
 _MASKS = ("--config.model.width=4", "--config.model.depth=1", "--config.data.image_size=32",
           "--config.data.most=3", "--config.data.scales=(1.,2.)", "--config.data.examples=32",
           "--config.data.test_examples=16")  # fmt: skip
+_PHOTOGRAPHS = (
+    "--config.data.patch=8",
+    "--config.data.stride=8",
+    "--config.data.eval_on=validation",
+    "--config.data.validation_fraction=.05",
+)
+_EDSR = (*_PHOTOGRAPHS, "--config.model.depth=2", "--config.model.width=16")
 _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,16",
         "--config.task.rollout=16", "--config.task.minibatches=2",
         "--config.task.epochs=2")  # fmt: skip
@@ -85,6 +92,12 @@ FLAGS = {
     "dqn": ("--config.steps=6", "--config.batch_size=8", "--config.task.rollout=4",
             "--config.task.updates=2", "--config.task.examples=16", "--config.task.capacity=64",
             "--config.model.hidden=8,8"),
+    "edsr": _EDSR,
+    "edsr:china": _EDSR,
+    "edsr:baseline": _EDSR,
+    "edsr:large": _EDSR,
+    "espcn": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
+    "espcn:china": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
     "faster_rcnn": _REGIONS,
     "faster_rcnn:resnet50": (*_REGIONS, "--config.batch_size=4", "--config.model.backbone=resnet"),
     "gcn": ("--config.batch_size=8", "--config.steps=6"),

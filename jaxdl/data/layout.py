@@ -120,6 +120,21 @@ def _part_called(name: str) -> str:
 
 def _parts(root: epath.Path) -> dict[str, epath.Path]:
     """The folders of the parts; none where ``root`` holds the classes themselves."""
+    found, count = _of_parts(root)
+    if "train" in found:  # which may be a thing to be seen, too
+        return found if files.folders(found["train"]) else {}
+    # Without it they are parts where there is nothing else.
+    return found if len(found) == count and all(map(files.folders, found.values())) else {}
+
+
+def parts_or_whole(root: epath.Path) -> dict[str, epath.Path]:
+    """The folders of the parts, of data without classes; without "train" the root is that."""
+    found, _ = _of_parts(root)
+    return found if "train" in found else {"train": root}
+
+
+def _of_parts(root: epath.Path) -> tuple[dict[str, epath.Path], int]:
+    """The folders that are called as parts are, and how many folders there are."""
     there = {path.name.lower(): path for path in files.folders(root)}
     found = {
         part: there[name]
@@ -127,10 +142,7 @@ def _parts(root: epath.Path) -> dict[str, epath.Path]:
         for name in reversed(names)
         if name in there
     }
-    if "train" in found:  # which may be a thing to be seen, too
-        return found if files.folders(found["train"]) else {}
-    # Without it they are parts where there is nothing else.
-    return found if len(found) == len(there) and all(map(files.folders, found.values())) else {}
+    return found, len(there)
 
 
 def _files(folder: epath.Path, kind: Kind) -> tuple[list[epath.Path], list[epath.Path]]:

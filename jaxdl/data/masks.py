@@ -9,7 +9,7 @@ from etils import epath
 
 from jaxdl.data import Data, files, fingerprint, letterbox, parts, pictures, register, statistics
 from jaxdl.data.annotated import IN_MEMORY
-from jaxdl.data.layout import PARTS
+from jaxdl.data.layout import parts_or_whole
 from jaxdl.data.mask_values import Meaning, by_values, of_table, values
 from jaxdl.data.split import Arrays, Batch
 from jaxdl.errors import UserError
@@ -145,7 +145,9 @@ def masks(
     if not -1 <= ignored <= 255:
         raise UserError(f"data.ignored={ignored} must be from -1 to 255")
     notes: list[str] = []
-    found = {part: _pairs(folder, images, masks, notes) for part, folder in _parts(root).items()}
+    found = {
+        part: _pairs(folder, images, masks, notes) for part, folder in parts_or_whole(root).items()
+    }
     if colours:
         if kind not in ("auto", "colours") or names:
             raise UserError("data.colours is for data.kind=colours, and has the names")
@@ -163,13 +165,6 @@ def masks(
         kept = {name: Arrays(x.take(np.arange(len(x)))) for name, x in kept.items()}
     mean, std = statistics.of_channels(kept["train"], most=512)
     return Data(**kept, class_names=class_names, mean=mean, std=std, notes=tuple(notes))
-
-
-def _parts(root: epath.Path) -> dict[str, epath.Path]:
-    there = {path.name.lower(): path for path in files.folders(root)}
-    found = {part: there[x] for part, called in PARTS.items() for x in reversed(called)
-             if x in there}  # fmt: skip
-    return found if "train" in found else {"train": root}
 
 
 def _pairs(

@@ -11,7 +11,7 @@ from etils import epath
 
 from jaxdl.data import Data, annotated, files, pictures, register
 from jaxdl.data.annotated import Picture, Thing
-from jaxdl.data.layout import PARTS
+from jaxdl.data.layout import PARTS, parts_or_whole
 from jaxdl.errors import UserError, nearest, one_line
 
 # Where pictures lie: beside their XML, or in one of these beside its folder.
@@ -104,11 +104,7 @@ def _parts(root: epath.Path) -> dict[str, list[epath.Path]]:
         if "train" not in found:
             raise UserError(f"{lists} has no train.txt or trainval.txt")
         return found
-    there = {path.name.lower(): path for path in files.folders(root)}
-    folders = {
-        part: there[x] for part, names in PARTS.items() for x in reversed(names) if x in there
-    }
-    folders = folders if "train" in folders else {"train": root}
+    folders = parts_or_whole(root)
     found = {part: _xml(folder) for part, folder in folders.items()}
     for part, folder in folders.items():
         if not found[part]:

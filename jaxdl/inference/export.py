@@ -22,7 +22,7 @@ from jaxdl import ops
 from jaxdl.data.pictures import MODES, plain
 from jaxdl.data.preprocess import fitted
 from jaxdl.errors import UserError
-from jaxdl.inference import exported_sounds
+from jaxdl.inference import exported_pictures, exported_sounds
 from jaxdl.inference.predict import Predictor
 from jaxdl.runs import workdir
 
@@ -85,7 +85,8 @@ def check() -> None:
 def program(predictor: Predictor, input_size: int = 0) -> jax.export.Exported:
     """uint8 images (batch, size, size, channels) -> what the task predicts, {name: (batch, …)}.
 
-    Of sounds samples (batch, count) float32.
+    Of sounds samples (batch, count) float32; of a model that takes any size images (batch, height,
+    width, channels).
 
     Args:
       predictor: the model; its variables become part of the program.
@@ -100,7 +101,8 @@ def program(predictor: Predictor, input_size: int = 0) -> jax.export.Exported:
     else:
         size, _, channels = predictor.shape
         side = input_size or size
-        shape, dtype = f"batch, {side}, {side}, {channels}", jnp.uint8
+        sides = "height, width" if predictor.any_size else f"{side}, {side}"
+        shape, dtype = f"batch, {sides}, {channels}", jnp.uint8
 
         def predict(images: jax.Array) -> dict[str, jax.Array]:
             if input_size:
@@ -137,14 +139,17 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
         raise UserError("the model's weights are too large for jax.export: 2 GB at most") from None
     if predictor.sound is not None:
         taken, script = exported_sounds.taken(predictor), exported_sounds.SCRIPT
+    elif predictor.any_size:
+        taken = {"mode": MODES.get(predictor.channels)}
+        script = exported_pictures.SCRIPT.replace("READ", inspect.getsource(plain), 1)
     else:
         taken = _taken(predictor, input_size)
         script = SCRIPT.replace("READ", inspect.getsource(plain), 1)
     given = exported.in_avals[0]
     made = jax.tree.unflatten(exported.out_tree, exported.out_avals)
     about = {
-        "input": {"shape": ["batch", *given.shape[1:]], "dtype": given.dtype.name, **taken},
-        "output": {name: ["batch", *x.shape[1:]] for name, x in made.items()},
+        "input": {"shape": _told(given), "dtype": given.dtype.name, **taken},
+        "output": {name: _told(x) for name, x in made.items()},
         "labels": {name: list(labels) for name, labels in predictor.labels.items()},
         "platforms": exported.platforms,
         "jax": jax.__version__,
@@ -155,6 +160,12 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
     workdir.write_json(files[1], about)
     files[2].write_text(script)
     return files
+
+
+def _told(array: Any) -> list[int | str]:
+    """An array's shape, of whose open dimensions it is said what they are."""
+    sides = [size if isinstance(size, int) else str(size) for size in array.shape[1:]]
+    return ["batch", *sides]
 
 
 def _taken(predictor: Predictor, input_size: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from jaxdl.data import letterbox
 from jaxdl.data.preprocess import Preprocess, standardised
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
-from jaxdl.inference import coco_results, drawings, masks
+from jaxdl.inference import coco_results, drawings, made_pictures, masks
 from jaxdl.inference.pictures import Picture, joined, tried
 from jaxdl.tasks import Description, Sound, classification
 from jaxdl.train import evaluate
@@ -43,6 +43,7 @@ class Predictor(NamedTuple):
         `jaxdl.data.letterbox.FITS`; "" where their middle is shown.
       tokens: `jaxdl.tasks.Task.tokens`.
       categories: {name of a class: its id} where the data have ids of their own.
+      any_size: whether images of any height and width do, not squares of one size alone.
     """
 
     predict: Callable[[Any, jax.Array], dict[str, jax.Array]]
@@ -56,6 +57,7 @@ class Predictor(NamedTuple):
     fit: str = ""
     tokens: Mapping[str, int] = MappingProxyType({})
     categories: Mapping[str, int | str] = MappingProxyType({})
+    any_size: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,6 +76,7 @@ class Prediction(NamedTuple):
       error: why not, "" if it was.
       number: the picture's id, or None.
       shown: the picture, as `jaxdl.inference.pictures.Picture` has it.
+      made: the picture, Pillow's, that was made of it and is written beside, or None.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Prediction(NamedTuple):
     error: str = ""
     number: int | str | None = None
     shown: Callable[[], np.ndarray] | None = None
+    made: Any = None
 
 
 def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
@@ -107,7 +111,8 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
     data = made.run.data
     categories = dict(zip(data.class_names, data.class_ids, strict=True)) if data.class_ids else {}
     how = (task.predict, state, task.describe, task.labels, prepared, channels, made.layout)
-    return Predictor(*how, fit=fit, categories=categories)
+    any_size = task.transform is not None
+    return Predictor(*how, fit=fit, categories=categories, any_size=any_size)
 
 
 def of_checkpoint(config: ConfigDict) -> Predictor:
@@ -223,7 +228,7 @@ def write(
 
     Beside it masks are written to the folder masks, by `jaxdl.inference.masks`, and boxes to
     coco_results.json, by `jaxdl.inference.coco_results`, and, drawn into their pictures, to the
-    folder pictures, by `jaxdl.inference.drawings`.
+    folder pictures, by `jaxdl.inference.drawings`, as what is made of pictures is.
 
     Args:
       predictions: of `run`.
@@ -236,6 +241,7 @@ def write(
     """
     first, broken, count = jax.process_index() == 0, [], 0
     file, drawn = folder / "predictions.jsonl", masks.Masks(folder / "masks")
+    made = made_pictures.MadePictures(folder / "pictures")
     results, boxed = coco_results.Results(categories), drawings.Drawings(folder / "pictures")
     if first:
         folder.mkdir(parents=True, exist_ok=True)
@@ -248,6 +254,8 @@ def write(
             record = {"file": found.name, **found.said.record}
             if first and found.said.mask is not None:
                 record["mask"] = drawn.write(found.name, found.said.mask)
+            if first and found.made is not None:
+                record["picture"] = made.write(found.name, found.made)
             if found.said.detections is not None:
                 results.add(found.name, found.said.detections, found.number)
                 if first and found.shown is not None:

@@ -8,9 +8,10 @@ from etils import epath
 
 from jaxdl import parallel, process
 from jaxdl.data import audio, coco, files
+from jaxdl.data.pictures import SUFFIXES
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
-from jaxdl.inference import export, pictures, predict, recordings, sounds, texts
+from jaxdl.inference import export, pictures, predict, recordings, sounds, texts, transformed
 from jaxdl.inference.transcriber import Transcriber
 from jaxdl.launch.flags import Options
 from jaxdl.runs import workdir
@@ -40,6 +41,10 @@ def of_run(options: Options, made: Experiment, folder: epath.Path) -> int:
         return 0
     if options.mode == "export" and made.task.publish:
         texts.publish(made, folder, options.input_size)
+        return 0
+    if options.mode == "predict" and made.task.transform:
+        found = sorted(pictures.matching(options.input, SUFFIXES, "pictures"))
+        predict.write(transformed.run(made, folder, found), folder)
         return 0
     if options.mode == "export":
         export.check()
@@ -86,6 +91,10 @@ def _use(options, predictor, folder) -> int:
         if sound is not None and options.input_size:
             raise UserError(
                 f"--input_size={options.input_size} is of images, and this run's model takes sounds"
+            )
+        if predictor.any_size and options.input_size:
+            raise UserError(
+                f"--input_size={options.input_size}: this run's model takes images of any size"
             )
         written = export.write(predictor, folder / "export", options.input_size)
         if predictor.tokens:

@@ -1,6 +1,6 @@
 """What each operation means, as pure functions on arrays; nothing here holds parameters."""
 
-from jaxdl.ops import boxes
+from jaxdl.ops import bicubic, boxes, colours
 from jaxdl.ops.activations import (
     activation,
     gelu,
@@ -22,6 +22,7 @@ from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
 from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
+from jaxdl.ops.pixel_shuffle import pixel_shuffle
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
 from jaxdl.ops.spectrogram import log_mel, mel_bands, power_spectrogram, whisper_log_mel
@@ -35,8 +36,10 @@ __all__ = [
     "attention",
     "attention_weights",
     "avg_pool",
+    "bicubic",
     "boxes",
     "by_table",
+    "colours",
     "conv",
     "conv_transpose",
     "cross_entropy",
@@ -58,6 +61,7 @@ __all__ = [
     "mel_bands",
     "needed_frames",
     "normalised",
+    "pixel_shuffle",
     "power_spectrogram",
     "propagate",
     "references",

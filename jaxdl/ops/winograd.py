@@ -63,7 +63,12 @@ BLOCK_BYTES = 5 << 19
 
 
 def tile_size(out: Sequence[int]) -> int:
-    """The m with the fewest products for ``out`` pixels; the more exact 2 where they are equal."""
+    """The m with the fewest products for ``out`` pixels; the more exact 2 where they are equal.
+
+    4 where a dimension is open, as in `jax.export`: of all but the smallest images it is that.
+    """
+    if not all(isinstance(size, int) for size in out):
+        return max(TRANSFORMS)
     return min(TRANSFORMS, key=lambda m: _tiles_per_image(out, m) * (m + 2) ** 2)
 
 
@@ -198,7 +203,8 @@ def _block_count(image: Sequence[int], kernels: Sequence[int], m: int, out: Sequ
     among them: a loop over its blocks would gather it on each.
     """
     n2, C, F = kernels
-    is_open = not isinstance(image[0], int)  # a dimension of `jax.export`
+    # Dimensions of `jax.export`.
+    is_open = not all(isinstance(size, int) for size in (*image[:3], *out))
     if is_open or 4 * n2 * C * F > BLOCK_BYTES or jax.device_count("cpu") > 1:
         return 1
     images = max(1, BLOCK_BYTES // (4 * n2 * max(C, F) * _tiles_per_image(out, m)))

@@ -57,3 +57,17 @@ def sample(x: np.ndarray, most: int = 512) -> np.ndarray:
     """Up to about ``most`` values of an array, evenly spread, float32."""
     flat = np.asarray(x).reshape(-1)
     return flat[:: max(1, flat.size // most)].astype(np.float32)
+
+
+def pictures(
+    name: str, shape: tuple[int, int, int], noise: float, peak: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A smooth picture (h, w, c) float64 in [0, peak] with noise, and without; "flat" is grey."""
+    h, w, c = shape
+    y, x = np.mgrid[:h, :w].astype(np.float64)[..., None]
+    turns = np.arange(1, c + 1)
+    smooth = 0.5 + 0.0 * x * turns
+    if name != "flat":
+        smooth = smooth + 0.25 * np.sin(0.4 * x * turns + 1) + 0.25 * np.cos(0.3 * y + turns)
+    noisy = smooth + noise * normal(name, shape)
+    return peak * np.clip(noisy, 0, 1), peak * smooth

@@ -134,6 +134,9 @@ class Task(NamedTuple):
       whole: whether `--mode=predict` shows it whole pictures, fitted into the square as
         config.data.fit says, rather than their middle, and tells ``boxes`` (batch, n, 4) of
         `predict` in the pixels of these pictures, and makes ``mask`` (batch, h, w) of their sizes.
+      transform: (state, picture (h, w, c) uint8) -> a picture (h', w', c) uint8, on the host, of
+        tasks that make pictures of pictures of any size: `--mode=predict` writes it, and the
+        program of `--mode=export` takes images of any size. None of others.
       sound: what `predict` takes in place of images, of tasks that hear; None of others.
       describe: {name: one example's part of what `predict` returned, on the host} -> `Description`.
       answer: (state, file, at_once) -> `Description` of each text in a file, in order, for
@@ -171,6 +174,7 @@ class Task(NamedTuple):
     sample: Callable[[State, jax.Array], dict[str, Any]] | None = None
     predict: Callable[[State, jax.Array], dict[str, jax.Array]] | None = None
     whole: bool = False
+    transform: Callable[[State, np.ndarray], np.ndarray] | None = None
     sound: Sound | None = None
     describe: Callable[[Mapping[str, np.ndarray]], Description] = as_it_is
     answer: Callable[[State, str, int], Sequence[Description]] | None = None

@@ -1,0 +1,107 @@
+"""Two programs side by side, each a process of its own, which is stopped while the other runs.
+
+What both say of the same work is compared first; then rounds time it on each side in turn.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import machine, sides
+
+# (what is said of the work, the work).
+Side = tuple[Callable[[], list[float]], Callable[[], None]]
+
+
+def main(
+    module: str,
+    ours: Callable[[Path, int], Side],
+    theirs: Callable[[Path, int], Side],
+    *,
+    size: int,
+    agree: float,
+    what: str,
+    of: str,
+) -> int:
+    """Runs the command line of ``python -m module``; 1 if the sides disagree.
+
+    Args:
+      module: that has both sides.
+      ours: (a file of weights that it writes, the size) -> our side.
+      theirs: (the file, the size) -> the other's.
+      size: unless the command line has another.
+      agree: how far what they say may be apart.
+      what: is said, for messages.
+      of: the work, of which the times are.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--size", type=int, default=size)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--torch-python", default=sys.executable)
+    parser.add_argument("--side", choices=("ours", "theirs"))
+    parser.add_argument("--file", type=Path)
+    options = parser.parse_args()
+    if options.side:
+        serve({"ours": ours, "theirs": theirs}[options.side](options.file, options.size))
+        return 0
+    sides.end_with_us()
+    machine.say_if_busy()
+    with tempfile.TemporaryDirectory() as folder:
+        flags = [f"--size={options.size}", f"--file={folder}/weights.safetensors"]
+        command = lambda python, side: [python, "-m", module, f"--side={side}", *flags]
+        with sides.Process("ours", command(sys.executable, "ours")) as mine:
+            said = mine.ask("say")["said"]  # its weights are written by now
+            with sides.Process("theirs", command(options.torch_python, "theirs")) as other:
+                apart = np.abs(np.subtract(said, other.ask("say")["said"])).max()
+                print(f"{what} differs by {apart:.1e} at most")
+                tell(mine, other, options.rounds, of)
+    return int(apart > agree)
+
+
+def tell(mine: sides.Process, other: sides.Process, rounds: int, of: str) -> None:
+    """Prints the medians of both sides' times, and of the rounds' ratios."""
+    times = []
+    for _ in range(rounds):
+        times.append((mine.ask("run")["seconds"], other.ask("run")["seconds"]))
+    ratios = [b / a for a, b in times]
+    ours_took, theirs_took = (statistics.median(x) for x in zip(*times, strict=True))
+    print(f"ours {ours_took:.3f} s, theirs {theirs_took:.3f} s {of}")
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    print(f"theirs takes {statistics.median(ratios):.2f} times as long ({spread})")
+
+
+def serve(side: Side) -> None:
+    """Answers orders, a JSON object a line each, until stdin ends."""
+    say, run = side
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        if json.loads(line)["do"] == "say":
+            answer = {"said": say()}
+            run()  # compiled, and warm
+        else:
+            answer = {"seconds": seconds(run)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def seconds(run: Callable[[], None]) -> float:
+    """That a call takes."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def fastest(runs: Sequence[Callable[[], None]], names: Sequence[str]) -> Callable[[], None]:
+    """The one that takes least, each called twice; prints which."""
+    took = [min(seconds(run) for _ in range(2)) for run in runs]
+    best = int(np.argmin(took))
+    print(", ".join(f"{n} {t:.3f} s" for n, t in zip(names, took, strict=True)), file=sys.stderr)
+    return runs[best]
