@@ -110,6 +110,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_all_at_once": _AUGMENT,
         "test_a_thing_alone_is_where_its_box_is[own1]": _AUGMENT,
         "test_mosaic_of_some_leaves_the_others_as_they_are": _AUGMENT,
+        "test_each_pixel_of_a_thing_is_as_likely_to_be_windowed": _AUGMENT,
+        "test_a_window_is_a_piece_around_a_thing[boxes]": _AUGMENT,
     },
     "test_autoencoders.py": {
         "test_run_leaves_its_figures_and_pictures": (
@@ -984,7 +986,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             f"{_MODELS}unet.py", _LAYERS,
         ),
         "test_a_backbones_maps_are_seen_again_on_the_way_up": ("jaxdl/models/", _LAYERS),
-        "test_the_head_may_see_the_image_beside_the_largest_map[fields1": (
+        "test_the_head_may_see_each_pixel_beside_what_the_map_says[fields1": (
             "jaxdl/models/unet.py", _LAYERS,
         ),
         "test_patches_are_places_of_the_largest_map": ("jaxdl/models/unet.py", _LAYERS),

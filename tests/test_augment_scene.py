@@ -11,6 +11,7 @@ from jaxdl import config as settings
 from jaxdl.data.augment import scene
 from jaxdl.data.augment.geometry import with_boxes
 from jaxdl.data.augment.transform import changed
+from jaxdl.data.augment.window import random_window
 from jaxdl.errors import UserError
 
 H, W = 24, 32
@@ -171,7 +172,73 @@ def test_all_at_once():
     assert np.mean(seen) > 0.85
 
 
-@pytest.mark.parametrize(("name", "value"), [("mosaic", 1.5), ("crop", 0.0), ("zoom", -1.0)])
+@pytest.mark.parametrize("seen", ["mask", "boxes"])
+def test_a_window_is_a_piece_around_a_thing(seen):
+    n, side = 48, 12
+    given = batch(things=1, n=n)
+    given["boxes"][0], given["present"][0] = 0, False
+    given["mask"][0], given["image"][0] = 0, 0
+    # Where the piece was: two channels tell the row and the column.
+    y, x = np.broadcast_arrays(*np.mgrid[:H, :W, :n].astype(np.float32)[:2])
+    places = np.stack([y, x], -1).transpose(2, 0, 1, 3)
+    given["image"] = np.concatenate([given["image"], places], -1)
+    if seen == "boxes":
+        given = {name: array for name, array in given.items() if name != "mask"}
+    made = augmented(given, window=side)
+    assert made["image"].shape == (n, side, side, 3)
+    corner = made["image"][:, 0, 0, 1:].astype(int)
+    inside = 0
+    for i, (row, column) in enumerate(corner):
+        cut = np.s_[row : row + side, column : column + side]
+        np.testing.assert_array_equal(made["image"][i], given["image"][i][cut])
+        if seen == "mask":
+            np.testing.assert_array_equal(made["mask"][i], given["mask"][i][cut])
+        if i == 0:
+            continue
+        own = given["boxes"][i, 0] - [column, row, column, row]
+        left = np.clip(own, 0, side)
+        visible = (left[2:] - left[:2]).prod() / (own[2:] - own[:2]).prod()
+        assert made["present"][i, 0] == (visible >= 0.2)
+        np.testing.assert_array_equal(made["boxes"][i, 0], left * (visible >= 0.2))
+        # Of the thing something is in the middle half, as far as the edges let it be.
+        free = [0 < row < H - side, 0 < column < W - side]
+        for at in np.flatnonzero(free):
+            assert own[1 - at] <= 9
+            assert own[3 - at] >= 3
+        inside += sum(free)
+    assert inside > n / 2
+    assert len(set(map(tuple, corner))) > n / 2
+
+
+def test_each_pixel_of_a_thing_is_as_likely_to_be_windowed():
+    n, side = 4000, 4
+    mask = np.zeros((n, side, 64), np.uint8)
+    mask[:, 1, 8:11], mask[:, 1, 40] = 7, 255
+    image = np.broadcast_to(np.arange(64, dtype=np.float32)[:, None], (n, side, 64, 1))
+    made = random_window(jax.random.key(0), {"image": image, "mask": mask}, side)
+    left = np.asarray(made["image"][:, 0, 0, 0]).astype(int)
+    # The piece begins one or two pixels to the left of each of the four.
+    share = np.bincount(left, minlength=64)
+    assert share.sum() == share[[6, 7, 8, 9, 38, 39]].sum()
+    np.testing.assert_allclose(
+        share[[6, 7, 8, 9, 38, 39]] / n, np.array([1, 2, 2, 1, 1, 1]) / 8, atol=0.03
+    )
+
+
+def test_a_window_of_what_has_nothing_is_anywhere():
+    image = np.broadcast_to(np.arange(W, dtype=np.float32)[:, None], (400, H, W, 1))
+    for rest in ({}, {"mask": np.zeros((400, H, W), np.uint8)}):
+        made = random_window(jax.random.key(1), {"image": image, **rest}, 8)
+        left = np.asarray(made["image"][:, 0, 0, 0])
+        assert (left.min(), left.max()) == (0, W - 8)
+        assert np.mean(left) == pytest.approx((W - 8) / 2, abs=2)
+    with pytest.raises(UserError, match="window=25 is more than the images have, 24x32 pixels"):
+        random_window(jax.random.key(1), {"image": image}, 25)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("mosaic", 1.5), ("crop", 0.0), ("zoom", -1.0), ("window", -1)]
+)
 def test_what_cannot_be(name, value):
     config = settings.default()
     config.epochs = 1.0

@@ -111,33 +111,39 @@ def test_patches_are_places_of_the_largest_map():
 @pytest.mark.parametrize(
     "fields", [dict(padded=True, patch=2, batch_norm=True), dict(padded=False)]
 )
-def test_the_head_may_see_the_image_beside_the_largest_map(fields):
+def test_the_head_may_see_each_pixel_beside_what_the_map_says(fields):
     model = models.create(
         "unet", num_classes=3, width=2, depth=1, dropout=0.0, head_width=5, **fields
     )
     x = np.random.default_rng(0).normal(size=(2, 20, 24, 2)).astype(np.float32)
     variables = jax.jit(model.init)(keys.root(0), x)
     params = variables["params"]
-    params["beside"]["conv"]["bias"] = jnp.linspace(-1, 1, 5)
+    patch = fields.get("patch", 1)
+    params["told"]["bias"] = jnp.linspace(-1, 1, 5 * patch**2)
+    params["head"]["bias"] = jnp.linspace(1, 2, 3)
     seen = lambda variables, x: model.apply(
         variables, x, capture_intermediates=lambda module, _: module.name == "up_0_1"
     )
     found, kept = jax.jit(seen)(variables, x)
     largest = np.asarray(kept["intermediates"]["up_0_1"]["__call__"][0], np.float64)
-    if fields["padded"]:
-        phases = [(i, j) for i in range(2) for j in range(2)]
-        places = np.concatenate([x[:, i::2, j::2] for i, j in phases], axis=-1)
-    else:
-        phases = [(0, 0)]
-        places = x[:, 8:-8, 8:-8]  # an unpadded one of depth 1 tells of 16 pixels fewer
-    kernel, head = params["beside"]["conv"]["kernel"], params["head"]["kernel"]
-    hidden = np.concatenate([places, largest], axis=-1) @ np.asarray(kernel[0, 0], np.float64)
-    hidden = np.maximum(hidden + params["beside"]["conv"]["bias"], 0)
-    wanted = hidden @ np.asarray(head, np.float64)
-    step = 2 if fields["padded"] else 1
-    for n, (i, j) in enumerate(phases):
-        own = found[:, i::step, j::step]
-        np.testing.assert_allclose(own, wanted[..., 3 * n : 3 * n + 3], atol=1e-5)
+    around = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge").astype(np.float64)
+    if not fields["padded"]:
+        around = around[:, 8:-8, 8:-8]  # an unpadded one of depth 1 tells of 16 pixels fewer
+    told, beside, head = (
+        {name: np.asarray(leaf, np.float64) for name, leaf in params[layer].items()}
+        for layer in ("told", "seen", "head")
+    )
+    B, H, W, _ = found.shape
+    wanted = np.empty((B, H, W, 3))
+    for i in range(H):
+        for j in range(W):
+            own = 5 * (i % patch * patch + j % patch) + np.arange(5)
+            hidden = largest[:, i // patch, j // patch] @ told["kernel"][:, own]
+            hidden = hidden + told["bias"][own]
+            window = around[:, i : i + 3, j : j + 3]
+            hidden = hidden + np.einsum("bijc,ijcf->bf", window, beside["kernel"])
+            wanted[:, i, j] = np.maximum(hidden, 0) @ head["kernel"] + head["bias"]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_sizes_that_an_unpadded_one_takes():

@@ -162,6 +162,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "mosaic": Key(
             0.0, "share of images that are joined of four", lambda v: 0 <= v <= 1, "from 0 to 1"
         ),
+        "window": _at_least(0, 0, "pixels a side of a piece around a thing, all that is seen then"),
     },
     "augment_sound": {
         "shift": _at_least(0, 0.0, "seconds that sounds move, either way"),

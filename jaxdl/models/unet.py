@@ -31,7 +31,7 @@ class UNet(nn.Module):
     """A way down through smaller and smaller maps, and one up that sees each of them again.
 
     Submodules: ``down_i_j`` and ``bottom_j``, or ``backbone``; ``double_i`` and ``up_i_j``, i from
-    the last to 0, the map of the whole image; ``beside`` with ``head_width``; ``head``.
+    the last to 0, the map of the whole image; ``told`` and ``seen`` with ``head_width``; ``head``.
 
     Attributes:
       num_classes: logits a pixel.
@@ -49,9 +49,10 @@ class UNet(nn.Module):
         channels, and the head tells of each of them (Shi et al., 2016, "Real-Time Single Image and
         Video Super-Resolution", section 3.1). 2 makes an update several times cheaper; needs
         ``padded``, and no backbone.
-      head_width: features of a layer without norm between the largest map and the head that sees
-        the image itself beside that map, place by place; 0 for none, as published. Where a thing
-        ends is then told by each pixel's own brightness against what the map says of the place.
+      head_width: features of a stage at the pixels' own resolution, in front of a head that is then
+        one for all of them; 0 for none, as published. What the largest map tells of each pixel of a
+        place and a 3x3 convolution of the image are added up, and a ReLU follows. Where a thing
+        ends is so told by each pixel's own brightness against what the map says of the place.
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
 
@@ -85,7 +86,7 @@ class UNet(nn.Module):
         if self.padded:
             fill = [(0, -side % (self.patch * 2**self.depth)) for side in (height, width)]
             x = jnp.pad(x, ((0, 0), *fill, (0, 0)), mode="edge")
-        image = x = layers.cut_patches(x, self.patch)
+        image, x = x, layers.cut_patches(x, self.patch)
         x, passed = (self._encoded if self.backbone else self._down)(x, train)
         for i in reversed(range(self.depth)):
             x = layers.ConvTranspose(
@@ -94,12 +95,12 @@ class UNet(nn.Module):
             if i in passed:
                 x = jnp.concatenate([_middle(passed[i], x.shape), x], axis=-1)
             x = self._twice(x, i, f"up_{i}", train)
+        pixels = self.patch**2
         if self.head_width:
-            x = jnp.concatenate([_middle(image, x.shape).astype(x.dtype), x], axis=-1)
-            x = layers.ConvAct(self.head_width, 1, dtype=self.dtype, name="beside")(x, train=train)
-        of_place = self.num_classes * self.patch**2
-        x = layers.Dense(of_place, dtype=self.dtype, wide=True, name="head")(x)
-        x = _spread(x, self.patch)
+            x = self._beside(image, x)
+            pixels = 1
+        x = layers.Dense(self.num_classes * pixels, dtype=self.dtype, wide=True, name="head")(x)
+        x = _spread(x.reshape(*x.shape[:3], -1), self.patch)
         return x[:, : sides[0], : sides[1]]
 
     @nn.nowrap
@@ -139,6 +140,15 @@ class UNet(nn.Module):
                 x, train=train
             )
         return x
+
+    def _beside(self, image: jax.Array, x: jax.Array) -> jax.Array:
+        """Of the largest map (batch, h, w, c) its pixels: (batch, h, w, patch², head_width)."""
+        (B, h, w, _), p, F = x.shape, self.patch, self.head_width
+        image = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        image = _middle(image, (B, h * p + 2, w * p + 2))
+        seen = layers.Conv(F, padding=0, use_bias=False, dtype=self.dtype, name="seen")(image)
+        told = layers.Dense(p**2 * F, dtype=self.dtype, name="told")(x)
+        return jax.nn.relu(told + layers.cut_patches(seen, p)).reshape(B, h, w, p**2, F)
 
     def _down(self, x: jax.Array, train: bool) -> tuple[jax.Array, dict[int, jax.Array]]:
         """The smallest map, and the others by how often they were halved."""

@@ -15,6 +15,7 @@ from jaxdl.data.augment import create_alone
 from jaxdl.data.augment.geometry import random_flip, share_left
 from jaxdl.data.augment.mixing import neighbour
 from jaxdl.data.augment.transform import Batch, moves
+from jaxdl.data.augment.window import random_window
 from jaxdl.per_member import any_on
 
 # Arrays (batch, n, …) of a picture's things. Those of ``crowd`` and ``difficult`` are not present:
@@ -109,6 +110,8 @@ def create(settings: Mapping[str, Any]) -> Callable[[jax.Array, Batch], dict[str
         batch = alone(keys.named(key, "alone"), batch)
         if s["flip_vertical"]:
             batch = random_flip(keys.named(key, "flip_vertical"), batch, vertical=True)
+        if s["window"]:
+            batch = random_window(keys.named(key, "window"), batch, s["window"])
         return without_hidden(batch) if with_boxes else dict(batch)
 
     return augment
