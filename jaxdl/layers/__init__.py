@@ -15,7 +15,7 @@ The names that a model gives its layers are read elsewhere, so they mean somethi
 - Top-level names in the order of the forward pass: `config.optimizer.layer_decay`.
 """
 
-from jaxdl.layers import attention, dense, token, transformer
+from jaxdl.layers import attention, dense, picture_norm, token, transformer
 from jaxdl.layers.attention import MultiHeadAttention
 from jaxdl.layers.cache import Cache
 from jaxdl.layers.conv_act import ConvAct
@@ -29,7 +29,14 @@ from jaxdl.layers.feature_pyramid import FeaturePyramid
 from jaxdl.layers.graph import GraphConv
 from jaxdl.layers.initializers import initializer
 from jaxdl.layers.map_dense import MapDense
-from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm, frozen_norms
+from jaxdl.layers.normalization import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    RMSNorm,
+    frozen_norms,
+)
 from jaxdl.layers.patches import PatchEmbed, cut_patches
 from jaxdl.layers.positions import (
     RelativePositions,
@@ -79,6 +86,7 @@ __all__ = [
     "FeedForward",
     "GraphConv",
     "GroupNorm",
+    "InstanceNorm",
     "LayerNorm",
     "MapDense",
     "MultiHeadAttention",

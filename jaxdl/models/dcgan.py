@@ -18,7 +18,7 @@ from jaxdl.errors import UserError
 from jaxdl.models import register
 from jaxdl.registry import choose
 
-_published = nn.initializers.normal(0.02)
+_published = layers.picture_norm.INITIALIZER
 _NORMALIZATIONS = dict.fromkeys(("batch", "layer", "spectral", "none"))
 
 
@@ -27,9 +27,7 @@ def _initializer(name: str) -> Any:
 
 
 def _batch_norm(train: bool, dtype: Any, name: str) -> nn.Module:
-    # The published scale is drawn about 1, as weakly as the kernels about 0.
-    scale = lambda key, shape, dtype: 1 + _published(key, shape, dtype)
-    return layers.BatchNorm(use_running_average=not train, scale_init=scale, dtype=dtype, name=name)
+    return layers.picture_norm.picture_norm("batch", train, dtype, name)
 
 
 class Generator(nn.Module):
