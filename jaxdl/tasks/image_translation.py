@@ -78,6 +78,7 @@ def image_translation(
         transform=functools.partial(
             translating.transform, made_of, nets.shape, nets.generator.multiple, resize
         ),
+        any_size=False,
         directions=translating.DIRECTIONS,
     )
 
