@@ -86,7 +86,9 @@ def test_values_gradients_and_statistics_are_those_of_the_published_definition(n
             key.partition("/")[2]: file[key] for key in file.files if key.startswith(f"{name}/")
         }
     file, tensors = weights(name, tmp_path)
-    module, variables = pretrained.load(file, model, **({} if model == "patchgan" else {"dropout": 0.0}))
+    module, variables = pretrained.load(
+        file, model, **({} if model == "patchgan" else {"dropout": 0.0})
+    )
     assert module == made_of(name)[0]  # sizes and the norm are told by the tensors
     x = jnp.asarray(seeded.images(shape))
     whole = lambda y: y[..., None] if model == "patchgan" else y

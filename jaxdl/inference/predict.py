@@ -122,9 +122,7 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
     how = (task.predict, state, task.describe, task.labels, prepared, channels, made.layout)
     makes = task.transform is not None
     any_size = makes and task.any_size
-    return Predictor(
-        *how, fit=fit, categories=categories, any_size=any_size, makes_pictures=makes
-    )
+    return Predictor(*how, fit=fit, categories=categories, any_size=any_size, makes_pictures=makes)
 
 
 def of_checkpoint(config: ConfigDict) -> Predictor:

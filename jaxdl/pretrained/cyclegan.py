@@ -39,7 +39,11 @@ def _table(module: CycleGAN) -> Table:
         rules += batch_norm(f"model.{at + 1}", f"double_norm_{i}")
         at += 3
     rules += conv(f"model.{at + 1}", "last")
-    return Table(tuple(rules), prefixes=("", "module."), ignored=IGNORED if module.normalization == "instance" else ())
+    return Table(
+        tuple(rules),
+        prefixes=("", "module."),
+        ignored=IGNORED if module.normalization == "instance" else (),
+    )
 
 
 def _told(found: Found) -> dict[str, Any]:

@@ -24,7 +24,11 @@ def _table(module: PatchGAN) -> Table:
         rules += conv(f"model.{3 * i - 1}", f"conv_{i}")
         rules += batch_norm(f"model.{3 * i}", f"norm_{i}")
     rules += conv(f"model.{3 * module.depth + 2}", "logits")
-    return Table(tuple(rules), prefixes=("", "module."), ignored=IGNORED if module.normalization == "instance" else ())
+    return Table(
+        tuple(rules),
+        prefixes=("", "module."),
+        ignored=IGNORED if module.normalization == "instance" else (),
+    )
 
 
 def _told(found: Found) -> dict[str, Any]:

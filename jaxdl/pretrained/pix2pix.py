@@ -39,7 +39,11 @@ def _rules(module: Pix2Pix) -> tuple[Rule, ...]:
 
 
 def _table(module: Pix2Pix) -> Table:
-    return Table(_rules(module), prefixes=("", "module."), ignored=IGNORED if module.normalization == "instance" else ())
+    return Table(
+        _rules(module),
+        prefixes=("", "module."),
+        ignored=IGNORED if module.normalization == "instance" else (),
+    )
 
 
 # Statistics of instance norms, which PyTorch before 0.4 kept, and used nowhere.

@@ -283,13 +283,9 @@ def evaluate(players: Players, state: State, batch: Mapping, key: jax.Array) -> 
     return made
 
 
-def predict(
-    players: Players, back: bool, state: State, images: jax.Array
-) -> dict[str, jax.Array]:
+def predict(players: Players, back: bool, state: State, images: jax.Array) -> dict[str, jax.Array]:
     """`Task.predict`: ``image`` (batch, h, w, c) uint8 of what a generator makes."""
-    made = _apply(
-        players, state.generator.best_variables, WAYS[back], generation.scaled(images)
-    )
+    made = _apply(players, state.generator.best_variables, WAYS[back], generation.scaled(images))
     return {"image": translating.as_bytes(made)}
 
 

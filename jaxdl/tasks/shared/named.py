@@ -9,7 +9,9 @@ from jaxdl.data.two_kinds import NAMES
 from jaxdl.metrics import HIGH
 from jaxdl.tasks.shared import generation
 
-DIRECTIONS = dict.fromkeys(("named_rightly", "named_targets", "named_images"), HIGH)
+DIRECTIONS = dict.fromkeys(("named_rightly", "named_targets", "named_images"), HIGH) | {
+    "named_as_they_were": HIGH
+}
 
 
 class Named:
@@ -36,7 +38,10 @@ class Named:
         return made
 
     def measures(self, split: Any, targets: np.ndarray, images: np.ndarray) -> dict[str, float]:
-        """The shares that are named as what they were made of, and the mean of both.
+        """The shares that are named as what they were made of.
+
+        ``named_rightly`` is the mean of both, and ``named_as_they_were`` what it would be if nothing
+        were done: what is below that is worse than a copy.
 
         Args:
           split: `jaxdl.data.two_kinds.TwoKinds`.
@@ -45,14 +50,22 @@ class Named:
         """
         of_images, of_targets = self._classifiers
         batch = split.take(np.arange(len(split)))
-        found = {}
-        for name, made, classifier, (_, label, counts) in (
-            ("named_targets", targets, of_targets, NAMES[0]),
-            ("named_images", images, of_images, NAMES[1]),
-        ):
-            is_right = classifier.predict(made.reshape(len(made), -1)) == batch[label]
-            found[name] = float(np.average(is_right, weights=batch.get(counts)))
-        return {**found, "named_rightly": (found["named_targets"] + found["named_images"]) / 2}
+
+        def share(pictures: np.ndarray, classifier: Any, names: tuple[str, str, str]) -> float:
+            is_right = classifier.predict(pictures.reshape(len(pictures), -1)) == batch[names[1]]
+            return float(np.average(is_right, weights=batch.get(names[2])))
+
+        image, target = NAMES
+        found = {
+            "named_targets": share(targets, of_targets, image),
+            "named_images": share(images, of_images, target),
+        }
+        still = (
+            share(unit(batch["image"]), of_targets, image),
+            share(unit(batch["target"]), of_images, target),
+        )
+        mean = sum(found.values()) / 2
+        return {**found, "named_rightly": mean, "named_as_they_were": sum(still) / 2}
 
 
 def unit(images: np.ndarray) -> np.ndarray:
