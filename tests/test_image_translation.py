@@ -11,7 +11,7 @@ import tiny
 from launching import assert_resumes_to_the_bit, built, made, summary
 from PIL import Image
 
-from jaxdl import keys, launch, losses, metrics
+from jaxdl import keys, launch, metrics
 from jaxdl.data import Arrays, outlined_digits, turned_digits
 from jaxdl.data.picture_pairs import picture_pairs
 from jaxdl.data.two_kinds import TwoKinds

@@ -1,8 +1,8 @@
 """Pix2Pix's and CycleGAN's networks in PyTorch, as their authors publish them.
 
 Isola et al., 2017 (arXiv 1611.07004), and Zhu et al., 2017 (arXiv 1703.10593); the names of all
-tensors are those of the authors' checkpoints (latest_net_G.pth, latest_net_D.pth, latest_net_G_A.pth
-and their like).
+tensors are those of the authors' checkpoints (latest_net_G.pth, latest_net_D.pth,
+latest_net_G_A.pth and their like).
 """
 
 import torch
@@ -15,7 +15,7 @@ def norm(kind, features):
 
 
 class Level(nn.Module):
-    """A halving, the levels within, and a doubling, of which all but the outermost end in a skip."""
+    """A halving, the levels within, and a doubling; all but the outermost have a way around."""
 
     def __init__(self, outer, inner, within, kind, *, outermost=None, dropout=0.0):
         super().__init__()

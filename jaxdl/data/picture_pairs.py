@@ -32,7 +32,7 @@ class Paired:
     """Pairs of pictures, decoded when they are asked for, on several threads.
 
     Args:
-      pairs: of each pair the file that has both side by side, or the left one's and the right one's.
+      pairs: of each pair the file that has both side by side, or the left one's and the other's.
       size: pixels a side that each picture is brought to, by Pillow's bicubic filter.
       channels: 1 for grey, 3 for colour.
       made: which of them is to be made of the other, "left" or "right".

@@ -28,8 +28,8 @@ def turned_digits(
     on each is there in both, one beside the other.
 
     Args:
-      degrees: by which they are turned about their middle, bilinearly; what comes from outside is 0.
-        By 30 about half of the digits are still taken for what they are by who knows but upright
+      degrees: by which they are turned about their middle, bilinearly; from outside comes 0. By
+        30 about half of the digits are still taken for what they are by who knows but upright
         ones.
       image_size: pixels a side that digits are brought to, bilinearly; 0 keeps the 8.
       split: "random" or "halves", of other writers.

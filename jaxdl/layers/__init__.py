@@ -15,7 +15,7 @@ The names that a model gives its layers are read elsewhere, so they mean somethi
 - Top-level names in the order of the forward pass: `config.optimizer.layer_decay`.
 """
 
-from jaxdl.layers import attention, dense, picture_norm, token, transformer
+from jaxdl.layers import attention, dense, token, transformer
 from jaxdl.layers.attention import MultiHeadAttention
 from jaxdl.layers.cache import Cache
 from jaxdl.layers.conv_act import ConvAct

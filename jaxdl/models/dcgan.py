@@ -15,10 +15,11 @@ from flax import linen as nn
 
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
+from jaxdl.layers.picture_norm import INITIALIZER, picture_norm
 from jaxdl.models import register
 from jaxdl.registry import choose
 
-_published = layers.picture_norm.INITIALIZER
+_published = INITIALIZER
 _NORMALIZATIONS = dict.fromkeys(("batch", "layer", "spectral", "none"))
 
 
@@ -27,7 +28,7 @@ def _initializer(name: str) -> Any:
 
 
 def _batch_norm(train: bool, dtype: Any, name: str) -> nn.Module:
-    return layers.picture_norm.picture_norm("batch", train, dtype, name)
+    return picture_norm("batch", train, dtype, name)
 
 
 class Generator(nn.Module):

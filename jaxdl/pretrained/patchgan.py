@@ -1,4 +1,4 @@
-"""PatchGAN as Pix2Pix's and CycleGAN's PyTorch code saves it (latest_net_D.pth, latest_net_D_A.pth).
+"""PatchGAN as Pix2Pix's and CycleGAN's PyTorch code saves it (latest_net_D.pth, _D_A, _D_B).
 
 One sequence, which counts what has no parameters too.
 """

@@ -40,8 +40,8 @@ class Named:
     def measures(self, split: Any, targets: np.ndarray, images: np.ndarray) -> dict[str, float]:
         """The shares that are named as what they were made of.
 
-        ``named_rightly`` is the mean of both, and ``named_as_they_were`` what it would be if nothing
-        were done: what is below that is worse than a copy.
+        ``named_rightly`` is the mean of both, and ``named_as_they_were`` what it would be of
+        copies.
 
         Args:
           split: `jaxdl.data.two_kinds.TwoKinds`.

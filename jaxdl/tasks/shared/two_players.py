@@ -1,4 +1,4 @@
-"""Two networks that learn against each other: how both begin to learn, and what their steps tell."""
+"""Two networks that learn against each other: how they begin, and what their steps tell."""
 
 import functools
 from collections.abc import Callable
