@@ -3,6 +3,13 @@
     python -m jaxdl.launch --config=experiments/cyclegan.py --workdir=runs/cyclegan
     python -m jaxdl.launch --mode=predict --workdir=runs/cyclegan --input=digit.png
 
+Cost: about 4 minutes on 2 busy CPU cores, compile included.
+Result: of the test part .960 are named rightly after they were turned, .950 there and .969 back, by
+classifiers of turned and of upright digits (seed 0); left as they were, .494 would be.
+
+Figures are of the last step; the sizes and the number of steps were chosen on a validation part of
+the training part (--config.data.eval_on=validation), where .889 were named rightly.
+
 Variants: digits (the default) and published, the paper's sizes, of pictures of two kinds of your
 own in trainA and trainB, testA and testB (`jaxdl.data.unpaired_pictures`):
 

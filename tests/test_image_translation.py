@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
-from launching import assert_resumes_to_the_bit, built, made, run, summary
+from launching import assert_resumes_to_the_bit, built, made, summary
 from PIL import Image
 
 from jaxdl import keys, launch, metrics
@@ -316,7 +316,6 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(name, tmp_p
         assert (image.mode, image.size) == ("L", (8, 8))
     lines = [json.loads(x) for x in (folder / "predictions.jsonl").read_text().splitlines()]
     assert [line["picture"] for line in lines] == ["pictures/a.png", "pictures/b.png"]
-    assert run(name, folder, "--mode=sample", *tiny.FLAGS[name], *few) == 0
     assert launch.main(["--mode=export", f"--workdir={folder}", "--input_size=32"]) == 2
     assert "takes images of the size that it learned from" in capsys.readouterr().err
 

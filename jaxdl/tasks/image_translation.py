@@ -73,7 +73,6 @@ def image_translation(
         eval_step=functools.partial(evaluate, players),
         artifacts=functools.partial(_artifacts, figures, run.config.eval.batch_size),
         parameters=functools.partial(_parameters, players),
-        sample=functools.partial(_sample, made_of, run.data),
         predict=functools.partial(predict, players),
         transform=functools.partial(
             translating.transform, made_of, nets.shape, nets.generator.multiple, resize
@@ -217,15 +216,6 @@ def _artifacts(
         f"{np.mean(found['psnr']):.2f} dB on average."
     )
     return {"Most wrong": translating.grid(columns, lines, caption)}
-
-
-def _sample(
-    made_of: Callable[..., jax.Array], data: Any, state: State, key: jax.Array
-) -> dict[str, Any]:
-    seen = generation.spread(data.test, 4 * translating.SHOWN)
-    made = made_of(state, np.rint(255 * seen).astype(np.uint8))
-    columns = {"input": seen, "made": np.asarray(made) / np.float32(255)}
-    return {"translated": translating.grid(columns, {}, "")}
 
 
 def _parameters(players: Players, state: State) -> dict[str, jax.Array]:

@@ -94,7 +94,6 @@ def unpaired_translation(
         artifacts=functools.partial(_artifacts, both, at_once),
         parameters=functools.partial(_parameters, players),
         partition=_partition,
-        sample=functools.partial(_sample, made_of, run.data, "target" if back else "image"),
         predict=functools.partial(predict, players, back),
         transform=functools.partial(
             translating.transform, made_of, nets.shape, nets.generator.multiple, resize
@@ -348,15 +347,6 @@ def _artifacts(
         title = "Images made targets" if name == "image" else "Targets made images"
         made[title] = translating.grid(columns, lines, caption)
     return made
-
-
-def _sample(
-    made_of: Callable[..., jax.Array], data: Any, name: str, state: State, key: jax.Array
-) -> dict[str, Any]:
-    seen = named.unit(generation.spread(data.test, 4 * translating.SHOWN, name))
-    made = made_of(state, np.rint(255 * seen).astype(np.uint8))
-    columns = {"input": seen, "made": np.asarray(made) / np.float32(255)}
-    return {"translated": translating.grid(columns, {}, "")}
 
 
 def _parameters(players: Players, state: State) -> dict[str, jax.Array]:
