@@ -40,7 +40,14 @@ _LARGER = (
     *("jaxdl/models/edsr.py", "jaxdl/models/espcn.py", "jaxdl/inference/"),
 )
 
+_TRANSLATED = (
+    *("jaxdl/tasks/image_translation.py", "jaxdl/tasks/unpaired_translation.py"),
+    *("jaxdl/tasks/shared/", "jaxdl/losses/gan.py", "jaxdl/inference/"),
+    *(f"jaxdl/models/{name}.py" for name in ("pix2pix", "cyclegan", "patchgan")),
+)
+
 _CURVED = ("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet", "edsr", "espcn")
+_CURVED += ("pix2pix", "cyclegan", "patchgan")
 
 # {file: {beginning of a test's name: the files}}
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
@@ -765,6 +772,25 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_tiles_have_the_bits_of_the_whole_picture[espcn-37": (*_LARGER, _OPS),
         "test_a_run_begins_with_published_weights": (*_LARGER, _PRETRAINED),
     },
+    "test_image_translation.py": {
+        "test_a_run_that_was_cut": (*_TRANSLATED, _RUNS),
+        "test_eight_devices_learn_and_measure_as_one_does": (*_TRANSLATED, _PARALLEL),
+        "test_cyclegan_minimises_what_the_authors_code_does": _TRANSLATED,
+        "test_pix2pix_minimises_what_the_authors_code_does": _TRANSLATED,
+    },
+    "test_translation.py": {
+        f"test_{name}": (*_TRANSLATED, _LAYERS, _OPS, _PRETRAINED)
+        for name in (
+            *(
+                f"values_gradients_and_statistics_are_those_of_the_published_definition[{case}"
+                for case in ("cyclegan_batch", "pix2pix_instance", "patchgan_instance", "patchgan]")
+            ),
+            "parameters_are_the_published_ones[pix2pix_128",
+            "parameters_are_the_published_ones[cyclegan_6",
+            "files_from_before_pytorch_0_4_and_of_several_devices_are_read",
+            "dropout_moves_the_second_convolution",
+        )
+    },
     "test_progress.py": {
         "test_terminal_shows_step_figures_speed_and_time_left": (
             "jaxdl/train/progress.py", "jaxdl/train/loop.py",
@@ -890,6 +916,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[unet:backbone]": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[edsr": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[espcn": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[pix2pix": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[cyclegan": _ALL,
     }
     | {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[ddpm]": _ALL,

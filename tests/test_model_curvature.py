@@ -49,6 +49,7 @@ MODELS = {
         dict(stages=((1, 3, 1, 8, 1), (4, 5, 2, 8, 2)), last=8, width=0.5, num_classes=3),
         IMAGES,
     ),
+    "cyclegan": (dict(depth=1, width=2, halvings=1, channels=1), (1, 4, 4, 1)),
     "edsr": (dict(depth=1, width=2), (1, 4, 4, 3)),
     "espcn": (dict(widths=(3, 2)), (1, 4, 4, 1)),
     "faster_rcnn": (
@@ -112,6 +113,8 @@ MODELS = {
         ),
         (TOKENS, TOKENS),
     ),
+    "patchgan": (dict(channels=2, width=2, depth=1), (2, 6, 6, 2)),
+    "pix2pix": (dict(channels=1, width=2, depth=2), (2, 4, 4, 1)),
     "unet": (dict(width=2, depth=1, padded=True, num_classes=3), (2, 4, 4, 1)),
     "vae": (dict(shape=(2, 2, 1), latent=2, hidden=(3,), activation="tanh"), (2, 2, 2, 1)),
     "vgg": (dict(stages=(1, 1), channels=(2, 3), hidden=3, pooled=2, num_classes=3), IMAGES),

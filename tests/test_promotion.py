@@ -26,7 +26,7 @@ KINDS = (
     *("bert", "bert:classify"),
     *("dcgan", "wgan", "ddpm", "dqn", "ppo", "ppo:pendulum", "q_learning", "transfer"),
     *("bert:tag", "bert:answer"),
-    *("t5:numbers", "t5", "bart", "unet", "espcn"),
+    *("t5:numbers", "t5", "bart", "unet", "espcn", "pix2pix", "cyclegan"),
 )
 
 

@@ -49,6 +49,10 @@ AFTER_WARMUP = {
         lambda t: PEAK * (0.1 + 0.9 * (1 + math.cos(math.pi * (t - 10) / 100)) / 2),
     ),
     "exponential": (dict(end_factor=0.01), lambda t: PEAK * 10 ** (-2 * (t - 10) / 100)),
+    "late_linear": (
+        dict(end_factor=0.1),
+        lambda t: PEAK * (1 if t < 60 else 1 - 0.9 * (t - 60) / 50),
+    ),
     "linear": (dict(end_factor=0.5), lambda t: PEAK * (1 - 0.5 * (t - 10) / 100)),
     "rsqrt": ({}, lambda t: PEAK * math.sqrt(10 / t)),
     "step": (
@@ -73,7 +77,7 @@ def test_without_warm_up_the_first_rate_is_the_peak(name):
     assert float(make(schedule=name, **settings)(0)) == pytest.approx(PEAK, rel=1e-6)
 
 
-@pytest.mark.parametrize("name, last", [("cosine", 0.0), ("linear", 0.0)])
+@pytest.mark.parametrize("name, last", [("cosine", 0.0), ("late_linear", 0.0), ("linear", 0.0)])
 def test_the_rate_falls_to_0_just_after_the_last_update(name, last):
     schedule = make(schedule=name)
     assert float(schedule(STEPS)) == pytest.approx(last, abs=1e-8)

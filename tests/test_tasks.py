@@ -29,6 +29,7 @@ KINDS = {
     "dqn": "dqn",
     "forecasting": "rnn:mackey_glass",
     "image_to_image": "espcn",
+    "image_translation": "pix2pix",
     "language_modelling": "lstm",
     "masked_language_modelling": "bert",
     "node_classification": "gcn:digits",
@@ -41,6 +42,7 @@ KINDS = {
     "sound_classification": "keys",
     "text_classification": "bert:classify",
     "token_classification": "bert:tag",
+    "unpaired_translation": "cyclegan",
     "transcription": "whisper",
     "variational": "vae",
 }

@@ -67,6 +67,7 @@ SPLIT = {
         {f"attention/{x}" for x in ATTENTION},
     ),
     "deep_cnn": (dict(channels=(4,), hidden=8), image(8), dense()),
+    "cyclegan": (dict(depth=1, width=4, channels=1), image(8), set()),
     "edsr": (dict(depth=1, width=4, channels=1), image(8), set()),
     "efficientnet": (dict(stages=((1, 3, 1, 8, 1),), last=16), image(8), set()),
     "espcn": (dict(widths=(8, 4)), image(8), set()),
@@ -118,6 +119,8 @@ SPLIT = {
         | {"feed_forward/gate/kernel 1"}
         | TABLE,
     ),
+    "patchgan": (dict(channels=1, width=4, depth=1), image(8), set()),
+    "pix2pix": (dict(channels=1, width=4, depth=2), image(8), set()),
     "unet": (dict(width=4, depth=1, padded=True), image(8), set()),
     "unet_padded": (dict(width=4, depth=1), image(8), set()),
     "vae": (

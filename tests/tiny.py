@@ -49,6 +49,7 @@ _PHOTOGRAPHS = (
     "--config.data.validation_fraction=.05",
 )
 _EDSR = (*_PHOTOGRAPHS, "--config.model.depth=2", "--config.model.width=16")
+_TRANSLATION = ("--config.model.width=4", "--config.task.discriminator_width=4")
 _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,16",
         "--config.task.rollout=16", "--config.task.minibatches=2",
         "--config.task.epochs=2")  # fmt: skip
@@ -86,6 +87,9 @@ FLAGS = {
              "--config.task.whole_words=true"),
     "bert:classify": (*_BERT, "--config.data.context=18", "--config.data.test_fraction=.1",
                       "--config.data.tokenizer="),
+    "cyclegan": (*_TRANSLATION, "--config.model.depth=1", "--config.model.halvings=1",
+                 "--config.task.identity=.5", "--config.task.pool=2"),
+    "cyclegan:published": (*_TRANSLATION, "--config.model.depth=1", "--config.data.image_size=32"),
     "dcgan": _GAME,
     "ddpm": _UNET,
     "deep_cnn": ("--config.model.channels=8,16", "--config.model.hidden=32"),
@@ -112,6 +116,8 @@ FLAGS = {
     "lstm:mackey_glass": _SERIES,
     "rnn:mackey_glass": _SERIES,
     "optimizers": _SWEEP,
+    "pix2pix": _TRANSLATION,
+    "pix2pix:published": (*_TRANSLATION, "--config.model.depth=3", "--config.data.image_size=32"),
     "ppo": _PPO,
     "ppo:acrobot": _PPO,
     "ppo:pendulum": _PPO,

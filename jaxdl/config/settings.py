@@ -195,7 +195,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
     "optimizer": {
         "name": Key("adamw", "sgd, rmsprop, adam, adamw, or any other of optax"),
         "learning_rate": _positive(1e-3, "the schedule's peak"),
-        "schedule": Key("cosine", "constant, step, cosine, linear, exponential, one_cycle, rsqrt"),
+        "schedule": Key(
+            "cosine", "constant, step, cosine, linear, late_linear, exponential, one_cycle, rsqrt"
+        ),
         "schedule_unit": Key(
             "epochs", "of warmup, boundaries and unfreeze: epochs, steps, fraction"
         ),

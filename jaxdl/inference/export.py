@@ -139,7 +139,7 @@ def write(predictor: Predictor, folder: epath.Path, input_size: int = 0) -> list
         raise UserError("the model's weights are too large for jax.export: 2 GB at most") from None
     if predictor.sound is not None:
         taken, script = exported_sounds.taken(predictor), exported_sounds.SCRIPT
-    elif predictor.any_size:
+    elif predictor.makes_pictures or predictor.any_size:
         taken = {"mode": MODES.get(predictor.channels)}
         script = exported_pictures.SCRIPT.replace("READ", inspect.getsource(plain), 1)
     else:

@@ -15,7 +15,9 @@ here = pathlib.Path(__file__).parent
 about = json.loads((here / "model.json").read_text())
 model = jax.export.deserialize(bytearray((here / "model.jaxexport").read_bytes()))
 image = plain(Image.open(sys.argv[1])).convert(about["input"]["mode"])
-channels = about["input"]["shape"][3]
+_, height, width, channels = about["input"]["shape"]
+if isinstance(height, int):  # it takes no other
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
 found = model.call(np.asarray(image).reshape(1, image.height, image.width, channels))
 for name, array in found.items():
     made = np.asarray(array[0])

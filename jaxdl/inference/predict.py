@@ -44,6 +44,7 @@ class Predictor(NamedTuple):
       tokens: `jaxdl.tasks.Task.tokens`.
       categories: {name of a class: its id} where the data have ids of their own.
       any_size: whether images of any height and width do, not squares of one size alone.
+      makes_pictures: whether it makes pictures, of which there is nothing else to tell.
     """
 
     predict: Callable[[Any, jax.Array], dict[str, jax.Array]]
@@ -58,6 +59,7 @@ class Predictor(NamedTuple):
     tokens: Mapping[str, int] = MappingProxyType({})
     categories: Mapping[str, int | str] = MappingProxyType({})
     any_size: bool = False
+    makes_pictures: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,8 +113,9 @@ def of_run(made: Experiment, workdir: epath.Path) -> Predictor:
     data = made.run.data
     categories = dict(zip(data.class_names, data.class_ids, strict=True)) if data.class_ids else {}
     how = (task.predict, state, task.describe, task.labels, prepared, channels, made.layout)
-    any_size = task.transform is not None
-    return Predictor(*how, fit=fit, categories=categories, any_size=any_size)
+    makes = task.transform is not None
+    any_size = makes and task.any_size
+    return Predictor(*how, fit=fit, categories=categories, any_size=any_size, makes_pictures=makes)
 
 
 def of_checkpoint(config: ConfigDict) -> Predictor:

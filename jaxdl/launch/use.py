@@ -92,9 +92,10 @@ def _use(options, predictor, folder) -> int:
             raise UserError(
                 f"--input_size={options.input_size} is of images, and this run's model takes sounds"
             )
-        if predictor.any_size and options.input_size:
+        if predictor.makes_pictures and options.input_size:
+            takes = "any size" if predictor.any_size else "the size that it learned from"
             raise UserError(
-                f"--input_size={options.input_size}: this run's model takes images of any size"
+                f"--input_size={options.input_size}: this run's model takes images of {takes}"
             )
         written = export.write(predictor, folder / "export", options.input_size)
         if predictor.tokens:

@@ -29,7 +29,14 @@ from jaxdl.layers.feature_pyramid import FeaturePyramid
 from jaxdl.layers.graph import GraphConv
 from jaxdl.layers.initializers import initializer
 from jaxdl.layers.map_dense import MapDense
-from jaxdl.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm, frozen_norms
+from jaxdl.layers.normalization import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    RMSNorm,
+    frozen_norms,
+)
 from jaxdl.layers.patches import PatchEmbed, cut_patches
 from jaxdl.layers.positions import (
     RelativePositions,
@@ -79,6 +86,7 @@ __all__ = [
     "FeedForward",
     "GraphConv",
     "GroupNorm",
+    "InstanceNorm",
     "LayerNorm",
     "MapDense",
     "MultiHeadAttention",

@@ -142,3 +142,17 @@ class GroupNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros_init(), channels, jnp.float32)
         x = x.astype(self.dtype or x.dtype)
         return ops.group_norm(x, scale, bias, self.groups, self.epsilon)
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation (Ulyanov et al., 2016, equation 5), without parameters."""
+
+    epsilon: float = 1e-5
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(batch, h, w, channels) in and out; statistics in float32, in ``dtype`` or x's."""
+        channels = x.shape[-1]
+        plain = jnp.ones(channels, jnp.float32), jnp.zeros(channels, jnp.float32)
+        return ops.group_norm(x.astype(self.dtype or x.dtype), *plain, channels, self.epsilon)

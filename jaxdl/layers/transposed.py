@@ -23,6 +23,7 @@ class ConvTranspose(nn.Module):
     kernel_size: int = 4
     stride: int = 2
     padding: Padding = 1
+    output_padding: int = 0
     use_bias: bool = True
     kernel_init: Callable = nn.initializers.he_normal()
     dtype: Any = None
@@ -41,5 +42,11 @@ class ConvTranspose(nn.Module):
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-        y = ops.conv_transpose(x, kernel, stride=self.stride, padding=self.padding)
+        y = ops.conv_transpose(
+            x,
+            kernel,
+            stride=self.stride,
+            padding=self.padding,
+            output_padding=self.output_padding,
+        )
         return y if bias is None else y + bias

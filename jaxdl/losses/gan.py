@@ -62,6 +62,22 @@ GAMES = {
     "hinge": hinge,
 }
 
+# Of translations: as Isola et al., 2017, section 3.3, and Zhu et al., 2017, section 4, have it, the
+# discriminator's is half of what tells real from generated, and the generator's is whole.
+TRANSLATIONS = {
+    "cross_entropy": Game(
+        lambda real, fake: 0.5 * non_saturating.discriminator(real, fake), non_saturating.generator
+    ),
+    "least_squares": Game(
+        least_squares.discriminator, lambda fake: 2.0 * least_squares.generator(fake)
+    ),
+}
+
+
+def of_patches(losses: jax.Array) -> jax.Array:
+    """Losses (batch, h, w) of patches, to one number a picture, their mean (batch,)."""
+    return losses.mean(axis=(1, 2))
+
 
 def gradient_penalty(
     critic: Callable[[jax.Array], jax.Array], real: jax.Array, fake: jax.Array, key: jax.Array

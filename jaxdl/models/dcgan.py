@@ -15,10 +15,11 @@ from flax import linen as nn
 
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
+from jaxdl.layers.picture_norm import INITIALIZER, picture_norm
 from jaxdl.models import register
 from jaxdl.registry import choose
 
-_published = nn.initializers.normal(0.02)
+_published = INITIALIZER
 _NORMALIZATIONS = dict.fromkeys(("batch", "layer", "spectral", "none"))
 
 
@@ -27,9 +28,7 @@ def _initializer(name: str) -> Any:
 
 
 def _batch_norm(train: bool, dtype: Any, name: str) -> nn.Module:
-    # The published scale is drawn about 1, as weakly as the kernels about 0.
-    scale = lambda key, shape, dtype: 1 + _published(key, shape, dtype)
-    return layers.BatchNorm(use_running_average=not train, scale_init=scale, dtype=dtype, name=name)
+    return picture_norm("batch", train, dtype, name)
 
 
 class Generator(nn.Module):

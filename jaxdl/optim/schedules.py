@@ -40,6 +40,12 @@ def _linear(peak, steps, s):
     return optax.linear_schedule(peak, peak * s["end_factor"], steps)
 
 
+def _late_linear(peak, steps, s):
+    """The peak for half of the time, then a line to ``peak * end_factor`` (Zhu et al., 2017, 4)."""
+    late = steps - steps // 2
+    return optax.linear_schedule(peak, peak * s["end_factor"], late, transition_begin=steps // 2)
+
+
 def _exponential(peak, steps, s):
     """``peak · end_factor^(t/steps)``: by the same factor at each update; above 1 it grows."""
     if not s["end_factor"] > 0:
@@ -85,6 +91,7 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "constant": _constant,
     "cosine": _cosine,
     "exponential": _exponential,
+    "late_linear": _late_linear,
     "linear": _linear,
     "one_cycle": _one_cycle,
     "rsqrt": _rsqrt,

@@ -8,16 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, models, optim
+from jaxdl import keys, models
 from jaxdl.errors import UserError
 from jaxdl.losses import gan as games
-from jaxdl.metrics import LOW, Mean, Means, Metrics, sample_quality
-from jaxdl.optim import schedules
+from jaxdl.metrics import LOW, Mean, Metrics, sample_quality
 from jaxdl.parallel import replicas
 from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, need_batches, register
-from jaxdl.tasks.shared import generation, judging
+from jaxdl.tasks.shared import generation, judging, two_players
 
 # Images that a score draws, and those at a time.
 SCORED, AT_ONCE = 1000, 250
@@ -81,7 +80,7 @@ def adversarial(
             "config.model.normalization='batch' mixes: use 'layer', 'spectral' or 'none'"
         )
     players = Players(module, game, latent, gradient_penalty)
-    optimizers, updates = _optimizers(run, n_critic, discriminator_rate)
+    optimizers, updates = two_players.optimizers(run, n_critic, discriminator_rate)
     images_of = jax.jit(functools.partial(_images_of, players))
     drawn = functools.partial(_drawn, images_of)
     learned, judged = generation.Learned(run.data), judging.Judging(run, inception, SCORED)
@@ -188,7 +187,7 @@ def generator_loss(
 
 def train_step(
     players: Players,
-    updates: State,
+    updates: two_players.Pair,
     n_critic: int,
     accumulate: int,
     clip_weights: float,
@@ -241,38 +240,14 @@ def train_step(
     noise = players.noise(keys.named(key, "noise"), size)
     generator, own = update(state.generator, {"noise": noise}, key)
     return State(generator, discriminator), {
-        **_prefixed("generator", own),
-        **_prefixed("discriminator", found),
+        **two_players.prefixed("generator", own),
+        **two_players.prefixed("discriminator", found),
     }
 
 
-def _optimizers(run: Run, n_critic: int, discriminator_rate: float) -> tuple[State, State]:
-    """Each network's optimizer, and its update, a function of the loss function."""
-    config = run.config
-    schedule = schedules.create(
-        config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch
-    )
-    # Lengths count the generator's updates, of which the discriminator's are n_critic each.
-    own_schedule = lambda count: discriminator_rate * schedule(count // n_critic)
-    optimizers = State(
-        optim.create(config.optimizer, schedule), optim.create(config.optimizer, own_schedule)
-    )
-    update = lambda optimizer, schedule, ema: functools.partial(
-        learner.make_update,
-        optimizer=optimizer,
-        accumulate=config.accumulate,
-        ema=ema,
-        gradient_noise=config.optimizer.noise,
-        layer_norms=config.log.layers,
-        schedule=schedule,
-    )
-    return optimizers, State(
-        update(optimizers.generator, schedule, config.ema),
-        update(optimizers.discriminator, own_schedule, 0.0),
-    )
-
-
-def _init(players: Players, optimizers: State, ema: float, key: jax.Array, batch: Mapping) -> State:
+def _init(
+    players: Players, optimizers: two_players.Pair, ema: float, key: jax.Array, batch: Mapping
+) -> State:
     some = jnp.zeros((1, players.latent), jnp.float32)
     made = lambda name: keys.named(key, name)
     images = generation.scaled(batch["image"][:1])
@@ -390,9 +365,3 @@ def _check_model(module: Any, name: str, latent: int, train: Any) -> None:
             "set config.model.channels, or widths and base (a side is base · 2 ^ widths), or "
             "config.data.image_size"
         )
-
-
-def _prefixed(network: str, metrics: Metrics) -> dict[str, Mean | Means]:
-    """``generator_loss``; logits and penalties are the discriminator's anyway."""
-    own = ("loss", "gradient_norm", "update_norm", "learning_rate", "layers")
-    return {f"{network}_{k}" if k in own else k: v for k, v in metrics.items()}

@@ -135,8 +135,10 @@ class Task(NamedTuple):
         config.data.fit says, rather than their middle, and tells ``boxes`` (batch, n, 4) of
         `predict` in the pixels of these pictures, and makes ``mask`` (batch, h, w) of their sizes.
       transform: (state, picture (h, w, c) uint8) -> a picture (h', w', c) uint8, on the host, of
-        tasks that make pictures of pictures of any size: `--mode=predict` writes it, and the
-        program of `--mode=export` takes images of any size. None of others.
+        tasks that make pictures of pictures of any size: `--mode=predict` writes it. None of
+        others.
+      any_size: of these, whether `predict` too takes images of any size, as then does the program
+        of `--mode=export`, and not of those learned from alone.
       sound: what `predict` takes in place of images, of tasks that hear; None of others.
       describe: {name: one example's part of what `predict` returned, on the host} -> `Description`.
       answer: (state, file, at_once) -> `Description` of each text in a file, in order, for
@@ -175,6 +177,7 @@ class Task(NamedTuple):
     predict: Callable[[State, jax.Array], dict[str, jax.Array]] | None = None
     whole: bool = False
     transform: Callable[[State, np.ndarray], np.ndarray] | None = None
+    any_size: bool = True
     sound: Sound | None = None
     describe: Callable[[Mapping[str, np.ndarray]], Description] = as_it_is
     answer: Callable[[State, str, int], Sequence[Description]] | None = None

@@ -1,0 +1,61 @@
+"""Two networks that learn against each other: how they begin, and what their steps tell."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxdl import optim
+from jaxdl.metrics import Mean, Means, Metrics
+from jaxdl.optim import schedules
+from jaxdl.tasks import learner
+from jaxdl.tasks.shared.contract import Run
+
+
+class Pair(NamedTuple):
+    """One thing of each."""
+
+    generator: Any
+    discriminator: Any
+
+
+def optimizers(
+    run: Run, n_critic: int, discriminator_rate: float
+) -> tuple[Pair, Callable[..., Any]]:
+    """Each network's optimizer, and its update, a function of the loss function.
+
+    Args:
+      run: whose optimizer, noise, accumulation and average count; the average is the generator's.
+      n_critic: updates of the discriminator for one of the generator's, which lengths count.
+      discriminator_rate: factor on its learning rate.
+
+    Returns:
+      Optax chains, and functions from a loss function to an update
+      (`jaxdl.tasks.learner.make_update`), both as a `Pair`.
+    """
+    config = run.config
+    schedule = schedules.create(
+        config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch
+    )
+    own_schedule = lambda count: discriminator_rate * schedule(count // n_critic)
+    chains = Pair(
+        optim.create(config.optimizer, schedule), optim.create(config.optimizer, own_schedule)
+    )
+    update = lambda optimizer, schedule, ema: functools.partial(
+        learner.make_update,
+        optimizer=optimizer,
+        accumulate=config.accumulate,
+        ema=ema,
+        gradient_noise=config.optimizer.noise,
+        layer_norms=config.log.layers,
+        schedule=schedule,
+    )
+    return chains, Pair(
+        update(chains.generator, schedule, config.ema),
+        update(chains.discriminator, own_schedule, 0.0),
+    )
+
+
+def prefixed(network: str, metrics: Metrics) -> dict[str, Mean | Means]:
+    """``generator_loss``; what is one network's alone keeps its name."""
+    own = ("loss", "gradient_norm", "update_norm", "learning_rate", "layers")
+    return {f"{network}_{k}" if k in own else k: v for k, v in metrics.items()}
