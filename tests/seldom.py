@@ -1007,9 +1007,6 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "test_unet.py": {
         "test_sizes_that_an_unpadded_one_takes": (f"{_MODELS}unet.py", _LAYERS),
-        "test_the_head_may_see_the_image_beside_the_largest_map[fields0": (
-            f"{_MODELS}unet.py", _LAYERS,
-        ),
         "test_values_and_gradients_are_those_of_the_definition_in_torch[unpadded": (
             f"{_MODELS}unet.py", _LAYERS,
         ),

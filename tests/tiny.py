@@ -128,7 +128,7 @@ FLAGS = {
     "t5": (*_T5, *_RESTORED),
     "t5:numbers": (*_T5, "--config.data.test_fraction=.00003", "--config.task.decoded=8",
                    "--config.task.tokens=8"),
-    "unet": _MASKS,
+    "unet": (*_MASKS, "--config.augment_scene.window=16"),
     "unet:backbone": (*_MASKS, "--config.model.backbone=resnet",
                       "--config.model.backbone_fields=('stages=(1,1)','width=4','stem=small')"),
     "vae": (*_CODE, "--config.task.samples=2"),
