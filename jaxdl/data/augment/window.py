@@ -55,7 +55,8 @@ def _of_masks(key: jax.Array, mask: jax.Array, otherwise: jax.Array) -> jax.Arra
     B, H, W = mask.shape
     so_far = jnp.cumsum((jnp.asarray(mask) != 0).reshape(B, H * W), axis=1, dtype=jnp.int32)
     count = so_far[:, -1:]
-    chosen = jnp.floor(jax.random.uniform(key, (B, 1), jnp.float32) * count).astype(jnp.int32)
+    share = jax.random.uniform(key, (B, 1), jnp.float32)
+    chosen = jnp.floor(share * count.astype(jnp.float32)).astype(jnp.int32)
     # How many come before the one that has as many of its kind before it as were drawn.
     at = (so_far <= jnp.minimum(chosen, count - 1)).sum(axis=1, dtype=jnp.int32)
     pixel = jnp.stack([at // W, at % W], axis=1).astype(jnp.float32) + 0.5
