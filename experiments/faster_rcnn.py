@@ -51,7 +51,8 @@ def _resnet50():
     """The heads alone at first; the backbone's weights are named by config.pretrained.source."""
     config = defaults.default()
     config.data.name, config.task.name = "scenes", "detection"
-    config.data.image_size, config.data.channels = 800, 3
+    # The largest that scenes have; published for 800 pixels and more, which data of your own may be.
+    config.data.image_size, config.data.channels = 512, 3
     config.model = dict(name="faster_rcnn")
     config.batch_size, config.epochs = 16, 26.0
     config.optimizer.name, config.optimizer.learning_rate = "sgd", 0.02
