@@ -194,6 +194,11 @@ def _from_channels(x):
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(B, 2 * h, 2 * w, 1)
 
 
+def _mirrored(x):
+    x = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+    return ops.conv(x, jnp.ones((5, 5, 1, 1)), padding=0)
+
+
 WAYS_UP = {
     "kernel 2": _transposed(2),
     "kernel 3": _transposed(3, 1, 1),
@@ -202,6 +207,7 @@ WAYS_UP = {
     "repeated": lambda x: x.repeat(2, axis=1).repeat(2, axis=2),
     "zeros between": _between,
     "from channels": _from_channels,
+    "mirrored, up and mirrored": lambda x: _mirrored(_transposed(3, 1, 1)(_mirrored(x))),
     "repeated, once more and down": lambda x: ops.avg_pool(
         _transposed(3, 1, 1)(x.repeat(2, axis=1).repeat(2, axis=2)), 2
     ),

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 import tiny
-from launching import built, figures, summary
+from launching import ROOT, figures, summary
 
 from jaxdl import tasks
+from jaxdl.launch import flags
 
 # What a report shows beside what every report shows.
 PICTURES = {
@@ -37,6 +38,11 @@ LIKE_ANOTHER = {
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population
+
+
+def config_flag(experiment):
+    name, colon, variant = experiment.partition(":")
+    return f"--config={ROOT / 'experiments' / name}.py{colon}{variant}"
 
 
 def settings(folder):
@@ -76,5 +82,5 @@ def test_a_run_leaves_everything_it_promises(experiment, finished):
 
 
 def test_every_task_is_among_them():
-    found = {built(name).config.task.name for name in tiny.FINISHED}
+    found = {flags.parse([config_flag(name)]).config.task.name for name in tiny.FINISHED}
     assert found | LIKE_ANOTHER == set(tasks.names())

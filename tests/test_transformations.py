@@ -59,6 +59,10 @@ OPS = {
         (functools.partial(ops.conv, groups=4), (IMAGE, f64(2, 2, 1, 4))),
         (functools.partial(ops.conv, stride=2, padding=0), (f64(2, 4, 4, 4), f64(2, 2, 4, 3))),
     ],
+    "colours": [
+        (getattr(ops.colours, name), (f64(2, 3),))
+        for name in ("luminance", "to_ycbcr", "from_ycbcr")
+    ],
     "conv_transpose": [
         (functools.partial(ops.conv_transpose, stride=2), (IMAGE, f64(3, 3, 2, 4))),
     ],
@@ -66,6 +70,7 @@ OPS = {
         (lambda x: ops.cross_entropy(x, LABELS, 0.1), (f64(3, 4),)),
         (ops.cross_entropy, (f64(3, 4), f64(3, 4))),
     ],
+    "bicubic": [(lambda x: ops.bicubic.enlarge(x, 2), (f64(1, 3, 2, 1),))],
     "by_table": [(ops.by_table, (f64(2, 3, 4), f64(5, 4))), (ops.by_table, (f64(4), f64(5, 4)))],
     "dense_each": [
         (
@@ -97,6 +102,7 @@ OPS = {
         (lambda x: ops.max_pool(x, 2, 1, 1), (IMAGE,)),
         (lambda x: ops.max_pool(x, 2, ceil=True), (IMAGE,)),
     ],
+    "pixel_shuffle": [(lambda x: ops.pixel_shuffle(x, 2), (f64(1, 2, 1, 4),))],
     "power_spectrogram": [(lambda x: ops.power_spectrogram(x, 8, 4), (f64(2, 12),))],
     "propagate": [
         (weighted, (f64(4, 3), f64(10))),
@@ -164,6 +170,7 @@ LOSSES = {
     "normal_log_likelihood": (losses.normal_log_likelihood, (BATCH, BATCH, BATCH)),
     "pixel_cross_entropy": (lambda x: losses.pixel_cross_entropy(x, PIXELS), (f64(2, 3, 4),)),
     "pixel_focal": (lambda x: losses.pixel_focal(x, PIXELS), (f64(2, 3, 4),)),
+    "of_patches": (gan.of_patches, (f64(2, 3, 2),)),
     "sparsity": (positive(lambda x: losses.sparsity(x, 0.2)), (f64(4),)),
     # Those of Faster R-CNN.
     "smooth": (faster_rcnn.smooth, (f64(3, 4),)),

@@ -8,7 +8,18 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from jaxdl.anatomy.views import Factor, Groups, Map, Seen, View, both, grouped, merged, plain
+from jaxdl.anatomy.views import (
+    Factor,
+    Groups,
+    Map,
+    Seen,
+    View,
+    both,
+    grouped,
+    hull,
+    merged,
+    plain,
+)
 
 
 def _lose(tracer: Any, view: View, kept: Iterable[Factor]) -> tuple[dict[str, Seen], bool]:
@@ -144,6 +155,18 @@ def _slice(tracer, eqn, views, groups):
     return [_along(tracer, views[0], groups[0], eqn.outvars[0].aval.shape, steps)]
 
 
+def _mirror(tracer, eqn, views, groups):
+    view, new = views[0], list(groups[0])
+    seen = dict(view.seen)
+    for axis in eqn.params["dimensions"]:
+        new[axis] = _as_one(new[axis], seen)
+        for tag in {factor.tag for factor in new[axis]} & seen.keys():
+            if len(new[axis]) > 1:  # what is within a patch has no order of its own
+                return [plain(eqn.outvars[0].aval.shape, _lose(tracer, view, ())[1])]
+            seen[tag] = seen[tag].mirrored(new[axis][0].size)
+    return [_regroup(tracer, view._replace(seen=seen), new)]
+
+
 def _pad(tracer, eqn, views, groups):
     config = eqn.params["padding_config"]
     view, groups = _apart(views[0], groups[0], [between + 1 for *_, between in config])
@@ -197,9 +220,10 @@ def _concatenate(tracer, eqn, views, groups):
 def _filled_up(
     views: Sequence[View], groups: Sequence[Groups], axis: int, sizes: Sequence[int]
 ) -> View | None:
-    """A map whose edge was repeated along an axis of places; None of anything else.
+    """A map whose edge was repeated or mirrored along an axis of places; None of anything else.
 
-    What lies beyond the edge has seen nothing that the edge has not: it is as padding.
+    What lies beyond the edge has seen nothing that as many places on this side of it have not,
+    which windows over the edge see besides: it is as padding.
     """
     seen = [dict(view.seen) for view in views]
     along = [_as_one(operand[axis], own) for operand, own in zip(groups, seen, strict=True)]
@@ -207,11 +231,14 @@ def _filled_up(
     if len(tags) != 1 or not all(len(group) == 1 for group in along):
         return None
     (tag,), main = tags, max(range(len(sizes)), key=lambda i: sizes[i])
-    first, last = seen[main][tag].at(0), seen[main][tag].at(sizes[main] - 1)
+    last = sizes[main] - 1
     for i, own in enumerate(seen):
         if i == main:
             continue
-        edge, others = (first if i < main else last), {k: x for k, x in own.items() if k != tag}
+        others = {k: x for k, x in own.items() if k != tag}
+        near = min(sum(sizes[:main] if i < main else sizes[main + 1 :]), last)
+        places = range(near + 1) if i < main else range(last - near, last + 1)
+        edge = hull(seen[main][tag].at(place) for place in places)
         seen_there = [own[tag].at(place) for place in range(sizes[i])]
         inside = all(x is None or (edge[0] <= x[0] and x[1] <= edge[1]) for x in seen_there)
         if not inside or others != {k: x for k, x in seen[main].items() if k != tag}:
@@ -306,6 +333,7 @@ RULES = {
     **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min", "argmax"), _drop("axes")),
     "slice": _slice,
     "pad": _pad,
+    "rev": _mirror,
     "split": _split,
     "concatenate": _concatenate,
     "conv_general_dilated": _convolution,

@@ -72,13 +72,17 @@ class Seen:
         n = len(self.spans)
         turns = n // math.gcd(n, stride)
         starts = [r * stride - padding for r in range(turns)]
-        spans = [_hull(self.at(place) for place in range(i, i + size)) for i in starts]
+        spans = [hull(self.at(place) for place in range(i, i + size)) for i in starts]
         return Seen(self.turn * stride * turns // n, spans)
 
     def apart(self, times: int) -> "Seen":
         """With places between, so that there are ``times`` as many; they have seen nothing."""
         spans = [x for span in self.spans for x in (span, *[None] * (times - 1))]
         return Seen(self.turn, spans)
+
+    def mirrored(self, size: int) -> "Seen":
+        """Of an axis of so many places, the last of them first."""
+        return Seen(-self.turn, [self.at(size - 1 - r) for r in range(len(self.spans))])
 
     def repeated(self, times: int) -> "Seen":
         """Each place so many times."""
@@ -87,7 +91,7 @@ class Seen:
     def join(self, other: "Seen") -> "Seen":
         """By either of two, of one step."""
         turns = math.lcm(len(self.spans), len(other.spans))
-        spans = [_hull((self.at(i), other.at(i))) for i in range(turns)]
+        spans = [hull((self.at(i), other.at(i))) for i in range(turns)]
         return Seen(self.turn * turns // len(self.spans), spans)
 
 
@@ -95,7 +99,7 @@ def _moved(span: tuple[int, int] | None, by: int) -> tuple[int, int] | None:
     return span and (span[0] + by, span[1] + by)
 
 
-def _hull(spans: Iterable[tuple[int, int] | None]) -> tuple[int, int] | None:
+def hull(spans: Iterable[tuple[int, int] | None]) -> tuple[int, int] | None:
     """From the first of all to the last."""
     known = [span for span in spans if span is not None]
     return (min(x for x, _ in known), max(x for _, x in known)) if known else None
