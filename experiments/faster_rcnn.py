@@ -51,7 +51,7 @@ def _resnet50():
     """The heads alone at first; the backbone's weights are named by config.pretrained.source."""
     config = defaults.default()
     config.data.name, config.task.name = "scenes", "detection"
-    # The largest that scenes have; published for 800 pixels and more, which data of your own may be.
+    # The most that scenes have; published for 800 pixels and more, as your own pictures may have.
     config.data.image_size, config.data.channels = 512, 3
     config.model = dict(name="faster_rcnn")
     config.batch_size, config.epochs = 16, 26.0
