@@ -2,12 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from etils import epath
-
-from jaxdl.data import Data, files, parts, pictures, register, smaller, statistics
+from jaxdl.data import Data, parts, pictures, register, smaller, statistics
 from jaxdl.data.annotated import IN_MEMORY
 from jaxdl.data.layout import parts_or_whole
-from jaxdl.errors import UserError
 
 
 @register("picture_folder")
@@ -39,11 +36,9 @@ def picture_folder(
       eval_on: "test", or "validation" for the data's own or a share of the training part.
     """
     smaller.check(scale, channels, patch, stride)
-    root = epath.Path(path)
-    if not path or not root.is_dir():
-        raise UserError(f"data.path={path!r} is no folder: name one with pictures")
+    root = pictures.root_of(path)
     found = {
-        part: smaller.Files(_pictures(folder), scale, channels)
+        part: smaller.Files(pictures.below(folder), scale, channels)
         for part, folder in parts_or_whole(root).items()
     }
     how = dict(split=split, test_fraction=test_fraction, split_seed=split_seed, eval_on=eval_on)
@@ -65,10 +60,3 @@ def picture_folder(
     made = {name: patches(name, part) for name, part in kept.items()}
     mean, std = statistics.of_channels(made["train"], most=512)
     return Data(**made, mean=mean, std=std)
-
-
-def _pictures(folder: epath.Path) -> list[epath.Path]:
-    found = [file for file in files.below(folder) if files.of_kind(file, pictures.SUFFIXES)]
-    if not found:
-        raise UserError(f"{folder} holds no pictures ({', '.join(pictures.SUFFIXES)})")
-    return found

@@ -131,15 +131,14 @@ def picture_pairs(
       split_seed: of the draw.
       eval_on: "test", or "validation" for the data's own or a share of the training part.
     """
-    check(path, image_size, channels)
+    root = checked(path, image_size, channels)
     choose("data.made", made, SIDES)
-    root = epath.Path(path)
     apart = two_folders(root)
     if apart:
         found = {part: _by_name(*folders) for part, folders in apart.items()}
     else:
         found = {
-            part: [(file,) for file in below(folder)]
+            part: [(file,) for file in pictures.below(folder)]
             for part, folder in parts_or_whole(root).items()
         }
     made_of = {part: Paired(pairs, image_size, channels, made) for part, pairs in found.items()}
@@ -152,14 +151,14 @@ def picture_pairs(
     return Data(**kept, mean=mean, std=std)
 
 
-def check(path: str, image_size: int, channels: int) -> None:
-    """Raises UserError for the first of a data set's settings that cannot be."""
-    if not path or not epath.Path(path).is_dir():
-        raise UserError(f"data.path={path!r} is no folder: name one with pictures")
+def checked(path: str, image_size: int, channels: int) -> epath.Path:
+    """The folder; raises UserError for the first of a data set's settings that cannot be."""
+    root = pictures.root_of(path)
     if image_size < 1:
         raise UserError(f"data.image_size={image_size} must be at least 1")
     if channels not in MODES:
         raise UserError(f"data.channels={channels} must be 1 (grey) or 3 (colour)")
+    return root
 
 
 def two_folders(root: epath.Path) -> dict[str, tuple[epath.Path, epath.Path]]:
@@ -183,19 +182,11 @@ def two_folders(root: epath.Path) -> dict[str, tuple[epath.Path, epath.Path]]:
     return found
 
 
-def below(folder: epath.Path) -> list[epath.Path]:
-    """The pictures in a folder and deeper; UserError if there are none."""
-    found = [file for file in files.below(folder) if files.of_kind(file, pictures.SUFFIXES)]
-    if not found:
-        raise UserError(f"{folder} holds no pictures ({', '.join(pictures.SUFFIXES)})")
-    return found
-
-
 def _by_name(left: epath.Path, right: epath.Path) -> list[Files]:
     named = []
     for folder in (left, right):
         own: dict[str, epath.Path] = {}
-        for file in below(folder):
+        for file in pictures.below(folder):
             key = str(file.relative_to(folder).with_suffix(""))
             if key in own:
                 raise UserError(f"{own[key]} and {file} have one name: which is of the pair?")

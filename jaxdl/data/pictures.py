@@ -100,3 +100,19 @@ def plain(image):
             values = white - values
         image = Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8))
     return image.transpose(Image.Transpose[flip]) if flip else image
+
+
+def root_of(path: str) -> epath.Path:
+    """The folder that data.path names; UserError if there is none."""
+    root = epath.Path(path)
+    if not path or not root.is_dir():
+        raise UserError(f"data.path={path!r} is no folder: name one with pictures")
+    return root
+
+
+def below(folder: epath.Path) -> list[epath.Path]:
+    """The pictures in a folder and deeper; UserError if there are none."""
+    found = [file for file in files.below(folder) if files.of_kind(file, SUFFIXES)]
+    if not found:
+        raise UserError(f"{folder} holds no pictures ({', '.join(SUFFIXES)})")
+    return found

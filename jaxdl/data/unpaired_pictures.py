@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from etils import epath
 
-from jaxdl.data import Data, fingerprint, parts, register, statistics
+from jaxdl.data import Data, fingerprint, parts, pictures, register, statistics
 from jaxdl.data.annotated import IN_MEMORY
-from jaxdl.data.picture_pairs import below, check, read, two_folders
+from jaxdl.data.picture_pairs import checked, read, two_folders
 from jaxdl.data.split import Arrays, Batch
 from jaxdl.data.two_kinds import TwoKinds
 from jaxdl.errors import UserError
@@ -79,15 +79,14 @@ def unpaired_pictures(
       split_seed: of the draw.
       eval_on: "test", or "validation" for the data's own or a share of the training part.
     """
-    check(path, image_size, channels)
-    found = two_folders(epath.Path(path))
+    found = two_folders(checked(path, image_size, channels))
     if not found:
         raise UserError(f"{path} has no folders trainA and trainB: one for each kind of pictures")
     how = dict(split=split, test_fraction=test_fraction, split_seed=split_seed, eval_on=eval_on)
     divided = []
     for kind in range(2):
         own = {
-            part: Squares(below(folders[kind]), image_size, channels)
+            part: Squares(pictures.below(folders[kind]), image_size, channels)
             for part, folders in found.items()
         }
         made = parts.divided(own["train"], own.get("test"), own.get("validation"), how)

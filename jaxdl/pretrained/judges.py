@@ -19,7 +19,7 @@ import numpy as np
 from etils import epath
 
 from jaxdl import paths, pretrained
-from jaxdl.data import files, pictures
+from jaxdl.data import pictures
 from jaxdl.errors import UserError
 
 # Pixels a side that each judge sees.
@@ -78,9 +78,7 @@ class Judge(NamedTuple):
           UserError: there are no pictures, or one of them is broken.
         """
         root = epath.Path(paths.expanded(str(folder)))
-        found = [file for file in files.below(root) if files.of_kind(file, pictures.SUFFIXES)]
-        if not found:
-            raise UserError(f"{root} holds no pictures: {', '.join(pictures.SUFFIXES)} are read")
+        found = pictures.below(root)
         variables, look = jax.device_put(self.variables), jax.jit(self.look)
         seen = []
         for start in range(0, len(found), at_once):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import models, precision
+from jaxdl import keys, models, precision
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, LOW, image_quality
 from jaxdl.report import draw
@@ -72,7 +72,7 @@ def networks(run: Run, width: int, depth: int, seen: int) -> Networks:
     )
     made = Networks(generator, discriminator, shape)
     # What the two say of sizes is said before anything is compiled.
-    jax.eval_shape(functools.partial(first_variables, made, seen), jax.random.key(0))
+    jax.eval_shape(functools.partial(first_variables, made, seen), keys.abstract())
     return made
 
 
