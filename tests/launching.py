@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from jaxdl import experiment as experiments
-from jaxdl import launch
+from jaxdl import launch, metrics
 from jaxdl.launch import flags
 from jaxdl.runs import checkpoint, logs
 
@@ -53,6 +53,20 @@ def made(experiment: str, *overrides: str) -> experiments.Experiment:
 def built(experiment: str, *overrides: str) -> experiments.Experiment:
     """The same, as small as it goes."""
     return made(experiment, *tiny.FLAGS[experiment], *overrides)
+
+
+def learned(
+    updates: int, experiment: str, *overrides: str
+) -> tuple[experiments.Experiment, Any, dict[str, Any]]:
+    """What `built` makes, its state after so many updates, and the metrics of the last one."""
+    one = built(experiment, *overrides)
+    state = one.init_state()
+    step = jax.jit(one.task.train_step)
+    with jax.set_mesh(one.layout.mesh):
+        for i in range(updates):
+            batch = jax.tree.map(lambda x: x[0], one.stacked([i]))
+            state, found = step(state, batch, one.key)
+    return one, state, metrics.divide(jax.device_get(found))
 
 
 def summary(workdir: Path) -> dict[str, Any]:

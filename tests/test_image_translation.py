@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
-from launching import assert_resumes_to_the_bit, built, made, summary
+from launching import assert_resumes_to_the_bit, built, learned, made, summary
 from PIL import Image
 
 from jaxdl import keys, launch, metrics
@@ -324,14 +324,9 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(name, tmp_p
 def test_eight_devices_learn_and_measure_as_one_does(name):
     found = []
     for devices in (1, 8):
-        one = built(name, f"--config.parallel.data={devices}", "--config.batch_size=16")
-        state = one.init_state()
-        step = jax.jit(one.task.train_step)
-        with jax.set_mesh(one.layout.mesh):
-            for i in range(3):
-                batch = jax.tree.map(lambda x: x[0], one.stacked([i]))
-                state, made_ = step(state, batch, one.key)
-        found.append(metrics.divide(jax.device_get(made_)))
+        flags = (f"--config.parallel.data={devices}", "--config.batch_size=16")
+        _, state, of_step = learned(3, name, *flags)
+        found.append(of_step)
         found[-1] |= {
             "pool": float(
                 sum(jnp.abs(x).mean() for x in jax.tree.leaves(getattr(state, "pools", ())))

@@ -10,7 +10,7 @@ import published as weights
 import pytest
 import tiny
 from etils import epath
-from launching import assert_resumes_to_the_bit, built, made, summary
+from launching import assert_resumes_to_the_bit, built, learned, made, summary
 from PIL import Image
 
 from jaxdl import checkpoint, experiment, keys, launch, losses, metrics, models
@@ -453,13 +453,7 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path):
 def test_eight_devices_learn_and_measure_as_one_does():
     found = []
     for devices in (1, 8):
-        one = built("unet", f"--config.parallel.data={devices}")
-        state = one.init_state()
-        step = jax.jit(one.task.train_step)
-        with jax.set_mesh(one.layout.mesh):
-            for i in range(2):
-                batch = jax.tree.map(lambda x: x[0], one.stacked([i]))
-                state, made = step(state, batch, one.key)
+        one, state, of_step = learned(2, "unet", f"--config.parallel.data={devices}")
         scores = one.task.score(state, one.run.data.test, one.key)
-        found.append({**metrics.divide(jax.device_get(made)), **scores})
+        found.append({**of_step, **scores})
     assert found[1] == pytest.approx(found[0], rel=2e-3, abs=1e-4)

@@ -17,16 +17,10 @@ from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, need_batches, register
 from jaxdl.tasks.shared import generation, judging, two_players
+from jaxdl.tasks.shared.two_players import State
 
 # Images that a score draws, and those at a time.
 SCORED, AT_ONCE = 1000, 250
-
-
-class State(NamedTuple):
-    """Both networks' learners; the generator's has the moving average."""
-
-    generator: learner.Learner
-    discriminator: learner.Learner
 
 
 @register("adversarial")
@@ -239,10 +233,8 @@ def train_step(
     update = updates.generator(functools.partial(generator_loss, players, discriminator))
     noise = players.noise(keys.named(key, "noise"), size)
     generator, own = update(state.generator, {"noise": noise}, key)
-    return State(generator, discriminator), {
-        **two_players.prefixed("generator", own),
-        **two_players.prefixed("discriminator", found),
-    }
+    told = two_players.told(two_players.Pair(own, found))
+    return State(generator, discriminator), told
 
 
 def _init(
@@ -252,14 +244,11 @@ def _init(
     made = lambda name: keys.named(key, name)
     images = generation.scaled(batch["image"][:1])
     init = players.module.init
-    return State(
-        learner.create(
-            init(made("generator"), some, method="generate"), optimizers.generator, ema=ema
-        ),
-        learner.create(
-            init(made("discriminator"), images, method="discriminate"), optimizers.discriminator
-        ),
+    variables = two_players.Pair(
+        init(made("generator"), some, method="generate"),
+        init(made("discriminator"), images, method="discriminate"),
     )
+    return two_players.begun(optimizers, variables, ema)
 
 
 def _images_of(players: Players, generator: learner.Learner, key: jax.Array) -> jax.Array:

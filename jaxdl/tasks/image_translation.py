@@ -16,13 +16,7 @@ from jaxdl.parallel import replicas
 from jaxdl.registry import choose
 from jaxdl.tasks import Run, Task, check_at_least, learner, need_batches, over_split, register
 from jaxdl.tasks.shared import generation, translating, two_players
-
-
-class State(NamedTuple):
-    """Both networks' learners; the generator's has the moving average."""
-
-    generator: learner.Learner
-    discriminator: learner.Learner
+from jaxdl.tasks.shared.two_players import State
 
 
 @register("image_translation", derives=("channels",))
@@ -160,10 +154,8 @@ def train_step(
     discriminator, found = update(state.discriminator, judged, keys.named(key, "discriminator"))
     update = updates.generator(functools.partial(generator_loss, players, discriminator))
     generator, its = update(old, {"image": image, "target": target}, own)
-    return State(generator, discriminator), {
-        **two_players.prefixed("generator", its),
-        **two_players.prefixed("discriminator", found),
-    }
+    told = two_players.told(two_players.Pair(its, found))
+    return State(generator, discriminator), told
 
 
 def evaluate(players: Players, state: State, batch: Mapping, key: jax.Array) -> Metrics:
@@ -194,11 +186,8 @@ def predict(players: Players, state: State, images: jax.Array) -> dict[str, jax.
 def _init(
     players: Players, optimizers: two_players.Pair, ema: float, key: jax.Array, batch: Mapping
 ) -> State:
-    generator, discriminator = translating.first_variables(players.nets, 2, key)
-    return State(
-        learner.create(generator, optimizers.generator, ema=ema),
-        learner.create(discriminator, optimizers.discriminator),
-    )
+    variables = two_players.Pair(*translating.first_variables(players.nets, 2, key))
+    return two_players.begun(optimizers, variables, ema)
 
 
 def _artifacts(

@@ -231,10 +231,8 @@ def train_step(
     discriminator, found = update(
         state.discriminator, {**pictures, **seen}, keys.named(key, "discriminator")
     )
-    return State(generator, discriminator, pools), {
-        **two_players.prefixed("generator", its),
-        **two_players.prefixed("discriminator", found),
-    }
+    told = two_players.told(two_players.Pair(its, found))
+    return State(generator, discriminator, pools), told
 
 
 def _exchanged(
@@ -301,11 +299,10 @@ def _init(
     )
     joined = lambda names, a, b: {kind: {names[0]: a[kind], names[1]: b[kind]} for kind in a}
     pools = tuple(image_pool.empty(size, pool, players.nets.shape) for _ in WAYS) if pool else ()
-    return State(
-        learner.create(joined(WAYS, first[0], second[0]), optimizers.generator, ema=ema),
-        learner.create(joined(KINDS, first[1], second[1]), optimizers.discriminator),
-        pools,
+    variables = two_players.Pair(
+        joined(WAYS, first[0], second[0]), joined(KINDS, first[1], second[1])
     )
+    return State(*two_players.begun(optimizers, variables, ema), pools)
 
 
 def _partition(state: State) -> State:

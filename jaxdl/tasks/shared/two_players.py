@@ -18,6 +18,13 @@ class Pair(NamedTuple):
     discriminator: Any
 
 
+class State(NamedTuple):
+    """Both networks' learners; the generator's has the moving average."""
+
+    generator: learner.Learner
+    discriminator: learner.Learner
+
+
 def optimizers(
     run: Run, n_critic: int, discriminator_rate: float
 ) -> tuple[Pair, Callable[..., Any]]:
@@ -55,7 +62,22 @@ def optimizers(
     )
 
 
-def prefixed(network: str, metrics: Metrics) -> dict[str, Mean | Means]:
-    """``generator_loss``; what is one network's alone keeps its name."""
+def begun(chains: Pair, variables: Pair, ema: float) -> State:
+    """The state at the start, of both networks' variables."""
+    return State(
+        learner.create(variables.generator, chains.generator, ema=ema),
+        learner.create(variables.discriminator, chains.discriminator),
+    )
+
+
+def told(metrics: Pair) -> dict[str, Mean | Means]:
+    """Of both updates: ``generator_loss``; what is one network's alone keeps its name."""
+    return {
+        **_prefixed("generator", metrics.generator),
+        **_prefixed("discriminator", metrics.discriminator),
+    }
+
+
+def _prefixed(network: str, metrics: Metrics) -> dict[str, Mean | Means]:
     own = ("loss", "gradient_norm", "update_norm", "learning_rate", "layers")
     return {f"{network}_{k}" if k in own else k: v for k, v in metrics.items()}
