@@ -1,14 +1,13 @@
 """A folder of pictures and a folder of masks: the class of every pixel."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 
 import numpy as np
 from etils import epath
 
-from jaxdl.data import Data, files, fingerprint, letterbox, parts, pictures, register, statistics
+from jaxdl.data import Data, files, letterbox, parts, pictures, register, statistics
 from jaxdl.data.annotated import IN_MEMORY
+from jaxdl.data.decoded import Decoded
 from jaxdl.data.layout import parts_or_whole
 from jaxdl.data.mask_values import Meaning, by_values, of_table, values
 from jaxdl.data.split import Arrays, Batch
@@ -25,7 +24,7 @@ _ENDINGS = ("", "_mask", "-mask", "_masks", "_seg", "_segmentation", "_label", "
 KINDS = ("auto", "index", "binary", "colours")
 
 
-class Masked:
+class Masked(Decoded):
     """Pictures and masks, decoded when they are asked for, on several threads.
 
     Args:
@@ -46,24 +45,12 @@ class Masked:
         fit: str,
         outside: int,
     ):
-        self.pairs, self.meaning, self.size = pairs, meaning, size
+        super().__init__(pairs)
+        self.meaning, self.size = meaning, size
         self.channels, self.fit, self.outside = channels, fit, outside
 
-    def __len__(self) -> int:
-        """Number of pictures."""
-        return len(self.pairs)
-
-    @property
-    def labels(self) -> np.ndarray:
-        """(n,) 0: what is divided is divided by no class."""
-        return np.zeros(len(self.pairs), np.int32)
-
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(8)
-
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        picture, file = self.pairs[index]
+        picture, file = self.examples[index]
         width, height = letterbox.upright_size(picture)
         mask = self.meaning(values(file), file)
         if mask.shape != (height, width):
@@ -79,14 +66,9 @@ class Masked:
         images, masks = zip(*self._threads.map(self._read, indices), strict=True)
         return {"image": np.stack(images), "mask": np.stack(masks)}
 
-    def fingerprint(self) -> str:
-        """Of all names, and of a few pictures and masks."""
-        names = [f"{file.parent.name}/{file.name}" for pair in self.pairs for file in pair]
-        return fingerprint.digest({**fingerprint.looked_at(self), "names": names})
-
     def subset(self, indices: np.ndarray) -> "Masked":
         """Of only these."""
-        pairs = [self.pairs[i] for i in indices]
+        pairs = [self.examples[i] for i in indices]
         return Masked(pairs, self.meaning, self.size, self.channels, self.fit, self.outside)
 
 

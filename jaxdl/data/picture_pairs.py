@@ -1,15 +1,14 @@
 """Pictures in pairs, in files: side by side in one, or in two folders under the same name."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from etils import epath
 
-from jaxdl.data import Data, files, fingerprint, parts, pictures, register, statistics
+from jaxdl.data import Data, files, parts, pictures, register, statistics
 from jaxdl.data.annotated import IN_MEMORY
+from jaxdl.data.decoded import Decoded
 from jaxdl.data.layout import parts_or_whole
 from jaxdl.data.pictures import MODES
 from jaxdl.data.split import Arrays, Batch
@@ -28,7 +27,7 @@ _PARTS = {"train": "train", "test": "test", "val": "validation"}
 Files = tuple[epath.Path, ...]
 
 
-class Paired:
+class Paired(Decoded):
     """Pairs of pictures, decoded when they are asked for, on several threads.
 
     Args:
@@ -39,23 +38,11 @@ class Paired:
     """
 
     def __init__(self, pairs: Sequence[Files], size: int, channels: int, made: str):
-        self.pairs, self.size, self.channels, self.made = list(pairs), size, channels, made
-
-    def __len__(self) -> int:
-        """Number of pairs."""
-        return len(self.pairs)
-
-    @property
-    def labels(self) -> np.ndarray:
-        """(n,) 0: what is divided is divided by no class."""
-        return np.zeros(len(self.pairs), np.int32)
-
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(8)
+        super().__init__(pairs)
+        self.size, self.channels, self.made = size, channels, made
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        pair = self.pairs[index]
+        pair = self.examples[index]
         if len(pair) == 2:
             left, right = (read(file, self.size, self.channels) for file in pair)
         else:
@@ -67,14 +54,9 @@ class Paired:
         both = zip(*self._threads.map(self._read, indices), strict=True)
         return dict(zip(("image", "target"), map(np.stack, both), strict=True))
 
-    def fingerprint(self) -> str:
-        """Of all names, and of a few pictures."""
-        names = [f"{file.parent.name}/{file.name}" for pair in self.pairs for file in pair]
-        return fingerprint.digest({**fingerprint.looked_at(self), "names": names})
-
     def subset(self, indices: np.ndarray) -> "Paired":
         """Of only these."""
-        return Paired([self.pairs[i] for i in indices], self.size, self.channels, self.made)
+        return Paired([self.examples[i] for i in indices], self.size, self.channels, self.made)
 
 
 def read(file: epath.Path, size: int, channels: int) -> np.ndarray:

@@ -1,21 +1,20 @@
 """Folders of pictures of two kinds, of which none belongs to another."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 
 import numpy as np
 from etils import epath
 
-from jaxdl.data import Data, fingerprint, parts, pictures, register, statistics
+from jaxdl.data import Data, parts, pictures, register, statistics
 from jaxdl.data.annotated import IN_MEMORY
+from jaxdl.data.decoded import Decoded
 from jaxdl.data.picture_pairs import checked, read, two_folders
 from jaxdl.data.split import Arrays, Batch
 from jaxdl.data.two_kinds import TwoKinds
 from jaxdl.errors import UserError
 
 
-class Squares:
+class Squares(Decoded):
     """Pictures of one kind, stretched to squares, decoded when they are asked for.
 
     Args:
@@ -25,34 +24,17 @@ class Squares:
     """
 
     def __init__(self, files: Sequence[epath.Path], size: int, channels: int):
-        self.files, self.size, self.channels = list(files), size, channels
-
-    def __len__(self) -> int:
-        """Number of pictures."""
-        return len(self.files)
-
-    @property
-    def labels(self) -> np.ndarray:
-        """(n,) 0: what is divided is divided by no class."""
-        return np.zeros(len(self.files), np.int32)
-
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(8)
+        super().__init__([(file,) for file in files])
+        self.size, self.channels = size, channels
 
     def take(self, indices: np.ndarray) -> Batch:
         """``image`` (n, size, size, channels) uint8."""
-        one = lambda index: read(self.files[index], self.size, self.channels)
+        one = lambda index: read(*self.examples[index], self.size, self.channels)
         return {"image": np.stack(list(self._threads.map(one, indices)))}
-
-    def fingerprint(self) -> str:
-        """Of all names, and of a few pictures."""
-        names = [f"{file.parent.name}/{file.name}" for file in self.files]
-        return fingerprint.digest({**fingerprint.looked_at(self), "names": names})
 
     def subset(self, indices: np.ndarray) -> "Squares":
         """Of only these."""
-        return Squares([self.files[i] for i in indices], self.size, self.channels)
+        return Squares([self.examples[i][0] for i in indices], self.size, self.channels)
 
 
 @register("unpaired_pictures")
