@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jaxdl import ops
-from jaxdl.ops import convolution, winograd
+from jaxdl.ops import convolution, convolution_cpu, winograd
 from jaxdl.ops.geometry import Geometry
 from jaxdl.ops.transposed import conv_transpose
 
@@ -47,8 +47,8 @@ FORMS = {
         (5, 3, 1, 4),
         dict(groups=4, stride=2, dilation=2, padding=((4, 3), (2, 1))),
     ),
-    "winograd, tiles of 2": ((2, 2), (3, 3, 64, 65), dict(padding=both(1))),
-    "winograd, tiles of 4": ((9, 7), (3, 3, 65, 64), dict(padding=((0, 1), (2, 1)))),
+    "winograd, tiles of 2": ((2, 18), (3, 3, 64, 65), dict(padding=both(1))),
+    "winograd, tiles of 4": ((9, 15), (3, 3, 65, 64), dict(padding=((0, 1), (2, 1)))),
 }
 
 
@@ -184,7 +184,10 @@ def test_winograd_is_within_its_stated_bound(image, padding, channels, batch):
     assume(min(geometry.out) > 0)
     C, F = channels
     x, kernel, g = (a.astype(np.float32) for a in drawn(geometry, (3, 3, C, F), batch))
-    with mock.patch.object(winograd, "conv", wraps=winograd.conv) as used:
+    with (
+        mock.patch.object(winograd, "conv", wraps=winograd.conv) as used,
+        mock.patch.object(convolution_cpu, "WINOGRAD_TILES", 1),
+    ):
         y, dx, dk = value_and_gradients(lambda x, k: conv(x, k, geometry), x, kernel, g)
     assert used.call_count == 2  # the convolution and its gradient by the image
     turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
@@ -205,6 +208,15 @@ def test_winograd_is_within_its_stated_bound(image, padding, channels, batch):
     exact = by_places(x, kernel, g, geometry)
     for a, b, (bound, n) in zip((y, dx, dk), exact, bounds, strict=True):
         assert (np.abs(a - b) <= accumulated(int(n)) * np.asarray(bound)).all()
+
+
+@pytest.mark.parametrize("batch, taken", [(3, 0), (4, 2)])
+def test_of_few_tiles_the_definition_is_taken(batch, taken):
+    x = jax.ShapeDtypeStruct((batch, 7, 7, 64), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((3, 3, 64, 64), jnp.float32)
+    with mock.patch.object(winograd, "conv", wraps=winograd.conv) as used:
+        jax.eval_shape(jax.grad(lambda x, k: ops.conv(x, k).sum()), x, kernel)
+    assert used.call_count == taken
 
 
 def absolute_transforms():
@@ -301,7 +313,7 @@ def test_the_gradient_of_a_gradient(name):
 
 
 def test_the_gradient_of_a_gradient_through_winograd():
-    geometry = Geometry((5, 4), (3, 3), padding=both(1))
+    geometry = Geometry((5, 14), (3, 3), padding=both(1))
     x, kernel, _ = drawn(geometry, (3, 3, 64, 64))
     kernel /= 3 * 64**0.5  # outputs of deviation 1, where the sine bends
     got = penalty(lambda x, k: conv(x, k, geometry))(x.astype(np.float32), kernel.astype("f4"))
@@ -355,7 +367,7 @@ def test_forms_hold_under_vmap_and_inside_scan(name):
 
 
 def test_winograd_holds_under_vmap_and_inside_scan():
-    geometry = Geometry((6, 9), (3, 3), padding=both(1))
+    geometry = Geometry((6, 13), (3, 3), padding=both(1))
     cases = [drawn(geometry, (3, 3, 64, 64), seed=i) for i in range(2)]
     x, kernels, g = (np.stack(parts).astype(np.float32) for parts in zip(*cases, strict=True))
 

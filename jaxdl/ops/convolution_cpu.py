@@ -20,6 +20,10 @@ from jaxdl.ops.wide import wide_dtype
 # Channels on both sides from which Winograd's transforms cost less than its products save.
 WINOGRAD_CHANNELS = 64
 
+# And tiles of a batch, over which the kernel's own transform is shared. Of fewer, as one or two
+# images of 7 px have, a forward pass is .6 (512 channels) to .95 (160) times as fast.
+WINOGRAD_TILES = 16
+
 
 def _in_float32(f: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """``f`` in float32 if its operands are narrower, and its result rounded once.
@@ -42,7 +46,7 @@ def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
         return depthwise.conv(x, kernel, geometry)
     if _is_product(geometry):
         return _product(x, kernel, geometry)
-    if _is_winograd(geometry, kernel.shape, x.dtype):
+    if _is_winograd(geometry, kernel.shape, x, geometry.out):
         return winograd.conv(x, kernel, geometry.padding)
     return direct.conv(x, kernel, geometry)
 
@@ -58,7 +62,7 @@ def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
     if _is_phased(geometry):
         return _phased(g, kernel, geometry)
     kernel = _transposed(kernel, geometry.groups)
-    if _is_winograd(geometry, kernel.shape, g.dtype):
+    if _is_winograd(geometry, kernel.shape, g, geometry.image):
         return winograd.conv(g, kernel, geometry.transposed_padding)
     return lax.conv_general_dilated(
         g,
@@ -78,7 +82,7 @@ def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array
     kernel = (*geometry.window, x.shape[-1] // geometry.groups, g.shape[-1])
     if _is_depthwise(geometry, kernel):
         return depthwise.kernel_gradient(x, g, geometry)
-    if _is_winograd(geometry, kernel, g.dtype):
+    if _is_winograd(geometry, kernel, g, geometry.out):
         return winograd.kernel_gradient(x, g, geometry.padding)
     if _is_product(geometry):
         kernel = jax.ShapeDtypeStruct(kernel, g.dtype)
@@ -108,14 +112,17 @@ def _is_phased(geometry: Geometry) -> bool:
     return plain and all(n % s == 0 for n in (*geometry.window, *geometry.image))
 
 
-def _is_winograd(geometry: Geometry, kernel: Sequence[int], dtype: jnp.dtype) -> bool:
-    """Whether Winograd applies and pays; its rounding is for float32 only."""
+def _is_winograd(
+    geometry: Geometry, kernel: Sequence[int], images: jax.Array, out: Sequence[int]
+) -> bool:
+    """Whether Winograd applies and pays, for ``out`` pixels; its rounding is for float32 only."""
     plain = geometry.stride == geometry.dilation == geometry.groups == 1
     return (
         plain
         and geometry.window == (3, 3)
         and min(kernel[2:]) >= WINOGRAD_CHANNELS
-        and dtype == jnp.float32
+        and images.dtype == jnp.float32
+        and winograd.has_tiles(images.shape[0], out, WINOGRAD_TILES)
     )
 
 

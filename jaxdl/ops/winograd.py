@@ -72,6 +72,13 @@ def tile_size(out: Sequence[int]) -> int:
     return min(TRANSFORMS, key=lambda m: _tiles_per_image(out, m) * (m + 2) ** 2)
 
 
+def has_tiles(images: int, out: Sequence[int], least: int) -> bool:
+    """Whether ``images`` of ``out`` pixels are ``least`` tiles; so they are with one size open."""
+    if not all(isinstance(size, int) for size in (images, *out)):
+        return True
+    return images * _tiles_per_image(out, tile_size(out)) >= least
+
+
 def conv(x: jax.Array, kernel: jax.Array, padding: Pads) -> jax.Array:
     """``x`` (B, H, W, C) with ``kernel`` (3, 3, C, F), stride 1, to (B, h, w, F).
 
