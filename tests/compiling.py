@@ -46,15 +46,16 @@ def begin(argv: list[str]) -> dict[str, float]:
 
     Returns:
       {what: seconds of processor time}: "init" compiles and runs the initial state; "update"
-      compiles one update and "run" runs it; "evaluate" compiles the evaluation of a batch;
+      compiles one update and "run" runs it; "evaluate" compiles all that evaluation runs;
       "reference" is of `reference`.
     """
     import jax
     import numpy as np
 
-    from jaxdl import experiment, keys
+    from jaxdl import experiment
     from jaxdl.launch import flags
     from jaxdl.train import advance
+    from jaxdl.train.evaluate import Evaluator
 
     made = experiment.create(flags.parse(argv).config)
     layout, task, spent = made.layout, made.task, {}
@@ -77,10 +78,7 @@ def begin(argv: list[str]) -> dict[str, float]:
     carry, status = timed("run", lambda: jax.block_until_ready(program(*arguments)))
     assert status.step.sum() == status.step.size, "a number of the first update is not finite"
     if made.run.data.test is not None and not made.members:
-        program = jax.jit(task.eval_step)
-        arguments = (carry.state, made.abstract_batch, keys.named(made.key, "eval"))
-        with jax.set_mesh(layout.mesh):
-            timed("evaluate", lambda: program.lower(*arguments).compile())
+        timed("evaluate", lambda: Evaluator(made).compile(made.abstract_state))
     return spent
 
 
