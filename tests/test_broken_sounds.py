@@ -6,7 +6,7 @@ from test_sounds import NOISE, folder, loaded, riff, saved, spoken
 
 from jaxdl import data
 from jaxdl.data import left_out, sound_files
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, listed
 
 HOW = dict(rate=8000, seconds=0.1)
 
@@ -153,3 +153,8 @@ def test_a_text_without_a_sound_is_named(tmp_path):
     _, *lines = found.notes
     assert ["9.txt has no sound beside it" in line for line in lines] == [True, False]
     assert "2.txt is empty: it is to have what is said in the sound beside it" in lines[1]
+
+
+def test_a_message_of_many_files_names_the_first_of_them():
+    assert listed(["a is empty", "b is none"]) == "a is empty; b is none"
+    assert listed([f"{i} is empty" for i in range(13)], 2) == "0 is empty; 1 is empty; and 11 more"
