@@ -8,7 +8,7 @@ from jaxdl import data
 from jaxdl.data import left_out, sound_files
 from jaxdl.errors import UserError, listed
 
-HOW = dict(rate=8000, seconds=0.1)
+HOW = dict(rate=8000, seconds=0.2)
 
 
 def not_a_number(file):

@@ -76,7 +76,7 @@ def test_all_segments_are_in_one_window_each_that_tells_what_was_said():
         said = [Segment(a, b, "x", "") for a, b in spans]
         made, too_long = timed_windows.cut(said, 10.0)
         assert too_long == 0
-        heard = []
+        heard, wanted = [], []
         for window in made:
             # As the tokens of what is learned are read where a recording is transcribed.
             tokens = [
@@ -89,7 +89,14 @@ def test_all_segments_are_in_one_window_each_that_tells_what_was_said():
             begin = steps(window.start) * segments.STRIDE
             there, _ = segments.cut(tokens, Rules(), begin, 1000)
             heard += [(s.start, s.end) for s in there]
-        np.testing.assert_allclose(heard, spans, atol=0.0101)
+            own = [(s.start + window.start, s.end + window.start) for s in window.segments]
+            if len(own) == 1 and window.following is None:
+                # One that is alone is taken to begin with its window, as transformers has it.
+                own = [(window.start, own[0][1])]
+            wanted += own
+        np.testing.assert_allclose(heard, wanted, atol=1e-6)
+        told = [s.start + w.start for w in made for s in w.segments]
+        np.testing.assert_allclose(told, [a for a, _ in spans], atol=0.0101)
 
 
 class Rules:
