@@ -10,7 +10,6 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxdl.errors import UserError
 from jaxdl.ops.forms import by_platform
@@ -129,7 +128,8 @@ def power_spectrogram(
     samples = widen(samples)
     if centred:
         # The window in the middle of the transform, as in torch and librosa.
-        samples = _reflected(samples, size // 2)
+        ends = [(0, 0)] * (samples.ndim - 1) + [(size // 2, size // 2)]
+        samples = jnp.pad(samples, ends, mode="reflect")
     before = (size - window) // 2 if centred else 0
     shape = np.zeros(size)
     shape[before : before + window] = np.hanning(window + 1)[:-1]
@@ -137,22 +137,6 @@ def power_spectrogram(
     count = (samples.shape[-1] - reach) // hop + 1
     found = jnp.fft.rfft(_frames(samples, hop, count, shape.astype(samples.dtype)))
     return jnp.square(found.real) + jnp.square(found.imag)
-
-
-def _reflected(samples: jax.Array, reach: int) -> jax.Array:
-    """(..., N) -> (..., N + 2 reach): `numpy.pad` by reflection, which does not repeat the ends."""
-    count = samples.shape[-1]
-    lead = [(0, 0)] * (samples.ndim - 1)
-    if count <= reach:
-        return jnp.pad(samples, [*lead, (reach, reach)], mode="reflect")
-    # On CPUs numpy's way asks of each number which of three pieces it is from, once a frame that it
-    # is in, and that takes as long as a third of the transforms. Ends that are written into the
-    # whole are asked of nobody, if frames are cut from what is there.
-    found = jnp.pad(samples, [*lead, (reach, reach)])
-    ends = {0: samples[..., 1 : reach + 1], count + reach: samples[..., count - reach - 1 : -1]}
-    for start, end in ends.items():
-        found = lax.dynamic_update_slice_in_dim(found, jnp.flip(end, -1), start, axis=-1)
-    return lax.optimization_barrier(found)
 
 
 def _frames(samples: jax.Array, hop: int, count: int, shape: np.ndarray) -> jax.Array:
@@ -210,7 +194,7 @@ def log_mel(
     if samples.ndim < 2 or samples.shape[-1] < _LONG or len(samples) < 2:
         heard = one(samples)
     else:
-        heard = by_platform(one, samples, cpu=lambda samples: lax.map(one, samples))
+        heard = by_platform(one, samples, cpu=lambda samples: jax.lax.map(one, samples))
     # The floor is one of power, so that the logarithm takes one pass.
     floor = jnp.maximum(1e-10, 1e-8 * heard.max((-2, -1), keepdims=True))
     return (jnp.log10(jnp.maximum(heard, floor)) + 4) / 4
@@ -219,7 +203,7 @@ def log_mel(
 def _mel_power(samples: jax.Array, rate: int, window: int, hop: int, bands: int) -> jax.Array:
     power = power_spectrogram(samples, window, hop)[..., :-1, :]
     banks = jnp.asarray(_banks(power.shape[-1], bands, rate), power.dtype)
-    return jnp.matmul(power, banks, precision=lax.Precision.HIGHEST)
+    return jnp.matmul(power, banks, precision=jax.lax.Precision.HIGHEST)
 
 
 @functools.cache
