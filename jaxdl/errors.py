@@ -2,7 +2,7 @@
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class JaxdlError(Exception):
@@ -76,6 +76,12 @@ def one_line(error: BaseException) -> str:
     """What another library's error says, as part of a message; its type where it says nothing."""
     system = isinstance(error, OSError) and error.strerror  # without the number and the name
     return " ".join(str(system or error).split()) or type(error).__name__
+
+
+def listed(lines: Sequence[str], most: int = 10) -> str:
+    """Errors of several files in one message, the first of them in words."""
+    beyond = len(lines) - most
+    return "; ".join([*lines[:most], *([f"and {beyond} more"] if beyond > 0 else [])])
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -929,6 +929,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_run_that_was_cut": (_TRAIN, _RUNS, *_SOUNDS),
         "test_a_report_shows": ("jaxdl/tasks/sound_classification.py", "jaxdl/report/"),
         "test_sounds_of_ones_own": (*_SOUNDS, "jaxdl/inference/", *_COMMAND),
+        "test_sounds_decoded_on_the_way": (*_SOUNDS, _TRAIN),
     },
     "test_sequence_to_sequence.py": {
         "test_restoring_counts_hidden_tokens_of_whole_windows[bart": (

@@ -11,7 +11,7 @@ from launching import ROOT, assert_resumes_to_the_bit, built, figures, run
 from tiny import FLAGS
 
 from jaxdl import keys, launch, losses, models, ops
-from jaxdl.data.sounds import Files
+from jaxdl.data.sound_files import Files
 from jaxdl.data.split import IS_REAL, Arrays
 from jaxdl.errors import UserError
 from jaxdl.metrics import LOW

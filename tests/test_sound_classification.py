@@ -6,7 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import ROOT, assert_resumes_to_the_bit, built, made, run
+from launching import (
+    ROOT,
+    assert_resumes_to_the_bit,
+    assert_same_bits,
+    built,
+    leaves,
+    made,
+    run,
+)
 from test_sounds import folder, saved
 
 from jaxdl import config as settings
@@ -211,6 +219,17 @@ def test_sounds_of_ones_own_are_learned_and_told(tmp_path, capsys):
     assert "b.wav is no WAV" in err or "b.wav is a broken sound" in err
     (line,) = (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()
     assert json.loads(line)["classes"][0]["class"] == "high"
+
+
+def test_sounds_decoded_on_the_way_are_learned_as_those_in_memory_are(tmp_path, monkeypatch):
+    from jaxdl.data import sound_files
+
+    root = folder(tmp_path / "data")
+    own = (f"--config.data.path={root}", *OWN, "--config.steps=6", "--config.eval.every=6")
+    assert run("keys", tmp_path / "at_once", *own) == 0
+    monkeypatch.setattr(sound_files, "IN_MEMORY", 0)
+    assert run("keys", tmp_path / "later", *own) == 0
+    assert_same_bits(leaves(tmp_path / "at_once"), leaves(tmp_path / "later"))
 
 
 def test_a_run_that_was_cut_ends_like_one_that_was_not(tmp_path):

@@ -24,35 +24,38 @@ RATES = (1000, 1_000_000)
 _BEYOND = 0.1
 
 
-class Sound(NamedTuple):
-    """What is heard.
-
-    Attributes:
-      samples: (N,) float32, of one channel; in [-1, 1] where a file has whole numbers.
-      rate: of them a second.
-    """
-
-    samples: np.ndarray
-    rate: int
+class BrokenError(UserError):
+    """What a file holds cannot be heard, and not either when it is read again."""
 
 
-def read(file: str | epath.Path, rate: int, seconds: float | None = None) -> np.ndarray:
+def read(
+    file: str | epath.Path, rate: int, seconds: float | None = None, start: float = 0.0
+) -> np.ndarray:
     """The sound of a file as one channel at ``rate``, (N,) float32.
 
     Channels are averaged. At another rate than the file's it is resampled (`resampled`), to
-    ceil(N rate / file's rate) samples.
+    ceil(N rate / file's rate) samples; a piece of it has the samples that the whole has there.
 
     Args:
       file: of SUFFIXES; WAV is read as it is, anything else by soundfile (extra ``audio``).
       rate: samples a second.
-      seconds: from the beginning, at most; None is all.
+      seconds: from where it starts, at most; None is all.
+      start: seconds from the beginning, in which the file has samples; the nearest of them.
 
     Raises:
-      UserError: it cannot be read, has no samples, or some that are no numbers, or is too long.
+      UserError: it cannot be read.
+      BrokenError: it has no samples, or some that are no numbers, or is too long, or no sound.
     """
     file = epath.Path(file)
-    sound = original(file, None if seconds is None else seconds + _BEYOND)
-    found = resampled(sound.samples, sound.rate, rate)
+    with _opened(file) as reader:
+        common = math.gcd(reader.rate, rate)
+        up, down = rate // common, reader.rate // common
+        # Every so many samples of the file one of the new rate falls on one of them.
+        blocks = max(0, math.floor((start - _BEYOND) * reader.rate / down))
+        until = None if seconds is None else start + seconds + _BEYOND
+        samples = _mixed(reader, file, blocks * down, until)
+        found = resampled(samples, reader.rate, rate)
+    found = found[round(start * rate) - blocks * up :]
     return found if seconds is None else found[: round(seconds * rate)]
 
 
@@ -60,29 +63,29 @@ def duration(file: str | epath.Path) -> float:
     """Seconds of a file's sound, by what stands in front of it; raises as `read`."""
     file = epath.Path(file)
     with _opened(file) as reader:
+        if not reader.frames:
+            raise ValueError("has no samples")
         return reader.frames / reader.rate
 
 
-def original(file: epath.Path, seconds: float | None = None) -> Sound:
-    """The sound of a file at its own rate, channels averaged; arguments and errors as `read`'s."""
-    with _opened(file) as reader:
-        frames = reader.frames
-        if seconds is not None:
-            frames = min(frames, math.ceil(seconds * reader.rate))
-        if frames * reader.channels > MOST:
-            hours = reader.frames / reader.rate / 3600
-            raise UserError(
-                f"{file} is {hours:.1f} hours long with {reader.channels} channels at {reader.rate}"
-                " Hz: that is more than memory is taken for, cut it into parts"
-            )
-        samples = reader.read(frames)
+def _mixed(reader: "_Reader", file: epath.Path, first: int, until: float | None) -> np.ndarray:
+    """(N,) float32 from a frame on up to a second: the average of the channels."""
+    frames = reader.frames
+    if until is not None:
+        frames = min(frames, math.ceil(until * reader.rate))
+    if (frames - first) * reader.channels > MOST:
+        hours = reader.frames / reader.rate / 3600
+        raise BrokenError(
+            f"{file} is {hours:.1f} hours long with {reader.channels} channels at {reader.rate}"
+            " Hz: that is more than memory is taken for, cut it into parts"
+        )
+    samples = reader.read(first, max(0, frames - first))
     if not len(samples):
-        raise UserError(f"{file} has no samples")
+        raise ValueError("has no samples")
     if not np.isfinite(samples).all():
-        place = int(np.flatnonzero(~np.isfinite(samples).all(axis=1))[0])
-        raise UserError(f"{file} has samples that are no numbers, the first at {place}")
-    mixed = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    return Sound(mixed, reader.rate)
+        place = first + int(np.flatnonzero(~np.isfinite(samples).all(axis=1))[0])
+        raise ValueError(f"has samples that are no numbers, the first at {place}")
+    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
 
 
 def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
@@ -109,7 +112,10 @@ def fitted(samples: np.ndarray, count: int) -> tuple[np.ndarray, int]:
 
 
 class _Reader(NamedTuple):
-    """An open file: what it says of itself, and ``read(frames)``, (frames, channels) float32."""
+    """An open file: what it says of itself, and how it is read.
+
+    ``read(first, frames)`` gives (frames, channels) float32.
+    """
 
     rate: int
     channels: int
@@ -131,7 +137,7 @@ def _opened(file: epath.Path) -> Iterator[_Reader]:
     except UserError:
         raise
     except ValueError as error:
-        raise UserError(f"{file} {one_line(error)}") from None
+        raise BrokenError(f"{file} {one_line(error)}") from None
     except OSError as error:
         raise UserError(f"{file} cannot be read: {one_line(error)}") from None
 
@@ -162,8 +168,10 @@ def _by_library(stream: BinaryIO, file: epath.Path, why: str) -> _Reader:
     except (soundfile.SoundFileError, TypeError, RuntimeError) as error:
         raise ValueError(f"is a broken sound, or none: {_said(error)}") from None
 
-    def read(frames: int) -> np.ndarray:
+    def read(first: int, frames: int) -> np.ndarray:
         try:
+            if first:
+                found.seek(first)
             return found.read(frames, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, RuntimeError) as error:
             raise ValueError(f"is a broken sound: {_said(error)}") from None

@@ -1,8 +1,9 @@
-"""Examples in files of pictures, decoded when they are asked for."""
+"""Examples in files, of pictures or of sounds, decoded when they are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 from etils import epath
@@ -15,7 +16,12 @@ class Decoded:
 
     Args:
       examples: the files of each.
+
+    Attributes:
+      further: arrays (n, …) that are known of each beside what is decoded.
     """
+
+    further: Mapping[str, np.ndarray] = MappingProxyType({})
 
     def __init__(self, examples: Sequence[tuple[epath.Path, ...]]):
         self.examples = list(examples)
@@ -33,7 +39,12 @@ class Decoded:
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(8)
 
+    @property
+    def names(self) -> list[str]:
+        """Of all files, as far as they tell them apart."""
+        return [f"{file.parent.name}/{file.name}" for files in self.examples for file in files]
+
     def fingerprint(self) -> str:
-        """Of all names, and of what a few hold."""
-        names = [f"{file.parent.name}/{file.name}" for files in self.examples for file in files]
-        return fingerprint.digest({**fingerprint.looked_at(self), "names": names})
+        """Of all names and what is known of each, and of what a few hold."""
+        few = fingerprint.looked_at(self)
+        return fingerprint.digest({**few, **self.further, "names": self.names})

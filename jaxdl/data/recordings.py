@@ -1,19 +1,16 @@
 """Recordings with what is said in them: a table of files and texts, or a text beside each sound."""
 
-import math
-
 import numpy as np
-from etils import epath
 
-from jaxdl.data import Data, audio, register, timed, tokens, transcripts
+from jaxdl.data import Data, clips, left_out, register, timed, tokens, transcripts
+from jaxdl.data.clips import Clip
+from jaxdl.data.left_out import LeftOut
 from jaxdl.data.parts import held_out
-from jaxdl.data.sounds import Files, in_memory, samples_in
+from jaxdl.data.sound_files import Files, in_memory
+from jaxdl.data.sounds import samples_in
 from jaxdl.data.source_target import Ragged, Specials, specials
-from jaxdl.data.transcripts import Pairs, Said
+from jaxdl.data.transcripts import Told
 from jaxdl.errors import UserError
-
-# Sounds, what is said in them, and their seconds.
-_Lasting = list[tuple[epath.Path, Said, float]]
 
 
 @register("recordings")
@@ -28,24 +25,27 @@ def recordings(
     test_fraction: float = 0.1,
     split_seed: int = 0,
     eval_on: str = "test",
+    broken: float = 0.5,
 ) -> Data:
     """``samples`` (n, count), ``length`` (n,) and ``target`` (n, T): sounds, and their texts.
 
     Targets are ended and filled up (`jaxdl.data.source_target`); sounds are filled up with silence.
     A sound that is longer than ``seconds`` is left out, as its text would not be all of what is
-    heard, and so is one without a text: a note counts them. A text without its sound is an error.
+    heard, and so is one without a text: a note counts them. What cannot be used, a file that is no
+    sound or a text without one, is left out, too, and named.
 
     With ``times`` a recording's target has its segments, each between the tokens of the times at
     which it begins and ends, as the published Whisper learned (`jaxdl.data.timed`). A table then
     has the column "segments", a list of {"start", "end", "text"} as in predictions.jsonl, or a row
-    a segment with the columns "start" and "end"; beside name.wav stands name.srt or name.vtt.
+    a segment with the columns "start" and "end"; beside name.wav stands name.srt or name.vtt. What
+    is longer than ``seconds`` is cut between its segments (`jaxdl.data.timed_windows`).
 
     Args:
       path: a table (.csv, .jsonl, .tsv); or a folder with transcripts.csv (or metadata.csv) in it,
         with train.csv and test.csv, with folders train and test that are such folders, or with
         name.txt beside each name.wav.
       rate: samples a second that all are brought to.
-      seconds: of the longest.
+      seconds: that are heard at a time.
       file: the table's column of files, as they lie below its folder.
       text: its column of what is said.
       tokenizer: a tokenizer.json; "" makes tokens of bytes. Whisper's has a space before a text.
@@ -54,14 +54,17 @@ def recordings(
       split_seed: of the draw.
       eval_on: "test", or "validation" for what the data bring as such, or else for as large a share
         of what is left to learn from.
+      broken: share of the recordings that may be of no use, and are left out; 0 ends with the
+        first.
     """
-    count, notes = samples_in(seconds, rate), []
+    count, told = samples_in(seconds, rate), Told([], LeftOut(broken, "recordings"))
     how = transcripts.How(file, text, times)
-    found = {
-        part: _short(pairs, seconds, part, notes)
-        for part, pairs in transcripts.parts(path, how, notes).items()
-    }
-    kept = _divided(found, test_fraction, split_seed, eval_on)
+    found = transcripts.parts(path, how, told)
+    told.left.check(sum(map(len, found.values())))
+    found = {part: clips.heard(pairs, seconds, times, part, told) for part, pairs in found.items()}
+    told.left.check(sum(map(len, found.values())))
+    found = _divided(found, test_fraction, split_seed, eval_on)
+    kept = {part: clips.cut(whole, seconds, part, told) for part, whole in found.items()}
     made = tokens.create(tokenizer)
     special = specials(made)
     if times and special.first_time is None:
@@ -70,41 +73,42 @@ def recordings(
             "in that of a published Whisper: set data.tokenizer to its tokenizer.json, or "
             "data.times=False"
         )
-    encoded = {
-        part: [_encoded(made, special, one, seconds) for one in lasting]
-        for part, lasting in kept.items()
-    }
-    _tell_lacking(made, kept, special.before, notes)
+    encoded = {}
+    for part, own in kept.items():
+        texts = [told.left.tried(_encoded, made, special, clip) for clip in own]
+        usable = left_out.kept(texts)
+        kept[part], encoded[part] = [own[i] for i in usable], [texts[i] for i in usable]
+    told.left.check(sum(map(len, kept.values())))
+    _check_parts(kept, told.left)
+    _tell_lacking(made, kept, special.before, told.notes)
     longest = max(len(x) for part in encoded.values() for x in part) + special.around
     splits = {}
-    for part, lasting in kept.items():
+    for part, own in kept.items():
         ragged = Ragged.of(encoded[part], special, longest)
-        target = ragged.padded(np.arange(len(lasting)), longest, special.pad)
-        lengths = np.array([min(count, math.ceil(x * rate - 1e-6)) for *_, x in lasting], np.int32)
-        sounds = [sound for sound, *_ in lasting]
-        splits[part] = Files(sounds, {"target": target}, rate, count, lengths)
-    splits = in_memory(splits)
-    return Data(**splits, tokenizer=made, notes=tuple(notes))
+        target = ragged.padded(np.arange(len(own)), longest, special.pad)
+        lengths = np.array([clip.samples(rate, count) for clip in own], np.int32)
+        starts = np.array([clip.start for clip in own])
+        where = ([clip.sound for clip in own], {"target": target}, rate, count)
+        splits[part] = Files(*where, lengths, starts, broken)
+    splits = in_memory(splits, told.left)
+    return Data(**splits, tokenizer=made, notes=(*told.notes, *told.left.notes()))
 
 
-def _encoded(
-    made: tokens.Tokenizer, special: Specials, one: tuple[epath.Path, Said, float], seconds: float
-) -> np.ndarray:
-    sound, said, length = one
-
+def _encoded(made: tokens.Tokenizer, special: Specials, clip: Clip) -> np.ndarray:
     def encode(text: str) -> np.ndarray:
         found = made.encode(special.before + text)
         if not len(found):
-            raise UserError(f"{sound}: the tokenizer knows nothing of what is said in it, {text!r}")
+            raise UserError(
+                f"{clip.sound}: the tokenizer knows nothing of what is said in it, {text!r}"
+            )
         if special.spoken and (found >= special.end).any():
             name = made.decode(found[found >= special.end][:1])
-            raise UserError(f"{sound}: {text!r} has {name}, which nobody says: leave it out")
+            raise UserError(f"{clip.sound}: {text!r} has {name}, which nobody says: leave it out")
         return found
 
-    if isinstance(said, str):
-        return encode(said)
-    timed.check_within(said, length, seconds)
-    return timed.encoded(said, encode, special.first_time)
+    if isinstance(clip.said, str):
+        return encode(clip.said)
+    return timed.encoded(clip.said, encode, special.first_time, clip.following)
 
 
 def _tell_lacking(made: tokens.Tokenizer, kept: dict, before: str, notes: list[str]) -> None:
@@ -113,12 +117,13 @@ def _tell_lacking(made: tokens.Tokenizer, kept: dict, before: str, notes: list[s
     if unknown is None:
         return
     lacking = []
-    for sound, said, _ in (one for lasting in kept.values() for one in lasting):
+    for clip in (clip for own in kept.values() for clip in own):
+        said = clip.said
         for text in [said] if isinstance(said, str) else [segment.text for segment in said]:
             found, places = made.encode_in_place(before + text)
             if (found == unknown).any():
                 begin, end = places[(found == unknown).argmax()]
-                lacking.append(f"{(before + text)[begin:end]!r} in that of {sound.name}")
+                lacking.append(f"{(before + text)[begin:end]!r} in that of {clip.sound.name}")
                 break
     if lacking:
         notes.append(
@@ -127,30 +132,15 @@ def _tell_lacking(made: tokens.Tokenizer, kept: dict, before: str, notes: list[s
         )
 
 
-def _short(pairs: Pairs, seconds: float, part: str, notes: list[str]) -> _Lasting:
-    """Those that are not too long, each with its seconds.
-
-    Raises:
-      UserError: none is.
-    """
-    lengths = [audio.duration(sound) for sound, _ in pairs]
-    timed = [(*pair, length) for pair, length in zip(pairs, lengths, strict=True)]
-    kept = [one for one in timed if one[2] <= seconds + 1e-6]
-    where = f"of {len(pairs)} recordings of {part}"
-    if not kept:
-        raise UserError(
-            f"none {where} is at most data.seconds={seconds:g} long: the shortest has "
-            f"{min(lengths):.1f}"
-        )
-    if len(kept) < len(pairs):
-        notes.append(
-            f"{len(pairs) - len(kept)} {where} are longer than data.seconds={seconds:g}, the "
-            f"longest {max(lengths):.1f} s, and are left out"
-        )
-    return kept
+def _check_parts(kept: dict[str, list[Clip]], left: LeftOut) -> None:
+    """Raises UserError for a part that nothing is left of."""
+    for part, own in kept.items():
+        if not own:
+            why = f"; the last that cannot: {left.lines[-1]}" if left.lines else ""
+            raise UserError(f"no recording of {part} can be used{why}")
 
 
-def _divided(found: dict[str, _Lasting], fraction: float, seed: int, eval_on: str) -> dict:
+def _divided(found: dict[str, list[Clip]], fraction: float, seed: int, eval_on: str) -> dict:
     """ "train" and "test", which is the validation part if that is wanted."""
     if "train" not in found:
         raise UserError("data: there is no training part among the recordings")
@@ -169,7 +159,7 @@ def _divided(found: dict[str, _Lasting], fraction: float, seed: int, eval_on: st
     return {"train": train, "test": test} | ({"validation": own} if own is not None else {})
 
 
-def _split_off(pairs: _Lasting, fraction: float, seed: int) -> tuple[_Lasting, _Lasting]:
+def _split_off(pairs: list[Clip], fraction: float, seed: int) -> tuple[list[Clip], list[Clip]]:
     size = len(pairs)
     count = max(1, held_out(size, fraction))
     if count >= size:

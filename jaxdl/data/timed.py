@@ -5,10 +5,11 @@ token tells when it ends; times are counted from the beginning of what is heard,
 nearest 20 ms.
 """
 
+import functools
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epath
@@ -39,8 +40,20 @@ class Segment(NamedTuple):
     where: str
 
 
-def of_table(table: epath.Path, file: str, text: str) -> dict[epath.Path, list[Segment]]:
-    """The segments of each file below its folder that a table names.
+class Read(NamedTuple):
+    """What a table tells of a recording.
+
+    Attributes:
+      where: for messages; the first of its rows.
+      said: () -> what is said in it; raises UserError where that cannot be.
+    """
+
+    where: str
+    said: Callable[[], Any]
+
+
+def of_table(table: epath.Path, file: str, text: str) -> dict[epath.Path, Read]:
+    """What reads the segments of each file below its folder that a table names.
 
     A row has them all, [{"start": 0.0, "end": 2.4, "text": …}, …] in the column "segments", as
     predictions.jsonl; or it is one segment, with the columns "start" and "end" in seconds.
@@ -51,24 +64,34 @@ def of_table(table: epath.Path, file: str, text: str) -> dict[epath.Path, list[S
       text: that of a segment's text; in a list it is "text".
 
     Raises:
-      UserError: a row has no times, or some that cannot be.
+      UserError: it is no such table. What it reads by raises where a row has no times, or some that
+        cannot be.
     """
-    found: dict[epath.Path, list[Segment]] = {}
+    found: dict[epath.Path, list[rows.Row]] = {}
     for row in rows.read(table, (file,), (text, SEGMENTS, START, END)):
-        sound = table.parent / row.text(file)
+        found.setdefault(table.parent / row.text(file), []).append(row)
+    return {
+        sound: Read(own[0].where, functools.partial(_of_rows, own, text, f"{table}: {sound}"))
+        for sound, own in found.items()
+    }
+
+
+def _of_rows(own: Sequence[rows.Row], text: str, where: str) -> list[Segment]:
+    said: list[Segment] = []
+    for row in own:
         if SEGMENTS in row.cells:
-            if sound in found:
-                raise UserError(f"{row.where}: {row.text(file)!r} has its segments already")
-            found[sound] = _listed(row)
+            if row is not own[0]:
+                raise UserError(f"{row.where}: the recording of {own[0].where} has segments twice")
+            said += _listed(row)
         elif {START, END, text} <= row.cells.keys():
             times = (_number(row.cells[name], row.where, name) for name in (START, END))
-            found.setdefault(sound, []).append(Segment(*times, row.text(text).strip(), row.where))
+            said.append(Segment(*times, row.text(text).strip(), row.where))
         else:
             raise UserError(
                 f"{row.where} tells no times: it needs a list {SEGMENTS!r}, or the columns "
                 f"{START!r}, {END!r} and {text!r}, one row a segment"
             )
-    return {sound: checked(said, f"{table}: {sound}") for sound, said in found.items()}
+    return checked(said, where)
 
 
 def of_subtitles(file: epath.Path) -> list[Segment]:
@@ -126,19 +149,20 @@ def checked(segments: Sequence[Segment], where: str) -> list[Segment]:
     return said
 
 
-def check_within(segments: Sequence[Segment], length: float, seconds: float) -> None:
+def check_within(segments: Sequence[Segment], length: float, seconds: float | None) -> None:
     """Raises UserError for a segment outside of what is heard.
 
     Args:
       segments: `checked`.
       length: seconds of the recording, in which each has to begin.
-      seconds: that are heard at most, silence behind the recording, in which each has to end.
+      seconds: that are heard at most, silence behind the recording, in which each has to end; None
+        of what is cut.
     """
     for one in segments:
         told = f"{one.where}: from {one.start:g} to {one.end:g} s"
         if one.start >= length:
             raise UserError(f"{told} is behind the end of the recording, at {length:g}")
-        if steps(one.end) > steps(seconds):
+        if seconds is not None and steps(one.end) > steps(seconds):
             raise UserError(f"{told} is outside of the {seconds:g} s that are heard")
 
 
@@ -148,7 +172,10 @@ def steps(seconds: float) -> int:
 
 
 def encoded(
-    segments: Sequence[Segment], encode: Callable[[str], np.ndarray], first: int
+    segments: Sequence[Segment],
+    encode: Callable[[str], np.ndarray],
+    first: int,
+    following: float | None = None,
 ) -> np.ndarray:
     """The tokens of a recording, (n,) int32: each text between its times.
 
@@ -156,10 +183,12 @@ def encoded(
       segments: `checked`.
       encode: a segment's text -> its tokens (n,).
       first: the token of the time 0.
+      following: when a further segment begins, which is not wholly heard; its time ends the text.
     """
     parts = [
         part
         for one in segments
         for part in ([first + steps(one.start)], encode(one.text), [first + steps(one.end)])
     ]
+    parts += [] if following is None else [[first + steps(following)]]
     return np.concatenate([np.asarray(part, np.int32) for part in parts])

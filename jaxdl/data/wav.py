@@ -92,18 +92,20 @@ def _format(chunk: bytes) -> tuple[int, int, tuple[int, int]]:
     return rate, channels, kind
 
 
-def read(stream: BinaryIO, head: Header, most: int | None = None) -> np.ndarray:
+def read(stream: BinaryIO, head: Header, first: int, frames: int) -> np.ndarray:
     """(frames, channels) float32: integers in [-1, 1), floats as they are.
 
     Args:
       stream: the file.
       head: its `header`.
-      most: frames, from the first; None is all.
+      first: frame that is read, from 0 on.
+      frames: at most, from there on.
     """
-    frames = head.frames if most is None else min(most, head.frames)
+    frames = max(0, min(frames, head.frames - first))
     code, bits = head.kind
-    stream.seek(head.start)
-    content = stream.read(frames * head.channels * bits // 8)
+    block = head.channels * bits // 8
+    stream.seek(head.start + first * block)
+    content = stream.read(frames * block)
     found = np.frombuffer(content, _KINDS[head.kind])
     if bits == 24:  # three bytes on the left of four
         wide = np.zeros((len(found) // 3, 4), np.uint8)

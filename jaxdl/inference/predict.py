@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from jaxdl import parallel, precision, pretrained
 from jaxdl.data import letterbox
 from jaxdl.data.preprocess import Preprocess, standardised
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, listed
 from jaxdl.experiment import Experiment
 from jaxdl.inference import coco_results, drawings, made_pictures, masks
 from jaxdl.inference.pictures import Picture, joined, tried
@@ -279,4 +279,4 @@ def write(
                     flush=True,
                 )
     if broken:
-        raise UserError(f"{len(broken)} of {count} {called} could not be read: {'; '.join(broken)}")
+        raise UserError(f"{len(broken)} of {count} {called} could not be read: {listed(broken)}")

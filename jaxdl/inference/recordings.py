@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxdl import precision, pretrained
 from jaxdl.data import audio, subtitles
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, listed
 from jaxdl.experiment import Experiment
 from jaxdl.generate import entries
 from jaxdl.inference import transcribe, transcriber
@@ -160,7 +160,7 @@ def write(answers: Iterator[Answer], folder: epath.Path) -> None:
                 _say(f"subtitles {folder / f'{name}{kind}'}")
     _say(f"predictions {path}")
     if broken:
-        raise UserError(f"{len(broken)} of {count} sounds could not be read: {'; '.join(broken)}")
+        raise UserError(f"{len(broken)} of {count} sounds could not be read: {listed(broken)}")
 
 
 def _name(file: epath.Path, taken: set[str]) -> str:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import keys
+from jaxdl.data.decoded import Decoded
 from jaxdl.data.split import Arrays
 from jaxdl.data.spread import evenly
 from jaxdl.metrics import edits
@@ -53,19 +54,26 @@ class Recogniser(NamedTuple):
     most: int
     at_once: int
 
-    def _some(
-        self, state: Any, split: Any, most: int
-    ) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
-        batch = split.take(evenly(len(split), most))
-        found = over_split(self.each, Arrays(batch), self.at_once, state)
-        return batch, found["written"]
+    def _some(self, state: Any, split: Any, most: int) -> tuple[Any, Mapping, np.ndarray]:
+        """Some recordings, what is known of each, and ``written`` for them.
+
+        Those in files are decoded batch after batch: thousands of 30 s are gigabytes.
+        """
+        places = evenly(len(split), most)
+        if isinstance(split, Decoded):
+            some = split.subset(places)
+            known = some.further
+        else:
+            some = Arrays(split.take(places))
+            known = some.arrays
+        return some, known, over_split(self.each, some, self.at_once, state)["written"]
 
     def score(self, state: Any, split: Any, key: jax.Array) -> dict[str, float]:
         """`Task.score`; ``key`` draws nothing."""
-        batch, written = self._some(state, split, self.most)
-        said = [self.text(row) for row in batch["target"]]
+        _, known, written = self._some(state, split, self.most)
+        said = [self.text(row) for row in known["target"]]
         made = [self.text(row) for row in written]
-        return transcripts.figures(said, made, batch.get("snr"))
+        return transcripts.figures(said, made, known.get("snr"))
 
     def predict(self, state: Any, samples: jax.Array) -> dict[str, jax.Array]:
         """`Task.predict`: ``written`` (batch, T) of sounds (batch, N), silence behind them."""
@@ -85,29 +93,30 @@ class Recogniser(NamedTuple):
           state: the task's.
           split: the evaluation part.
         """
-        batch, written = self._some(state, split, _LOOKED_AT)
-        said, made = ([self.text(row) for row in rows] for rows in (batch["target"], written))
+        some, known, written = self._some(state, split, _LOOKED_AT)
+        said, made = ([self.text(row) for row in rows] for rows in (known["target"], written))
         worst = np.argsort([-_wrong(a, b) for a, b in zip(said, made, strict=True)], kind="stable")
-        snr = batch.get("snr")
+        snr = known.get("snr")
         noise = lambda i: "" if snr is None else f" at {snr[i]:g} dB"
         told = [_told(said[i], made[i], noise(i)) for i in worst[:_TOLD]]
+        drawn = worst[:_DRAWN]
+        batch = some.take(drawn)
         heard = {
-            f"Sound {n}": sound.of_samples(
-                batch["samples"][i][: batch["length"][i]],
+            f"Sound {n + 1}": sound.of_samples(
+                batch["samples"][n][: batch["length"][n]],
                 self.hears.sound.rate,
                 f"{printable(said[i])!r}{noise(i)}, written as {printable(made[i])!r}",
             )
-            for n, i in enumerate(worst[:_HEARD], 1)
+            for n, i in enumerate(drawn[:_HEARD])
         }
-        drawn = worst[:_DRAWN]
-        spectrograms = np.asarray(self.hears.spectrogram(batch["samples"][drawn]))
+        spectrograms = np.asarray(self.hears.spectrogram(batch["samples"]))
         report = {
             "Written, the worst first": "\n\n".join(told),
             **heard,
             "Spectrograms": _picture(spectrograms, [said[i] for i in drawn]),
         }
         first = worst[0]
-        frames = max(2, -(-int(batch["length"][first]) // self.hears.hop))
+        frames = max(2, -(-int(batch["length"][0]) // self.hears.hop))
         return Shown(spectrograms[:1, :frames], said[first], written[first][None]), report
 
 
