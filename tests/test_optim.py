@@ -432,6 +432,23 @@ def test_options_reach_the_optimizer():
     assert float(jnp.abs(plain["head"]["kernel"]).max()) == pytest.approx(RATE, rel=1e-5)
 
 
+def test_muon_takes_a_convolutions_kernel_for_the_matrix_it_multiplies_by():
+    rng = np.random.default_rng(0)
+    kernel, gradient = rng.normal(size=(2, 3, 3, 2, 4)).astype(np.float32)
+    matrix = lambda x: x.reshape(18, 4) if x.ndim == 4 else x
+    muon = make(name="muon")
+    at = {"kernel": kernel, "bias": kernel[0, 0, 0]}
+    of = {"kernel": gradient, "bias": gradient[0, 0, 0]}
+    found, wanted = (
+        update_once(muon, jax.tree.map(f, of), jax.tree.map(f, at)) for f in (lambda x: x, matrix)
+    )
+    np.testing.assert_allclose(matrix(found["kernel"]), wanted["kernel"], atol=1e-6)
+    np.testing.assert_array_equal(found["bias"], wanted["bias"])
+    # About an orthogonal matrix: five steps bring the factors of a gradient near to 1.
+    factors = np.linalg.svd(matrix(found["kernel"]) / RATE, compute_uv=False)
+    assert np.all((factors > 0.6) & (factors < 1.3))
+
+
 @pytest.mark.parametrize(
     "changed, words",
     [

@@ -322,7 +322,9 @@ BAD = {
     "--config.task.class_weights=(1.,2.)": "must be 11 numbers",
     "--config.task.dice=-1.": "config.task.dice=-1.0 must be at least 0",
     "--config.task.ignored=300": "must be from -1 to 255",
-    "--config.model.padded=false --config.task.mirror=false": "has no use of images of 96 pixels",
+    "--config.model.padded=false --config.task.mirror=false --config.model.depth=3": (
+        "has no use of images of 96 pixels"
+    ),
     "--config.augment_sound.shift=1.": "uses nothing of config.augment_sound",
     "--config.augment.mixup=.1": "uses nothing of config.augment",
 }

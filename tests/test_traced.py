@@ -18,7 +18,7 @@ from jaxdl.anatomy import flops
 
 SETTINGS = ("--config.precision=bf16", "--config.log.layers=true")
 # Muon's own products, of momentum, are in float32.
-MUON = ("gpt", "t5", "bart", "whisper")
+MUON = ("gpt", "t5", "bart", "whisper", "unet")
 ADAMW = ("--config.optimizer.name=adamw", "--config.optimizer.options=()")
 
 

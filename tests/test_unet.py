@@ -146,6 +146,20 @@ def test_the_head_may_see_each_pixel_beside_what_the_map_says(fields):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+def test_its_activation_stands_behind_every_convolution():
+    small = dict(num_classes=2, width=2, depth=1, padded=True, dropout=0.0)
+    model = models.create("unet", **small, activation="tanh")
+    x = np.random.default_rng(0).normal(size=(1, 4, 6, 1)).astype(np.float32)
+    variables = jax.jit(model.init)(keys.root(0), x)
+    seen = lambda variables, x: model.apply(variables, x, capture_intermediates=True)
+    made = jax.jit(seen)(variables, x)[1]["intermediates"]
+    behind = {name: at for name, at in made.items() if "conv" in at}
+    assert len(behind) == 6  # two of each map on the way down and up, and of the smallest
+    for name, at in behind.items():
+        (out,), (conv,) = at["__call__"], at["conv"]["__call__"]
+        np.testing.assert_allclose(out, np.tanh(conv), atol=1e-6, err_msg=name)
+
+
 def test_sizes_that_an_unpadded_one_takes():
     model = models.create("unet")
     for side in (188, 204, 572):

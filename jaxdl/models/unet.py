@@ -51,8 +51,9 @@ class UNet(nn.Module):
         ``padded``, and no backbone.
       head_width: features of a stage at the pixels' own resolution, in front of a head that is then
         one for all of them; 0 for none, as published. What the largest map tells of each pixel of a
-        place and a 3x3 convolution of the image are added up, and a ReLU follows. Where a thing
-        ends is so told by each pixel's own brightness against what the map says of the place.
+        place and a 3x3 convolution of the image are added up, and the activation follows. Where a
+        thing ends is so told by each pixel's own brightness against what the map says of the place.
+      activation: a name in `jaxdl.ops.activations`, behind every 3x3 convolution but a backbone's.
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
 
@@ -66,6 +67,7 @@ class UNet(nn.Module):
     backbone_fields: tuple[str, ...] = ()
     patch: int = 1
     head_width: int = 0
+    activation: str = "relu"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -136,9 +138,13 @@ class UNet(nn.Module):
         kind = layers.ConvNorm if self.batch_norm else layers.ConvAct
         padding = "half" if self.padded else 0
         for j in range(2):
-            x = kind(self.width << i, padding=padding, dtype=self.dtype, name=f"{name}_{j}")(
-                x, train=train
-            )
+            x = kind(
+                self.width << i,
+                padding=padding,
+                activation=self.activation,
+                dtype=self.dtype,
+                name=f"{name}_{j}",
+            )(x, train=train)
         return x
 
     def _beside(self, image: jax.Array, x: jax.Array) -> jax.Array:
@@ -148,7 +154,8 @@ class UNet(nn.Module):
         image = _middle(image, (B, h * p + 2, w * p + 2))
         seen = layers.Conv(F, padding=0, use_bias=False, dtype=self.dtype, name="seen")(image)
         told = layers.Dense(p**2 * F, dtype=self.dtype, name="told")(x)
-        return jax.nn.relu(told + layers.cut_patches(seen, p)).reshape(B, h, w, p**2, F)
+        hidden = ops.activation(self.activation)(told + layers.cut_patches(seen, p))
+        return hidden.reshape(B, h, w, p**2, F)
 
     def _down(self, x: jax.Array, train: bool) -> tuple[jax.Array, dict[int, jax.Array]]:
         """The smallest map, and the others by how often they were halved."""

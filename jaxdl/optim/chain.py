@@ -5,6 +5,7 @@ and layers; frozen groups are left out of all of it. So is, until it is unfrozen
 its optimizer then begins as if it were new, at the rate that the schedule has come to.
 """
 
+import functools
 import inspect
 import operator
 import re
@@ -14,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from optax.contrib import MuonDimensionNumbers
 
 from jaxdl.errors import UserError, nearest
 from jaxdl.optim.schedules import Schedule
@@ -40,7 +42,22 @@ def _adamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, nesterov=False, weight_dec
     return optax.adamw(learning_rate, b1, b2, eps, 0.0, None, weight_decay, mask, nesterov=nesterov)
 
 
-_OURS: dict[str, Callable] = {"rmsprop": _rmsprop, "adamw": _adamw}
+def _kernels_as_matrices(params: Any) -> Any:
+    # (k, k, in, out) is a matrix of k k in rows, as a convolution multiplies by it; of a transposed
+    # one's (k, k, out, in) that is the transposed matrix, and so are its orthogonal factor and what
+    # ``consistent_rms`` multiplies it by.
+    of = {2: MuonDimensionNumbers(), 4: MuonDimensionNumbers((0, 1, 2), 3)}
+    return jax.tree.map(lambda x: of.get(x.ndim), params)
+
+
+@functools.wraps(optax.contrib.muon)
+def _muon(*args, muon_weight_dimension_numbers=_kernels_as_matrices, **options):
+    # Jordan, 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" flattens kernels in this way.
+    options["muon_weight_dimension_numbers"] = muon_weight_dimension_numbers
+    return optax.contrib.muon(*args, **options)
+
+
+_OURS: dict[str, Callable] = {"rmsprop": _rmsprop, "adamw": _adamw, "muon": _muon}
 
 # Public functions of optax that take a learning rate and yet are not optimizers by themselves.
 # The second line: those that need more than gradients, or take no schedule.
