@@ -1,0 +1,26 @@
+"""StyleGAN2 learns to draw handwritten digits of 16 pixels.
+
+python -m jaxdl.launch --config=experiments/stylegan2.py --workdir=runs/stylegan2
+"""
+
+from jaxdl import config as defaults
+
+
+def get_config():
+    """One size: 16x16 pixels."""
+    config = defaults.default()
+    config.steps = 6000
+    config.batch_size = 32
+    config.ema = 0.998
+    config.data.image_size = 16
+    config.model = dict(
+        name="stylegan2", widths=(64, 64, 32), channels=1, width=64, mapping_depth=4
+    )
+    config.task = dict(name="stylegan2", latent=64, r1=1.0)
+    config.optimizer.name = "adam"
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.b1 = 0.0
+    config.optimizer.b2 = 0.99
+    config.optimizer.schedule = "constant"
+    config.eval.best = "two_sample_accuracy"
+    return config
