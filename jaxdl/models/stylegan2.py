@@ -2,10 +2,10 @@
 
 Karras et al., 2020, "Analyzing and Improving the Image Quality of StyleGAN" (configuration F, with
 the skip generator and the residual discriminator of section 4.1), and Karras et al., 2019, for the
-mapping network. Latent vectors (batch, latent) to images (batch, s, s, channels), of about [-1, 1],
-and images to logits (batch,) float32; s is 4 · 2 ^ (len(widths) - 1).
-Parameters at 1024 pixels, 3 channels and a latent of 512: 30,370,060 in the generator and 29,012,513
-in the discriminator.
+mapping network. Latent vectors (batch, latent) to images (batch, s, s, channels), of about
+[-1, 1], and images to logits (batch,) float32; s is 4 · 2 ^ (len(widths) - 1).
+Parameters at 1024 pixels, 3 channels and a latent of 512: 30,370,060 in the generator and
+29,012,513 in the discriminator.
 """
 
 import math
