@@ -48,10 +48,8 @@ def one_device(made):
 
 # The others take a minute to compile.
 PARALLEL = "jaxdl/parallel/"
-CASES = [
-    "dcgan",
-    *(pytest.param(n, marks=pytest.mark.slow(n, PARALLEL)) for n in ("wgan", "ddpm", "stylegan2")),
-]
+DEAR = ("wgan", "ddpm", "stylegan2")
+CASES = ["dcgan", *(pytest.param(n, marks=pytest.mark.slow(n, PARALLEL)) for n in DEAR)]
 
 
 @pytest.mark.parametrize("name", CASES)

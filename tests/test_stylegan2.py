@@ -434,7 +434,7 @@ def test_rates_that_are_told_are_lower_where_there_are_more_updates():
 
 
 REFUSED = {
-    "--config.data.image_size=12": "make the data's side",
+    "--config.data.image_size=12": "a side is 4 · 2 ^ (widths - 1)",
     "--config.data.image_size=16": "generates images of 8x8x1 but the data's are 16x16x1",
     "--config.model.channels=3": "generates images of 8x8x3 but the data's are 8x8x1",
     "--config.model.widths=()": "must be at least one of the widths",
