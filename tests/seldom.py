@@ -46,9 +46,19 @@ _TRANSLATED = (
     *(f"jaxdl/models/{name}.py" for name in ("pix2pix", "cyclegan", "patchgan")),
 )
 
+_STYLED = (
+    *("jaxdl/tasks/stylegan2.py", "jaxdl/tasks/shared/", "jaxdl/losses/gan.py"),
+    *(
+        "jaxdl/optim/lazy.py",
+        "jaxdl/models/stylegan2.py",
+        "jaxdl/models/stylegan2_discriminator.py",
+    ),
+    "jaxdl/layers/equalised.py",
+)
+
 _CURVED = (
     *("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet", "edsr", "espcn"),
-    *("pix2pix", "cyclegan", "patchgan"),
+    *("pix2pix", "cyclegan", "patchgan", "stylegan2"),
 )
 
 # {file: {beginning of a test's name: the files}}
@@ -820,6 +830,13 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_eight_devices_learn_and_measure_as_one_does": (*_TRANSLATED, _PARALLEL),
         "test_cyclegan_minimises_what_the_authors_code_does": _TRANSLATED,
         "test_pix2pix_minimises_what_the_authors_code_does": _TRANSLATED,
+    },
+    "test_stylegan2.py": {
+        "test_a_run_that_was_cut": (*_STYLED, _RUNS),
+        "test_eight_devices_learn": (*_STYLED, _PARALLEL),
+        "test_the_penalties_own_gradients": (*_STYLED, _OPS),
+        "test_without_regularisations": _STYLED,
+        "test_parameters_are_the_published_ones[stylegan2_1024": _STYLED,
     },
     "test_translation.py": {
         "test_values_gradients_and_statistics_are_those_of_the_published_definition[cyclegan": (

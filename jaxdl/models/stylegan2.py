@@ -43,15 +43,14 @@ class Mapping(nn.Module):
 
     def setup(self):
         """Makes the layers, and the average."""
-        dense = lambda i: EqualisedDense(self.width, self.rate, name=f"layer_{i}")
-        self.dense = [dense(i) for i in range(self.depth)]
+        self.layer = [EqualisedDense(self.width, self.rate) for _ in range(self.depth)]
         self.mean = self.variable("statistics", "mean", jnp.zeros, (self.width,), jnp.float32)
 
     def __call__(self, latent: jax.Array, train: bool) -> jax.Array:
         """(batch, latent) -> (batch, width), float32."""
         x = ops.widen(latent)
         x = x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-8)
-        for layer in self.dense:
+        for layer in self.layer:
             x = activated(layer(x))
         if train and self.is_mutable_collection("statistics") and not self.is_initializing():
             found = jax.lax.stop_gradient(replicas.mean(x.mean(0)))
