@@ -57,7 +57,7 @@ def ours(file: Path, size: int) -> paired.Side:
     import jax
     from safetensors.numpy import save_file
 
-    from jaxdl import experiment, keys, metrics
+    from jaxdl import experiment, keys, metrics, tasks
     from jaxdl.launch import flags
     from jaxdl.pretrained.architecture import by_name
 
@@ -79,7 +79,7 @@ def ours(file: Path, size: int) -> paired.Side:
     state = one.init_state()
     weights = by_name({"params": {**state.generator.params, **state.discriminator.params}})
     arrays = {k: np.ascontiguousarray(x) for k, x in weights.items()}
-    players = one.task.train_step.args[0]
+    players, *_ = tasks.create(one.run).train_step.args
     for i in range(COMPARED):
         for what, x in _draws(players, keys.at_step(one.key, i), size):
             arrays[f"draws/{i}/{what}"] = np.ascontiguousarray(x)

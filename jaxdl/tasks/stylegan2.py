@@ -136,6 +136,19 @@ class Players(NamedTuple):
         """Images (n, h, w, c) in [-1, 1] to logits (n,)."""
         return self.module.apply(variables, images, method="discriminate")
 
+    def discriminate_both(
+        self, variables: Any, real: jax.Array, fake: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The logits of both, in one pass if groups whose deviation is seen stay of one kind."""
+        group, size = self.module.group, len(real)
+        if size % group:
+            return self.discriminate(variables, real), self.discriminate(variables, fake)
+        # Groups of both kinds in turn: a batch that is split over devices stays where it is.
+        groups = [x.reshape(size // group, 1, group, *x.shape[1:]) for x in (real, fake)]
+        both = jnp.concatenate(groups, axis=1).reshape(2 * size, *real.shape[1:])
+        logits = self.discriminate(variables, both).reshape(size // group, 2, group)
+        return logits[:, 0].reshape(size), logits[:, 1].reshape(size)
+
     def synthesise(self, variables: Any, styles: jax.Array, key: jax.Array) -> jax.Array:
         """Styles (n, layers, width) to images (n, h, w, c), with noise of their own."""
         noise = jax.random.normal(key, (len(styles), self.module.pixels), jnp.float32)
@@ -219,9 +232,7 @@ def discriminator_loss(
     styles, _ = players.styles(generator.variables, batch)
     fake = players.synthesise(generator.variables, styles, keys.named(key, "noise"))
     variables = {"params": params, **model_state}
-    # Each by itself, as published: so neighbours whose deviation is seen are of one kind.
-    real_logits = players.discriminate(variables, batch["image"])
-    fake_logits = players.discriminate(variables, fake)
+    real_logits, fake_logits = players.discriminate_both(variables, batch["image"], fake)
     found = {"real_logit": Mean.of(real_logits), "fake_logit": Mean.of(fake_logits)}
     return learner.Loss(Mean.of(GAME.discriminator(real_logits, fake_logits)), model_state, found)
 
