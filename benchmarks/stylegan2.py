@@ -78,11 +78,11 @@ def ours(file: Path, size: int) -> paired.Side:
     one = experiment.create(config)
     state = one.init_state()
     weights = by_name({"params": {**state.generator.params, **state.discriminator.params}})
-    arrays = {k: np.ascontiguousarray(x) for k, x in weights.items()}
+    arrays = {k: np.array(x, order="C") for k, x in weights.items()}
     players, *_ = tasks.create(one.run).train_step.args
     for i in range(COMPARED):
         for what, x in _draws(players, keys.at_step(one.key, i), size):
-            arrays[f"draws/{i}/{what}"] = np.ascontiguousarray(x)
+            arrays[f"draws/{i}/{what}"] = np.array(x, order="C")
     save_file(arrays, file)
     examples = jax.device_put({"image": images(size)})
     step = jax.jit(one.task.train_step, donate_argnums=0)
@@ -160,8 +160,8 @@ def theirs(file: Path, size: int) -> paired.Side:
     names, steppers = [], []
     for name, compiled in (("eager", False), ("compile", True)):
         for layout in (torch.contiguous_format, torch.channels_last):
-            updates = stepper(compiled, layout)
             try:
+                updates = stepper(compiled, layout)
                 updates(None)
             except Exception as error:  # torch.compile needs a compiler of C++
                 print(f"{name}: {error}"[:200], file=sys.stderr)
@@ -220,7 +220,8 @@ class _Updates:
         with torch.no_grad():
             parameters = list(self.model.generator.parameters())
             torch._foreach_lerp_(self.average, parameters, 1 - 0.998)
-        return [None if x is None else float(x) for x in (path, r1, generator, discriminator)]
+        told = (path, r1, generator, discriminator)
+        return [None if x is None else float(x.detach()) for x in told]
 
     def _step(self, which: int, loss: Any) -> None:
         optimizer = self.optimizers[which]

@@ -14,7 +14,7 @@ def get_config():
     config.ema = 0.998
     config.data.image_size = 16
     config.model = dict(
-        name="stylegan2", widths=(64, 64, 32), channels=1, width=64, mapping_depth=4
+        name="stylegan2", widths=(48, 48, 32), channels=1, width=64, mapping_depth=4
     )
     config.task = dict(name="stylegan2", latent=64, r1=1.0)
     config.optimizer.name = "adam"

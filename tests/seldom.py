@@ -832,7 +832,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_run_that_was_cut": (*_STYLED, _RUNS),
         "test_eight_devices_learn": (*_STYLED, _PARALLEL),
         "test_the_penalties_own_gradients": (*_STYLED, _OPS),
-        "test_without_regularisations": _STYLED,
+        "test_without_regularisations": (*_STYLED, _LEARNER),
+        "test_regularisations_are_made": (*_STYLED, _LEARNER),
+        "test_rates_that_are_told": (*_STYLED, _LEARNER),
+        "test_penalties_and_their_gradients": (*_STYLED, _OPS),
         "test_parameters_are_the_published_ones[stylegan2_1024": _STYLED,
     },
     "test_translation.py": {

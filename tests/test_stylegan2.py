@@ -286,19 +286,22 @@ def golden():
     return module, variables, np.load(GOLDEN / "stylegan2.npz")
 
 
-def test_values_and_gradients_are_those_of_the_published_definition():
+def inputs_of(wanted):
+    return {k: jnp.asarray(wanted[k], jnp.float32) for k in ("latent", "noise", "real", "along")}
+
+
+def test_values_are_those_of_the_published_definition():
     module, variables, wanted = golden()
-    inputs = {k: jnp.asarray(wanted[k], jnp.float32) for k in ("latent", "noise", "real", "along")}
+    inputs, apply = inputs_of(wanted), functools.partial(module.apply, variables)
+    close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-4)
+    close(apply(inputs["latent"], inputs["noise"], method="generate"), wanted["images"])
+    close(apply(inputs["real"], method="discriminate"), wanted["logits"])
 
-    @jax.jit
-    def everything(params):
-        bound = {**variables, "params": params}
-        apply = functools.partial(module.apply, bound)
-        images = apply(inputs["latent"], inputs["noise"], method="generate")
-        logits = apply(inputs["real"], method="discriminate")
-        return {"images": images, "logits": logits}
 
-    @jax.jit
+def test_penalties_and_their_gradients_are_those_of_the_published_definition():
+    module, variables, wanted = golden()
+    inputs = inputs_of(wanted)
+
     def penalties(params):
         bound = {**variables, "params": params}
         critic = lambda x: module.apply(bound, x, method="discriminate")
@@ -306,16 +309,13 @@ def test_values_and_gradients_are_those_of_the_published_definition():
         styles = jnp.broadcast_to(style[:, None], (4, module.layers, 5))
         make = lambda s: module.apply(bound, s, inputs["noise"], method="synthesise")
         paths = gan.path_lengths(make, styles, inputs["along"])
-        return gan.r1_penalty(critic, inputs["real"]), paths
+        r1 = gan.r1_penalty(critic, inputs["real"])
+        return r1.sum() + paths.sum(), {"r1": r1, "paths": paths}
 
-    close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-4)
-    for name, found in everything(variables["params"]).items():
-        close(found, wanted[name])
-    for name, found in zip(("r1", "paths"), penalties(variables["params"]), strict=True):
-        np.testing.assert_allclose(found, wanted[name], rtol=2e-4)
-    total = lambda params: sum(x.sum() for x in penalties(params))
-    found = jax.jit(jax.grad(total))(variables["params"])
-    for path, x in jax.tree_util.tree_leaves_with_path(found):
+    gradients, found = jax.jit(jax.grad(penalties, has_aux=True))(variables["params"])
+    for name, x in found.items():
+        np.testing.assert_allclose(x, wanted[name], rtol=2e-4)
+    for path, x in jax.tree_util.tree_leaves_with_path(gradients):
         name = path_name(path)
         of = wanted[f"gradient/{name}"]
         atol = 1e-3 * of[0] + 1e-4
@@ -347,10 +347,17 @@ def test_noise_styles_and_truncation_reach_the_image():
 
 
 @functools.cache
+def begun(*flags):
+    """(experiment, its state at the start)."""
+    one = built(NAME, "--config.precision=float32", "--config.log.layers=false", *flags)
+    return one, one.init_state()
+
+
+@functools.cache
 def updated(count=4, *flags):
     """(experiment, states before and after each update, their figures)."""
-    one = built(NAME, "--config.precision=float32", "--config.log.layers=false", *flags)
-    state, step, states, found = one.init_state(), jax.jit(one.task.train_step), [], []
+    one, state = begun(*flags)
+    step, states, found = jax.jit(one.task.train_step), [], []
     states.append(state)
     for i in range(count):
         state, figures = step(state, one.batch(i), keys.at_step(one.key, i))
@@ -378,17 +385,17 @@ def test_regularisations_are_made_when_they_are_due():
 def test_the_first_updates_of_regularisation_are_adams_of_their_losses():
     # Adam's first step is the rate times the sign of the gradient, k times as heavy or not; which
     # sign that is, is the loss's.
-    one, states, _ = updated()
+    one, state = begun()
     players, updates, _ = tasks.create(one.run).train_step.args
     images = 2 * one.batch(0)["image"] - 1
-    params = states[0].discriminator.params
+    params = state.discriminator.params
     loss = lambda p: game.r1_loss(players, p, {}, {"image": images}, KEY).loss
     gradient = jax.jit(jax.grad(lambda p: loss(p).total / loss(p).weight))(params)
     rate = one.config.optimizer.learning_rate * 3 / 4
     update = updates.discriminator(
         functools.partial(game.r1_loss, players), ema=0.0, layer_norms=False, schedule=None
     )
-    new, _ = jax.jit(update)(states[0].discriminator, {"image": images}, KEY)
+    new, _ = jax.jit(update)(state.discriminator, {"image": images}, KEY)
     for g, a, b in zip(*map(jax.tree.leaves, (gradient, params, new.params)), strict=True):
         sure = np.abs(g) > 1e-5
         np.testing.assert_allclose((b - a)[sure], -rate * np.sign(g)[sure], rtol=2e-2)
@@ -396,14 +403,14 @@ def test_the_first_updates_of_regularisation_are_adams_of_their_losses():
 
 
 def test_styles_are_of_two_latent_vectors_from_the_crossover_on():
-    one, states, _ = updated()
+    one, state = begun()
     players, *_ = tasks.create(one.run).train_step.args
     inputs = players._replace(mixing=0.5).inputs(KEY, 400)
     layers = players.module.layers
     mixed = np.asarray(inputs["crossover"]) < layers
     assert 0.4 < mixed.mean() < 0.6
     assert set(np.asarray(inputs["crossover"])) == set(range(1, layers + 1))
-    variables = states[0].generator.variables
+    variables = state.generator.variables
     styles, _ = players.styles(variables, inputs)
     each = [players.module.apply(variables, inputs["latent"][:, i], method="map") for i in (0, 1)]
     for i in range(5):
@@ -415,9 +422,9 @@ def test_styles_are_of_two_latent_vectors_from_the_crossover_on():
 
 @pytest.mark.parametrize("size", [8, 6])
 def test_real_and_generated_images_are_judged_apart(size):
-    one, states, _ = updated()
+    one, state = begun()
     players, *_ = tasks.create(one.run).train_step.args
-    variables = states[0].discriminator.variables
+    variables = state.discriminator.variables
     real, fake = (jnp.asarray(drawn(size, 8, 8, 1, seed=i), jnp.float32) for i in (0, 1))
     found = players.discriminate_both(variables, real, fake)
     for logits, images in zip(found, (real, fake), strict=True):
