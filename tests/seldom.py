@@ -707,7 +707,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     # Of each file of tasks one experiment is left.
     "test_promotion.py": {
         f"test_tasks_and_what_they_average_promote_nothing[{name}]": _AVERAGED
-        for name in ("gcn:digits", "lstm", "transfer", "bart")
+        for name in ("gcn:digits", "lstm", "transfer", "bart", "stylegan2")
     }
     | {
         "test_tasks_and_what_they_average_promote_nothing[bert]": _AVERAGED,
@@ -835,6 +835,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_without_regularisations": (*_STYLED, _LEARNER),
         "test_regularisations_are_made": (*_STYLED, _LEARNER),
         "test_rates_that_are_told": (*_STYLED, _LEARNER),
+        "test_the_first_updates_of_regularisation": (*_STYLED, _LEARNER),
         "test_penalties_and_their_gradients": (*_STYLED, _OPS),
         "test_parameters_are_the_published_ones[stylegan2_1024": _STYLED,
     },

@@ -11,6 +11,7 @@ import numeric
 import numpy as np
 import pytest
 import tiny
+from both_modes import jitted
 from launching import assert_resumes_to_the_bit, built, leaves, run, summary
 
 from jaxdl import experiment, keys, metrics, models, ops, tasks
@@ -21,6 +22,7 @@ from jaxdl.models.stylegan2_discriminator import batch_deviation
 from jaxdl.ops.upfirdn import BINOMIAL
 from jaxdl.optim import lazy
 from jaxdl.tasks import stylegan2 as game
+from jaxdl.tasks.shared import two_players
 from jaxdl.trees import path_name
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -292,10 +294,16 @@ def inputs_of(wanted):
 
 def test_values_are_those_of_the_published_definition():
     module, variables, wanted = golden()
-    inputs, apply = inputs_of(wanted), functools.partial(module.apply, variables)
-    close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-4)
-    close(apply(inputs["latent"], inputs["noise"], method="generate"), wanted["images"])
-    close(apply(inputs["real"], method="discriminate"), wanted["logits"])
+    inputs = inputs_of(wanted)
+
+    @jitted
+    def values(variables):
+        apply = functools.partial(module.apply, variables)
+        images = apply(inputs["latent"], inputs["noise"], method="generate")
+        return {"images": images, "logits": apply(inputs["real"], method="discriminate")}
+
+    for name, found in values(variables).items():
+        np.testing.assert_allclose(found, wanted[name], rtol=2e-4, atol=2e-4)
 
 
 def test_penalties_and_their_gradients_are_those_of_the_published_definition():
@@ -402,17 +410,20 @@ def test_the_first_updates_of_regularisation_are_adams_of_their_losses():
     assert loss(params).weight == len(images)
 
 
+def players_of(module):
+    """With settings that are not the usual ones."""
+    return game.Players(module, 3, 0.5, 2.0, 0.99, 1.0, two_players.Pair(4, 16))
+
+
 def test_styles_are_of_two_latent_vectors_from_the_crossover_on():
-    one, state = begun()
-    players, *_ = tasks.create(one.run).train_step.args
-    inputs = players._replace(mixing=0.5).inputs(KEY, 400)
-    layers = players.module.layers
+    module, variables, _ = golden()
+    players, layers = players_of(module), module.layers
+    inputs = players.inputs(KEY, 400)
     mixed = np.asarray(inputs["crossover"]) < layers
     assert 0.4 < mixed.mean() < 0.6
     assert set(np.asarray(inputs["crossover"])) == set(range(1, layers + 1))
-    variables = state.generator.variables
     styles, _ = players.styles(variables, inputs)
-    each = [players.module.apply(variables, inputs["latent"][:, i], method="map") for i in (0, 1)]
+    each = [module.apply(variables, inputs["latent"][:, i], method="map") for i in (0, 1)]
     for i in range(5):
         place = inputs["crossover"][i]
         np.testing.assert_allclose(styles[i, :place], np.tile(each[0][i], (place, 1)), rtol=1e-5)
@@ -422,14 +433,14 @@ def test_styles_are_of_two_latent_vectors_from_the_crossover_on():
 
 @pytest.mark.parametrize("size", [8, 6])
 def test_real_and_generated_images_are_judged_apart(size):
-    one, state = begun()
-    players, *_ = tasks.create(one.run).train_step.args
-    variables = state.discriminator.variables
-    real, fake = (jnp.asarray(drawn(size, 8, 8, 1, seed=i), jnp.float32) for i in (0, 1))
-    found = players.discriminate_both(variables, real, fake)
+    module, variables, _ = golden()
+    players = players_of(module)
+    shape = (size, 16, 16, 2)
+    real, fake = (jnp.asarray(drawn(*shape, seed=i), jnp.float32) for i in (0, 1))
+    found = jitted(players.discriminate_both)(variables, real, fake)
+    judge = jitted(players.discriminate)
     for logits, images in zip(found, (real, fake), strict=True):
-        wanted = players.discriminate(variables, images)
-        np.testing.assert_allclose(logits, wanted, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(logits, judge(variables, images), rtol=1e-4, atol=1e-4)
 
 
 def test_without_regularisations_updates_are_plain():
