@@ -29,7 +29,8 @@ def load(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
     for name, value in found.items():
         if tensors[name].shape != value.shape:
             raise ValueError(f"{name} is {tuple(tensors[name].shape)}, ours is {value.shape}")
-        tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(value)))
+        # Of a scalar the contiguous array has an axis.
+        tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(value)).reshape(value.shape))
 
 
 def _walk(module: nn.Module, path: str, arrays: Mapping[str, np.ndarray]):

@@ -46,9 +46,15 @@ _TRANSLATED = (
     *(f"jaxdl/models/{name}.py" for name in ("pix2pix", "cyclegan", "patchgan")),
 )
 
+_STYLED = (
+    *("jaxdl/tasks/stylegan2.py", "jaxdl/tasks/shared/", "jaxdl/losses/gan.py"),
+    *("jaxdl/optim/lazy.py", "jaxdl/layers/equalised.py", "jaxdl/models/stylegan2.py"),
+    "jaxdl/models/stylegan2_discriminator.py",
+)
+
 _CURVED = (
     *("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet", "edsr", "espcn"),
-    *("pix2pix", "cyclegan", "patchgan"),
+    *("pix2pix", "cyclegan", "patchgan", "stylegan2"),
 )
 
 # {file: {beginning of a test's name: the files}}
@@ -701,7 +707,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     # Of each file of tasks one experiment is left.
     "test_promotion.py": {
         f"test_tasks_and_what_they_average_promote_nothing[{name}]": _AVERAGED
-        for name in ("gcn:digits", "lstm", "transfer", "bart")
+        for name in ("gcn:digits", "lstm", "transfer", "bart", "stylegan2")
     }
     | {
         "test_tasks_and_what_they_average_promote_nothing[bert]": _AVERAGED,
@@ -717,6 +723,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_pmap.py": {
         "test_devices_draw_each_their_own[ddpm]": (*_DIFFUSION, _PARALLEL),
         "test_devices_keep_one_state[dcgan": (_PARALLEL, *_ADVERSARIAL),
+        "test_devices_draw_each_their_own[stylegan2": (*_STYLED, _PARALLEL),
     },
     "test_population.py": {
         "test_a_population_all_of_which_fails": (*_MEMBERS, _TRAIN),
@@ -820,6 +827,17 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_eight_devices_learn_and_measure_as_one_does": (*_TRANSLATED, _PARALLEL),
         "test_cyclegan_minimises_what_the_authors_code_does": _TRANSLATED,
         "test_pix2pix_minimises_what_the_authors_code_does": _TRANSLATED,
+    },
+    "test_stylegan2.py": {
+        "test_a_run_that_was_cut": (*_STYLED, _RUNS),
+        "test_eight_devices_learn": (*_STYLED, _PARALLEL),
+        "test_the_penalties_own_gradients": (*_STYLED, _OPS),
+        "test_without_regularisations": (*_STYLED, _LEARNER),
+        "test_regularisations_are_made": (*_STYLED, _LEARNER),
+        "test_rates_that_are_told": (*_STYLED, _LEARNER),
+        "test_the_first_updates_of_regularisation": (*_STYLED, _LEARNER),
+        "test_penalties_and_their_gradients": (*_STYLED, _OPS),
+        "test_parameters_are_the_published_ones[stylegan2_1024": _STYLED,
     },
     "test_translation.py": {
         "test_values_gradients_and_statistics_are_those_of_the_published_definition[cyclegan": (
@@ -977,6 +995,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[espcn": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[pix2pix": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[cyclegan": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[stylegan2": _ALL,
     }
     | {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[ddpm]": _ALL,

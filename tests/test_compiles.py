@@ -55,6 +55,7 @@ VARIANTS = {
     "q_learning": ("frozen_lake", "frozen_lake_8x8", "taxi", "cliff_walking"),
     "resnet": ("digits", "50"),
     "rnn": ("text", "digits", "mackey_glass"),
+    "stylegan2": ("",),
     "t5": ("spans", "numbers"),
     "transfer": ("transfer", "pretrain"),
     "unet": ("scenes", "backbone"),

@@ -34,7 +34,7 @@ PICTURES = {
 LIKE_ANOTHER = {
     *("detection", "question_answering", "text_classification", "token_classification"),
     *("sound_classification", "transcription", "segmentation", "image_to_image"),
-    *("image_translation", "unpaired_translation"),
+    *("image_translation", "unpaired_translation", "stylegan2"),
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population

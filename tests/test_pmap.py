@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from jax.extend.core import jaxprs_in_params
 from launching import built
 
@@ -18,6 +19,7 @@ SMALL = {
     "dcgan": ("--config.model.widths=8,4", "--config.task.latent=8"),
     "wgan": ("--config.model.widths=8,4", "--config.task.latent=8"),
     "ddpm": (),
+    "stylegan2": tiny.FLAGS["stylegan2"],
 }
 
 
@@ -46,7 +48,8 @@ def one_device(made):
 
 # The others take a minute to compile.
 PARALLEL = "jaxdl/parallel/"
-CASES = ["dcgan", *(pytest.param(n, marks=pytest.mark.slow(n, PARALLEL)) for n in ("wgan", "ddpm"))]
+DEAR = ("wgan", "ddpm", "stylegan2")
+CASES = ["dcgan", *(pytest.param(n, marks=pytest.mark.slow(n, PARALLEL)) for n in DEAR)]
 
 
 @pytest.mark.parametrize("name", CASES)

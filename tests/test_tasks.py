@@ -40,6 +40,7 @@ KINDS = {
     "segmentation": "unet",
     "sequence_to_sequence": "t5",
     "sound_classification": "keys",
+    "stylegan2": "stylegan2",
     "text_classification": "bert:classify",
     "token_classification": "bert:tag",
     "unpaired_translation": "cyclegan",

@@ -121,6 +121,7 @@ SPLIT = {
     ),
     "patchgan": (dict(channels=1, width=4, depth=1), image(8), set()),
     "pix2pix": (dict(channels=1, width=4, depth=2), image(8), set()),
+    "stylegan2": (dict(widths=(8, 4), width=8, mapping_depth=1), (jnp.zeros((1, 8)),), set()),
     "unet": (dict(width=4, depth=1, padded=True), image(8), set()),
     "unet_padded": (dict(width=4, depth=1), image(8), set()),
     "vae": (
@@ -166,7 +167,7 @@ def layout():
 @functools.cache
 def abstract(name):
     fields, inputs, _ = SPLIT[name]
-    how = dict(method="generate") if name == "dcgan" else {}
+    how = dict(method="generate") if name in ("dcgan", "stylegan2") else {}
     module = models.create(name, **fields)
     return jax.eval_shape(lambda key: module.init(key, *inputs, **how), keys.root(0))["params"]
 

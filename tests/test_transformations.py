@@ -115,6 +115,17 @@ OPS = {
             (f64(2, 3, 3), f64(3, 4), f64(4, 4), f64(4)),
         )
     ],
+    "conv_downsampled": [(ops.conv_downsampled, (f64(1, 4, 6, 2), f64(3, 3, 2, 3)))],
+    "conv_upsampled": [(ops.conv_upsampled, (f64(1, 3, 2, 2), f64(3, 3, 2, 3)))],
+    "downsampled": [(ops.downsampled, (f64(1, 4, 6, 2),))],
+    "modulated_conv": [(ops.modulated_conv, (f64(2, 3, 3, 2), f64(3, 3, 2, 3), f64(2, 2)))],
+    "upfirdn": [
+        (
+            lambda x: ops.upfirdn(x, (0.1, 0.5, 0.4), up=2, down=3, padding=(2, -1)),
+            (f64(1, 4, 3, 2),),
+        )
+    ],
+    "upsampled": [(ops.upsampled, (f64(1, 2, 3, 2),))],
     "softmax": [(ops.softmax, (f64(3, 4),))],
     "whisper_log_mel": [(lambda x: ops.whisper_log_mel(x, 2), (f64(1, 480),))],
     "widen": [(ops.widen, (f64(3, 4),))],
@@ -170,6 +181,16 @@ LOSSES = {
     "normal_log_likelihood": (losses.normal_log_likelihood, (BATCH, BATCH, BATCH)),
     "pixel_cross_entropy": (lambda x: losses.pixel_cross_entropy(x, PIXELS), (f64(2, 3, 4),)),
     "pixel_focal": (lambda x: losses.pixel_focal(x, PIXELS), (f64(2, 3, 4),)),
+    "r1_penalty": (
+        lambda w, real: gan.r1_penalty(lambda x: jnp.tanh(x @ w).sum(-1), real),
+        (f64(3, 4), f64(2, 3)),
+    ),
+    "path_lengths": (
+        lambda w, styles, noise: gan.path_lengths(
+            lambda s: jnp.tanh(s.reshape(2, 6) @ w).reshape(2, 2, 2, 1), styles, noise
+        ),
+        (f64(6, 4), f64(2, 2, 3), f64(2, 2, 2, 1)),
+    ),
     "of_patches": (gan.of_patches, (f64(2, 3, 2),)),
     "sparsity": (positive(lambda x: losses.sparsity(x, 0.2)), (f64(4),)),
     # Those of Faster R-CNN.

@@ -28,6 +28,10 @@ _UNET = ("--config.model.width=8", "--config.model.groups=2", "--config.model.mu
 _CODE = ("--config.model.hidden=(16,)", "--config.model.latent=3")
 _GAME = ("--config.model.widths=8,4", "--config.task.latent=8",
          "--config.optimizer.schedule=constant")  # fmt: skip
+_STYLES = ("--config.model.widths=(8,4)", "--config.model.width=8",
+           "--config.model.mapping_depth=1", "--config.data.image_size=8",
+           "--config.task.latent=4", "--config.task.path_every=2",
+           "--config.task.r1_every=3")  # fmt: skip
 _STAGES = ("--config.model.depths=(1,1)", "--config.model.widths=(8,16)")
 _EFFICIENTNET = ("--config.model.stages=((1,3,1,8,1),(4,3,2,16,1))", "--config.model.last=16")
 _RESNET = ("--config.model.stages=(1,1)", "--config.model.width=8")
@@ -125,6 +129,7 @@ FLAGS = {
     "q_learning:frozen_lake_8x8": _TABULAR,
     "q_learning:taxi": _TABULAR,
     "q_learning:cliff_walking": _TABULAR,
+    "stylegan2": _STYLES,
     "t5": (*_T5, *_RESTORED),
     "t5:numbers": (*_T5, "--config.data.test_fraction=.00003", "--config.task.decoded=8",
                    "--config.task.tokens=8"),

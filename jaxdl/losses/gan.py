@@ -3,6 +3,7 @@
 Logits are the discriminator's, (batch,), high for what it takes to be real.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -101,3 +102,42 @@ def gradient_penalty(
     steep = square > 0
     norm = jnp.where(steep, jnp.sqrt(jnp.where(steep, square, 1.0)), 0.0)
     return jnp.square(norm - 1)
+
+
+def r1_penalty(critic: Callable[[jax.Array], jax.Array], real: jax.Array) -> jax.Array:
+    """``½ ‖∇ critic(x)‖₂²`` at real images (Mescheder, Geiger and Nowozin, 2018, equation 9).
+
+    Args:
+      critic: images (batch, …) -> logits (batch,).
+      real: (batch, …), floating.
+
+    Returns:
+      (batch,), to be weighed by the paper's γ. Where the critic looks at several images at once,
+      each has its part of the slope of the sum of all logits.
+    """
+    slopes = _wide(jax.grad(lambda x: critic(x).sum())(real))
+    return 0.5 * jnp.square(slopes.reshape(slopes.shape[0], -1)).sum(axis=1)
+
+
+def path_lengths(
+    synthesise: Callable[[jax.Array], jax.Array], styles: jax.Array, noise: jax.Array
+) -> jax.Array:
+    """``‖Jᵀ y‖₂`` of how images follow from styles (Karras et al., 2020, equation 4).
+
+    As their code has it: y is over √(h w), and with a style for each layer the square is the mean
+    over layers.
+
+    Args:
+      synthesise: styles -> images (batch, h, w, c), each a function of its own styles alone.
+      styles: (batch, layers, width), floating.
+      noise: of the images' shape, standard normal.
+
+    Returns:
+      (batch,), whose distance to its own average is to be small.
+    """
+    _, height, width, _ = noise.shape
+    along = noise / math.sqrt(height * width)
+    slopes = _wide(jax.grad(lambda styles: (synthesise(styles) * along).sum())(styles))
+    square = jnp.square(slopes).sum(axis=2).mean(axis=1)
+    steep = square > 0  # the root has no derivative at 0
+    return jnp.where(steep, jnp.sqrt(jnp.where(steep, square, 1.0)), 0.0)

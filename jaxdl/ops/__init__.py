@@ -21,12 +21,15 @@ from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
+from jaxdl.ops.modulated_convolution import modulated_conv
 from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
 from jaxdl.ops.pixel_shuffle import pixel_shuffle
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
+from jaxdl.ops.resampled import conv_downsampled, conv_upsampled
 from jaxdl.ops.spectrogram import log_mel, mel_bands, power_spectrogram, whisper_log_mel
 from jaxdl.ops.transposed import conv_transpose
+from jaxdl.ops.upfirdn import downsampled, upfirdn, upsampled
 from jaxdl.ops.wide import wide_dtype, widen
 
 __all__ = [
@@ -41,11 +44,14 @@ __all__ = [
     "by_table",
     "colours",
     "conv",
+    "conv_downsampled",
     "conv_transpose",
+    "conv_upsampled",
     "cross_entropy",
     "dense",
     "dense_adjacency",
     "dense_each",
+    "downsampled",
     "dropout",
     "gelu",
     "gelu_tanh",
@@ -59,6 +65,7 @@ __all__ = [
     "lstm",
     "max_pool",
     "mel_bands",
+    "modulated_conv",
     "needed_frames",
     "normalised",
     "pixel_shuffle",
@@ -72,6 +79,8 @@ __all__ = [
     "silu",
     "softmax",
     "tanh",
+    "upfirdn",
+    "upsampled",
     "whisper_log_mel",
     "wide_dtype",
     "widen",

@@ -91,6 +91,12 @@ def _factory(name: str) -> Callable:
     return _OURS.get(name) or getattr(optax, name, None) or getattr(optax.contrib, name)
 
 
+def arguments(name: str) -> dict[str, Any]:
+    """What the optimizer called ``name`` takes, and what each is unless it is given."""
+    found = inspect.signature(_factory(name)).parameters.values()
+    return {p.name: None if p.default is p.empty else p.default for p in found}
+
+
 def decay_mask(params: Any, no_decay: Sequence[str]) -> Any:
     """Which parameters weight decay touches: matrices and kernels whose name matches none.
 

@@ -1,26 +1,22 @@
 """Two networks against each other: one makes images, the other tells them from real ones."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxdl import keys, models
+from jaxdl import keys
 from jaxdl.errors import UserError
 from jaxdl.losses import gan as games
-from jaxdl.metrics import LOW, Mean, Metrics, sample_quality
+from jaxdl.metrics import Mean, Metrics
 from jaxdl.parallel import replicas
 from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, need_batches, register
-from jaxdl.tasks.shared import generation, judging, two_players
+from jaxdl.tasks.shared import generation, judging, playing, two_players
 from jaxdl.tasks.shared.two_players import State
-
-# Images that a score draws, and those at a time.
-SCORED, AT_ONCE = 1000, 250
 
 
 @register("adversarial")
@@ -67,7 +63,10 @@ def adversarial(
     game = choose("loss", loss, games.GAMES)
     _check(config, latent, n_critic, clip_weights, gradient_penalty, discriminator_rate)
     module = build_model(run)
-    _check_model(module, config.model.name, latent, run.data.train)
+    playing.check_model(
+        run, module, latent, ("generate", "discriminate"), "dcgan",
+        "widths and base (a side is base · 2 ^ widths)",
+    )  # fmt: skip
     if gradient_penalty and getattr(module, "normalization", None) == "batch":
         raise UserError(
             "config.task.gradient_penalty bounds the slope at each image by itself, which "
@@ -76,25 +75,24 @@ def adversarial(
     players = Players(module, game, latent, gradient_penalty)
     optimizers, updates = two_players.optimizers(run, n_critic, discriminator_rate)
     images_of = jax.jit(functools.partial(_images_of, players))
-    drawn = functools.partial(_drawn, images_of)
-    learned, judged = generation.Learned(run.data), judging.Judging(run, inception, SCORED)
+    drawn = functools.partial(playing.drawn, images_of)
+    learned, judged = generation.Learned(run.data), judging.Judging(run, inception, playing.SCORED)
     return Task(
         init=functools.partial(_init, players, optimizers, config.ema),
         train_step=functools.partial(
             train_step, players, updates, n_critic, config.accumulate, clip_weights
         ),
         score=functools.partial(
-            _score, jax.jit(functools.partial(_losses, players)), drawn, learned, judged
+            playing.score,
+            jax.jit(functools.partial(playing.losses, module, game)),
+            drawn,
+            learned,
+            judged,
         ),
         artifacts=lambda state, split, key: learned.beside_nearest(drawn(state, key, 32)),
-        parameters=functools.partial(_parameters, players),
+        parameters=functools.partial(playing.parameters, module, latent),
         sample=lambda state, key: {"samples": draw.image_grid(drawn(state, key, 64), [""] * 64)},
-        directions={
-            **sample_quality.DIRECTIONS,
-            **judged.directions,
-            "generator_loss": LOW,
-            "discriminator_loss": LOW,
-        },
+        directions={**playing.DIRECTIONS, **judged.directions},
         check=judged.check,
     )
 
@@ -252,58 +250,8 @@ def _init(
 
 
 def _images_of(players: Players, generator: learner.Learner, key: jax.Array) -> jax.Array:
-    noise = jax.random.normal(key, (AT_ONCE, players.latent), jnp.float32)
+    noise = jax.random.normal(key, (playing.AT_ONCE, players.latent), jnp.float32)
     return generation.unit_range(players.generate(generator.best_variables, noise))
-
-
-def _drawn(
-    images_of: Callable[[learner.Learner, jax.Array], jax.Array],
-    state: State,
-    key: jax.Array,
-    count: int,
-) -> np.ndarray:
-    """Images (count, h, w, c) in [0, 1]."""
-    make = lambda key, _: images_of(state.generator, key)
-    return generation.in_batches(make, key, np.arange(count), AT_ONCE)
-
-
-def _losses(
-    players: Players, state: State, real: jax.Array, fake: jax.Array
-) -> dict[str, jax.Array]:
-    judge = lambda images: players.discriminate(state.discriminator.variables, 2 * images - 1)
-    real_logits, fake_logits = judge(real), judge(fake)
-    return {
-        "discriminator_loss": players.game.discriminator(real_logits, fake_logits).mean(),
-        "generator_loss": players.game.generator(fake_logits).mean(),
-    }
-
-
-def _score(
-    losses_of: Callable[[State, np.ndarray, np.ndarray], dict[str, jax.Array]],
-    drawn: Callable[[State, jax.Array, int], np.ndarray],
-    learned: generation.Learned,
-    judged: judging.Judging,
-    state: State,
-    split: Any,
-    key: jax.Array,
-) -> dict[str, float]:
-    real = generation.spread(split, SCORED)
-    made = drawn(state, keys.named(key, "score"), SCORED)
-    found = losses_of(state, real, made[: len(real)])
-    return {
-        **{name: float(value) for name, value in found.items()},
-        **learned.measures(made, real),
-        **judged.figures(made, split, state),
-    }
-
-
-def _parameters(players: Players, state: State) -> dict[str, jax.Array]:
-    noise = jax.ShapeDtypeStruct((1, players.latent), jnp.float32)
-    order = models.call_order(players.module, noise)
-    return {
-        **learner.parameters(state.generator.params, order),
-        **learner.parameters(state.discriminator.params, order),
-    }
 
 
 def _check(
@@ -331,26 +279,4 @@ def _check(
         raise UserError(
             f"config.batch_size={config.batch_size} must be a multiple of config.task.n_critic="
             f"{n_critic} times config.accumulate={config.accumulate}"
-        )
-
-
-def _check_model(module: Any, name: str, latent: int, train: Any) -> None:
-    """Raises UserError unless the model generates images of the data's shape."""
-    if not all(callable(getattr(module, m, None)) for m in ("generate", "discriminate")):
-        raise UserError(
-            f"task 'adversarial' needs a model that generates and discriminates, such as 'dcgan', "
-            f"not {name!r}"
-        )
-    wanted = train.take(np.arange(1))["image"].shape[1:]
-    made = jax.eval_shape(
-        lambda: module.init_with_output(
-            keys.root(0), jnp.zeros((1, latent), jnp.float32), method="generate"
-        )[0]
-    ).shape[1:]
-    if made != wanted:
-        text = lambda shape: "x".join(map(str, shape))
-        raise UserError(
-            f"model {name!r} generates images of {text(made)} but the data's are {text(wanted)}: "
-            "set config.model.channels, or widths and base (a side is base · 2 ^ widths), or "
-            "config.data.image_size"
         )

@@ -1,12 +1,11 @@
 """Two networks that learn against each other: how they begin, and what their steps tell."""
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxdl import optim
 from jaxdl.metrics import Mean, Means, Metrics
-from jaxdl.optim import schedules
+from jaxdl.optim import lazy, schedules
 from jaxdl.tasks import learner
 from jaxdl.tasks.shared.contract import Run
 
@@ -18,6 +17,9 @@ class Pair(NamedTuple):
     discriminator: Any
 
 
+NEVER = Pair(0, 0)
+
+
 class State(NamedTuple):
     """Both networks' learners; the generator's has the moving average."""
 
@@ -26,14 +28,15 @@ class State(NamedTuple):
 
 
 def optimizers(
-    run: Run, n_critic: int, discriminator_rate: float
-) -> tuple[Pair, Callable[..., Any]]:
+    run: Run, n_critic: int, discriminator_rate: float, every: Pair = NEVER
+) -> tuple[Pair, Pair]:
     """Each network's optimizer, and its update, a function of the loss function.
 
     Args:
       run: whose optimizer, noise, accumulation and average count; the average is the generator's.
       n_critic: updates of the discriminator for one of the generator's, which lengths count.
       discriminator_rate: factor on its learning rate.
+      every: updates of each network to one of its regularisation (`jaxdl.optim.lazy`); 0 is none.
 
     Returns:
       Optax chains, and functions from a loss function to an update
@@ -44,8 +47,12 @@ def optimizers(
         config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch
     )
     own_schedule = lambda count: discriminator_rate * schedule(count // n_critic)
+    rates = Pair(*map(lazy.schedule, (schedule, own_schedule), every))
     chains = Pair(
-        optim.create(config.optimizer, schedule), optim.create(config.optimizer, own_schedule)
+        *(
+            optim.create(lazy.settings(config.optimizer, k), rate)
+            for k, rate in zip(every, rates, strict=True)
+        )
     )
     update = lambda optimizer, schedule, ema: functools.partial(
         learner.make_update,
@@ -57,8 +64,8 @@ def optimizers(
         schedule=schedule,
     )
     return chains, Pair(
-        update(chains.generator, schedule, config.ema),
-        update(chains.discriminator, own_schedule, 0.0),
+        update(chains.generator, rates.generator, config.ema),
+        update(chains.discriminator, rates.discriminator, 0.0),
     )
 
 
