@@ -21,6 +21,7 @@ from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
+from jaxdl.ops.mirrored import mirrored
 from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
 from jaxdl.ops.pixel_shuffle import pixel_shuffle
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
@@ -58,6 +59,7 @@ __all__ = [
     "log_mel",
     "lstm",
     "max_pool",
+    "mirrored",
     "mel_bands",
     "needed_frames",
     "normalised",

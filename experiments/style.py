@@ -1,0 +1,47 @@
+"""A photograph painted like another: its pixels are what is learned, or a network that does it.
+
+    python -m jaxdl.launch --config=experiments/style.py --workdir=runs/style
+    python -m jaxdl.launch --mode=sample --workdir=runs/style
+"""
+
+from jaxdl import config as defaults
+from jaxdl.registry import choose
+
+VARIANTS = dict.fromkeys(("picture", "feed_forward", "published"))
+
+
+def get_config(variant: str = "picture"):
+    """``picture`` (Gatys et al.), ``feed_forward`` (Johnson et al.), ``published``, its sizes."""
+    choose("variant", variant, VARIANTS)
+    config = defaults.default()
+    config.optimizer.schedule = "constant"
+    config.optimizer.warmup = 0.0
+    return _picture(config) if variant == "picture" else _network(config, variant == "published")
+
+
+def _picture(config):
+    config.data.name = "none"
+    config.batch_size, config.steps = 1, 300
+    config.task = dict(name="style_optimisation")
+    config.optimizer.learning_rate = 0.02
+    config.eval.best, config.eval.every = "loss", 100
+    config.log.layers = False
+    return config
+
+
+def _network(config, published: bool):
+    config.task = dict(name="style_transfer")
+    config.model = dict(name="transformer_net")
+    config.optimizer.learning_rate = 1e-3
+    config.eval.best = "loss"
+    if published:
+        config.data.name = "folder"
+        config.data.image_size = 256
+        config.batch_size, config.steps = 4, 40_000
+        config.eval.every = 1000
+        return config
+    config.data.name = "photograph_tiles"
+    config.data.image_size = 64
+    config.batch_size, config.steps = 4, 1000
+    config.eval.every = 250
+    return config
