@@ -40,6 +40,8 @@ KINDS = {
     "segmentation": "unet",
     "sequence_to_sequence": "t5",
     "sound_classification": "keys",
+    "style_optimisation": "style",
+    "style_transfer": "style:feed_forward",
     "text_classification": "bert:classify",
     "token_classification": "bert:tag",
     "unpaired_translation": "cyclegan",

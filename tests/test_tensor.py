@@ -121,6 +121,7 @@ SPLIT = {
     ),
     "patchgan": (dict(channels=1, width=4, depth=1), image(8), set()),
     "pix2pix": (dict(channels=1, width=4, depth=2), image(8), set()),
+    "transformer_net": (dict(depth=1, width=4, channels=1), image(8), set()),
     "unet": (dict(width=4, depth=1, padded=True), image(8), set()),
     "unet_padded": (dict(width=4, depth=1), image(8), set()),
     "vae": (

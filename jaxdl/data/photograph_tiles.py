@@ -12,8 +12,8 @@ from jaxdl.data import Source, fingerprint, photographs, register
 from jaxdl.data.split import Batch
 from jaxdl.errors import UserError
 
-# What 0 pixels a side stand for.
-_SIDE = 32
+# What 0 pixels a side stand for, and 0 rows and columns of parts where squares leave room.
+_SIDE, _ROWS, _COLUMNS = 32, 3, 4
 
 
 class Tiles:
@@ -54,7 +54,7 @@ class Tiles:
 
 @register("photograph_tiles")
 def photograph_tiles(
-    image_size: int = 0, channels: int = 3, rows: int = 3, columns: int = 4, stride: int = 8
+    image_size: int = 0, channels: int = 3, rows: int = 0, columns: int = 0, stride: int = 8
 ) -> Source:
     """Squares of "china" and "flower", 640 x 427 pixels both, and which part each was cut out of.
 
@@ -65,23 +65,25 @@ def photograph_tiles(
     Args:
       image_size: pixels a side of a square; 0 is 32.
       channels: 3 for colour, 1 for grey.
-      rows: of parts, from top to bottom.
-      columns: of parts, from left to right.
+      rows: of parts, from top to bottom; 0 is 3, or as many as squares leave room for.
+      columns: of parts, from left to right; 0 is 4, or as many.
       stride: pixels from one square that is learned from to the next, in both directions.
 
     Raises:
       UserError: a part is smaller than two squares side by side, or a setting cannot be.
     """
     side = image_size or _SIDE
-    for name, value in dict(rows=rows, columns=columns, stride=stride).items():
-        if value < 1:
-            raise UserError(f"data.{name}={value} must be at least 1")
+    for name, value, least in (("rows", rows, 0), ("columns", columns, 0), ("stride", stride, 1)):
+        if value < least:
+            raise UserError(f"data.{name}={value} must be at least {least}")
     if channels not in (1, 3):
         raise UserError(f"data.channels={channels} must be 1 (grey) or 3 (colour)")
     pictures = {name: photographs.read(name, channels) for name in photographs.FILES}
     height, width = min(picture.shape[:2] for picture in pictures.values())
+    rows = rows or min(_ROWS, height // side) or 1
+    columns = columns or min(_COLUMNS, width // (2 * side)) or 1
     height, width = height // rows, width // columns
-    if side < 1 or side > height or 2 * side > width:
+    if side > height or 2 * side > width:
         raise UserError(
             f"data.image_size={image_size}: parts of {width} x {height} pixels (data.columns and "
             f"data.rows) must be two squares wide and one high: {min(height, width // 2)} at most"

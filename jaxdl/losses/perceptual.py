@@ -65,10 +65,10 @@ def gram(features: jax.Array) -> jax.Array:
     Returns:
       (batch, c, c).
     """
-    features = features.astype(ops.wide_dtype(features.dtype))
     flat = features.reshape(len(features), -1, features.shape[-1])
     # In full precision on every kind of device: a TPU's usual product is of bfloat16.
-    product = jnp.einsum("bpc,bpd->bcd", flat, flat, precision=jax.lax.Precision.HIGHEST)
+    with jax.default_matmul_precision("highest"):
+        product = jax.vmap(lambda rows: ops.dense(rows.T, rows, wide=True))(flat)
     return product / flat.shape[1]
 
 
