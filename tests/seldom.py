@@ -46,9 +46,15 @@ _TRANSLATED = (
     *(f"jaxdl/models/{name}.py" for name in ("pix2pix", "cyclegan", "patchgan")),
 )
 
+_STYLED = (
+    *("jaxdl/tasks/style_transfer.py", "jaxdl/tasks/style_optimisation.py"),
+    *("jaxdl/tasks/shared/styling.py", "jaxdl/losses/perceptual.py"),
+    *("jaxdl/pretrained/perception.py", "jaxdl/models/transformer_net.py"),
+)
+
 _CURVED = (
     *("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet", "edsr", "espcn"),
-    *("pix2pix", "cyclegan", "patchgan"),
+    *("pix2pix", "cyclegan", "patchgan", "transformer_net"),
 )
 
 # {file: {beginning of a test's name: the files}}
@@ -815,6 +821,18 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_tiles_have_the_bits_of_the_whole_picture[espcn-37": (*_LARGER, _OPS),
         "test_a_run_begins_with_published_weights": (*_LARGER, _PRETRAINED),
     },
+    "test_style.py": {
+        "test_published_weights_see_what_they_learned_to_see": (*_STYLED, _PRETRAINED, _OPS),
+        "test_the_network_is_the_published_one_and_its_files": (*_STYLED, _LAYERS, _OPS),
+    },
+    "test_style_transfer.py": {
+        "test_a_pictures_run_that_was_cut": (*_STYLED, _RUNS),
+        "test_a_networks_run_that_was_cut": (*_STYLED, _RUNS),
+        "test_accumulated_microbatches": (*_STYLED, _LEARNER),
+        "test_eight_devices_learn_and_measure_as_one_does": (*_STYLED, _PARALLEL),
+        "test_pictures_of_several_weights_are_a_population": (*_STYLED, "jaxdl/experiment/"),
+        "test_a_run_that_learned_to_classify_is_what_another_sees_by": (*_STYLED, _PRETRAINED),
+    },
     "test_image_translation.py": {
         "test_a_run_that_was_cut": (*_TRANSLATED, _RUNS),
         "test_eight_devices_learn_and_measure_as_one_does": (*_TRANSLATED, _PARALLEL),
@@ -976,6 +994,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[espcn": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[pix2pix": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[cyclegan": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[style": _ALL,
     }
     | {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[ddpm]": _ALL,
