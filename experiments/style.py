@@ -1,7 +1,7 @@
 """A photograph painted like another: its pixels are what is learned, or a network that does it.
 
-    python -m jaxdl.launch --config=experiments/style.py --workdir=runs/style
-    python -m jaxdl.launch --mode=sample --workdir=runs/style
+python -m jaxdl.launch --config=experiments/style.py --workdir=runs/style
+python -m jaxdl.launch --mode=sample --workdir=runs/style
 """
 
 from jaxdl import config as defaults
@@ -31,17 +31,16 @@ def _picture(config):
 
 def _network(config, published: bool):
     config.task = dict(name="style_transfer")
-    config.model = dict(name="transformer_net")
     config.optimizer.learning_rate = 1e-3
     config.eval.best = "loss"
     if published:
-        config.data.name = "folder"
-        config.data.image_size = 256
+        config.model = dict(name="transformer_net")
+        config.data.name, config.data.image_size = "photograph_tiles", 256
         config.batch_size, config.steps = 4, 40_000
         config.eval.every = 1000
         return config
-    config.data.name = "photograph_tiles"
-    config.data.image_size = 64
-    config.batch_size, config.steps = 4, 1000
-    config.eval.every = 250
+    config.data.name, config.data.image_size = "photograph_tiles", 64
+    config.model = dict(name="transformer_net", width=16, depth=3)
+    config.batch_size, config.steps = 4, 400
+    config.eval.every = 200
     return config

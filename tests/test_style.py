@@ -87,7 +87,9 @@ def file_of_vgg(folder):
     module = VGG(num_classes=3, **VGG_FIELDS)
     image = jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32)
     shapes = jax.eval_shape(module.init, keys.root(0), image)
-    pretrained.save(module, jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes), folder / "x.safetensors")
+    pretrained.save(
+        module, jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes), folder / "x.safetensors"
+    )
     tensors = load_file(folder / "x.safetensors")
     drawn = {name: seeded.weight(name, x.shape) for name, x in tensors.items()}
     save_file(drawn, folder / "x.safetensors")
@@ -118,7 +120,9 @@ def test_published_weights_see_what_they_learned_to_see(tiny_vgg):
         picture, shown, style, along = (
             drawn(name, (1, 8, 8, 3)) * 0.2 + 0.5 for name in ("picture", "shown", "style", "along")
         )
-        standardised = lambda x: (x - jnp.asarray(Preprocess().mean)) / jnp.asarray(Preprocess().std)
+        standardised = lambda x: (
+            (x - jnp.asarray(Preprocess().mean)) / jnp.asarray(Preprocess().std)
+        )
         look = lambda x: perception.maps(
             seen.source.module, variables, standardised(x), seen.layers
         )
@@ -197,7 +201,9 @@ def test_the_packages_own_network_has_learned_what_textures_are():
     parts = [photographs.read(name, 3)[y : y + 64, x : x + 64]
              for name in ("china", "flower") for y, x in ((10, 10), (10, 500))]  # fmt: skip
     grams = perceptual.grams(seen.look(variables, np.stack(parts)))
-    off = lambda i, j: sum(float(jnp.square(g[i] - g[j]).sum() / jnp.square(g).sum()) for g in grams.values())
+    off = lambda i, j: sum(
+        float(jnp.square(g[i] - g[j]).sum() / jnp.square(g).sum()) for g in grams.values()
+    )
     assert max(off(0, 1), off(2, 3)) < min(off(i, j) for i in (0, 1) for j in (2, 3))
 
 
@@ -223,7 +229,10 @@ def test_the_network_is_the_published_one_and_its_files_are_read_and_written(tmp
         name for name in wanted if name.startswith("net/gradient/")
     }
     # As they were saved before PyTorch 0.4, and by several devices.
-    old = {"in1.running_mean": np.zeros(4, np.float32), "res1.in2.running_var": np.ones(16, np.float32)}
+    old = {
+        "in1.running_mean": np.zeros(4, np.float32),
+        "res1.in2.running_var": np.ones(16, np.float32),
+    }
     file = {f"module.{name}": x for name, x in {**tensors, **old}.items()}
     save_file(file, tmp_path / "old.safetensors")
     found, variables = pretrained.load(tmp_path / "old.safetensors", "transformer_net")

@@ -121,7 +121,10 @@ def test_the_picture_itself_is_what_an_update_changes():
 
 def test_the_networks_loss_is_of_what_it_makes_and_of_what_the_picture_shows():
     one, state = small("style:feed_forward")
-    batch = {"image": one.run.data.test.take(np.arange(3))["image"], "is_real": np.array([1, 1, 0.0])}
+    batch = {
+        "image": one.run.data.test.take(np.arange(3))["image"],
+        "is_real": np.array([1, 1, 0.0]),
+    }
     found = metrics.divide(jax.device_get(jax.jit(one.task.eval_step)(state, batch, keys.root(0))))
     module, stylist = one.task.eval_step.__wrapped__.args[:2]
     images = batch["image"][:2] / np.float32(255)
@@ -131,7 +134,9 @@ def test_the_networks_loss_is_of_what_it_makes_and_of_what_the_picture_shows():
     plain = stylist.losses(state.known, images, content)
     np.testing.assert_array_equal(plain.content, 0)
     assert found["loss"] == pytest.approx(float(parts.total(stylist.weights).mean()), rel=1e-4)
-    assert found["style_left"] == pytest.approx(float(parts.style.sum() / plain.style.sum()), rel=1e-4)
+    assert found["style_left"] == pytest.approx(
+        float(parts.style.sum() / plain.style.sum()), rel=1e-4
+    )
     style = styling.picture("style", "flower", (32, 32))[None]
     grams = perceptual.grams(stylist.seen.look(state.known.variables, style))
     for layer, gram in state.known.grams.items():
@@ -140,7 +145,9 @@ def test_the_networks_loss_is_of_what_it_makes_and_of_what_the_picture_shows():
 
 def test_accumulated_microbatches_have_the_gradient_of_the_batch():
     found = [
-        learned(1, "style:feed_forward", f"--config.accumulate={parts}", "--config.task.mirror=false")[2]
+        learned(
+            1, "style:feed_forward", f"--config.accumulate={parts}", "--config.task.mirror=false"
+        )[2]
         for parts in (1, 2)
     ]
     assert found[1] == pytest.approx(found[0], rel=1e-3)

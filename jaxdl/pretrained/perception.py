@@ -32,7 +32,7 @@ from jaxdl.runs import meaning, workdir
 
 OWN = "photographs"
 _OWN_FILE = Path(__file__).parent / "photographs_vgg.npz"
-_OWN_FIELDS = dict(stages=(1, 1, 1, 1), channels=(16, 32, 48, 64))
+_OWN_FIELDS = dict(stages=(1, 1, 1, 1), channels=(16, 32, 48, 64), batch_norm=True)
 
 # Pixels a side of a picture by which shapes are found; every classifier here takes them.
 _SIDE = 96
@@ -105,15 +105,13 @@ class Perception(NamedTuple):
         return self.source.read()
 
 
-def create(
-    source: str, model: str, layers: Sequence[str], dtype: Any = jnp.float32
-) -> Perception:
+def create(source: str, model: str, layers: Sequence[str], dtype: Any = jnp.float32) -> Perception:
     """A network's layers, whose weights are read when they are needed.
 
     Args:
       source: `jaxdl.pretrained.load`'s, of a published classifier; the folder of a run that learned
         to classify; "" for the small one that comes with the package, a VGG of four stages of one
-        convolution.
+        convolution each, with batch norm.
       model: of published weights their model, such as "vgg19"; "" of others.
       layers: of a VGG "relu4_2", the second convolution's of the fourth stage behind its ReLU
         (which is what Gatys et al. call conv4_2: there ReLU works in place), or "conv4_2", in front
@@ -134,7 +132,9 @@ def create(
         _check_layers(found.name, module, shapes, image, called, order)
     last = max(order[path] for path in called.values())
     behind = [name for name, i in order.items() if name and "/" not in name and i > last]
-    kept = {kind: {k: v for k, v in tree.items() if k not in behind} for kind, tree in shapes.items()}
+    kept = {
+        kind: {k: v for k, v in tree.items() if k not in behind} for kind, tree in shapes.items()
+    }
     return Perception(found._replace(module=module), called, kept)
 
 

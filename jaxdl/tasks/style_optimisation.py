@@ -1,5 +1,6 @@
 """A picture in the style of another, found by changing its pixels: the picture is the parameter."""
 
+import contextlib
 import functools
 import io
 from collections.abc import Callable, Mapping
@@ -252,10 +253,8 @@ def _artifacts(
     style: Callable[[], np.ndarray], state: State, split: Any, key: jax.Array
 ) -> dict[str, draw.Picture]:
     shown = {"content": np.asarray(state.content[0])}
-    try:
+    with contextlib.suppress(UserError):  # the run goes on without its file
         shown["style"] = style()
-    except UserError:  # the run goes on without its file
-        pass
     made = np.asarray(_made(state))[:4]
     names = [*shown, *("made" for _ in made)]
     return {"Styled": draw.image_grid(np.stack([*shown.values(), *made]), names, columns=3, inch=3)}

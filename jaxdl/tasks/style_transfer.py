@@ -13,7 +13,6 @@ from jaxdl.data import without_padding
 from jaxdl.data.preprocess import unit_range
 from jaxdl.data.spread import evenly
 from jaxdl.errors import UserError
-from jaxdl.losses import perceptual
 from jaxdl.metrics import Mean, Metrics
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, build_model, check_counts, learner, need_batches, register

@@ -27,12 +27,14 @@ FLAGS = (
     "--config.model.stages=(1,1,1,1)",
     "--config.model.channels=(16,32,48,64)",
     "--config.model.hidden=64",
-    "--config.model.batch_norm=false",
-    "--config.augment.mirror=true",
+    "--config.augment.flip=true",
+    "--config.augment.brightness=.3",
+    "--config.augment.contrast=.3",
+    "--config.augment.saturation=.3",
     "--config.augment.shift=0",
     "--config.augment.rotate=0.",
     "--config.augment.zoom=0.",
-    "--config.epochs=12.",
+    "--config.epochs=6.",
     "--config.parallel.data=1",
     "--config.log.report=false",
 )
@@ -44,10 +46,13 @@ def main():
         argv = [f"--config={ROOT / 'experiments' / 'vgg.py'}", f"--workdir={folder}", *FLAGS]
         if code := launch.main(argv):
             raise SystemExit(code)
-        params = checkpoint.restore(Path(folder), None)["params"]
+        state = checkpoint.restore(Path(folder), None)
     learned = load({**default().data, "name": "photograph_tiles"})
-    found = {name: np.asarray(x) for name, x in by_name({"params": params}).items()}
-    kept = {name: x.astype(np.float16) for name, x in found.items() if name.startswith("block_")}
+    found = {
+        name: np.asarray(x)
+        for name, x in by_name({"params": state["params"], **state["model_state"]}).items()
+    }
+    kept = {name: x.astype(np.float16) for name, x in found.items() if "block_" in name}
     about = dict(mean=learned.mean, std=learned.std, classes=len(learned.class_names))
     np.savez_compressed(ROOT / "jaxdl" / "pretrained" / "photographs_vgg.npz", **about, **kept)
     seen = perception.create("", "", perception_layers())

@@ -112,7 +112,9 @@ class Vgg(nn.Module):
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Pictures (batch, 3, h, w) in [0, 1] -> all maps."""
         mean, std = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-        x = (x - torch.tensor(mean).double()[:, None, None]) / torch.tensor(std).double()[:, None, None]
+        x = (x - torch.tensor(mean).double()[:, None, None]) / torch.tensor(std).double()[
+            :, None, None
+        ]
         found = {}
         for name, layer in zip(self.names, self.features, strict=True):
             x = layer(x)
@@ -141,7 +143,7 @@ def of_pictures():
     leaf = picture.clone().requires_grad_()
     (slope,) = torch.autograd.grad(total(leaf)[0], leaf, create_graph=True)
     (bent,) = torch.autograd.grad((slope * along).sum(), leaf)
-    found = {"total": value.numpy(), "parts": np.array([part.item() for part in parts])}
+    found = {"total": value.detach().numpy(), "parts": np.array([part.item() for part in parts])}
     return {f"vgg/{k}": x for k, x in {**found, "slope": back(slope), "bent": back(bent)}.items()}
 
 

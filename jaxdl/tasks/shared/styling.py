@@ -19,9 +19,7 @@ from jaxdl.pretrained import perception
 from jaxdl.tasks.shared.checks import check_at_least
 from jaxdl.tasks.shared.contract import Run
 
-DIRECTIONS = dict.fromkeys(
-    ("content", "style", "variation", "content_left", "style_left"), LOW
-)
+DIRECTIONS = dict.fromkeys(("content", "style", "variation", "content_left", "style_left"), LOW)
 
 # Gatys et al., section 3.1, of VGG-19; and of what has fewer stages, the same places there.
 STYLE_LAYERS = tuple(f"relu{stage}_1" for stage in range(1, 6))
@@ -141,7 +139,12 @@ def create(
     weights = perceptual.Weights(content_weight, style_weight, variation_weight)
     shape = (*style_shape, 3)
     return Stylist(
-        seen, content, looks, weights, functools.partial(picture, "style", style, style_shape), shape
+        seen,
+        content,
+        looks,
+        weights,
+        functools.partial(picture, "style", style, style_shape),
+        shape,
     )
 
 
