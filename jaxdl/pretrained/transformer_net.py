@@ -1,8 +1,8 @@
 """Fast style transfer's network as PyTorch's example publishes it (candy.pth, mosaic.pth …).
 
-There pictures are in 0 … 255: for those in [0, 1] the first kernel is 255 times as large, and the last
-kernel and bias, in which what comes out is linear, are theirs over 255. Files that were saved before
-PyTorch 0.4 hold statistics of their instance norms besides, which the network uses nowhere.
+There pictures are in 0 … 255: for those in [0, 1] the first kernel is 255 times as large, and the
+last kernel and bias, in which what comes out is linear, are theirs over 255. Files that were saved
+before PyTorch 0.4 hold statistics of their instance norms besides, which the network uses nowhere.
 """
 
 import re

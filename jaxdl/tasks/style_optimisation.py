@@ -118,7 +118,7 @@ def style_optimisation(
         partition=_partition,
         sample=_sample,
         directions=styling.DIRECTIONS,
-        check=lambda: (stylist.check(), shown()) and None,
+        check=functools.partial(_check, stylist, shown),
     )
 
 
@@ -197,6 +197,11 @@ def _init(
     learners = jax.vmap(lambda picture: begin({"params": {"picture": picture}}))(pixels)
     first = stylist.losses(known, pixels, stylist.content_of(known, content))
     return State(learners, runs, first, content, known)
+
+
+def _check(stylist: styling.Stylist, shown: Callable[[], np.ndarray]) -> None:
+    stylist.check()
+    shown()
 
 
 def _made(state: State) -> jax.Array:
