@@ -167,7 +167,7 @@ def test_layers_are_those_in_front_of_relu_or_behind_it_and_nothing_deeper_is_co
     "how, says",
     [
         (("", "", ["relu9_1"]), "the network 'photographs' has no layer 'relu9_1'"),
-        (("", "", ["head"]), "has no layer 'head'"),
+        (("", "", ["head"]), "layer 'head' of the network 'photographs' makes no map"),
         (("", "vgg16", ["relu1_1"]), "it names no weights"),
         (("gone.pth", "", ["relu1_1"]), "nothing lies there: of published weights say which"),
         (("gone.pth", "vgg61", ["relu1_1"]), "unknown model 'vgg61'"),
