@@ -22,8 +22,11 @@ def get_config(variant: str = "picture"):
 def _picture(config):
     config.data.name = "none"
     config.batch_size, config.steps = 1, 300
-    config.task = dict(name="style_optimisation")
-    config.optimizer.learning_rate = 0.02
+    # Noise in steps of pixels is hardly seen by the network, and goes by its variation.
+    config.task = dict(name="style_optimisation", style_weight=2.0, variation_weight=20.0)
+    config.task.content_layers = ("relu2_1",)
+    config.optimizer.learning_rate = 0.03
+    config.optimizer.schedule = "cosine"
     config.eval.best, config.eval.every = "loss", 100
     config.log.layers = False
     return config
