@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
-from launching import assert_resumes_to_the_bit, built, learned, made, run, summary
+from launching import ROOT, assert_resumes_to_the_bit, built, learned, made, run, summary
 from PIL import Image
 
 from jaxdl import config, data, keys, launch, metrics
@@ -17,6 +17,10 @@ from jaxdl.losses import perceptual
 from jaxdl.tasks.shared import styling
 
 RNG = np.random.default_rng(0)
+
+
+def config_of(name):
+    return f"--config={ROOT / 'experiments' / name}.py"
 
 
 @functools.cache
@@ -206,7 +210,7 @@ def test_a_pictures_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tm
     assert {"content_left", "style_left", "variation"} <= set(summary(folder)["final"])
     style.unlink()  # a run that has begun needs no files
     capsys.readouterr()
-    assert launch.main(["--mode=sample", f"--workdir={folder}"]) == 0
+    assert launch.main(["--mode=sample", f"--workdir={folder}", config_of("style")]) == 0
     with Image.open(folder / "samples" / "picture_1.png") as image:
         assert (image.mode, image.size) == ("RGB", (32, 32))
     assert launch.main(["--mode=predict", f"--workdir={folder}", f"--input={folder}"]) == 2

@@ -108,6 +108,7 @@ def style_transfer(
         transform=functools.partial(
             translating.transform, made_of, (height, width, 3), module.multiple, False
         ),
+        any_size=False,
         directions=styling.DIRECTIONS,
         check=stylist.check,
     )
