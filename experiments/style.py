@@ -8,9 +8,12 @@ al., 2016, have it, which then paints any picture: --mode=predict --input=photo.
 network, squares and length of the paper).
 
 Cost: 300 updates of a picture of 240 x 160 pixels take 75 s on 2 busy cores of an Intel Xeon (jax
-0.12.0.1), report included, 18 s of processor time.
+0.12.0.1), report included, 18 s of processor time; 400 of
+feed_forward's 110 s.
 Result: the style loss falls to .024 and the content loss to .17 of those of the noise that it
-begins with (seed 0), both of the picture in bytes.
+begins with (seed 0), both of the picture in bytes. feed_forward: from the first updates to the
+evaluation behind the last, of squares that were not learned from, the style loss falls from 77 to
+.047, a sixth of that of the photographs as they are, and the content loss from 4.7 to .36 (seed 0).
 
 Weights and the content's layer were chosen by looking at what came out, at seed 0: noise in steps
 of single pixels is hardly seen by a small network, and goes by its variation. The temple of "china"
