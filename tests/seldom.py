@@ -824,11 +824,18 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_style.py": {
         "test_published_weights_see_what_they_learned_to_see": (*_STYLED, _PRETRAINED, _OPS),
         "test_the_network_is_the_published_one_and_its_files": (*_STYLED, _LAYERS, _OPS),
+        "test_what_pictures_cannot_be_seen_by_is_one_line[how1": (*_STYLED, _PRETRAINED),
+        "test_the_packages_own_network_has_learned_what_textures_are": (*_STYLED, _PRETRAINED),
     },
     "test_style_transfer.py": {
         "test_a_pictures_run_that_was_cut": (*_STYLED, _RUNS),
         "test_a_networks_run_that_was_cut": (*_STYLED, _RUNS),
         "test_accumulated_microbatches": (*_STYLED, _LEARNER),
+        "test_the_picture_itself_is_what_an_update_changes": (*_STYLED, _LEARNER),
+        "test_the_networks_loss_is_of_what_it_makes": (*_STYLED, _LEARNER),
+        "test_a_style_that_is_not_there_is_one_line_before_anything_begins[style:": (
+            *_STYLED, "jaxdl/launch/",
+        ),
         "test_eight_devices_learn_and_measure_as_one_does": (*_STYLED, _PARALLEL),
         "test_pictures_of_several_weights_are_a_population": (*_STYLED, "jaxdl/experiment/"),
         "test_a_run_that_learned_to_classify_is_what_another_sees_by": (*_STYLED, _PRETRAINED),
