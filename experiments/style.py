@@ -13,7 +13,7 @@ Result: the style loss falls to .024 and the content loss to .17 of those of the
 begins with (seed 0), both of the picture in bytes. feed_forward: from the first updates to the
 evaluation behind the last, of squares that were not learned from, the style loss falls from 77 to
 .047, a sixth of that of the photographs as they are, and the content loss from 4.7 to .36 (seed 0).
-On a whole photograph that network is dark and flat yet: it has seen squares of 64 pixels, 400 times.
+On a whole photograph what it makes is dark and flat yet: it has learned from squares of 64 pixels.
 
 Weights and the content's layer were chosen by looking at what came out, at seed 0: noise in steps
 of single pixels is hardly seen by a small network, and goes by its variation. The temple of "china"
