@@ -46,15 +46,21 @@ _TRANSLATED = (
     *(f"jaxdl/models/{name}.py" for name in ("pix2pix", "cyclegan", "patchgan")),
 )
 
-_STYLED = (
+_STYLEGAN = (
     *("jaxdl/tasks/stylegan2.py", "jaxdl/tasks/shared/", "jaxdl/losses/gan.py"),
     *("jaxdl/optim/lazy.py", "jaxdl/layers/equalised.py", "jaxdl/models/stylegan2.py"),
     "jaxdl/models/stylegan2_discriminator.py",
 )
 
+_STYLED = (
+    *("jaxdl/tasks/style_transfer.py", "jaxdl/tasks/style_optimisation.py"),
+    *("jaxdl/tasks/shared/styling.py", "jaxdl/losses/perceptual.py"),
+    *("jaxdl/pretrained/perception.py", "jaxdl/models/transformer_net.py"),
+)
+
 _CURVED = (
     *("deep_cnn", "gpt", "dcgan", "coatnet", "cvt", "mobilevit", "unet", "edsr", "espcn"),
-    *("pix2pix", "cyclegan", "patchgan", "stylegan2"),
+    *("pix2pix", "cyclegan", "patchgan", "stylegan2", "transformer_net"),
 )
 
 # {file: {beginning of a test's name: the files}}
@@ -723,7 +729,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_pmap.py": {
         "test_devices_draw_each_their_own[ddpm]": (*_DIFFUSION, _PARALLEL),
         "test_devices_keep_one_state[dcgan": (_PARALLEL, *_ADVERSARIAL),
-        "test_devices_draw_each_their_own[stylegan2": (*_STYLED, _PARALLEL),
+        "test_devices_draw_each_their_own[stylegan2": (*_STYLEGAN, _PARALLEL),
     },
     "test_population.py": {
         "test_a_population_all_of_which_fails": (*_MEMBERS, _TRAIN),
@@ -822,6 +828,25 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_tiles_have_the_bits_of_the_whole_picture[espcn-37": (*_LARGER, _OPS),
         "test_a_run_begins_with_published_weights": (*_LARGER, _PRETRAINED),
     },
+    "test_style.py": {
+        "test_published_weights_see_what_they_learned_to_see": (*_STYLED, _PRETRAINED, _OPS),
+        "test_the_network_is_the_published_one_and_its_files": (*_STYLED, _LAYERS, _OPS),
+        "test_what_pictures_cannot_be_seen_by_is_one_line[how1": (*_STYLED, _PRETRAINED),
+        "test_the_packages_own_network_has_learned_what_textures_are": (*_STYLED, _PRETRAINED),
+    },
+    "test_style_transfer.py": {
+        "test_a_pictures_run_that_was_cut": (*_STYLED, _RUNS),
+        "test_a_networks_run_that_was_cut": (*_STYLED, _RUNS),
+        "test_accumulated_microbatches": (*_STYLED, _LEARNER),
+        "test_the_picture_itself_is_what_an_update_changes": (*_STYLED, _LEARNER),
+        "test_the_networks_loss_is_of_what_it_makes": (*_STYLED, _LEARNER),
+        "test_a_style_that_is_not_there_is_one_line_before_anything_begins[style:": (
+            *_STYLED, "jaxdl/launch/",
+        ),
+        "test_eight_devices_learn_and_measure_as_one_does": (*_STYLED, _PARALLEL),
+        "test_pictures_of_several_weights_are_a_population": (*_STYLED, "jaxdl/experiment/"),
+        "test_a_run_that_learned_to_classify_is_what_another_sees_by": (*_STYLED, _PRETRAINED),
+    },
     "test_image_translation.py": {
         "test_a_run_that_was_cut": (*_TRANSLATED, _RUNS),
         "test_eight_devices_learn_and_measure_as_one_does": (*_TRANSLATED, _PARALLEL),
@@ -829,15 +854,15 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_pix2pix_minimises_what_the_authors_code_does": _TRANSLATED,
     },
     "test_stylegan2.py": {
-        "test_a_run_that_was_cut": (*_STYLED, _RUNS),
-        "test_eight_devices_learn": (*_STYLED, _PARALLEL),
-        "test_the_penalties_own_gradients": (*_STYLED, _OPS),
-        "test_without_regularisations": (*_STYLED, _LEARNER),
-        "test_regularisations_are_made": (*_STYLED, _LEARNER),
-        "test_rates_that_are_told": (*_STYLED, _LEARNER),
-        "test_the_first_updates_of_regularisation": (*_STYLED, _LEARNER),
-        "test_penalties_and_their_gradients": (*_STYLED, _OPS),
-        "test_parameters_are_the_published_ones[stylegan2_1024": _STYLED,
+        "test_a_run_that_was_cut": (*_STYLEGAN, _RUNS),
+        "test_eight_devices_learn": (*_STYLEGAN, _PARALLEL),
+        "test_the_penalties_own_gradients": (*_STYLEGAN, _OPS),
+        "test_without_regularisations": (*_STYLEGAN, _LEARNER),
+        "test_regularisations_are_made": (*_STYLEGAN, _LEARNER),
+        "test_rates_that_are_told": (*_STYLEGAN, _LEARNER),
+        "test_the_first_updates_of_regularisation": (*_STYLEGAN, _LEARNER),
+        "test_penalties_and_their_gradients": (*_STYLEGAN, _OPS),
+        "test_parameters_are_the_published_ones[stylegan2_1024": _STYLEGAN,
     },
     "test_translation.py": {
         "test_values_gradients_and_statistics_are_those_of_the_published_definition[cyclegan": (
@@ -996,6 +1021,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[pix2pix": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[cyclegan": _ALL,
         "test_an_update_computes_in_bf16_and_keeps_32_bits[stylegan2": _ALL,
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[style": _ALL,
     }
     | {
         "test_an_update_computes_in_bf16_and_keeps_32_bits[ddpm]": _ALL,

@@ -43,6 +43,7 @@ FIGURES = [
     ("t5:numbers", {"exact_match": (0.99, 1)}, None),
     ("espcn", {"gain": (0.9, 2), "ssim": (0.972, 1)}, None),
     ("edsr", {"gain": (1.3, 2), "ssim": (0.975, 1)}, None),
+    ("style", {"content_left": (0, 0.25), "style_left": (0, 0.04)}, None),
     ("yolo", {"map50": (0.95, 1)}, None),
     ("faster_rcnn", {"map50": (0.94, 1)}, None),
     ("lstm:digits", {"accuracy": (0.975, 1)}, None),

@@ -116,6 +116,7 @@ MODELS = {
     "patchgan": (dict(channels=2, width=2, depth=1), (2, 6, 6, 2)),
     "pix2pix": (dict(channels=1, width=2, depth=2), (2, 4, 4, 1)),
     "stylegan2": (dict(widths=(3, 2), channels=1, width=3, mapping_depth=1), (2, 4)),
+    "transformer_net": (dict(depth=1, width=2, halvings=1, channels=1), (1, 6, 6, 1)),
     "unet": (dict(width=2, depth=1, padded=True, num_classes=3), (2, 4, 4, 1)),
     "vae": (dict(shape=(2, 2, 1), latent=2, hidden=(3,), activation="tanh"), (2, 2, 2, 1)),
     "vgg": (dict(stages=(1, 1), channels=(2, 3), hidden=3, pooled=2, num_classes=3), IMAGES),

@@ -30,8 +30,8 @@ def test_parameter_count_is_that_of_the_layers(name):
 # Those that take more than an image are counted in tests of their own: test_ppo.py,
 # test_adversarial.py, test_bert.py, test_diffusion.py, test_encoder_decoder.py,
 # test_faster_rcnn.py, test_gpt.py, test_graphs.py, test_recognising.py, test_recurrent_models.py,
-# test_stylegan2.py, test_super_resolution.py, test_translation.py, test_unet.py, test_whisper.py,
-# test_yolo.py.
+# test_style.py, test_stylegan2.py, test_super_resolution.py, test_translation.py, test_unet.py,
+# test_whisper.py, test_yolo.py.
 # Published image classifiers have a test file each.
 CLASSIFIERS = (
     *("lenet", "alexnet", "vgg", "googlenet", "inception", "resnet", "efficientnet"),
@@ -54,6 +54,7 @@ COUNTED_ELSEWHERE = {
     *("rnn_rows", "lstm_rows", "gru_rows"),
     *("rnn_forecaster", "lstm_forecaster", "gru_forecaster"),
     *("t5", "t5_small", "t5_base", "t5_large", "t5_3b", "t5_11b"),
+    "transformer_net",
     *("unet", "unet_padded", "yolov3", "yolov3_tiny"),
     *("whisper", *(f"whisper_{size}" for size in ("tiny", "base", "small", "medium", "large"))),
     *(f"whisper_{size}_en" for size in ("tiny", "base", "small", "medium")),

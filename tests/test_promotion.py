@@ -28,6 +28,7 @@ KINDS = (
     *("bert:tag", "bert:answer"),
     *("t5:numbers", "t5", "bart", "unet", "espcn", "pix2pix", "cyclegan"),
     "stylegan2",
+    *("style", "style:feed_forward"),
 )
 
 

@@ -41,6 +41,8 @@ KINDS = {
     "sequence_to_sequence": "t5",
     "sound_classification": "keys",
     "stylegan2": "stylegan2",
+    "style_optimisation": "style",
+    "style_transfer": "style:feed_forward",
     "text_classification": "bert:classify",
     "token_classification": "bert:tag",
     "unpaired_translation": "cyclegan",

@@ -122,6 +122,7 @@ SPLIT = {
     "patchgan": (dict(channels=1, width=4, depth=1), image(8), set()),
     "pix2pix": (dict(channels=1, width=4, depth=2), image(8), set()),
     "stylegan2": (dict(widths=(8, 4), width=8, mapping_depth=1), (jnp.zeros((1, 8)),), set()),
+    "transformer_net": (dict(depth=1, width=4, channels=1), image(8), set()),
     "unet": (dict(width=4, depth=1, padded=True), image(8), set()),
     "unet_padded": (dict(width=4, depth=1), image(8), set()),
     "vae": (

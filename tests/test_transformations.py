@@ -12,7 +12,7 @@ import pytest
 from both_modes import check, direction, inner, jitted, near
 
 from jaxdl import losses, ops
-from jaxdl.losses import faster_rcnn, gan, yolo
+from jaxdl.losses import faster_rcnn, gan, perceptual, yolo
 from jaxdl.models.faster_rcnn import Outputs
 from jaxdl.ops import attention_cpu, normalization, recurrent
 from jaxdl.ops.derivatives import with_reference
@@ -102,6 +102,7 @@ OPS = {
         (lambda x: ops.max_pool(x, 2, 1, 1), (IMAGE,)),
         (lambda x: ops.max_pool(x, 2, ceil=True), (IMAGE,)),
     ],
+    "mirrored": [(lambda x: ops.mirrored(x, 1), (f64(1, 3, 2, 1),))],
     "pixel_shuffle": [(lambda x: ops.pixel_shuffle(x, 2), (f64(1, 2, 1, 4),))],
     "power_spectrogram": [(lambda x: ops.power_spectrogram(x, 8, 4), (f64(2, 12),))],
     "propagate": [
@@ -153,6 +154,7 @@ OBJECTS = yolo.Objects(
     jnp.array([[True, True]]),
 )
 # Of Faster R-CNN what was chosen is a constant.
+MAP, STYLE = f64(2, 2, 3, 2), np.array([[[0.3, 0.1], [0.1, 0.8]]])
 CHOSEN = faster_rcnn.Chosen(
     np.array([[[1.0, 2.0, 6.0, 7.0], [4.0, 4.0, 9.0, 9.0], [0.0, 0.0, 1.0, 1.0]]]),
     np.array([[2, 0, 0]]),
@@ -193,6 +195,16 @@ LOSSES = {
     ),
     "of_patches": (gan.of_patches, (f64(2, 3, 2),)),
     "sparsity": (positive(lambda x: losses.sparsity(x, 0.2)), (f64(4),)),
+    # Those of style.
+    "content_loss": (lambda a, b: perceptual.content_loss({"x": a}, {"x": b}), (MAP, MAP)),
+    "gram": (perceptual.gram, (MAP,)),
+    "grams": (lambda a: perceptual.grams({"x": a})["x"], (MAP,)),
+    "parts": (
+        lambda a, b: perceptual.parts(lambda x: {"x": jnp.tanh(x)}, a, {"x": b}, {"x": STYLE}),
+        (MAP, MAP),
+    ),
+    "style_loss": (lambda a, b: perceptual.style_loss({"x": a}, {"x": b}), (MAP, f64(1, 2, 2))),
+    "total_variation": (perceptual.total_variation, (MAP,)),
     # Those of Faster R-CNN.
     "smooth": (faster_rcnn.smooth, (f64(3, 4),)),
     "stage_losses": (

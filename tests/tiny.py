@@ -53,6 +53,12 @@ _PHOTOGRAPHS = (
     "--config.data.validation_fraction=.05",
 )
 _EDSR = (*_PHOTOGRAPHS, "--config.model.depth=2", "--config.model.width=16")
+_STYLE = ("--config.batch_size=2", "--config.steps=6", "--config.task.height=32",
+          "--config.task.width=32", "--config.checkpoint.every=4", "--config.log.every=3",
+          "--config.eval.every=3")  # fmt: skip
+_STYLED = ("--config.model.width=4", "--config.model.depth=1", "--config.data.image_size=16",
+           "--config.data.stride=64", "--config.data.rows=1", "--config.data.columns=1",
+           "--config.task.style_size=32")  # fmt: skip
 _TRANSLATION = ("--config.model.width=4", "--config.task.discriminator_width=4")
 _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,16",
         "--config.task.rollout=16", "--config.task.minibatches=2",
@@ -130,6 +136,9 @@ FLAGS = {
     "q_learning:taxi": _TABULAR,
     "q_learning:cliff_walking": _TABULAR,
     "stylegan2": _STYLES,
+    "style": _STYLE,
+    "style:feed_forward": _STYLED,
+    "style:published": _STYLED,
     "t5": (*_T5, *_RESTORED),
     "t5:numbers": (*_T5, "--config.data.test_fraction=.00003", "--config.task.decoded=8",
                    "--config.task.tokens=8"),

@@ -44,7 +44,7 @@ def photographs(
     if not 0 < validation_fraction < 1:
         raise UserError(f"data.validation_fraction={validation_fraction} must be between 0 and 1")
     (train,) = (name for name in FILES if name != test)
-    learned, measured = _read(train, channels), _read(test, channels)
+    learned, measured = read(train, channels), read(test, channels)
     if eval_on == "validation":
         cut = round(learned.shape[1] * (1 - validation_fraction) / scale) * scale
         learned, measured, test = learned[:, :cut], learned[:, cut:], f"the right part of {train}"
@@ -58,8 +58,8 @@ def _patches(name: str, found: smaller.Pair, side: int, stride: int) -> smaller.
     return smaller.Patches([found], [name], [found.small.shape[:2]], side, stride)
 
 
-def _read(name: str, channels: int) -> np.ndarray:
-    """(427, 640, channels) uint8."""
+def read(name: str, channels: int) -> np.ndarray:
+    """A photograph by its name in `FILES`, (427, 640, channels) uint8; 1 channel is grey."""
     from PIL import Image
     from sklearn.datasets import load_sample_image
 

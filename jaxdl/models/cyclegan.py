@@ -77,7 +77,7 @@ class CycleGAN(nn.Module):
         fields = dict(kernel_init=INITIALIZER, use_bias=has_bias, dtype=self.dtype)
         norm = lambda name: picture_norm(self.normalization, train, self.dtype, name)
         first = dict(kernel_size=7, padding=0, name="first")
-        x = layers.Conv(self.width, **first, **fields)(mirrored(x, 3))
+        x = layers.Conv(self.width, **first, **fields)(ops.mirrored(x, 3))
         x = ops.relu(norm("first_norm")(x))
         for i in range(self.halvings):
             shape = dict(stride=2, padding=1, name=f"halve_{i}")
@@ -91,7 +91,7 @@ class CycleGAN(nn.Module):
             x = layers.ConvTranspose(features, **shape, **fields)(x)
             x = ops.relu(norm(f"double_norm_{i}")(x))
         last = dict(kernel_size=7, padding=0, kernel_init=INITIALIZER, dtype=wide, name="last")
-        return ops.tanh(layers.Conv(self.channels, **last)(mirrored(x, 3).astype(wide)))
+        return ops.tanh(layers.Conv(self.channels, **last)(ops.mirrored(x, 3).astype(wide)))
 
 
 class Block(nn.Module):
@@ -107,14 +107,8 @@ class Block(nn.Module):
         has_bias = self.normalization == "instance"
         how = dict(padding=0, kernel_init=INITIALIZER, use_bias=has_bias, dtype=self.dtype)
         norm = lambda name: picture_norm(self.normalization, train, self.dtype, name)
-        y = layers.Conv(x.shape[-1], **how, name="conv_0")(mirrored(x, 1))
+        y = layers.Conv(x.shape[-1], **how, name="conv_0")(ops.mirrored(x, 1))
         y = ops.relu(norm("norm_0")(y))
         y = layers.Dropout(self.dropout)(y, train=train)
-        y = layers.Conv(x.shape[-1], **how, name="conv_1")(mirrored(y, 1))
+        y = layers.Conv(x.shape[-1], **how, name="conv_1")(ops.mirrored(y, 1))
         return x + norm("norm_1")(y)
-
-
-def mirrored(x: jax.Array, pixels: int) -> jax.Array:
-    """Pictures (batch, h, w, c) with so many more pixels at each edge, mirrored at the last one."""
-    around = [(0, 0), (pixels, pixels), (pixels, pixels), (0, 0)]
-    return jnp.pad(x, around, mode="reflect")

@@ -21,6 +21,7 @@ from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
+from jaxdl.ops.mirrored import mirrored
 from jaxdl.ops.modulated_convolution import modulated_conv
 from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
 from jaxdl.ops.pixel_shuffle import pixel_shuffle
@@ -65,6 +66,7 @@ __all__ = [
     "lstm",
     "max_pool",
     "mel_bands",
+    "mirrored",
     "modulated_conv",
     "needed_frames",
     "normalised",

@@ -121,7 +121,7 @@ def group_norm(
     def mean(x_BxSxC: jax.Array) -> jax.Array:
         # Places first: channels lie next to each other, so that this adds whole rows.
         by_channel = x_BxSxC.mean(1)
-        by_group = by_channel.reshape(len(x_BxSxC), groups, -1).mean(-1)
+        by_group = by_channel.reshape(x_BxSxC.shape[0], groups, -1).mean(-1)
         return jnp.repeat(by_group, x_BxSxC.shape[-1] // groups, axis=-1)[:, None]
 
     centred_BxSxC = wide_BxSxC - mean(wide_BxSxC)
