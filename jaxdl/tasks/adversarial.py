@@ -1,7 +1,7 @@
 """Two networks against each other: one makes images, the other tells them from real ones."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ from jaxdl.parallel import replicas
 from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, need_batches, register
+from jaxdl.tasks.shared import asked as wanted
 from jaxdl.tasks.shared import generation, judging, two_players
 from jaxdl.tasks.shared.two_players import State
 
@@ -23,7 +24,7 @@ from jaxdl.tasks.shared.two_players import State
 SCORED, AT_ONCE = 1000, 250
 
 
-@register("adversarial")
+@register("adversarial", derives=("num_classes",), asks=("asked",))
 def adversarial(
     run: Run,
     loss: str = "non_saturating",
@@ -32,6 +33,8 @@ def adversarial(
     clip_weights: float = 0.0,
     gradient_penalty: float = 0.0,
     discriminator_rate: float = 1.0,
+    classes: bool = False,
+    asked: tuple[int | str, ...] = (),
     inception: str = "",
 ) -> Task:
     """A generator of images like ``image`` (batch, h, w, c), by a discriminator's judgement.
@@ -52,6 +55,9 @@ def adversarial(
       gradient_penalty: weight of `jaxdl.losses.gan.gradient_penalty`, 10 as published; 0 is off.
       discriminator_rate: factor on its learning rate (Heusel et al., 2017, give the two networks
         rates of their own).
+      classes: whether both are told the label, so that images can be asked for by class: real
+        images' and, of as many of each class, the generated ones'.
+      asked: the classes, by name or number, that --mode=sample shows; () is all, up to ten.
       inception: file of Inception's weights (`jaxdl.pretrained.judges.inception`), by whose
         features images are judged too: ``fid/inception`` and so on.
 
@@ -60,35 +66,45 @@ def adversarial(
     losses, and ``two_sample_accuracy``, ``copies`` and ``least_class_share``
     (`jaxdl.metrics.sample_quality`) of images of the generator's moving average, if ``config.ema``
     keeps one; of digits also ``fid/digits``, ``kid/digits``, ``precision/digits``,
-    ``recall/digits`` and ``inception_score/digits``, by the features of a classifier of digits.
+    ``recall/digits`` and ``inception_score/digits``, by the features of a classifier of digits. With
+    ``classes`` also ``named_right``, the share of images whose nearest training image has the label
+    asked for, and ``named_right/digits``, of those that the classifier names so.
     """
     need_batches(run)
-    config = run.config
+    config, class_names = run.config, run.data.class_names
+    wanted.check(asked, classes, class_names)
+    count = len(class_names) if classes else 0
     game = choose("loss", loss, games.GAMES)
     _check(config, latent, n_critic, clip_weights, gradient_penalty, discriminator_rate)
-    module = build_model(run)
-    _check_model(module, config.model.name, latent, run.data.train)
+    module = build_model(
+        run,
+        {"num_classes": count},
+        because="the classes of the data with config.task.classes=true and 0 without",
+    )
+    players = Players(module, game, latent, gradient_penalty, count)
+    _check_model(players, config.model.name, run.data.train)
     if gradient_penalty and getattr(module, "normalization", None) == "batch":
         raise UserError(
             "config.task.gradient_penalty bounds the slope at each image by itself, which "
             "config.model.normalization='batch' mixes: use 'layer', 'spectral' or 'none'"
         )
-    players = Players(module, game, latent, gradient_penalty)
     optimizers, updates = two_players.optimizers(run, n_critic, discriminator_rate)
     images_of = jax.jit(functools.partial(_images_of, players))
     drawn = functools.partial(_drawn, images_of)
-    learned, judged = generation.Learned(run.data), judging.Judging(run, inception, SCORED)
+    learned, judged = generation.Learned(run.data), judging.Judging(run, inception, SCORED, classes)
     return Task(
         init=functools.partial(_init, players, optimizers, config.ema),
         train_step=functools.partial(
             train_step, players, updates, n_critic, config.accumulate, clip_weights
         ),
         score=functools.partial(
-            _score, jax.jit(functools.partial(_losses, players)), drawn, learned, judged
+            _score, players, jax.jit(functools.partial(_losses, players)), drawn, learned, judged
         ),
-        artifacts=lambda state, split, key: learned.beside_nearest(drawn(state, key, 32)),
+        artifacts=lambda state, split, key: learned.beside_nearest(
+            drawn(state, key, wanted.in_turn(count, 32))
+        ),
         parameters=functools.partial(_parameters, players),
-        sample=lambda state, key: {"samples": draw.image_grid(drawn(state, key, 64), [""] * 64)},
+        sample=functools.partial(_sample, players, class_names, asked, drawn),
         directions={
             **sample_quality.DIRECTIONS,
             **judged.directions,
@@ -107,20 +123,32 @@ class Players(NamedTuple):
       game: of `jaxdl.losses.gan.GAMES`.
       latent: size of the noise.
       gradient_penalty: its weight; 0 is off.
+      classes: of which both are told; 0 is of none.
     """
 
     module: Any
     game: games.Game
     latent: int
     gradient_penalty: float
+    classes: int = 0
 
-    def generate(self, variables: Any, noise: jax.Array, **how: Any) -> Any:
-        """Noise (n, latent) to images (n, h, w, c) in [-1, 1]."""
-        return self.module.apply(variables, noise, method="generate", **how)
+    def generate(self, variables: Any, noise: jax.Array, label: jax.Array, **how: Any) -> Any:
+        """Noise (n, latent), of labels (n,) if there are classes, to images (n, h, w, c)."""
+        given = self.given(noise, label)
+        return self.module.apply(variables, *given, method="generate", **how)
 
-    def discriminate(self, variables: Any, images: jax.Array, **how: Any) -> Any:
-        """Images (n, h, w, c) in [-1, 1] to logits (n,)."""
-        return self.module.apply(variables, images, method="discriminate", **how)
+    def discriminate(self, variables: Any, images: jax.Array, label: jax.Array, **how: Any) -> Any:
+        """Images (n, h, w, c) in [-1, 1], of labels (n,) if there are classes, to logits (n,)."""
+        given = self.given(images, label)
+        return self.module.apply(variables, *given, method="discriminate", **how)
+
+    def given(self, x: jax.Array, label: jax.Array) -> tuple[jax.Array, ...]:
+        """What a network is given with ``x``: of classes that it is not told of nothing."""
+        return (x, label) if self.classes else (x,)
+
+    def labels_of(self, batch: Mapping) -> jax.Array:
+        """(n,) int32 of ``label``; zeros where there are no classes."""
+        return batch["label"] if self.classes else jnp.zeros(len(batch["image"]), jnp.int32)
 
     def noise(self, key: jax.Array, size: int) -> jax.Array:
         """(size, latent), of this device's own."""
@@ -135,18 +163,21 @@ def discriminator_loss(
     batch: Mapping,
     key: jax.Array,
 ) -> learner.Loss:
-    """What the discriminator minimises: of ``image`` (n, h, w, c) and of fakes from ``noise``."""
+    """What the discriminator minimises: of ``image`` (n, h, w, c) and of fakes from ``noise``.
+
+    Both are of the classes that ``label`` (n,) says.
+    """
+    label = batch["label"]
 
     def judge(model_state: Any, images: jax.Array) -> tuple[jax.Array, Any]:
         variables = {"params": params, **model_state}
         how = dict(train=True, mutable=list(model_state))
-        logits, new = players.discriminate(variables, images, **how)
+        logits, new = players.discriminate(variables, images, label, **how)
         return logits, {**model_state, **new}
 
     real = batch["image"]
-    fake, _ = players.generate(
-        generator.variables, batch["noise"], train=True, mutable=list(generator.model_state)
-    )
+    how = dict(train=True, mutable=list(generator.model_state))
+    fake, _ = players.generate(generator.variables, batch["noise"], label, **how)
     # Each kind has batch statistics of its own, as published.
     real_logits, model_state = judge(model_state, real)
     fake_logits, model_state = judge(model_state, fake)
@@ -169,13 +200,12 @@ def generator_loss(
     batch: Mapping,
     key: jax.Array,
 ) -> learner.Loss:
-    """What the generator minimises: of how its images from ``noise`` (n, latent) are judged."""
-    variables = {"params": params, **model_state}
+    """What the generator minimises: of how its images from ``noise`` and ``label`` are judged."""
+    variables, label = {"params": params, **model_state}, batch["label"]
     how = dict(train=True, mutable=list(model_state))
-    fake, new = players.generate(variables, batch["noise"], **how)
-    logits, _ = players.discriminate(
-        discriminator.variables, fake, train=True, mutable=list(discriminator.model_state)
-    )
+    fake, new = players.generate(variables, batch["noise"], label, **how)
+    how = dict(train=True, mutable=list(discriminator.model_state))
+    logits, _ = players.discriminate(discriminator.variables, fake, label, **how)
     return learner.Loss(Mean.of(players.game.generator(logits)), {**model_state, **new}, {})
 
 
@@ -198,22 +228,23 @@ def train_step(
       accumulate: microbatches of each.
       clip_weights: as of `adversarial`.
       state: of both.
-      batch: ``image``.
+      batch: ``image``, and ``label`` where there are classes.
       key: of the step.
     """
-    images = generation.scaled(batch["image"])
+    images, label = generation.scaled(batch["image"]), players.labels_of(batch)
     if len(images) % (n_critic * accumulate):
         raise UserError(
             f"config.task.n_critic={n_critic} times config.accumulate={accumulate} does "
             f"not divide the {len(images)} examples of a batch on a device"
         )
     # Part i takes every n_critic-th example: a batch that is split over devices stays there.
-    parts = images.reshape(-1, n_critic, *images.shape[1:]).swapaxes(0, 1)
-    size = parts.shape[1]
+    cut = lambda x: x.reshape(-1, n_critic, *x.shape[1:]).swapaxes(0, 1)
+    parts = {"image": cut(images), "label": cut(label)}
+    size = parts["label"].shape[1]
 
     def discriminator_step(old: learner.Learner, inputs: Any) -> tuple[Any, Metrics]:
         part, key = inputs
-        batch = {"image": part, "noise": players.noise(keys.named(key, "noise"), size)}
+        batch = {**part, "noise": players.noise(keys.named(key, "noise"), size)}
         loss_fn = functools.partial(discriminator_loss, players, state.generator)
         new, found = updates.discriminator(loss_fn)(old, batch, keys.named(key, "update"))
         if clip_weights:
@@ -223,7 +254,8 @@ def train_step(
 
     step_keys = jax.random.split(keys.named(key, "discriminator"), n_critic)
     if n_critic == 1:
-        discriminator, found = discriminator_step(state.discriminator, (parts[0], step_keys[0]))
+        only = jax.tree.map(lambda x: x[0], (parts, step_keys))
+        discriminator, found = discriminator_step(state.discriminator, only)
     else:
         discriminator, found = jax.lax.scan(
             discriminator_step, state.discriminator, (parts, step_keys)
@@ -231,8 +263,8 @@ def train_step(
         found = jax.tree.map(lambda x: x.sum(0), found)
     key = keys.named(key, "generator")
     update = updates.generator(functools.partial(generator_loss, players, discriminator))
-    noise = players.noise(keys.named(key, "noise"), size)
-    generator, own = update(state.generator, {"noise": noise}, key)
+    batch = {"noise": players.noise(keys.named(key, "noise"), size), "label": parts["label"][0]}
+    generator, own = update(state.generator, batch, key)
     told = two_players.told(two_players.Pair(own, found))
     return State(generator, discriminator), told
 
@@ -240,37 +272,57 @@ def train_step(
 def _init(
     players: Players, optimizers: two_players.Pair, ema: float, key: jax.Array, batch: Mapping
 ) -> State:
-    some = jnp.zeros((1, players.latent), jnp.float32)
-    made = lambda name: keys.named(key, name)
+    some, label = jnp.zeros((1, players.latent), jnp.float32), jnp.zeros(1, jnp.int32)
     images = generation.scaled(batch["image"][:1])
-    init = players.module.init
+    init = lambda network, x, method: players.module.init(
+        keys.named(key, network), *players.given(x, label), method=method
+    )
     variables = two_players.Pair(
-        init(made("generator"), some, method="generate"),
-        init(made("discriminator"), images, method="discriminate"),
+        init("generator", some, "generate"), init("discriminator", images, "discriminate")
     )
     return two_players.begun(optimizers, variables, ema)
 
 
-def _images_of(players: Players, generator: learner.Learner, key: jax.Array) -> jax.Array:
+def _images_of(
+    players: Players, generator: learner.Learner, key: jax.Array, label: jax.Array
+) -> jax.Array:
     noise = jax.random.normal(key, (AT_ONCE, players.latent), jnp.float32)
-    return generation.unit_range(players.generate(generator.best_variables, noise))
+    return generation.unit_range(players.generate(generator.best_variables, noise, label))
 
 
 def _drawn(
-    images_of: Callable[[learner.Learner, jax.Array], jax.Array],
+    images_of: Callable[[learner.Learner, jax.Array, jax.Array], jax.Array],
     state: State,
     key: jax.Array,
-    count: int,
+    labels: np.ndarray,
 ) -> np.ndarray:
-    """Images (count, h, w, c) in [0, 1]."""
-    make = lambda key, _: images_of(state.generator, key)
-    return generation.in_batches(make, key, np.arange(count), AT_ONCE)
+    """Images (n, h, w, c) in [0, 1] of ``labels`` (n,)."""
+    make = lambda key, part: images_of(state.generator, key, part)
+    return generation.in_batches(make, key, labels, AT_ONCE)
+
+
+def _sample(
+    players: Players,
+    class_names: Sequence[str],
+    asked: Sequence[int | str],
+    drawn: Callable[[State, jax.Array, np.ndarray], np.ndarray],
+    state: State,
+    key: jax.Array,
+) -> dict[str, Any]:
+    if not players.classes:
+        made = drawn(state, key, wanted.in_turn(0, 64))
+        return {"samples": draw.image_grid(made, [""] * len(made))}
+    labels = wanted.labels(asked, class_names)
+    names = [class_names[i] for i in labels]
+    made = drawn(state, key, labels)
+    return {"samples": draw.image_grid(made, names, columns=wanted.OF_EACH)}
 
 
 def _losses(
-    players: Players, state: State, real: jax.Array, fake: jax.Array
+    players: Players, state: State, real: Mapping[str, jax.Array], fake: Mapping[str, jax.Array]
 ) -> dict[str, jax.Array]:
-    judge = lambda images: players.discriminate(state.discriminator.variables, 2 * images - 1)
+    variables = state.discriminator.variables
+    judge = lambda x: players.discriminate(variables, 2 * x["image"] - 1, x["label"])
     real_logits, fake_logits = judge(real), judge(fake)
     return {
         "discriminator_loss": players.game.discriminator(real_logits, fake_logits).mean(),
@@ -279,8 +331,9 @@ def _losses(
 
 
 def _score(
-    losses_of: Callable[[State, np.ndarray, np.ndarray], dict[str, jax.Array]],
-    drawn: Callable[[State, jax.Array, int], np.ndarray],
+    players: Players,
+    losses_of: Callable[[State, Mapping, Mapping], dict[str, jax.Array]],
+    drawn: Callable[[State, jax.Array, np.ndarray], np.ndarray],
     learned: generation.Learned,
     judged: judging.Judging,
     state: State,
@@ -288,18 +341,26 @@ def _score(
     key: jax.Array,
 ) -> dict[str, float]:
     real = generation.spread(split, SCORED)
-    made = drawn(state, keys.named(key, "score"), SCORED)
-    found = losses_of(state, real, made[: len(real)])
+    labels = wanted.in_turn(players.classes, SCORED)
+    made, told = drawn(state, keys.named(key, "score"), labels), labels[: len(real)]
+    true = generation.spread(split, SCORED, "label") if players.classes else told
+    fake = {"image": made[: len(real)], "label": told}
+    found = losses_of(state, {"image": real, "label": true}, fake)
+    named = {}
+    if players.classes:
+        named["named_right"] = learned.named_right(made, labels)
     return {
         **{name: float(value) for name, value in found.items()},
         **learned.measures(made, real),
-        **judged.figures(made, split, state),
+        **named,
+        **judged.figures(made, split, state, labels),
     }
 
 
 def _parameters(players: Players, state: State) -> dict[str, jax.Array]:
     noise = jax.ShapeDtypeStruct((1, players.latent), jnp.float32)
-    order = models.call_order(players.module, noise)
+    given = players.given(noise, jax.ShapeDtypeStruct((1,), jnp.int32))
+    order = models.call_order(players.module, *given)
     return {
         **learner.parameters(state.generator.params, order),
         **learner.parameters(state.discriminator.params, order),
@@ -334,23 +395,28 @@ def _check(
         )
 
 
-def _check_model(module: Any, name: str, latent: int, train: Any) -> None:
+def _check_model(players: Players, name: str, train: Any) -> None:
     """Raises UserError unless the model generates images of the data's shape."""
+    module = players.module
     if not all(callable(getattr(module, m, None)) for m in ("generate", "discriminate")):
         raise UserError(
             f"task 'adversarial' needs a model that generates and discriminates, such as 'dcgan', "
             f"not {name!r}"
         )
-    wanted = train.take(np.arange(1))["image"].shape[1:]
+    if players.classes and not getattr(module, "num_classes", 0):
+        raise UserError(
+            f"config.task.classes=true needs a model that is told of classes, such as 'dcgan', not "
+            f"{name!r}"
+        )
+    shape = train.take(np.arange(1))["image"].shape[1:]
+    given = players.given(jnp.zeros((1, players.latent), jnp.float32), jnp.zeros(1, jnp.int32))
     made = jax.eval_shape(
-        lambda: module.init_with_output(
-            keys.root(0), jnp.zeros((1, latent), jnp.float32), method="generate"
-        )[0]
+        lambda: module.init_with_output(keys.root(0), *given, method="generate")[0]
     ).shape[1:]
-    if made != wanted:
+    if made != shape:
         text = lambda shape: "x".join(map(str, shape))
         raise UserError(
-            f"model {name!r} generates images of {text(made)} but the data's are {text(wanted)}: "
+            f"model {name!r} generates images of {text(made)} but the data's are {text(shape)}: "
             "set config.model.channels, or widths and base (a side is base · 2 ^ widths), or "
             "config.data.image_size"
         )
