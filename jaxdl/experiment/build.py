@@ -234,7 +234,7 @@ def usual(config: ConfigDict) -> dict[str, Any]:
 
 
 def asks(config: ConfigDict) -> tuple[str, ...]:
-    """The settings that may differ where a run is used (`jaxdl.tasks.Traits`), as they are dotted."""
+    """The settings that may be others where a run is used (`jaxdl.tasks.Traits`), dotted."""
     return tuple(f"task.{name}" for name in tasks.traits(config.task.name).asks)
 
 

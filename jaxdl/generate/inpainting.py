@@ -1,8 +1,9 @@
-"""Images completed: what is missing is drawn to fit what is there, by a network that was taught none.
+"""Images completed: what is missing is drawn to fit what is there.
 
 Lugmayr et al., 2022, "RePaint: Inpainting using Denoising Diffusion Probabilistic Models". What is
-known is put in place, with as much noise as the rest has, behind every step; and because each step
-then fits the two together but once, the way goes back to more noise again and again.
+known is put in place, with as much noise as the rest has, behind every step; and because a step
+fits the two together but once, the way goes back to more noise again and again. The network was
+taught nothing of it.
 """
 
 from collections.abc import Callable

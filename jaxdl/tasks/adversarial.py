@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,12 @@ import numpy as np
 from jaxdl import keys, models
 from jaxdl.errors import UserError
 from jaxdl.losses import gan as games
-from jaxdl.metrics import LOW, Mean, Metrics, sample_quality
-from jaxdl.parallel import replicas
+from jaxdl.metrics import LOW, Metrics, sample_quality
 from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, need_batches, register
-from jaxdl.tasks.shared import asked as wanted
-from jaxdl.tasks.shared import generation, judging, two_players
+from jaxdl.tasks.shared import by_class, generation, judging, two_players
+from jaxdl.tasks.shared.players import Players, discriminator_loss, generator_loss
 from jaxdl.tasks.shared.two_players import State
 
 # Images that a score draws, and those at a time.
@@ -66,13 +65,13 @@ def adversarial(
     losses, and ``two_sample_accuracy``, ``copies`` and ``least_class_share``
     (`jaxdl.metrics.sample_quality`) of images of the generator's moving average, if ``config.ema``
     keeps one; of digits also ``fid/digits``, ``kid/digits``, ``precision/digits``,
-    ``recall/digits`` and ``inception_score/digits``, by the features of a classifier of digits. With
-    ``classes`` also ``named_right``, the share of images whose nearest training image has the label
-    asked for, and ``named_right/digits``, of those that the classifier names so.
+    ``recall/digits`` and ``inception_score/digits``, by the features of a classifier of digits.
+    With ``classes`` also ``named_right``, the share of images whose nearest training image has the
+    label asked for, and ``named_right/digits``, of those that the classifier names so.
     """
-    need_batches(run)
+    need_batches(run, "label" if classes else "image")
     config, class_names = run.config, run.data.class_names
-    wanted.check(asked, classes, class_names)
+    by_class.check(asked, classes, class_names)
     count = len(class_names) if classes else 0
     game = choose("loss", loss, games.GAMES)
     _check(config, latent, n_critic, clip_weights, gradient_penalty, discriminator_rate)
@@ -101,7 +100,7 @@ def adversarial(
             _score, players, jax.jit(functools.partial(_losses, players)), drawn, learned, judged
         ),
         artifacts=lambda state, split, key: learned.beside_nearest(
-            drawn(state, key, wanted.in_turn(count, 32))
+            drawn(state, key, by_class.in_turn(count, 32))
         ),
         parameters=functools.partial(_parameters, players),
         sample=functools.partial(_sample, players, class_names, asked, drawn),
@@ -113,100 +112,6 @@ def adversarial(
         },
         check=judged.check,
     )
-
-
-class Players(NamedTuple):
-    """Two networks and their game.
-
-    Attributes:
-      module: with ``generate`` and ``discriminate``.
-      game: of `jaxdl.losses.gan.GAMES`.
-      latent: size of the noise.
-      gradient_penalty: its weight; 0 is off.
-      classes: of which both are told; 0 is of none.
-    """
-
-    module: Any
-    game: games.Game
-    latent: int
-    gradient_penalty: float
-    classes: int = 0
-
-    def generate(self, variables: Any, noise: jax.Array, label: jax.Array, **how: Any) -> Any:
-        """Noise (n, latent), of labels (n,) if there are classes, to images (n, h, w, c)."""
-        given = self.given(noise, label)
-        return self.module.apply(variables, *given, method="generate", **how)
-
-    def discriminate(self, variables: Any, images: jax.Array, label: jax.Array, **how: Any) -> Any:
-        """Images (n, h, w, c) in [-1, 1], of labels (n,) if there are classes, to logits (n,)."""
-        given = self.given(images, label)
-        return self.module.apply(variables, *given, method="discriminate", **how)
-
-    def given(self, x: jax.Array, label: jax.Array) -> tuple[jax.Array, ...]:
-        """What a network is given with ``x``: of classes that it is not told of nothing."""
-        return (x, label) if self.classes else (x,)
-
-    def labels_of(self, batch: Mapping) -> jax.Array:
-        """(n,) int32 of ``label``; zeros where there are no classes."""
-        return batch["label"] if self.classes else jnp.zeros(len(batch["image"]), jnp.int32)
-
-    def noise(self, key: jax.Array, size: int) -> jax.Array:
-        """(size, latent), of this device's own."""
-        return jax.random.normal(replicas.own(key), (size, self.latent), jnp.float32)
-
-
-def discriminator_loss(
-    players: Players,
-    generator: learner.Learner,
-    params: Any,
-    model_state: Any,
-    batch: Mapping,
-    key: jax.Array,
-) -> learner.Loss:
-    """What the discriminator minimises: of ``image`` (n, h, w, c) and of fakes from ``noise``.
-
-    Both are of the classes that ``label`` (n,) says.
-    """
-    label = batch["label"]
-
-    def judge(model_state: Any, images: jax.Array) -> tuple[jax.Array, Any]:
-        variables = {"params": params, **model_state}
-        how = dict(train=True, mutable=list(model_state))
-        logits, new = players.discriminate(variables, images, label, **how)
-        return logits, {**model_state, **new}
-
-    real = batch["image"]
-    how = dict(train=True, mutable=list(generator.model_state))
-    fake, _ = players.generate(generator.variables, batch["noise"], label, **how)
-    # Each kind has batch statistics of its own, as published.
-    real_logits, model_state = judge(model_state, real)
-    fake_logits, model_state = judge(model_state, fake)
-    per_example = players.game.discriminator(real_logits, fake_logits)
-    found = {"real_logit": Mean.of(real_logits), "fake_logit": Mean.of(fake_logits)}
-    if players.gradient_penalty:
-        penalty = games.gradient_penalty(
-            lambda images: judge(model_state, images)[0], real, fake, key
-        )
-        per_example = per_example + players.gradient_penalty * penalty
-        found["gradient_penalty"] = Mean.of(penalty)
-    return learner.Loss(Mean.of(per_example), model_state, found)
-
-
-def generator_loss(
-    players: Players,
-    discriminator: learner.Learner,
-    params: Any,
-    model_state: Any,
-    batch: Mapping,
-    key: jax.Array,
-) -> learner.Loss:
-    """What the generator minimises: of how its images from ``noise`` and ``label`` are judged."""
-    variables, label = {"params": params, **model_state}, batch["label"]
-    how = dict(train=True, mutable=list(model_state))
-    fake, new = players.generate(variables, batch["noise"], label, **how)
-    how = dict(train=True, mutable=list(discriminator.model_state))
-    logits, _ = players.discriminate(discriminator.variables, fake, label, **how)
-    return learner.Loss(Mean.of(players.game.generator(logits)), {**model_state, **new}, {})
 
 
 def train_step(
@@ -310,12 +215,12 @@ def _sample(
     key: jax.Array,
 ) -> dict[str, Any]:
     if not players.classes:
-        made = drawn(state, key, wanted.in_turn(0, 64))
+        made = drawn(state, key, by_class.in_turn(0, 64))
         return {"samples": draw.image_grid(made, [""] * len(made))}
-    labels = wanted.labels(asked, class_names)
+    labels = by_class.labels(asked, class_names)
     names = [class_names[i] for i in labels]
     made = drawn(state, key, labels)
-    return {"samples": draw.image_grid(made, names, columns=wanted.OF_EACH)}
+    return {"samples": draw.image_grid(made, names, columns=by_class.OF_EACH)}
 
 
 def _losses(
@@ -341,7 +246,7 @@ def _score(
     key: jax.Array,
 ) -> dict[str, float]:
     real = generation.spread(split, SCORED)
-    labels = wanted.in_turn(players.classes, SCORED)
+    labels = by_class.in_turn(players.classes, SCORED)
     made, told = drawn(state, keys.named(key, "score"), labels), labels[: len(real)]
     true = generation.spread(split, SCORED, "label") if players.classes else told
     fake = {"image": made[: len(real)], "label": told}
