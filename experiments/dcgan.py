@@ -12,10 +12,21 @@ part of the training part (--config.data.eval_on=validation), where the accuracy
 """
 
 from jaxdl import config as defaults
+from jaxdl.registry import choose
 
 
-def get_config():
-    """One size: 8x8 pixels."""
+def get_config(variant="plain"):
+    """8x8 pixels, of any class or of those that are asked for."""
+    return choose("variant", variant, VARIANTS)()
+
+
+def _conditional():
+    config = _plain()
+    config.task.classes = True
+    return config
+
+
+def _plain():
     config = defaults.default()
     config.steps = 6000
     config.batch_size = 64
@@ -27,3 +38,6 @@ def get_config():
     config.optimizer.schedule = "constant"
     config.eval.best = "two_sample_accuracy"
     return config
+
+
+VARIANTS = {"plain": _plain, "conditional": _conditional}

@@ -7,7 +7,7 @@ taught nothing of it.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,32 +67,65 @@ def inpainted(
       Shaped like ``images``, in [-1, 1], and the same where nothing is missing.
     """
     image_of = choose("prediction", prediction, diffusion.PREDICTIONS).image
-    chosen = diffusion.chosen_steps(len(signal), steps)
-    table = diffusion.steps_back(signal, chosen, eta)
-    passed = levels(steps, jump, resamplings)
-    from_level, to_level = passed[:-1], passed[1:]
-    place = steps - 1 - from_level  # the noisiest stands first in the table
-    moves = diffusion.Step(*(column[place] for column in table))
-    # Towards more noise: x = √(ᾱ'/ᾱ) x + √(1 - ᾱ'/ᾱ) ε, in place of a step for each timestep.
-    up = to_level > from_level
-    kept = np.where(up, table.here[place - up] / moves.here, 1.0)
     images = jnp.asarray(images)
-    single = lambda x: jnp.asarray(x, images.dtype)
+    table = moves(signal, steps, jump, resamplings, eta)
+    rows = jax.tree.map(lambda x: jnp.asarray(x, images.dtype), table)
+    rows = rows._replace(up=table.up, step=rows.step._replace(t=table.step.t))
 
     def go(noisy: jax.Array, now: Any) -> tuple[jax.Array, None]:
-        how, up, kept, key = now
+        how, key = now
         noise = jax.random.normal(key, noisy.shape, noisy.dtype)
-
-        def to_less(noisy: jax.Array) -> jax.Array:
-            # One draw does for both: each pixel is either known or not.
-            drawn = diffusion.step_back(network, image_of, noisy, how, noise)
-            known = jnp.sqrt(how.after) * images + jnp.sqrt(1 - how.after) * noise
-            return jnp.where(missing, drawn, known)
-
-        to_more = lambda noisy: jnp.sqrt(kept) * noisy + jnp.sqrt(1 - kept) * noise
-        return jax.lax.cond(up, to_more, to_less, noisy), None
+        return move(network, image_of, images, missing, noisy, how, noise), None
 
     start = jax.random.normal(keys.named(key, "start"), images.shape, images.dtype)
-    moves = jax.tree.map(single, moves)._replace(t=moves.t)
-    draws = jax.random.split(keys.named(key, "steps"), len(up))
-    return jax.lax.scan(go, start, (moves, up, single(kept), draws))[0]
+    draws = jax.random.split(keys.named(key, "steps"), len(table.up))
+    return jax.lax.scan(go, start, (rows, draws))[0]
+
+
+class Move(NamedTuple):
+    """From a level of noise to a neighbouring one, or an array of each for many.
+
+    Attributes:
+      up: whether to more noise.
+      kept: of the variance, in a move to more noise; 1 in others.
+      step: of `jaxdl.generate.diffusion`, for the others.
+    """
+
+    up: Any
+    kept: Any
+    step: diffusion.Step
+
+
+def moves(signal: np.ndarray, steps: int, jump: int, resamplings: int, eta: float) -> Move:
+    """All of the way, arguments as of `inpainted`: a `Move` of arrays (n,), float64."""
+    table = diffusion.steps_back(signal, diffusion.chosen_steps(len(signal), steps), eta)
+    passed = levels(steps, jump, resamplings)
+    up = passed[1:] > passed[:-1]
+    place = steps - 1 - passed[:-1]  # the noisiest stands first in the table
+    # One draw takes all the timesteps between two levels: √(ᾱ'/ᾱ) x + √(1 - ᾱ'/ᾱ) ε.
+    kept = np.where(up, table.here[place - up] / table.here[place], 1.0)
+    return Move(up, kept, diffusion.Step(*(column[place] for column in table)))
+
+
+def move(
+    network: Callable[[jax.Array, jax.Array], jax.Array],
+    image_of: Callable[..., jax.Array],
+    images: jax.Array,
+    missing: jax.Array,
+    noisy: jax.Array,
+    how: Move,
+    noise: jax.Array,
+) -> jax.Array:
+    """One of `moves`, of ``noisy`` (batch, …), with ``noise`` like it; all else as of `inpainted`.
+
+    ``image_of`` is that of a `jaxdl.generate.diffusion.Prediction`.
+    """
+
+    def to_less(noisy: jax.Array) -> jax.Array:
+        # One draw does for both: each pixel is either known or not.
+        drawn = diffusion.step_back(network, image_of, noisy, how.step, noise)
+        known = jnp.sqrt(how.step.after) * images + jnp.sqrt(1 - how.step.after) * noise
+        return jnp.where(missing, drawn, known)
+
+    to_more = lambda noisy: jnp.sqrt(how.kept) * noisy + jnp.sqrt(1 - how.kept) * noise
+    return jax.lax.cond(how.up, to_more, to_less, noisy)
