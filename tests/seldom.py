@@ -8,8 +8,14 @@ _TRAIN, _PARALLEL, _RUNS = "jaxdl/train/", "jaxdl/parallel/", "jaxdl/runs/"
 _OPS, _LAYERS, _MODELS = "jaxdl/ops/", "jaxdl/layers/", "jaxdl/models/"
 _ALL = ("experiments/", _MODELS, "jaxdl/tasks/")
 _LEARNER, _PRETRAINED, _PLAN = "jaxdl/tasks/learner.py", "jaxdl/pretrained/", "jaxdl/plan/"
-_DIFFUSION = ("jaxdl/tasks/diffusion.py", "jaxdl/models/ddpm.py", "jaxdl/generate/diffusion.py")
-_ADVERSARIAL = ("jaxdl/tasks/adversarial.py", "jaxdl/models/dcgan.py", _LAYERS)
+_DIFFUSION = (
+    *("jaxdl/tasks/diffusion.py", "jaxdl/tasks/shared/denoiser.py", "jaxdl/models/ddpm.py"),
+    "jaxdl/generate/diffusion.py",
+)
+_ADVERSARIAL = (
+    *("jaxdl/tasks/adversarial.py", "jaxdl/tasks/shared/players.py", "jaxdl/models/dcgan.py"),
+    _LAYERS,
+)
 _AUGMENT = ("jaxdl/data/augment/",)
 _PPO = ("jaxdl/tasks/ppo.py", "jaxdl/control/", "jaxdl/models/actor_critic.py")
 _WRITTEN = ("jaxdl/generate/", "jaxdl/layers/cache.py", f"{_MODELS}gpt.py", f"{_MODELS}bart.py")
