@@ -422,7 +422,6 @@ REFUSED = {
     "--config.task.gradient_penalty=10": "config.model.normalization='batch' mixes",
     "--config.task.clips=1": "did you mean",
     "--config.task.asked=3": "config.task.asked=3 needs a model that knows classes",
-    "--config.model.num_classes=7": "config.model.num_classes=7 must be 0",
     "--config.data.name=none": "has none",
 }
 
