@@ -60,6 +60,7 @@ _CURVED = (
 # {file: {beginning of a test's name: the files}}
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_adversarial.py": {
+        "test_both_networks_are_told_the_label_and_learn_of_it[task1": _ADVERSARIAL,
         "test_run_leaves_its_figures_and_pictures[wgan": (*_ADVERSARIAL, "jaxdl/report/", _TRAIN),
         "test_samples_come_from_the_average": (*_ADVERSARIAL, _LEARNER),
         "test_first_losses_are_those_of_the_first_networks": _ADVERSARIAL,
@@ -549,6 +550,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "test_the_mode_prints_and_writes_a_page_and_the_numbers[ppo": ("jaxdl/launch/", _TRAIN),
     },
+    "test_made_of_pictures.py": {
+        "test_classes_are_asked_for_and_the_run_stays": (*_DIFFUSION, *_COMMAND, _RUNS),
+        "test_what_is_between_two_pictures_is_shown": (*_DIFFUSION, "jaxdl/generate/"),
+    },
     "test_masked_language_modelling.py": {
         "test_the_report_shows_what_was_said": ("jaxdl/report/", "jaxdl/tasks/"),
         "test_figures_are_of_the_same_tokens_in_any_batches_and_runs[{'eval.batch_size': 7": (
@@ -964,7 +969,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("resnet:50", "efficientnet:b0", "transfer:pretrain", "gpt:S", "vae:2", "vae:16"),
             *("autoencoder:linear", "autoencoder:denoising", "autoencoder:anomaly", "vit:B/16"),
             *("wgan", "wgan:clip", "q_learning:taxi", "q_learning:cliff_walking", "ppo:acrobot"),
-            "bert:answer",
+            "dcgan:conditional",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
             *("bert:classify", "bert:tag", "bert:answer", "t5", "bart", "optimizers", "convnext"),

@@ -499,7 +499,7 @@ def assert_close(ours, theirs):
 
 
 @pytest.mark.slow("dcgan", "wgan", "jaxdl/parallel/")
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", (*RUNS, "dcgan:conditional"))
 def test_eight_devices_learn_what_one_does(name, tmp_path):
     flags = (*SMALL, *SGD, "--config.optimizer.learning_rate=.02", "--config.batch_size=48",
              "--config.steps=4", "--config.log.layers=false")  # fmt: skip

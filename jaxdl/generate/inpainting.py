@@ -47,7 +47,7 @@ def inpainted(
     signal: np.ndarray,
     *,
     steps: int,
-    jump: int = 10,
+    jump: int = 1,
     resamplings: int = 10,
     prediction: str = "epsilon",
     eta: float = 1.0,
@@ -60,7 +60,8 @@ def inpainted(
       images: in [-1, 1]; what they have where something is missing counts for nothing.
       missing: booleans, of any shape that goes with theirs.
       signal: ᾱ of all timesteps.
-      jump: steps back to more noise at a time; 10 of 250 in the paper.
+      jump: steps back to more noise at a time, 1 as in their algorithm; their experiments have 10
+        of 250. The larger its share of the steps, the less what is drawn fits what is known.
       resamplings: times that a piece of the way is gone, 10 in the paper; 1 is no way back.
 
     Returns:

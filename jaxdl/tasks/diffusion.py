@@ -58,7 +58,7 @@ def diffusion(
     guidance: float = 0.0,
     asked: tuple[int | str, ...] = (),
     mask: str = "",
-    jump: int = 10,
+    jump: int = 1,
     resamplings: int = 10,
     between: tuple[str, ...] = (),
     level: float = 0.5,
