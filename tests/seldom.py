@@ -61,6 +61,9 @@ _CURVED = (
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_adversarial.py": {
         "test_both_networks_are_told_the_label_and_learn_of_it[task1": _ADVERSARIAL,
+        "test_samples_are_of_the_classes_asked_for": (
+            *_ADVERSARIAL, "jaxdl/tasks/shared/by_class.py",
+        ),
         "test_run_leaves_its_figures_and_pictures[wgan": (*_ADVERSARIAL, "jaxdl/report/", _TRAIN),
         "test_samples_come_from_the_average": (*_ADVERSARIAL, _LEARNER),
         "test_first_losses_are_those_of_the_first_networks": _ADVERSARIAL,
@@ -553,6 +556,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_made_of_pictures.py": {
         "test_classes_are_asked_for_and_the_run_stays": (*_DIFFUSION, *_COMMAND, _RUNS),
         "test_what_is_between_two_pictures_is_shown": (*_DIFFUSION, "jaxdl/generate/"),
+        "test_pictures_are_completed_where_they_are_masked": (
+            *(*_DIFFUSION, "jaxdl/generate/", "jaxdl/inference/"),
+            *("jaxdl/tasks/shared/made_of_pictures.py", "jaxdl/tasks/shared/own_pictures.py"),
+        ),
+        "test_what_is_known_has_no_say_where_all_is_missing": ("jaxdl/generate/inpainting.py",),
+        "test_with_little_noise_the_ends_are": ("jaxdl/generate/interpolation.py",),
     },
     "test_masked_language_modelling.py": {
         "test_the_report_shows_what_was_said": ("jaxdl/report/", "jaxdl/tasks/"),
