@@ -8,8 +8,14 @@ _TRAIN, _PARALLEL, _RUNS = "jaxdl/train/", "jaxdl/parallel/", "jaxdl/runs/"
 _OPS, _LAYERS, _MODELS = "jaxdl/ops/", "jaxdl/layers/", "jaxdl/models/"
 _ALL = ("experiments/", _MODELS, "jaxdl/tasks/")
 _LEARNER, _PRETRAINED, _PLAN = "jaxdl/tasks/learner.py", "jaxdl/pretrained/", "jaxdl/plan/"
-_DIFFUSION = ("jaxdl/tasks/diffusion.py", "jaxdl/models/ddpm.py", "jaxdl/generate/diffusion.py")
-_ADVERSARIAL = ("jaxdl/tasks/adversarial.py", "jaxdl/models/dcgan.py", _LAYERS)
+_DIFFUSION = (
+    *("jaxdl/tasks/diffusion.py", "jaxdl/tasks/shared/denoiser.py", "jaxdl/models/ddpm.py"),
+    "jaxdl/generate/diffusion.py",
+)
+_ADVERSARIAL = (
+    *("jaxdl/tasks/adversarial.py", "jaxdl/tasks/shared/players.py", "jaxdl/models/dcgan.py"),
+    _LAYERS,
+)
 _AUGMENT = ("jaxdl/data/augment/",)
 _PPO = ("jaxdl/tasks/ppo.py", "jaxdl/control/", "jaxdl/models/actor_critic.py")
 _WRITTEN = ("jaxdl/generate/", "jaxdl/layers/cache.py", f"{_MODELS}gpt.py", f"{_MODELS}bart.py")
@@ -66,6 +72,10 @@ _CURVED = (
 # {file: {beginning of a test's name: the files}}
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_adversarial.py": {
+        "test_both_networks_are_told_the_label_and_learn_of_it[task1": _ADVERSARIAL,
+        "test_samples_are_of_the_classes_asked_for": (
+            *_ADVERSARIAL, "jaxdl/tasks/shared/by_class.py",
+        ),
         "test_run_leaves_its_figures_and_pictures[wgan": (*_ADVERSARIAL, "jaxdl/report/", _TRAIN),
         "test_samples_come_from_the_average": (*_ADVERSARIAL, _LEARNER),
         "test_first_losses_are_those_of_the_first_networks": _ADVERSARIAL,
@@ -555,6 +565,16 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "test_the_mode_prints_and_writes_a_page_and_the_numbers[ppo": ("jaxdl/launch/", _TRAIN),
     },
+    "test_made_of_pictures.py": {
+        "test_classes_are_asked_for_and_the_run_stays": (*_DIFFUSION, *_COMMAND, _RUNS),
+        "test_what_is_between_two_pictures_is_shown": (*_DIFFUSION, "jaxdl/generate/"),
+        "test_pictures_are_completed_where_they_are_masked": (
+            *(*_DIFFUSION, "jaxdl/generate/", "jaxdl/inference/"),
+            *("jaxdl/tasks/shared/made_of_pictures.py", "jaxdl/tasks/shared/own_pictures.py"),
+        ),
+        "test_what_is_known_has_no_say_where_all_is_missing": ("jaxdl/generate/inpainting.py",),
+        "test_with_little_noise_the_ends_are": ("jaxdl/generate/interpolation.py",),
+    },
     "test_masked_language_modelling.py": {
         "test_the_report_shows_what_was_said": ("jaxdl/report/", "jaxdl/tasks/"),
         "test_figures_are_of_the_same_tokens_in_any_batches_and_runs[{'eval.batch_size': 7": (
@@ -1002,7 +1022,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("resnet:50", "efficientnet:b0", "transfer:pretrain", "gpt:S", "vae:2", "vae:16"),
             *("autoencoder:linear", "autoencoder:denoising", "autoencoder:anomaly", "vit:B/16"),
             *("wgan", "wgan:clip", "q_learning:taxi", "q_learning:cliff_walking", "ppo:acrobot"),
-            "bert:answer",
+            "dcgan:conditional",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
             *("bert:classify", "bert:tag", "bert:answer", "t5", "bart", "optimizers", "convnext"),

@@ -1,6 +1,7 @@
 """Adversarial learning: losses, layers, measures, the update, and runs through the launcher."""
 
 import functools
+import io
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 from launching import figures, leaves, run, summary
+from PIL import Image
 
 from jaxdl import config, experiment, keys, layers, metrics, models, tasks
 from jaxdl.errors import UserError
@@ -187,6 +189,32 @@ def test_an_examples_logit_depends_on_no_other(normalization):
     np.testing.assert_allclose(judge(images)[:1], judge(images[:1]), atol=1e-6)
 
 
+def test_a_discriminator_told_the_class_projects_what_it_sees_on_it():
+    # Miyato and Koyama, 2018, equation 4: with each row of V a unit vector, what a label adds is
+    # one of the last features φ; with any other V it is their product.
+    module = models.create("dcgan_8", widths=(8, 4), num_classes=32, normalization="layer")
+    images = jax.random.uniform(KEY, (32, 8, 8, 1))
+    variables = module.init(KEY, images, jnp.zeros(32, jnp.int32), method="discriminate")
+    params = variables["params"]["discriminator"]
+    labels = jnp.arange(32)  # one for each of the 2 · 2 · 8 features
+
+    @jax.jit
+    def judged(kernel, images, labels):
+        changed = {"discriminator": {**params, "classes": {"kernel": kernel}}}
+        return module.apply({"params": changed}, images, labels, method="discriminate")
+
+    one = images[:1].repeat(32, axis=0)
+    plain = judged(jnp.zeros((32, 32)), images, labels)
+    features = judged(jnp.eye(32), one, labels) - plain[0]
+    assert np.abs(features).max() > 1e-3
+    own = params["classes"]["kernel"]
+    np.testing.assert_allclose(judged(own, one, labels) - plain[0], own @ features, atol=1e-5)
+    plain_module = models.create("dcgan_8", widths=(8, 4), normalization="layer")
+    rest = {"discriminator": {k: v for k, v in params.items() if k != "classes"}}
+    unconditional = plain_module.apply({"params": rest}, images, method="discriminate")
+    np.testing.assert_allclose(plain, unconditional, atol=1e-6)
+
+
 # Measures
 
 
@@ -315,6 +343,42 @@ def test_first_losses_are_those_of_the_first_networks():
     assert found["generator_loss"] == pytest.approx(wanted, rel=1e-4)
 
 
+@pytest.mark.parametrize("task", [{}, dict(n_critic=2, loss="wasserstein", gradient_penalty=10.0)])
+def test_both_networks_are_told_the_label_and_learn_of_it(task):
+    made = small(classes=True, **task)
+    made.model.normalization = "layer" if task else "batch"
+    made.optimizer.name = "adam"
+    built = experiment.create(made)
+    state = built.init_state()
+    batch = {**built.batch(0), "label": np.tile([3, 3, 5], 8).astype(np.int32)}
+    new, _ = jax.jit(built.task.train_step)(state, batch, built.key)
+    rows = lambda state: (
+        state.generator.params["generator"]["project"]["kernel"][8:],  # behind the noise
+        state.discriminator.params["discriminator"]["classes"]["kernel"],
+    )
+    for before, after in zip(rows(state), rows(new), strict=True):
+        moved = np.abs(after - before).max(axis=1) > 0
+        assert np.flatnonzero(moved).tolist() == [3, 5]
+    found = built.task.score(new, built.run.data.test, KEY)
+    assert 0 <= found["named_right"] <= 1
+    assert 0 <= found["named_right/digits"] <= 1
+    assert {"named_right", "named_right/digits"} <= set(built.task.directions)
+
+
+def test_samples_are_of_the_classes_asked_for():
+    shown = []
+    for asked in ((), (7, "2")):
+        built = experiment.create(small(classes=True, asked=asked))
+        shown.append(built.task.sample(built.init_state(), KEY)["samples"])
+    sizes = [Image.open(io.BytesIO(picture.data)).size for picture in shown]
+    assert sizes[0][1] > 3 * sizes[1][1]
+    # Of labels alone, with the same noise, images differ.
+    module = built.task.sample.args[0].module
+    variables, noise = built.init_state().generator.variables, jnp.ones((2, 8))
+    a, b = module.apply(variables, noise, jnp.array([7, 2]), method="generate")
+    assert np.abs(a - b).max() > 1e-4
+
+
 def test_weights_are_clipped_and_only_the_discriminators():
     _, _, _, new, _ = one_step(clip_weights=0.005, loss="wasserstein")
     largest = lambda tree: max(float(jnp.abs(x).max()) for x in jax.tree.leaves(tree))
@@ -357,6 +421,7 @@ REFUSED = {
     "--config.model.normalization=bach": "did you mean 'batch'",
     "--config.task.gradient_penalty=10": "config.model.normalization='batch' mixes",
     "--config.task.clips=1": "did you mean",
+    "--config.task.asked=3": "config.task.asked=3 needs a model that knows classes",
     "--config.data.name=none": "has none",
 }
 
@@ -434,7 +499,7 @@ def assert_close(ours, theirs):
 
 
 @pytest.mark.slow("dcgan", "wgan", "jaxdl/parallel/")
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", (*RUNS, "dcgan:conditional"))
 def test_eight_devices_learn_what_one_does(name, tmp_path):
     flags = (*SMALL, *SGD, "--config.optimizer.learning_rate=.02", "--config.batch_size=48",
              "--config.steps=4", "--config.log.layers=false")  # fmt: skip

@@ -32,7 +32,7 @@ VARIANTS = {
     "convnext": ("digits", "T"),
     "cvt": ("digits", "13"),
     "cyclegan": ("digits", "published"),
-    "dcgan": ("",),
+    "dcgan": ("plain", "conditional"),
     "ddpm": ("",),
     "deep_cnn": ("",),
     "dqn": ("",),

@@ -27,6 +27,15 @@ FIGURES = [
     ("ppo:acrobot", {"mean_return": (-100, 0)}, None),
     ("dqn", {"mean_return": (475, 500)}, None),
     ("dcgan", {"two_sample_accuracy": (0.5, 0.75), "least_class_share": (0.03, 0.1)}, None),
+    (
+        "dcgan:conditional",
+        {
+            "two_sample_accuracy": (0.5, 0.72),
+            "copies": (0.85, 1.5),
+            "named_right/digits": (0.95, 1),
+        },
+        None,
+    ),
     ("wgan", {"two_sample_accuracy": (0.5, 0.7), "copies": (0.8, 1.5)}, None),
     (
         "ddpm",

@@ -14,7 +14,7 @@ from PIL import Image
 from jaxdl import config, data, parallel
 from jaxdl.data import Arrays, Data
 from jaxdl.errors import UserError
-from jaxdl.metrics import LOW, sample_quality
+from jaxdl.metrics import HIGH, LOW, sample_quality
 from jaxdl.pretrained import judges
 from jaxdl.tasks import Run
 from jaxdl.tasks.shared import judging
@@ -27,10 +27,11 @@ def parts():
     return {name: getattr(found, name).arrays for name in ("train", "test")}
 
 
-def judged(channels=1, inception="", name="digits", shape=(8, 8), most=1000):
+def judged(channels=1, inception="", name="digits", shape=(8, 8), most=1000, classes=()):
     images = np.zeros((3, *shape, channels), np.float32)
     own = SimpleNamespace(data=SimpleNamespace(name=name))
-    return judging.Judging(Run(own, Data(Arrays({"image": images})), 1, 1.0), inception, most)
+    data = Data(Arrays({"image": images}), class_names=classes)
+    return judging.Judging(Run(own, data, 1, 1.0), inception, most, bool(classes))
 
 
 @pytest.mark.parametrize("shape", [(5, 9), (40, 3), (12, 12), (1, 24)])
@@ -103,6 +104,19 @@ def test_figures_tell_digits_from_noise_and_name_the_judge(parts):
     assert np.isnan(list(made.figures(images * np.nan, test, None).values())).all()
     few = Arrays({"image": parts["test"]["image"][:4]})
     assert np.isnan(list(made.figures(images, few, None).values())).all()
+
+
+def test_what_was_asked_for_is_told_by_the_classes_names(parts):
+    test, part = Arrays(parts["test"]), parts["train"]
+    images, labels = part["image"][:400], part["label"][:400]
+    told = lambda made, labels: made.figures(images, test, None, labels)["named_right/digits"]
+    made = judged(classes=tuple("0123456789"))
+    assert made.directions["named_right/digits"] == HIGH
+    assert told(made, labels) > 0.95  # the first 360 of them
+    assert told(made, (labels + 1) % 10) < 0.05
+    # Classes of a run may stand in another order, and need not be all.
+    assert told(judged(classes=tuple("9876543210")), 9 - labels) == told(made, labels)
+    assert "named_right/digits" not in judged(classes=("3", "3 turned")).directions
 
 
 def test_figures_are_the_same_on_any_devices_and_say_how_far_they_are(parts, capsys, monkeypatch):

@@ -101,6 +101,7 @@ FLAGS = {
                  "--config.task.identity=.5", "--config.task.pool=2"),
     "cyclegan:published": (*_TRANSLATION, "--config.model.depth=1", "--config.data.image_size=32"),
     "dcgan": _GAME,
+    "dcgan:conditional": _GAME,
     "ddpm": _UNET,
     "deep_cnn": ("--config.model.channels=8,16", "--config.model.hidden=32"),
     "dqn": ("--config.steps=6", "--config.batch_size=8", "--config.task.rollout=4",

@@ -13,7 +13,7 @@ beyond those below are its own (a model's fields, say) and are checked against i
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -368,7 +368,10 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
 
 
 def differences(
-    old: dict[str, Any], new: dict[str, Any], usual: Mapping[str, Any] = MappingProxyType({})
+    old: dict[str, Any],
+    new: dict[str, Any],
+    usual: Mapping[str, Any] = MappingProxyType({}),
+    asks: Sequence[str] = (),
 ) -> list[str]:
     """Keys of two flat configs that differ and matter, as ``key: old → new``.
 
@@ -376,6 +379,7 @@ def differences(
       old: of a run.
       new: with which it is to go on.
       usual: the values of further keys, as they come.
+      asks: keys that may differ.
     """
     # What the weights to start from brought with them: a model, or its fields that decide which
     # weights it has, and how it writes texts.
@@ -392,7 +396,7 @@ def differences(
     return [
         f"{key}: {old.get(key, 'not set')!r} → {new.get(key, 'not set')!r}"
         for key in sorted({*old, *new})
-        if old.get(key) != new.get(key) and not key.startswith(harmless)
+        if old.get(key) != new.get(key) and not key.startswith(harmless) and key not in asks
     ]
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "Source",
     "Split",
     "Whole",
+    "class_number",
     "load",
     "member_batches",
     "names",
@@ -210,7 +211,7 @@ def _to_be_measured(source: Source, settings: Mapping[str, Any]) -> Data:
         test = kept[part]
     anomaly = None
     if settings["anomaly"]:
-        anomaly = _class_number("data.anomaly", settings["anomaly"], class_names)
+        anomaly = class_number("data.anomaly", settings["anomaly"], class_names)
     if settings["symmetries"] > 1:
         test = symmetries.Symmetries(test, settings["symmetries"], len(class_names))
         class_names = symmetries.names(class_names, settings["symmetries"])
@@ -246,7 +247,7 @@ def _of_classes(
     chosen: tuple[str | int, ...], parts: Mapping[str, Split], class_names: tuple[str, ...]
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """All parts and the names of the classes that are called so, or numbered so."""
-    found = [_class_number("data.classes", str(name), class_names) for name in chosen]
+    found = [class_number("data.classes", str(name), class_names) for name in chosen]
     if len(set(found)) < len(found):
         raise UserError(f"data.classes={chosen!r} has a class twice")
     for part, split in parts.items():
@@ -258,7 +259,17 @@ def _of_classes(
     return kept, tuple(class_names[number] for number in found)
 
 
-def _class_number(setting: str, name: str, class_names: tuple[str, ...]) -> int:
+def class_number(setting: str, name: str, class_names: tuple[str, ...]) -> int:
+    """The number of the class that is called ``name``, or else is numbered so.
+
+    Args:
+      setting: that asks for it, for the message.
+      name: of the class, or its number as text.
+      class_names: of all classes.
+
+    Raises:
+      UserError: there is none; the message names the nearest.
+    """
     numbers = {str(i): i for i in range(len(class_names))}
     names = {class_name: i for i, class_name in enumerate(class_names)}
     return choose(f"class in {setting}", name, numbers | names)
@@ -270,7 +281,7 @@ def _anomaly(
     """The number of the class that is called ``name``, or numbered so; None for ""."""
     if not name:
         return None
-    anomaly = _class_number("data.anomaly", name, class_names)
+    anomaly = class_number("data.anomaly", name, class_names)
     if (train.labels == anomaly).all():
         raise UserError(
             f"data.anomaly={name!r} leaves nothing to learn from: there is no other class"

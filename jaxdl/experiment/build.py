@@ -218,16 +218,24 @@ def check(config: ConfigDict) -> None:
 
 
 def usual(config: ConfigDict) -> dict[str, Any]:
-    """The fields of its model as they come, flat: a run may be older than some of them.
+    """The settings of its model and task as they come, flat: a run may be older than some of them.
 
-    A field that a model gets later changes nothing as it comes, so that such a run goes on.
+    One that a model or a task gets later changes nothing as it comes, so that such a run goes on.
     """
-    name = config.model.name
-    given = models.settings(name) if name in models.names() else {}
-    return {
-        f"model.{key}": list(value) if isinstance(value, tuple) else value
-        for key, value in given.items()
-    }
+    found = {}
+    for group, plugs in (("model", models), ("task", tasks)):
+        name = config[group].name
+        given = plugs.settings(name) if name in plugs.names() else {}
+        found |= {
+            f"{group}.{key}": list(value) if isinstance(value, tuple) else value
+            for key, value in given.items()
+        }
+    return found
+
+
+def asks(config: ConfigDict) -> tuple[str, ...]:
+    """The settings that may be others where a run is used (`jaxdl.tasks.Traits`), dotted."""
+    return tuple(f"task.{name}" for name in tasks.traits(config.task.name).asks)
 
 
 def _check_groups(config: ConfigDict, swept: Iterable[str]) -> None:

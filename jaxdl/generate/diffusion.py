@@ -131,28 +131,102 @@ def sample(
     Returns:
       Images (batch, …) in [-1, 1], and (steps, seen, …) x_t before each step, noisiest first.
     """
-    image_of = choose("prediction", prediction, PREDICTIONS).image
     chosen = chosen_steps(len(signal), steps)
+    return denoised(network, key, start, signal, chosen, prediction=prediction, eta=eta, seen=seen)
+
+
+def denoised(
+    network: Callable[[jax.Array, jax.Array], jax.Array],
+    key: jax.Array,
+    noisy: jax.Array,
+    signal: np.ndarray,
+    chosen: np.ndarray,
+    *,
+    prediction: str = "epsilon",
+    eta: float = 1.0,
+    seen: int = 0,
+    alike: bool = False,
+) -> tuple[jax.Array, jax.Array]:
+    """Images out of such as are ``noisy`` (batch, …) at the first of the timesteps ``chosen``.
+
+    Args:
+      network: as of `sample`; so are key, signal, prediction, eta and seen, and what is returned.
+      noisy: x_t of the first timestep.
+      chosen: the timesteps that are used, falling.
+      alike: whether the noise that is added on the way is the same for all of the batch.
+    """
+    image_of = choose("prediction", prediction, PREDICTIONS).image
+    table = steps_back(signal, chosen, eta)
+
+    def step(noisy: jax.Array, now: Any) -> tuple[jax.Array, jax.Array]:
+        how, key = now
+        shape = noisy.shape[1:] if alike else noisy.shape
+        fresh = jax.random.normal(key, shape, noisy.dtype) if eta else 0.0
+        return step_back(network, image_of, noisy, how, fresh), noisy[:seen]
+
+    rows = jax.tree.map(lambda x: jnp.asarray(x, noisy.dtype), table)._replace(t=table.t)
+    return jax.lax.scan(step, noisy, (rows, jax.random.split(key, len(chosen))))
+
+
+class Step(NamedTuple):
+    """A step from x_t to one with less noise, or an array of each for many.
+
+    Attributes:
+      t: the timestep, int32.
+      here: ᾱ at it.
+      after: ᾱ behind the step; 1 is the image.
+      old: share of the difference between x_t and √ᾱ x₀ that is kept.
+      deviation: of the noise that is drawn anew.
+    """
+
+    t: Any
+    here: Any
+    after: Any
+    old: Any
+    deviation: Any
+
+
+def steps_back(signal: np.ndarray, chosen: np.ndarray, eta: float) -> Step:
+    """Song et al., 2021, equations 12 and 16, for each of the timesteps ``chosen``, falling.
+
+    Args:
+      signal: ᾱ of all timesteps.
+      chosen: (steps,) int32; behind the last one comes the image.
+      eta: as of `sample`.
+
+    Returns:
+      A `Step` of arrays (steps,), float64 but for ``t``.
+    """
     here = signal[chosen]
     after = np.append(here[1:], 1.0)  # the last step ends in the image
     fresh = eta**2 * (1 - here / after) / (1 - here)  # the share of the noise that is drawn anew
     # In float64: what is left of the old noise is a difference of what may be nearly the same, and
     # below 0 by rounding.
     old = np.sqrt((1 - after) * np.maximum(1 - fresh, 0) / (1 - here))
-    deviation = np.sqrt((1 - after) * fresh)
-    single = lambda x: jnp.asarray(x, start.dtype)
+    return Step(chosen, here, after, old, np.sqrt((1 - after) * fresh))
 
-    def step(noisy: jax.Array, now: Any) -> tuple[jax.Array, jax.Array]:
-        t, here, after, old, deviation, key = now
-        answer = network(noisy, jnp.full(noisy.shape[:1], t))
-        image = jnp.clip(image_of(answer, noisy, here), -1, 1)
-        # The noise that leads from this image to x_t: not the answer's where the image was cut.
-        mean = jnp.sqrt(after) * image + old * (noisy - jnp.sqrt(here) * image)
-        fresh = jax.random.normal(key, noisy.shape, noisy.dtype) if eta else 0.0
-        return mean + deviation * fresh, noisy[:seen]
 
-    inputs = (jnp.asarray(chosen), *map(single, (here, after, old, deviation)))
-    return jax.lax.scan(step, start, (*inputs, jax.random.split(key, steps)))
+def step_back(
+    network: Callable[[jax.Array, jax.Array], jax.Array],
+    image_of: Callable[..., jax.Array],
+    noisy: jax.Array,
+    how: Step,
+    fresh: jax.Array | float,
+) -> jax.Array:
+    """One step.
+
+    Args:
+      network: as of `sample`.
+      image_of: ``image`` of a `Prediction`.
+      noisy: x_t (batch, …).
+      how: of numbers.
+      fresh: noise of deviation 1, shaped like ``noisy`` or like one of its images.
+    """
+    answer = network(noisy, jnp.full(noisy.shape[:1], how.t))
+    image = jnp.clip(image_of(answer, noisy, how.here), -1, 1)
+    # The noise that leads from this image to x_t: not the answer's where the image was cut.
+    mean = jnp.sqrt(how.after) * image + how.old * (noisy - jnp.sqrt(how.here) * image)
+    return mean + how.deviation * fresh
 
 
 def guided(conditional: jax.Array, unconditional: jax.Array, scale: float) -> jax.Array:

@@ -114,10 +114,16 @@ def run(options) -> int:
         raise UserError(f"--mode={options.mode} needs --workdir: the folder of a trained run")
     config = options.config
     experiment.check(config)
+
+    def check(folder, config):
+        asks = experiment.asks(config) if options.mode in ("sample", "predict") else ()
+        usual = experiment.usual(config)
+        workdir.check(folder, config, options.accept_changes, usual, asks)
+
     if config.member is None:
         workdir.check_folder(folder)
         before = meaning.standing(folder)
-        workdir.check(folder, config, options.accept_changes, experiment.usual(config))
+        check(folder, config)
     process.use_compilation_cache()
     parallel.initialize()
     say = note if jax.process_index() == 0 else lambda line: None
@@ -127,7 +133,7 @@ def run(options) -> int:
         if options.mode != "train":
             workdir.adopt(folder, config)
         before = meaning.standing(folder)
-        workdir.check(folder, config, options.accept_changes, experiment.usual(config))
+        check(folder, config)
     if options.mode == "export":
         config.parallel.update(strategy="jit", data=1, fsdp=1, tensor=1)
     elif options.mode != "train" and own_devices:

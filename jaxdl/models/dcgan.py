@@ -5,6 +5,11 @@ Generative Adversarial Networks", section 3. Latent vectors (batch, latent) to i
 channels) in [-1, 1], and images to logits (batch,) float32; s is base · 2 ^ len(widths).
 Parameters at 64 pixels, 3 channels and a latent of 100: 3,576,704 in the generator and 2,765,568 in
 the discriminator.
+
+By class, if asked for: the generator reads the label behind the noise (Mirza and Osindero, 2014,
+"Conditional Generative Adversarial Nets", section 3.2), and the discriminator's logit is
+φ(x) · (w + V y) + b, of its last features φ and a label y (Miyato and Koyama, 2018, "cGANs with
+Projection Discriminator", equation 4; φ is of every place, which they sum over).
 """
 
 from typing import Any
@@ -41,12 +46,16 @@ class Generator(nn.Module):
     widths: tuple[int, ...]
     base: int
     channels: int
+    num_classes: int
     initializer: str
     dtype: Any
 
     @nn.compact
-    def __call__(self, latent: jax.Array, train: bool) -> jax.Array:
-        """(batch, latent) -> (batch, size, size, channels) float32."""
+    def __call__(self, latent: jax.Array, label: jax.Array | None, train: bool) -> jax.Array:
+        """(batch, latent) and labels (batch,) -> (batch, size, size, channels) float32."""
+        if self.num_classes:
+            told = jax.nn.one_hot(label, self.num_classes, dtype=latent.dtype)
+            latent = jnp.concatenate([latent, told], axis=-1)
         init, base, first = _initializer(self.initializer), self.base, self.widths[0]
         x = layers.Dense(
             base * base * first, use_bias=False, kernel_init=init, dtype=self.dtype, name="project"
@@ -69,12 +78,13 @@ class Discriminator(nn.Module):
 
     widths: tuple[int, ...]
     normalization: str
+    num_classes: int
     initializer: str
     dtype: Any
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """(batch, size, size, channels) -> (batch,) float32."""
+    def __call__(self, x: jax.Array, label: jax.Array | None, train: bool) -> jax.Array:
+        """(batch, size, size, channels) and labels (batch,) -> (batch,) float32."""
         init, spectral = _initializer(self.initializer), self.normalization == "spectral"
         # A norm's own bias makes up for one in front of it; the published layers have none at all.
         fields = dict(
@@ -92,11 +102,16 @@ class Discriminator(nn.Module):
             if i and self.normalization == "layer":  # one group is an example's whole map
                 x = nn.GroupNorm(num_groups=1, epsilon=1e-5, dtype=self.dtype, name=f"norm_{i}")(x)
             x = ops.leaky_relu(x, 0.2)
-        x = x.reshape(x.shape[0], -1)
-        fields |= dict(dtype=wide, name="logit")
-        if spectral:
-            return layers.SpectralDense(1, **fields)(x.astype(wide), train=train)[:, 0]
-        return layers.Dense(1, **fields)(x.astype(wide))[:, 0]
+        x = x.reshape(x.shape[0], -1).astype(wide)
+        how = dict(train=train) if spectral else {}
+        dense = layers.SpectralDense if spectral else layers.Dense
+        fields["dtype"] = wide
+        logit = dense(1, **fields, name="logit")(x, **how)[:, 0]
+        if self.num_classes:
+            told = jax.nn.one_hot(label, self.num_classes, dtype=wide)
+            seen = dense(x.shape[-1], **fields | dict(use_bias=False), name="classes")(told, **how)
+            logit += (seen * x).sum(-1)
+        return logit
 
 
 class DCGAN(nn.Module):
@@ -107,6 +122,7 @@ class DCGAN(nn.Module):
         discriminator's, backwards.
       base: pixels a side of the smallest map.
       channels: of the images.
+      num_classes: of which both networks are told; 0 takes no labels.
       normalization: of the discriminator: "batch" as published, "layer" (over a whole example, as
         critics with a gradient penalty want: Gulrajani et al., 2017, section 4), "spectral" (Miyato
         et al., 2018) or "none". The generator's is always batch norm.
@@ -117,6 +133,7 @@ class DCGAN(nn.Module):
     widths: tuple[int, ...] = (512, 256, 128, 64)
     base: int = 4
     channels: int = 3
+    num_classes: int = 0
     normalization: str = "batch"
     initializer: str = "dcgan"
     dtype: Any = jnp.float32
@@ -129,21 +146,27 @@ class DCGAN(nn.Module):
                 f"config.model: widths={self.widths}, base={self.base} and channels="
                 f"{self.channels} must be at least one width and all at least 1"
             )
-        init, dtype = self.initializer, self.dtype
-        self.generator = Generator(self.widths, self.base, self.channels, init, dtype)
-        self.discriminator = Discriminator(self.widths, self.normalization, init, dtype)
+        classes, init, dtype = self.num_classes, self.initializer, self.dtype
+        self.generator = Generator(self.widths, self.base, self.channels, classes, init, dtype)
+        self.discriminator = Discriminator(self.widths, self.normalization, classes, init, dtype)
 
-    def generate(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
+    def generate(
+        self, latent: jax.Array, label: jax.Array | None = None, *, train: bool = False
+    ) -> jax.Array:
         """Latent vectors (batch, latent), standard normal -> images (batch, s, s, c) in [-1, 1]."""
-        return self.generator(latent, train)
+        return self.generator(latent, label, train)
 
-    def discriminate(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+    def discriminate(
+        self, images: jax.Array, label: jax.Array | None = None, *, train: bool = False
+    ) -> jax.Array:
         """Images (batch, s, s, c) in [-1, 1] -> (batch,) logits, high for real ones."""
-        return self.discriminator(images, train)
+        return self.discriminator(images, label, train)
 
-    def __call__(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
+    def __call__(
+        self, latent: jax.Array, label: jax.Array | None = None, *, train: bool = False
+    ) -> jax.Array:
         """What the discriminator makes of the generator's images: (batch, latent) -> (batch,)."""
-        return self.discriminate(self.generate(latent, train=train), train=train)
+        return self.discriminate(self.generate(latent, label, train=train), label, train=train)
 
 
 VARIANTS = {

@@ -25,6 +25,9 @@ from jaxdl.errors import UserError
 # Pixels a side that each judge sees.
 INCEPTION_SIZE, DIGITS_SIZE = 299, 8
 
+# What the digits' judge calls its classes.
+DIGITS = tuple("0123456789")
+
 _DIGITS = Path(__file__).parent / "digits_judge.npz"
 _EXACT = jax.lax.Precision.HIGHEST
 

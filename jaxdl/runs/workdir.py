@@ -5,7 +5,7 @@ import datetime
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -62,6 +62,7 @@ def check(
     config: ConfigDict,
     accept_changes: bool = False,
     usual: Mapping[str, Any] = MappingProxyType({}),
+    asks: Sequence[str] = (),
 ) -> None:
     """Makes sure that a run with ``config`` may be in ``workdir``; writes nothing.
 
@@ -70,6 +71,7 @@ def check(
       config: of the run.
       accept_changes: whether it may have other settings than before.
       usual: as of `settings.differences`.
+      asks: as of it.
 
     Raises:
       UserError: the folder is a file, cannot be written to, or holds a run whose config differs in
@@ -77,7 +79,7 @@ def check(
     """
     check_folder(workdir)
     old = stored(workdir)
-    changed = settings.differences(old, settings.flatten(config), usual)
+    changed = settings.differences(old, settings.flatten(config), usual, asks)
     if old and changed and not accept_changes:
         raise UserError(
             f"{workdir} holds a run with another config ({'; '.join(changed)}): give the same "

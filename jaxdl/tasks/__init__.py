@@ -64,9 +64,10 @@ def register(
     groups: tuple[str, ...] = ("model",),
     derives: tuple[str, ...] = (),
     any_length: bool = False,
+    asks: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Task]], Callable[..., Task]]:
     """Decorator of a factory (run, settings as keywords) -> `Task`, with its `Traits`."""
-    _traits.update(dict.fromkeys(names, Traits(groups, derives, any_length)))
+    _traits.update(dict.fromkeys(names, Traits(groups, derives, any_length, asks)))
     return _registry.register(*names)
 
 

@@ -1,25 +1,26 @@
 """Two networks against each other: one makes images, the other tells them from real ones."""
 
 import functools
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdl import keys
 from jaxdl.errors import UserError
 from jaxdl.losses import gan as games
-from jaxdl.metrics import Mean, Metrics
-from jaxdl.parallel import replicas
+from jaxdl.metrics import Metrics
 from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, build_model, check_at_least, learner, need_batches, register
-from jaxdl.tasks.shared import generation, judging, playing, two_players
+from jaxdl.tasks.shared import by_class, generation, judging, playing, two_players
+from jaxdl.tasks.shared.players import Players, discriminator_loss, generator_loss
 from jaxdl.tasks.shared.two_players import State
 
 
-@register("adversarial")
+@register("adversarial", derives=("num_classes",), asks=("asked",))
 def adversarial(
     run: Run,
     loss: str = "non_saturating",
@@ -28,6 +29,8 @@ def adversarial(
     clip_weights: float = 0.0,
     gradient_penalty: float = 0.0,
     discriminator_rate: float = 1.0,
+    classes: bool = False,
+    asked: tuple[int | str, ...] = (),
     inception: str = "",
 ) -> Task:
     """A generator of images like ``image`` (batch, h, w, c), by a discriminator's judgement.
@@ -48,6 +51,9 @@ def adversarial(
       gradient_penalty: weight of `jaxdl.losses.gan.gradient_penalty`, 10 as published; 0 is off.
       discriminator_rate: factor on its learning rate (Heusel et al., 2017, give the two networks
         rates of their own).
+      classes: whether both are told the label, so that images can be asked for by class: real
+        images' and, of as many of each class, the generated ones'.
+      asked: the classes, by name or number, that --mode=sample shows; () is all, up to ten.
       inception: file of Inception's weights (`jaxdl.pretrained.judges.inception`), by whose
         features images are judged too: ``fid/inception`` and so on.
 
@@ -57,14 +63,29 @@ def adversarial(
     (`jaxdl.metrics.sample_quality`) of images of the generator's moving average, if ``config.ema``
     keeps one; of digits also ``fid/digits``, ``kid/digits``, ``precision/digits``,
     ``recall/digits`` and ``inception_score/digits``, by the features of a classifier of digits.
+    With ``classes`` also ``named_right``, the share of images whose nearest training image has the
+    label asked for, and ``named_right/digits``, of those that the classifier names so.
     """
-    need_batches(run)
-    config = run.config
+    need_batches(run, "label" if classes else "image")
+    config, class_names = run.config, run.data.class_names
+    by_class.check(asked, classes, class_names)
+    count = len(class_names) if classes else 0
     game = choose("loss", loss, games.GAMES)
     _check(config, latent, n_critic, clip_weights, gradient_penalty, discriminator_rate)
-    module = build_model(run)
+    module = build_model(
+        run,
+        {"num_classes": count},
+        because="the classes of the data with config.task.classes=true and 0 without",
+    )
+    players = Players(module, game, latent, gradient_penalty, count)
+    if classes and not getattr(module, "num_classes", 0):
+        raise UserError(
+            "config.task.classes=true needs a model that is told of classes, such as 'dcgan', not "
+            f"{config.model.name!r}"
+        )
+    some = players.given(jnp.zeros((1, latent), jnp.float32), jnp.zeros(1, jnp.int32))
     playing.check_model(
-        run, module, latent, ("generate", "discriminate"), "dcgan",
+        run, module, some, ("generate", "discriminate"), "dcgan",
         "widths and base (a side is base · 2 ^ widths)",
     )  # fmt: skip
     if gradient_penalty and getattr(module, "normalization", None) == "batch":
@@ -72,109 +93,26 @@ def adversarial(
             "config.task.gradient_penalty bounds the slope at each image by itself, which "
             "config.model.normalization='batch' mixes: use 'layer', 'spectral' or 'none'"
         )
-    players = Players(module, game, latent, gradient_penalty)
     optimizers, updates = two_players.optimizers(run, n_critic, discriminator_rate)
     images_of = jax.jit(functools.partial(_images_of, players))
     drawn = functools.partial(playing.drawn, images_of)
-    learned, judged = generation.Learned(run.data), judging.Judging(run, inception, playing.SCORED)
+    learned = generation.Learned(run.data)
+    judged = judging.Judging(run, inception, playing.SCORED, classes)
+    losses_of = jax.jit(functools.partial(playing.losses, players.discriminate, game))
     return Task(
         init=functools.partial(_init, players, optimizers, config.ema),
         train_step=functools.partial(
             train_step, players, updates, n_critic, config.accumulate, clip_weights
         ),
-        score=functools.partial(
-            playing.score,
-            jax.jit(functools.partial(playing.losses, module, game)),
-            drawn,
-            learned,
-            judged,
+        score=functools.partial(playing.score, losses_of, drawn, learned, judged, count),
+        artifacts=lambda state, split, key: learned.beside_nearest(
+            drawn(state, key, by_class.in_turn(count, 32))
         ),
-        artifacts=lambda state, split, key: learned.beside_nearest(drawn(state, key, 32)),
-        parameters=functools.partial(playing.parameters, module, latent),
-        sample=lambda state, key: {"samples": draw.image_grid(drawn(state, key, 64), [""] * 64)},
+        parameters=functools.partial(playing.parameters, module, some),
+        sample=functools.partial(_sample, players, class_names, asked, drawn),
         directions={**playing.DIRECTIONS, **judged.directions},
         check=judged.check,
     )
-
-
-class Players(NamedTuple):
-    """Two networks and their game.
-
-    Attributes:
-      module: with ``generate`` and ``discriminate``.
-      game: of `jaxdl.losses.gan.GAMES`.
-      latent: size of the noise.
-      gradient_penalty: its weight; 0 is off.
-    """
-
-    module: Any
-    game: games.Game
-    latent: int
-    gradient_penalty: float
-
-    def generate(self, variables: Any, noise: jax.Array, **how: Any) -> Any:
-        """Noise (n, latent) to images (n, h, w, c) in [-1, 1]."""
-        return self.module.apply(variables, noise, method="generate", **how)
-
-    def discriminate(self, variables: Any, images: jax.Array, **how: Any) -> Any:
-        """Images (n, h, w, c) in [-1, 1] to logits (n,)."""
-        return self.module.apply(variables, images, method="discriminate", **how)
-
-    def noise(self, key: jax.Array, size: int) -> jax.Array:
-        """(size, latent), of this device's own."""
-        return jax.random.normal(replicas.own(key), (size, self.latent), jnp.float32)
-
-
-def discriminator_loss(
-    players: Players,
-    generator: learner.Learner,
-    params: Any,
-    model_state: Any,
-    batch: Mapping,
-    key: jax.Array,
-) -> learner.Loss:
-    """What the discriminator minimises: of ``image`` (n, h, w, c) and of fakes from ``noise``."""
-
-    def judge(model_state: Any, images: jax.Array) -> tuple[jax.Array, Any]:
-        variables = {"params": params, **model_state}
-        how = dict(train=True, mutable=list(model_state))
-        logits, new = players.discriminate(variables, images, **how)
-        return logits, {**model_state, **new}
-
-    real = batch["image"]
-    fake, _ = players.generate(
-        generator.variables, batch["noise"], train=True, mutable=list(generator.model_state)
-    )
-    # Each kind has batch statistics of its own, as published.
-    real_logits, model_state = judge(model_state, real)
-    fake_logits, model_state = judge(model_state, fake)
-    per_example = players.game.discriminator(real_logits, fake_logits)
-    found = {"real_logit": Mean.of(real_logits), "fake_logit": Mean.of(fake_logits)}
-    if players.gradient_penalty:
-        penalty = games.gradient_penalty(
-            lambda images: judge(model_state, images)[0], real, fake, key
-        )
-        per_example = per_example + players.gradient_penalty * penalty
-        found["gradient_penalty"] = Mean.of(penalty)
-    return learner.Loss(Mean.of(per_example), model_state, found)
-
-
-def generator_loss(
-    players: Players,
-    discriminator: learner.Learner,
-    params: Any,
-    model_state: Any,
-    batch: Mapping,
-    key: jax.Array,
-) -> learner.Loss:
-    """What the generator minimises: of how its images from ``noise`` (n, latent) are judged."""
-    variables = {"params": params, **model_state}
-    how = dict(train=True, mutable=list(model_state))
-    fake, new = players.generate(variables, batch["noise"], **how)
-    logits, _ = players.discriminate(
-        discriminator.variables, fake, train=True, mutable=list(discriminator.model_state)
-    )
-    return learner.Loss(Mean.of(players.game.generator(logits)), {**model_state, **new}, {})
 
 
 def train_step(
@@ -196,22 +134,23 @@ def train_step(
       accumulate: microbatches of each.
       clip_weights: as of `adversarial`.
       state: of both.
-      batch: ``image``.
+      batch: ``image``, and ``label`` where there are classes.
       key: of the step.
     """
-    images = generation.scaled(batch["image"])
+    images, label = generation.scaled(batch["image"]), players.labels_of(batch)
     if len(images) % (n_critic * accumulate):
         raise UserError(
             f"config.task.n_critic={n_critic} times config.accumulate={accumulate} does "
             f"not divide the {len(images)} examples of a batch on a device"
         )
     # Part i takes every n_critic-th example: a batch that is split over devices stays there.
-    parts = images.reshape(-1, n_critic, *images.shape[1:]).swapaxes(0, 1)
-    size = parts.shape[1]
+    cut = lambda x: x.reshape(-1, n_critic, *x.shape[1:]).swapaxes(0, 1)
+    parts = {"image": cut(images), "label": cut(label)}
+    size = parts["label"].shape[1]
 
     def discriminator_step(old: learner.Learner, inputs: Any) -> tuple[Any, Metrics]:
         part, key = inputs
-        batch = {"image": part, "noise": players.noise(keys.named(key, "noise"), size)}
+        batch = {**part, "noise": players.noise(keys.named(key, "noise"), size)}
         loss_fn = functools.partial(discriminator_loss, players, state.generator)
         new, found = updates.discriminator(loss_fn)(old, batch, keys.named(key, "update"))
         if clip_weights:
@@ -221,7 +160,8 @@ def train_step(
 
     step_keys = jax.random.split(keys.named(key, "discriminator"), n_critic)
     if n_critic == 1:
-        discriminator, found = discriminator_step(state.discriminator, (parts[0], step_keys[0]))
+        only = jax.tree.map(lambda x: x[0], (parts, step_keys))
+        discriminator, found = discriminator_step(state.discriminator, only)
     else:
         discriminator, found = jax.lax.scan(
             discriminator_step, state.discriminator, (parts, step_keys)
@@ -229,8 +169,8 @@ def train_step(
         found = jax.tree.map(lambda x: x.sum(0), found)
     key = keys.named(key, "generator")
     update = updates.generator(functools.partial(generator_loss, players, discriminator))
-    noise = players.noise(keys.named(key, "noise"), size)
-    generator, own = update(state.generator, {"noise": noise}, key)
+    batch = {"noise": players.noise(keys.named(key, "noise"), size), "label": parts["label"][0]}
+    generator, own = update(state.generator, batch, key)
     told = two_players.told(two_players.Pair(own, found))
     return State(generator, discriminator), told
 
@@ -238,20 +178,39 @@ def train_step(
 def _init(
     players: Players, optimizers: two_players.Pair, ema: float, key: jax.Array, batch: Mapping
 ) -> State:
-    some = jnp.zeros((1, players.latent), jnp.float32)
-    made = lambda name: keys.named(key, name)
+    some, label = jnp.zeros((1, players.latent), jnp.float32), jnp.zeros(1, jnp.int32)
     images = generation.scaled(batch["image"][:1])
-    init = players.module.init
+    init = lambda network, x, method: players.module.init(
+        keys.named(key, network), *players.given(x, label), method=method
+    )
     variables = two_players.Pair(
-        init(made("generator"), some, method="generate"),
-        init(made("discriminator"), images, method="discriminate"),
+        init("generator", some, "generate"), init("discriminator", images, "discriminate")
     )
     return two_players.begun(optimizers, variables, ema)
 
 
-def _images_of(players: Players, generator: learner.Learner, key: jax.Array) -> jax.Array:
+def _images_of(
+    players: Players, generator: learner.Learner, key: jax.Array, label: jax.Array
+) -> jax.Array:
     noise = jax.random.normal(key, (playing.AT_ONCE, players.latent), jnp.float32)
-    return generation.unit_range(players.generate(generator.best_variables, noise))
+    return generation.unit_range(players.generate(generator.best_variables, noise, label))
+
+
+def _sample(
+    players: Players,
+    class_names: Sequence[str],
+    asked: Sequence[int | str],
+    drawn: Callable[[State, jax.Array, np.ndarray], np.ndarray],
+    state: State,
+    key: jax.Array,
+) -> dict[str, Any]:
+    if not players.classes:
+        made = drawn(state, key, by_class.in_turn(0, 64))
+        return {"samples": draw.image_grid(made, [""] * len(made))}
+    labels = by_class.labels(asked, class_names)
+    names = [class_names[i] for i in labels]
+    made = drawn(state, key, labels)
+    return {"samples": draw.image_grid(made, names, columns=by_class.OF_EACH)}
 
 
 def _check(

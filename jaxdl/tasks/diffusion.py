@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,17 +27,24 @@ from jaxdl.tasks import (
     need_batches,
     register,
 )
-from jaxdl.tasks.shared import generation, judging
+from jaxdl.tasks.shared import by_class, denoiser, generation, judging, made_of_pictures
+from jaxdl.tasks.shared.denoiser import SEEN, Denoiser
 
-# The most images that a score draws, of them those by class, how many at a time, and of how many
-# of these the way is kept.
-SCORED, NAMED, AT_ONCE, SEEN = 1000, 120, 60, 5
+# The most images that a score draws, of them those by class, and how many at a time.
+SCORED, NAMED, AT_ONCE = 1000, 120, 60
 
 # The share of the ancestral noise that each way of sampling adds.
 SAMPLERS = {"ancestral": 1.0, "ddim": 0.0}
 
 
-@register("diffusion", derives=("num_classes",))
+@register(
+    "diffusion",
+    derives=("num_classes",),
+    asks=(
+        *("sampler", "sampling_steps", "guidance", "asked"),
+        *("mask", "jump", "resamplings", "between", "level"),
+    ),
+)
 def diffusion(
     run: Run,
     schedule: str = "linear",
@@ -49,6 +56,12 @@ def diffusion(
     classes: bool = False,
     drop_label: float = 0.1,
     guidance: float = 0.0,
+    asked: tuple[int | str, ...] = (),
+    mask: str = "",
+    jump: int = 1,
+    resamplings: int = 10,
+    between: tuple[str, ...] = (),
+    level: float = 0.5,
     inception: str = "",
 ) -> Task:
     """Denoising diffusion of images like ``image`` (batch, h, w, c), by class if wanted.
@@ -69,6 +82,16 @@ def diffusion(
       drop_label: share of examples that are learned from without their label, which guidance needs.
       guidance: weight w of classifier-free guidance (Ho and Salimans, 2022) of the samples that are
         shown and of ``named_right``; 0 is off.
+      asked: the classes, by name or number, that --mode=sample shows; () is all, up to ten. Of what
+        is made of pictures the class, or () for none.
+      mask: what --mode=predict fills in of the pictures that it is given: "left", "right", "upper"
+        or "lower", halves, "middle", or a picture's file, white where it is to be filled in
+        (`jaxdl.generate.inpainting`, always by ancestral sampling).
+      jump: steps back to more noise at a time on that way; below ``sampling_steps``.
+      resamplings: times that a piece of that way is gone; 1 is no way back.
+      between: files of two pictures, between which --mode=sample shows what there is
+        (`jaxdl.generate.interpolation`).
+      level: share of the timesteps of whose noise these two get.
       inception: file of Inception's weights (`jaxdl.pretrained.judges.inception`), by whose
         features samples are judged too: ``fid/inception`` and so on.
 
@@ -77,7 +100,8 @@ def diffusion(
     many as there are evaluation examples, up to 1000; of digits also ``fid/digits``,
     ``kid/digits``, ``precision/digits``, ``recall/digits`` and ``inception_score/digits``, by the
     features of a classifier of digits; ``ancestral_two_sample_accuracy``, the first of these by
-    ``ancestral_steps``; and, with ``classes``, ``named_right``, the share of 120 guided samples
+    ``ancestral_steps``; and, with ``classes``, ``named_right/digits``, the share of the first that
+    the classifier of digits names as asked, and ``named_right``, the share of 120 guided samples
     whose nearest training image has the label asked for. All are drawn by the parameters' moving
     average, if ``config.ema`` keeps one.
     """
@@ -89,16 +113,32 @@ def diffusion(
     _check_steps(timesteps, sampling_steps=sampling_steps, ancestral_steps=ancestral_steps)
     count = len(run.data.class_names) if classes else 0
     _check_guidance(guidance, classes, drop_label)
+    by_class.check(asked, classes, run.data.class_names)
+    check_shares(level=level)
+    check_counts(jump=jump, resamplings=resamplings)
+    _check_pictures(mask, jump, resamplings, between, sampling_steps or timesteps)
     shape = run.data.train.take(np.arange(1))["image"].shape[1:]
     net = Denoiser(_model(run, count), signal, prediction, count, shape)
     start, update = learner.by_config(run, functools.partial(training_loss, net, drop_label))
     images_of = jax.jit(
-        functools.partial(_images_of, net), static_argnames=("steps", "eta", "guidance")
+        functools.partial(denoiser.drawn, net), static_argnames=("steps", "eta", "guidance")
     )
     usual = functools.partial(images_of, steps=sampling_steps or timesteps, eta=eta)
     shown = functools.partial(usual, guidance=guidance)
     ancestral = functools.partial(images_of, steps=ancestral_steps, eta=SAMPLERS["ancestral"])
-    learned, judged = generation.Learned(run.data), judging.Judging(run, inception, SCORED)
+    learned = generation.Learned(run.data)
+    judged = judging.Judging(run, inception, SCORED, classes)
+    of_class = made_of_pictures.OfClass(asked, run.data.class_names, drop_label > 0)
+    how = dict(guidance=guidance if asked else 0.0, steps=sampling_steps or timesteps)
+    completed = jax.jit(
+        functools.partial(denoiser.completed, net, jump=jump, resamplings=resamplings, **how)
+    )
+    sample = functools.partial(_sample, net, run.data.class_names, asked, shown)
+    if between:
+        mixed = functools.partial(denoiser.between, net, eta=eta, **_up_to(level, timesteps, how))
+        sample = functools.partial(
+            made_of_pictures.sample_between, jax.jit(mixed), net, of_class, between
+        )
     return Task(
         init=functools.partial(_init, net, start),
         train_step=update,
@@ -110,7 +150,10 @@ def diffusion(
             _artifacts, net, learned, usual, shown, sampling_steps or timesteps
         ),
         parameters=functools.partial(_parameters, net),
-        sample=functools.partial(_sample, net, run.data.class_names, shown),
+        sample=sample,
+        transform=functools.partial(
+            made_of_pictures.complete, completed, net, of_class, mask, run.config.seed
+        ),
         directions={
             **sample_quality.DIRECTIONS,
             **judged.directions,
@@ -118,32 +161,6 @@ def diffusion(
         },
         check=judged.check,
     )
-
-
-class Denoiser(NamedTuple):
-    """A network that tells noise from images, and what it was told of them.
-
-    Attributes:
-      module: noisy images (n, h, w, c), timesteps (n,) and labels (n,) -> the images' shape.
-      signal: (timesteps,), the share of the image's variance that is left at each.
-      prediction: what it says: "epsilon", "x0" or "v".
-      classes: that it knows; the label ``classes`` is that of no class. 0 where it knows none.
-      shape: (h, w, c).
-    """
-
-    module: Any
-    signal: np.ndarray
-    prediction: str
-    classes: int
-    shape: tuple[int, ...]
-
-    def labels_of(self, batch: Mapping) -> jax.Array:
-        """(n,) int32; of a network without classes zeros."""
-        return batch["label"] if self.classes else jnp.zeros(len(batch["image"]), jnp.int32)
-
-    def in_turn(self, size: int) -> np.ndarray:
-        """Labels (size,) int32, of all classes equally often."""
-        return np.arange(size, dtype=np.int32) % max(self.classes, 1)
 
 
 def errors(
@@ -204,34 +221,6 @@ def _init(
     return start(net.module.init(key, generation.scaled(batch["image"][:1]), one, one))
 
 
-def _images_of(
-    net: Denoiser,
-    variables: Any,
-    key: jax.Array,
-    labels: jax.Array,
-    *,
-    steps: int,
-    eta: float,
-    guidance: float = 0.0,
-) -> tuple[jax.Array, jax.Array]:
-    """Images (n, h, w, c) of labels (n,), and the first SEEN before each step, in [0, 1]."""
-
-    def network(noisy: jax.Array, t: jax.Array) -> jax.Array:
-        if not guidance:
-            return net.module.apply(variables, noisy, t, labels)
-        twice = lambda x: jnp.concatenate([x, x])
-        both = jnp.concatenate([labels, jnp.full_like(labels, net.classes)])
-        answers = net.module.apply(variables, twice(noisy), twice(t), both)
-        return process.guided(*jnp.split(answers, 2), guidance)
-
-    start = jax.random.normal(keys.named(key, "start"), (len(labels), *net.shape), jnp.float32)
-    images, frames = process.sample(
-        network, keys.named(key, "steps"), start, net.signal,
-        steps=steps, prediction=net.prediction, eta=eta, seen=SEEN,
-    )  # fmt: skip
-    return generation.unit_range(images), generation.unit_range(frames)
-
-
 # (variables, key, labels (n,)) -> images (n, h, w, c) in [0, 1], and how the first came to be.
 Draw = Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
@@ -254,27 +243,33 @@ def _score(
     key: jax.Array,
 ) -> dict[str, float]:
     real = generation.spread(split, SCORED)
-    labels = net.in_turn(len(real))
+    labels = by_class.in_turn(net.classes, len(real))
     made = _drawn(usual, state, keys.named(key, "score"), labels)
-    found = learned.measures(made, real) | judged.figures(made, split, state)
+    found = learned.measures(made, real) | judged.figures(made, split, state, labels)
     if ancestral is not None:
         made = _drawn(ancestral, state, keys.named(key, "ancestral"), labels)
         found["ancestral_two_sample_accuracy"] = sample_quality.two_sample_accuracy(made, real)
     if net.classes:
-        wanted = net.in_turn(NAMED)
-        made = _drawn(shown, state, keys.named(key, "guided"), wanted)
-        found["named_right"] = sample_quality.named_right(
-            made, wanted, learned.images, learned.labels
-        )
+        asked = by_class.in_turn(net.classes, NAMED)
+        made = _drawn(shown, state, keys.named(key, "guided"), asked)
+        found["named_right"] = learned.named_right(made, asked)
     return found
 
 
 def _sample(
-    net: Denoiser, class_names: Sequence[str], by: Draw, state: learner.Learner, key: jax.Array
+    net: Denoiser,
+    class_names: Sequence[str],
+    asked: Sequence[int | str],
+    by: Draw,
+    state: learner.Learner,
+    key: jax.Array,
 ) -> dict[str, Any]:
-    labels = np.repeat(net.in_turn(min(net.classes, 10) or 8), 6)
-    names = [class_names[i] if net.classes else "" for i in labels]
-    return {"samples": draw.image_grid(_drawn(by, state, key, labels), names, columns=6)}
+    labels, names = by_class.in_turn(0, 48), [""] * 48
+    if net.classes:
+        labels = by_class.labels(asked, class_names)
+        names = [class_names[i] for i in labels]
+    made = _drawn(by, state, key, labels)
+    return {"samples": draw.image_grid(made, names, columns=by_class.OF_EACH)}
 
 
 def _artifacts(
@@ -288,13 +283,13 @@ def _artifacts(
     key: jax.Array,
 ) -> dict[str, Any]:
     # As many as are drawn at a time, so that it is a program that is there already.
-    made, frames = shown(state.best_variables, key, net.in_turn(AT_ONCE))
+    made, frames = shown(state.best_variables, key, by_class.in_turn(net.classes, AT_ONCE))
     strip = np.concatenate([frames, made[None, :SEEN]]).clip(0, 1)
     # Before each step and behind the last; where there are few, some are shown twice.
     picked = np.linspace(0, steps, 10).round().astype(np.int64)
     moments = [f"t = {t}" for t in process.chosen_steps(len(net.signal), steps)]
     captions = [[*moments, "image"][i] for i in picked]
-    made = _drawn(usual, state, keys.named(key, "new"), net.in_turn(32))
+    made = _drawn(usual, state, keys.named(key, "new"), by_class.in_turn(net.classes, 32))
     return {
         "Denoising": draw.image_grid(
             strip[picked].swapaxes(0, 1).reshape(-1, *net.shape),
@@ -310,6 +305,27 @@ def _parameters(net: Denoiser, state: learner.Learner) -> dict[str, jax.Array]:
     one = jax.ShapeDtypeStruct((1,), jnp.int32)
     image = jax.ShapeDtypeStruct((1, *net.shape), jnp.float32)
     return learner.parameters(state.params, models.call_order(net.module, image, one, one))
+
+
+def _up_to(level: float, timesteps: int, how: Mapping) -> dict[str, Any]:
+    """``how`` for the first ``level`` of the timesteps, and of the steps that are taken."""
+    part = lambda count: max(1, round(level * count))
+    return {**how, "timesteps": part(timesteps), "steps": part(how["steps"])}
+
+
+def _check_pictures(
+    mask: str, jump: int, resamplings: int, between: Sequence[str], steps: int
+) -> None:
+    """Raises UserError for what cannot be made of pictures."""
+    if len(between) not in (0, 2):
+        raise UserError(
+            f"config.task.between={','.join(between)} must name two files, such as a.png,b.png"
+        )
+    if mask and resamplings > 1 and jump >= steps:
+        raise UserError(
+            f"config.task.jump={jump} must be below the {steps} steps of "
+            "config.task.sampling_steps, or config.task.resamplings=1"
+        )
 
 
 def _check_steps(timesteps: int, **settings: int) -> None:

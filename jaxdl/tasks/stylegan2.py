@@ -24,7 +24,7 @@ from jaxdl.tasks import (
     need_batches,
     register,
 )
-from jaxdl.tasks.shared import generation, judging, playing, style_grids, two_players
+from jaxdl.tasks.shared import by_class, generation, judging, playing, style_grids, two_players
 
 GAME = gan.non_saturating
 
@@ -89,7 +89,8 @@ def stylegan2(
     module = build_model(run)
     sizes = "as many widths as there are sizes (a side is 4 · 2 ^ (widths - 1))"
     methods = ("generate", "discriminate", "map", "synthesise", "truncated")
-    playing.check_model(run, module, latent, methods, "stylegan2", sizes)
+    some = (jnp.zeros((1, latent), jnp.float32),)
+    playing.check_model(run, module, some, methods, "stylegan2", sizes)
     every = two_players.Pair(
         path_every if any_on(path_length) else 0, r1_every if any_on(r1) else 0
     )
@@ -100,18 +101,21 @@ def stylegan2(
     )
     drawn, shown = drawing(1.0), drawing(truncation)
     learned, judged = generation.Learned(run.data), judging.Judging(run, inception, playing.SCORED)
-    losses_of = jax.jit(functools.partial(playing.losses, module, GAME))
+    judge = lambda variables, images, label: players.discriminate(variables, images)
+    losses_of = jax.jit(functools.partial(playing.losses, judge, GAME))
     grids = style_grids.Grids(module, latent, truncation)
     return Task(
         init=functools.partial(_init, players, chains, run.config.ema),
         train_step=functools.partial(train_step, players, updates, run.config.accumulate),
-        score=functools.partial(playing.score, losses_of, drawn, learned, judged),
+        score=functools.partial(playing.score, losses_of, drawn, learned, judged, 0),
         artifacts=lambda state, split, key: {
-            **learned.beside_nearest(shown(state, key, 32)),
+            **learned.beside_nearest(shown(state, key, by_class.in_turn(0, 32))),
             **grids.pictures(state.generator, keys.named(key, "grids")),
         },
-        parameters=functools.partial(playing.parameters, module, latent),
-        sample=lambda state, key: {"samples": draw.image_grid(shown(state, key, 64), [""] * 64)},
+        parameters=functools.partial(playing.parameters, module, some),
+        sample=lambda state, key: {
+            "samples": draw.image_grid(shown(state, key, by_class.in_turn(0, 64)), [""] * 64)
+        },
         directions={**playing.DIRECTIONS, **judged.directions},
         check=judged.check,
     )
@@ -343,9 +347,13 @@ def _init(
 
 
 def _images_of(
-    players: Players, truncation: float, generator: learner.Learner, key: jax.Array
+    players: Players,
+    truncation: float,
+    generator: learner.Learner,
+    key: jax.Array,
+    label: jax.Array,
 ) -> jax.Array:
-    """Images in [0, 1], each of one latent vector."""
+    """Images in [0, 1], each of one latent vector, whatever the label."""
     variables, module = generator.best_variables, players.module
     draw = lambda name, size: jax.random.normal(keys.named(key, name), (playing.AT_ONCE, size))
     latent, noise = draw("latent", players.latent), draw("noise", module.pixels)

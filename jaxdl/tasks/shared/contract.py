@@ -222,8 +222,11 @@ class Traits(NamedTuple):
         stand in no config unless a file sets them.
       any_length: whether its batches may be of several lengths (`jaxdl.data.length_groups`), so
         that figures of each example are of the same shape for all of them.
+      asks: the task's own settings that only ask something of a trained network, and change nothing
+        of the run: `--mode=sample` and `--mode=predict` take others than it was trained with.
     """
 
     groups: tuple[str, ...] = ("model",)
     derives: tuple[str, ...] = ()
     any_length: bool = False
+    asks: tuple[str, ...] = ()

@@ -98,6 +98,10 @@ class Learned:
             ),
         }
 
+    def named_right(self, made: np.ndarray, labels: np.ndarray) -> float:
+        """The share of ``made`` (n, h, w, c) whose nearest image has the label asked for (n,)."""
+        return sample_quality.named_right(made, labels, self.images, self.labels)
+
     def beside_nearest(self, made: np.ndarray) -> dict[str, draw.Picture]:
         """A picture of each generated image (n, h, w, c) and what was learned that is nearest."""
         distances, index = sample_quality.nearest(made, self.images)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxdl import parallel
 from jaxdl.data import Arrays
 from jaxdl.errors import UserError
-from jaxdl.metrics import sample_quality
+from jaxdl.metrics import HIGH, sample_quality
 from jaxdl.pretrained import judges
 from jaxdl.tasks.shared import generation
 from jaxdl.tasks.shared.contract import Run
@@ -18,6 +18,8 @@ from jaxdl.tasks.shared.splits import over_split
 
 # Images that a judge looks at together, and seconds between two lines that tell how far it is.
 AT_ONCE, SECONDS_A_LINE = 50, 10.0
+
+_NAMED = "named_right/digits"
 
 # Examples of each kind without which there are no figures.
 _LEAST = 5
@@ -30,12 +32,14 @@ class Judging:
       run: the run's config and data.
       inception: file of Inception's weights; "" is none.
       most: real images that are looked at.
+      by_class: whether images are asked for by class, so that the digits' judge, where it knows the
+        classes, tells how many are what was asked for.
 
     Raises:
       UserError: Inception is to look at images of neither one nor three channels.
     """
 
-    def __init__(self, run: Run, inception: str, most: int):
+    def __init__(self, run: Run, inception: str, most: int, by_class: bool = False):
         shape = run.data.train.take(np.arange(1))["image"].shape[1:]
         if inception and shape[-1] not in (1, 3):
             raise UserError(
@@ -45,6 +49,10 @@ class Judging:
         self._inception, self._most = inception, most
         own = run.config.data.name == "digits" and judges.sees_digits(shape)
         self._names = (*["digits"] * own, *["inception"] * bool(inception))
+        # The judge's number of each of the data's classes, where it knows them all.
+        self._numbers = np.zeros(0, np.int64)
+        if by_class and own and all(name in judges.DIGITS for name in run.data.class_names):
+            self._numbers = np.array([judges.DIGITS.index(x) for x in run.data.class_names])
         self._looks: dict[str, Any] = {}
         self._split, self._real = None, {}
 
@@ -52,20 +60,26 @@ class Judging:
     def directions(self) -> Mapping[str, str]:
         """`Task.directions` of `figures`."""
         own = sample_quality.BY_FEATURES.items()
-        return {f"{figure}/{name}": which for name in self._names for figure, which in own}
+        found = {f"{figure}/{name}": which for name in self._names for figure, which in own}
+        return found | ({_NAMED: HIGH} if len(self._numbers) else {})
 
     def check(self) -> None:
         """Raises UserError if Inception's weights cannot be read."""
         if self._inception:
             judges.inception(self._inception)
 
-    def figures(self, made: np.ndarray, split: Any, state: Any) -> dict[str, float]:
+    def figures(
+        self, made: np.ndarray, split: Any, state: Any, labels: np.ndarray | None = None
+    ) -> dict[str, float]:
         """``fid/digits``, ``kid/digits`` … (`sample_quality.BY_FEATURES`) of each judge.
+
+        By class also ``named_right/digits``, the share that the digits' judge names as asked.
 
         Args:
           made: (n, h, w, c) in [0, 1], generated; of them as many count as there are real ones.
           split: real images, none that was learned from.
           state: of the task, on whose devices the judges look.
+          labels: (n,) that ``made`` was asked for by, where it is by class.
 
         Returns:
           All NaN where an image is not finite, or there are fewer than 5.
@@ -83,6 +97,9 @@ class Judging:
             seen = self._seen(name, made, state, "generated")
             own = _figures(seen, self._real[name].features)
             found |= {f"{figure}/{name}": value for figure, value in own.items()}
+            if name == "digits" and len(self._numbers):
+                right = seen.logits.argmax(-1) == self._numbers[labels[: len(made)]]
+                found[_NAMED] = float(right.mean())
         return found
 
     def _seen(self, name: str, images: np.ndarray, state: Any, kind: str) -> judges.Seen:

@@ -12,7 +12,7 @@ from jaxdl import keys, models, precision
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, LOW, image_quality
 from jaxdl.report import draw
-from jaxdl.tasks.shared import generation
+from jaxdl.tasks.shared import generation, own_pictures
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
 
@@ -142,20 +142,10 @@ def transform(
     """
     height, width = picture.shape[:2]
     if resize:
-        if (height, width) != tuple(shape[:2]):
-            picture = _resized(picture, shape)
-        return np.asarray(made_of(state, picture[None])[0])
+        return np.asarray(made_of(state, own_pictures.resized(picture, shape)[None])[0])
     more = [(0, -side % multiple) for side in (height, width)]
     padded = np.pad(picture, (*more, (0, 0)), mode="symmetric")
     return np.asarray(made_of(state, padded[None])[0])[:height, :width]
-
-
-def _resized(picture: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    from PIL import Image
-
-    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    made = image.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-    return np.asarray(made).reshape(*shape[:2], picture.shape[-1])
 
 
 def grid(columns: Mapping[str, np.ndarray], lines: Mapping[str, Sequence[str]], caption: str):
