@@ -1,6 +1,4 @@
-"""A graph attention network names a graph's nodes from a few known labels.
-
-"""
+"""A graph attention network names a graph's nodes from a few known labels."""
 
 from jaxdl import config as defaults
 from jaxdl.errors import UserError

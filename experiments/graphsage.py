@@ -1,6 +1,4 @@
-"""GraphSAGE names a graph's nodes from a few known labels.
-
-"""
+"""GraphSAGE names a graph's nodes from a few known labels."""
 
 from jaxdl import config as defaults
 from jaxdl.errors import UserError

@@ -23,7 +23,7 @@ REFERENCES = {
     "tanh": np.tanh,
     "identity": lambda x: x.copy(),
 }
-KINKED = ("relu", "leaky_relu")  # at 0
+KINKED = ("relu", "leaky_relu", "elu")  # at 0, the last in its slope
 LIMITS = {  # (value, slope) at -1e4, then at 1e4
     "relu": ((0, 0), (1e4, 1)),
     "leaky_relu": ((-100, 0.01), (1e4, 1)),

@@ -184,9 +184,7 @@ def test_layers_that_jump_or_are_residual_are_what_their_formulas_say():
         )
         first = np.maximum(layer(x, 0) + x @ p["residual_0"]["kernel"], 0)
         second = np.maximum(layer(first, 1) + first, 0)
-        both = (
-            np.concatenate([first, second], 1) if jump != "max" else np.maximum(first, second)
-        )
+        both = np.concatenate([first, second], 1) if jump != "max" else np.maximum(first, second)
         expected = both @ p["head"]["kernel"] + p["head"]["bias"]
         np.testing.assert_allclose(module.apply({"params": p}, x, edges), expected, atol=1e-6)
 

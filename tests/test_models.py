@@ -29,9 +29,9 @@ def test_parameter_count_is_that_of_the_layers(name):
 
 # Those that take more than an image are counted in tests of their own: test_ppo.py,
 # test_adversarial.py, test_bert.py, test_diffusion.py, test_encoder_decoder.py,
-# test_faster_rcnn.py, test_gpt.py, test_graphs.py, test_graph_layers.py, test_recognising.py, test_recurrent_models.py,
-# test_super_resolution.py, test_translation.py, test_unet.py, test_whisper.py, test_yolo.py.
-# Published image classifiers have a test file each.
+# test_faster_rcnn.py, test_gpt.py, test_graphs.py, test_graph_layers.py, test_recognising.py,
+# test_recurrent_models.py, test_super_resolution.py, test_translation.py, test_unet.py,
+# test_whisper.py, test_yolo.py. Published image classifiers have a test file each.
 CLASSIFIERS = (
     *("lenet", "alexnet", "vgg", "googlenet", "inception", "resnet", "efficientnet"),
     *("vit", "convnext", "mobilevit", "cvt", "coatnet"),

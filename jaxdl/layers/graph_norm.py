@@ -27,9 +27,7 @@ class GraphNorm(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(
-        self, x: jax.Array, graphs: jax.Array | None = None, count: int = 1
-    ) -> jax.Array:
+    def __call__(self, x: jax.Array, graphs: jax.Array | None = None, count: int = 1) -> jax.Array:
         """(nodes, channels) in and out.
 
         Args:

@@ -25,9 +25,7 @@ GRAPHS = [0, 0, 0, 2, 2, 2, 2, 2]
 
 
 def perceptron():
-    return torch.nn.Sequential(
-        torch.nn.Linear(F, 4), torch.nn.ReLU(), torch.nn.Linear(4, 4)
-    )
+    return torch.nn.Sequential(torch.nn.Linear(F, 4), torch.nn.ReLU(), torch.nn.Linear(4, 4))
 
 
 LAYERS = {
@@ -54,12 +52,12 @@ LAYERS = {
 
 
 def inputs(nodes):
-    """Features, edges (2, n), their weights and features; a node of zeros among the first."""
+    """Features, edges (2, n), their weights and features."""
     draw = lambda *shape: torch.randn(*shape, dtype=torch.float64)
     x = draw(nodes, F)
     if nodes == 3:
         return x, torch.zeros(2, 0, dtype=torch.long), draw(0), draw(0, E)
-    # Equal features tie as maxima.
+    # They tie as maxima: both send to node 1, the former twice.
     x[4] = x[0]
     edges = torch.tensor(EDGES).T
     return x, edges, draw(edges.shape[1]).abs(), draw(edges.shape[1], E)
