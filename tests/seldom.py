@@ -473,7 +473,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_nodes_are_named": (f"{_MODELS}gin.py", _LAYERS),
     },
     "test_graph_layers.py": {
-        "test_values_and_gradients_are_those_of_pytorch_geometric[none": (_OPS, _LAYERS),
+        **{
+            f"test_values_and_gradients_are_those_of_pytorch_geometric[{case}": (_OPS, _LAYERS)
+            for case in ("all", "without_edges")
+        },
     },
     "test_graphs.py": {
         "test_planetoid_files_are_read[True]": (
@@ -644,6 +647,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_pools_hold_under_vmap_and_inside_scan[reference": (_OPS,),
         "test_pools_and_their_gradients_with_ties": ("jaxdl/ops/pooling.py",),
         "test_max_pool_of_more_than_256_places": (_OPS,),
+    },
+    "test_ops_segments.py": {
+        "test_derivatives_of_any_order": ("jaxdl/ops/segments.py", "jaxdl/ops/graph.py"),
     },
     "test_ops_recurrent.py": {
         "test_bf16_goes_in_and_out_with_gates_in_float32[gru": (_OPS, _LAYERS),
