@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from both_modes import jitted
+from both_modes import direction, jitted
 from launching import ROOT
 
 from jaxdl import keys, layers, models, ops
@@ -108,7 +108,14 @@ def agrees(where, y, slopes, names):
 
 
 # One of each kind, in which most of what it can is in use.
-FEW = ("gat_edges", "gatv2_averaged", "sage_pooled", "sage_normalised", "gin_edges", "weighted_mean")
+FEW = (
+    "gat_edges",
+    "gatv2_averaged",
+    "sage_pooled",
+    "sage_normalised",
+    "gin_edges",
+    "weighted_mean",
+)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +191,8 @@ def test_layers_that_jump_or_are_residual_are_what_their_formulas_say():
             "graphsage", num_classes=2, hidden=(4, 4), residual=True, jump=jump, dtype=jnp.float64
         )
         edges = module.adjacency(pairs, 3)
-        p = module.init(keys.root(1), x, edges)["params"]
+        shapes = jax.eval_shape(module.init, keys.root(1), x, edges)["params"]
+        p = direction(shapes, 1)
         layer = lambda h, i, p=p: (
             mean @ h @ p[f"conv_{i}"]["neighbours"]["kernel"]
             + h @ p[f"conv_{i}"]["root"]["kernel"]
@@ -194,15 +202,19 @@ def test_layers_that_jump_or_are_residual_are_what_their_formulas_say():
         second = np.maximum(layer(first, 1) + first, 0)
         both = np.concatenate([first, second], 1) if jump != "max" else np.maximum(first, second)
         expected = both @ p["head"]["kernel"] + p["head"]["bias"]
-        np.testing.assert_allclose(module.apply({"params": p}, x, edges), expected, atol=1e-6)
+        found = jitted(module.apply)({"params": p}, x, edges)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_attention_is_dropped_in_training_alone():
     module = layers.GATConv(4, 2, dropout=1.0)
     x, edges = np.ones((3, 2), np.float32), ops.connect([(0, 1), (1, 2)], 3, loops=True)
-    weights = module.init(keys.root(0), x, edges)
-    assert np.abs(module.apply(weights, x, edges)).min() > 0
-    dropped = module.apply(weights, x, edges, train=True, rngs={"dropout": keys.root(1)})
+    weights = direction(jax.eval_shape(module.init, keys.root(0), x, edges), 1)
+    weights["params"]["bias"] *= 0
+    rngs = {"dropout": keys.root(1)}
+    call = lambda weights, train: module.apply(weights, x, edges, train=train, rngs=rngs)
+    kept, dropped = jitted(lambda weights: (call(weights, False), call(weights, True)))(weights)
+    assert np.abs(kept).min() > 0
     np.testing.assert_array_equal(dropped, 0)
 
 
