@@ -489,6 +489,17 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     | {
         "test_both_adversaries_gradients_are_noisy": (*_ADVERSARIAL, _LEARNER),
     },
+    "test_graph_families.py": {
+        "test_devices_and_time_change_no_number[gat": ("gat", _PARALLEL),
+        "test_devices_and_time_change_no_number[graphsage": ("graphsage", _PARALLEL),
+        "test_nodes_are_named": (f"{_MODELS}gin.py", _LAYERS),
+    },
+    "test_graph_layers.py": {
+        **{
+            f"test_values_and_gradients_are_those_of_pytorch_geometric[{case}": (_OPS, _LAYERS)
+            for case in ("all", "without_edges")
+        },
+    },
     "test_graphs.py": {
         "test_planetoid_files_are_read[True]": (
             "jaxdl/data/planetoid.py", "jaxdl/tasks/node_classification.py",
@@ -625,6 +636,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_hessian_vector_product_is_there[convnext]": (_OPS, _LAYERS, _MODELS),
         "test_hessian_vector_product_is_there[resnet]": (_OPS, _LAYERS, _MODELS),
         "test_hessian_vector_product_is_there[alexnet]": (_OPS, _LAYERS, _MODELS),
+        **{
+            f"test_hessian_vector_product[{name}]": (_OPS, _LAYERS, f"{_MODELS}{name}.py")
+            for name in ("gat", "gin", "graphsage")
+        },
         "test_hessian_vector_product[actor_critic]": (_OPS, _LAYERS, _MODELS),
         "test_hessian_vector_product_is_there[faster_rcnn]": (_OPS, _LAYERS, _MODELS),
         "test_hessian_vector_product_is_there[inception_v3]": (_OPS, _LAYERS, _MODELS),
@@ -664,6 +679,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_pools_hold_under_vmap_and_inside_scan[reference": (_OPS,),
         "test_pools_and_their_gradients_with_ties": ("jaxdl/ops/pooling.py",),
         "test_max_pool_of_more_than_256_places": (_OPS,),
+    },
+    "test_ops_segments.py": {
+        "test_derivatives_of_any_order": ("jaxdl/ops/segments.py", "jaxdl/ops/graph.py"),
     },
     "test_ops_recurrent.py": {
         "test_bf16_goes_in_and_out_with_gates_in_float32[gru": (_OPS, _LAYERS),
@@ -761,7 +779,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_on_eight_devices_it_is": _MEMBERS,
         "test_members_equal_runs_by_themselves[ppo]": (*_MEMBERS, "jaxdl/tasks/ppo.py"),
         "test_every_experiment_can_be_a_population": _MEMBERS,
-        "test_members_equal_runs_by_themselves[gcn]": (*_MEMBERS, "gcn"),
+        **{
+            f"test_members_equal_runs_by_themselves[{name}]": (*_MEMBERS, name)
+            for name in ("gat", "gcn", "graphsage")
+        },
         "test_parts_that_go_one_after_the_other": _MEMBERS,
         "test_what_the_step_can_take_as_a_traced_number_can_be_swept[ddpm": (
             *_MEMBERS,
@@ -1025,6 +1046,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "dcgan:conditional",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
+            *("gat:digits", "graphsage:digits"),
             *("bert:classify", "bert:tag", "bert:answer", "t5", "bart", "optimizers", "convnext"),
             *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan", "keys"),
         )

@@ -14,6 +14,7 @@ from jaxdl.errors import UserError
 REFERENCES = {
     "relu": lambda x: np.maximum(x, 0),
     "leaky_relu": lambda x: np.maximum(x, 0) + 0.01 * np.minimum(x, 0),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "gelu": lambda x: x * ndtr(x),
     # (1 + tanh u) / 2 = σ(2u), which does not cancel.
     "gelu_tanh": lambda x: x * expit(np.sqrt(8 / np.pi) * (x + 0.044715 * x**3)),
@@ -22,10 +23,11 @@ REFERENCES = {
     "tanh": np.tanh,
     "identity": lambda x: x.copy(),
 }
-KINKED = ("relu", "leaky_relu")  # at 0
+KINKED = ("relu", "leaky_relu", "elu")  # at 0, the last in its slope
 LIMITS = {  # (value, slope) at -1e4, then at 1e4
     "relu": ((0, 0), (1e4, 1)),
     "leaky_relu": ((-100, 0.01), (1e4, 1)),
+    "elu": ((-1, 0), (1e4, 1)),
     "gelu": ((0, 0), (1e4, 1)),
     "gelu_tanh": ((0, 0), (1e4, 1)),
     "silu": ((0, 0), (1e4, 1)),

@@ -70,7 +70,13 @@ MODELS = {
         ),
         (1, 6, 6, 1),
     ),
+    "gat": (dict(hidden=(2,), heads=2, num_classes=3, residual=True), (4, 5)),
     "gcn": (dict(hidden=(3,), num_classes=3), (4, 5)),
+    "gin": (dict(hidden=(3,), num_classes=3, learned=True), (4, 5)),
+    "graphsage": (
+        dict(hidden=(3, 3), num_classes=3, aggregation="max", normalised=True, jump="concatenate"),
+        (4, 5),
+    ),
     "googlenet": (
         dict(stem=(2, 2, 3), stages=(((2, 2, 2, 2, 2, 2),),), num_classes=3),
         (2, 16, 16, 3),
@@ -157,8 +163,8 @@ def prepared(name, fields, inputs):
         x if isinstance(x, np.ndarray) else direction(jax.ShapeDtypeStruct(x, jnp.float64), 3)
         for x in inputs
     ]
-    if name == "gcn":
-        inputs.append(ops.normalised(EDGES, 4))
+    if name in ("gat", "gcn", "gin", "graphsage"):
+        inputs.append(getattr(model, "adjacency", ops.normalised)(EDGES, 4))
     # Regions move with the parameters, but are constants of their derivatives.
     fixed = Regions(jnp.array([[[0.0, 1.0, 4.0, 5.0], [2.0, 0.5, 6.0, 3.0]]]), None, None)
     how = dict(choose=lambda regions: fixed) if name == "faster_rcnn" else {}

@@ -29,10 +29,10 @@ def test_parameter_count_is_that_of_the_layers(name):
 
 # Those that take more than an image are counted in tests of their own: test_ppo.py,
 # test_adversarial.py, test_bert.py, test_diffusion.py, test_encoder_decoder.py,
-# test_faster_rcnn.py, test_gpt.py, test_graphs.py, test_recognising.py, test_recurrent_models.py,
-# test_style.py, test_stylegan2.py, test_super_resolution.py, test_translation.py, test_unet.py,
-# test_whisper.py, test_yolo.py.
-# Published image classifiers have a test file each.
+# test_faster_rcnn.py, test_gpt.py, test_graphs.py, test_graph_layers.py, test_recognising.py,
+# test_recurrent_models.py, test_style.py, test_stylegan2.py, test_super_resolution.py,
+# test_translation.py, test_unet.py, test_whisper.py, test_yolo.py. Published image classifiers have
+# a test file each.
 CLASSIFIERS = (
     *("lenet", "alexnet", "vgg", "googlenet", "inception", "resnet", "efficientnet"),
     *("vit", "convnext", "mobilevit", "cvt", "coatnet"),
@@ -49,7 +49,7 @@ COUNTED_ELSEWHERE = {
     *("stylegan2", "stylegan2_32", "stylegan2_1024"),
     "faster_rcnn",
     *("gpt", "gpt2_s", "gpt2_m", "gpt2_l", "gpt2_xl"),
-    "gcn",
+    *("gcn", "gat", "gatv2", "graphsage", "gin"),
     *("rnn_lm", "lstm_lm", "gru_lm"),
     *("rnn_rows", "lstm_rows", "gru_rows"),
     *("rnn_forecaster", "lstm_forecaster", "gru_forecaster"),

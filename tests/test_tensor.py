@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 import shipped
 
-from jaxdl import config, keys, layers, models, parallel
+from jaxdl import config, keys, layers, models, ops, parallel
 from jaxdl.trees import path_name
 
 
@@ -23,6 +23,7 @@ ATTENTION = {f"{name}/{part} {axis}" for name in ("query", "key", "value")
 FEED_FORWARD = {"up/kernel 1", "up/bias 0", "down/kernel 0"}
 TRANSFORMER = {f"attention/{x}" for x in ATTENTION} | {f"feed_forward/{x}" for x in FEED_FORWARD}
 TABLE = {"token/embedding 0"}
+EDGES = ops.connect([(0, 1)], 3)
 CROSS = {f"cross_attention/{x}" for x in ATTENTION}
 
 
@@ -88,7 +89,14 @@ SPLIT = {
         image(16),
         dense(name="dense_0", rank=4) | dense(name="dense_1"),
     ),
+    "gat": (dict(hidden=(4,)), (jnp.zeros((3, 4)), EDGES), set()),
     "gcn": (dict(hidden=(4,)), (jnp.zeros((3, 4)), jnp.eye(3)), set()),
+    "gin": (
+        dict(hidden=(4,), num_classes=4),
+        (jnp.zeros((3, 4)), EDGES),
+        {x for conv in ("conv_0/", "head/") for i in (0, 1) for x in dense(conv, f"dense_{i}")},
+    ),
+    "graphsage": (dict(hidden=(4,)), (jnp.zeros((3, 4)), EDGES), set()),
     "googlenet": (dict(stem=(4, 4, 8), stages=(((4, 4, 8, 2, 4, 4),),)), image(32), set()),
     "inception_v3": (dict(shrink=16, stages=((("A", 32),),)), image(75), set()),
     "gpt": (dict(vocab_size=10, context=8, depth=1, width=8, heads=2), TOKENS, TRANSFORMER | TABLE),

@@ -27,6 +27,11 @@ from jaxdl.layers.drop_path import DropPath
 from jaxdl.layers.dropout import Dropout
 from jaxdl.layers.feature_pyramid import FeaturePyramid
 from jaxdl.layers.graph import GraphConv
+from jaxdl.layers.graph_attention import GATConv
+from jaxdl.layers.graph_isomorphism import GINConv
+from jaxdl.layers.graph_norm import GraphAttentionPool, GraphNorm
+from jaxdl.layers.graph_sage import SAGEConv
+from jaxdl.layers.graph_stack import graph_stack
 from jaxdl.layers.initializers import initializer
 from jaxdl.layers.map_dense import MapDense
 from jaxdl.layers.normalization import (
@@ -84,7 +89,11 @@ __all__ = [
     "Dropout",
     "FeaturePyramid",
     "FeedForward",
+    "GATConv",
+    "GINConv",
+    "GraphAttentionPool",
     "GraphConv",
+    "GraphNorm",
     "GroupNorm",
     "InstanceNorm",
     "LayerNorm",
@@ -95,6 +104,7 @@ __all__ = [
     "RegionProposals",
     "RelativeBias",
     "RelativePositions",
+    "SAGEConv",
     "SpectralConv",
     "SpectralDense",
     "SqueezeExcite",
@@ -102,6 +112,7 @@ __all__ = [
     "TokenEmbedding",
     "cut_patches",
     "frozen_norms",
+    "graph_stack",
     "initializer",
     "learned_positions",
     "relative_buckets",

@@ -4,7 +4,7 @@ Features (nodes, features) and an adjacency in, logits (nodes, num_classes) floa
 for Cora (1433 features, 7 classes) with the defaults: 1433·16 + 16 + 16·7 + 7 = 23,063.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -24,6 +24,9 @@ class GCN(nn.Module):
       hidden: features of each layer before it.
       hops: propagations a layer.
       dropout: rate in front of every layer.
+      residual: layers are added to what they read.
+      jump: "concatenate" or "max" of all layers is read by a dense last one; "" for neither.
+      norm: in front of each activation: "batch", "graph", "layer" or "" for none.
       dtype: of the computation; parameters and logits stay float32.
     """
 
@@ -31,6 +34,9 @@ class GCN(nn.Module):
     hidden: Sequence[int] = (16,)
     hops: int = 1
     dropout: float = 0.5
+    residual: bool = False
+    jump: str = ""
+    norm: str = ""
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -38,10 +44,21 @@ class GCN(nn.Module):
         self, x: jax.Array, adjacency: ops.Edges | jax.Array, *, train: bool = False
     ) -> jax.Array:
         """(nodes, features), adjacency -> (nodes, num_classes)."""
-        for i, features in enumerate((*self.hidden, self.num_classes)):
-            x = layers.Dropout(self.dropout)(x, train=train)
-            last = i == len(self.hidden)
-            name = "head" if last else f"conv_{i}"
-            x = layers.GraphConv(features, self.hops, dtype=self.dtype, name=name)(x, adjacency)
-            x = x if last else ops.relu(x)
-        return ops.widen(x)
+
+        def conv(features: int, name: str) -> Callable[[jax.Array], jax.Array]:
+            layer = layers.GraphConv(features, self.hops, dtype=self.dtype, name=name)
+            return lambda x: layer(x, adjacency)
+
+        return layers.graph_stack(
+            x,
+            conv,
+            self.hidden,
+            self.num_classes,
+            activation=ops.relu,
+            dropout=self.dropout,
+            residual=self.residual,
+            jump=self.jump,
+            norm=self.norm,
+            train=train,
+            dtype=self.dtype,
+        )

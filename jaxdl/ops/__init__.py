@@ -3,6 +3,7 @@
 from jaxdl.ops import bicubic, boxes, colours
 from jaxdl.ops.activations import (
     activation,
+    elu,
     gelu,
     gelu_tanh,
     leaky_relu,
@@ -17,7 +18,14 @@ from jaxdl.ops.convolution import conv
 from jaxdl.ops.cross_entropy import cross_entropy
 from jaxdl.ops.dropout import dropout
 from jaxdl.ops.forms import references
-from jaxdl.ops.graph import Edges, dense_adjacency, normalised, propagate
+from jaxdl.ops.graph import (
+    Edges,
+    aggregate,
+    connect,
+    dense_adjacency,
+    normalised,
+    propagate,
+)
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
@@ -28,6 +36,13 @@ from jaxdl.ops.pixel_shuffle import pixel_shuffle
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
 from jaxdl.ops.resampled import conv_downsampled, conv_upsampled
+from jaxdl.ops.segments import (
+    segment_max,
+    segment_mean,
+    segment_reduction,
+    segment_softmax,
+    segment_sum,
+)
 from jaxdl.ops.spectrogram import log_mel, mel_bands, power_spectrogram, whisper_log_mel
 from jaxdl.ops.transposed import conv_transpose
 from jaxdl.ops.upfirdn import downsampled, upfirdn, upsampled
@@ -37,6 +52,7 @@ __all__ = [
     "Edges",
     "activation",
     "adaptive_avg_pool",
+    "aggregate",
     "attention",
     "attention_weights",
     "avg_pool",
@@ -44,6 +60,7 @@ __all__ = [
     "boxes",
     "by_table",
     "colours",
+    "connect",
     "conv",
     "conv_downsampled",
     "conv_transpose",
@@ -54,6 +71,7 @@ __all__ = [
     "dense_each",
     "downsampled",
     "dropout",
+    "elu",
     "gelu",
     "gelu_tanh",
     "group_norm",
@@ -77,6 +95,11 @@ __all__ = [
     "relu",
     "rms_norm",
     "rnn",
+    "segment_max",
+    "segment_mean",
+    "segment_reduction",
+    "segment_softmax",
+    "segment_sum",
     "sigmoid",
     "silu",
     "softmax",

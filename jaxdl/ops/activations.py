@@ -21,6 +21,11 @@ def leaky_relu(x: jax.Array, negative_slope: float = 0.01) -> jax.Array:
     return jnp.where(x >= 0, x, negative_slope * x)
 
 
+def elu(x: jax.Array) -> jax.Array:
+    """``x`` where positive, else ``exp(x) - 1`` (Clevert et al., 2015)."""
+    return jax.nn.elu(x)
+
+
 def gelu(x: jax.Array) -> jax.Array:
     """``x Φ(x)`` with the exact normal distribution function (Hendrycks and Gimpel, 2016).
 
@@ -60,6 +65,7 @@ def softmax(x: jax.Array, axis: int = -1) -> jax.Array:
 
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "elu": elu,
     "gelu": gelu,
     "gelu_tanh": gelu_tanh,
     "identity": lambda x: x,

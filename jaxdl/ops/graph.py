@@ -1,7 +1,8 @@
-"""Message passing on graphs: sums over the edges that arrive at each node.
+"""Message passing on graphs: reductions over the edges that arrive at each node.
 
-A graph's adjacency is `Edges`, whose sums cost as much as there are edges, or the dense matrix that
-they stand for, which is a product and pays on small graphs. Both give the same sums.
+A graph's adjacency is `Edges`, sorted by receiver once, when the graph is read; what is computed on
+it costs as much as there are edges. Sums alone may also be products with the dense matrix that the
+edges stand for (`propagate`), which pays on small graphs. Both give the same sums.
 """
 
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxdl.ops.segments import segment_reduction
 
 
 class Edges(NamedTuple):
@@ -18,11 +21,31 @@ class Edges(NamedTuple):
       source: (edges,) int32 node indices.
       target: (edges,) int32, ascending, so that sums of neighbours need no search.
       weight: (edges,) float32.
+      features: (edges, features) float32, or None.
     """
 
     source: jax.Array
     target: jax.Array
     weight: jax.Array
+    features: jax.Array | None = None
+
+
+def aggregate(x: jax.Array, edges: Edges, how: str = "sum") -> jax.Array:
+    """What each node's neighbours hold, times their edges' weights, as one.
+
+    Args:
+      x: (nodes, …) floating.
+      edges: between them.
+      how: "sum", "mean" (by the number of edges, not by their weights) or "max".
+
+    Returns:
+      (nodes, …): of weight(j → i) x_j over the edges that arrive at i; 0 where none does.
+
+    Raises:
+      UserError: another word for how.
+    """
+    weight = edges.weight.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
+    return segment_reduction(how)(x[edges.source] * weight, edges.target, len(x))
 
 
 def propagate(x: jax.Array, adjacency: Edges | jax.Array) -> jax.Array:
@@ -35,11 +58,52 @@ def propagate(x: jax.Array, adjacency: Edges | jax.Array) -> jax.Array:
     Returns:
       (nodes, features): Σ_j weight(j → i) x_j for every node i.
     """
-    if not isinstance(adjacency, Edges):
-        return adjacency.astype(x.dtype) @ x
-    messages = x[adjacency.source] * adjacency.weight[:, None].astype(x.dtype)
-    return jax.ops.segment_sum(
-        messages, adjacency.target, num_segments=x.shape[0], indices_are_sorted=True
+    if isinstance(adjacency, Edges):
+        return aggregate(x, adjacency)
+    return adjacency.astype(x.dtype) @ x
+
+
+def connect(
+    pairs: np.ndarray,
+    nodes: int,
+    *,
+    both_ways: bool = False,
+    loops: bool | None = None,
+    weight: np.ndarray | None = None,
+    features: np.ndarray | None = None,
+) -> Edges:
+    """Edges sorted by receiver; on the host.
+
+    Args:
+      pairs: (edges, 2) whole numbers from 0 and below ``nodes``, sender and receiver.
+      nodes: how many there are.
+      both_ways: each edge but a loop goes both ways, and is the same in both.
+      loops: edges from a node to itself: exactly one at each node, of weight 1 and of the mean
+        features of the other edges that arrive there (0 where none does); False: none; None: those
+        of ``pairs``, as often as they stand there.
+      weight: (edges,), 1 each if None.
+      features: (edges, features), or None.
+    """
+    pairs = np.asarray(pairs).reshape(-1, 2)
+    columns = [pairs[:, 0], pairs[:, 1], np.ones(len(pairs)) if weight is None else weight]
+    columns += [] if features is None else [np.asarray(features, np.float32)]
+    if loops is not None:
+        columns = [column[pairs[:, 0] != pairs[:, 1]] for column in columns]
+    if both_ways:
+        there = columns[0] != columns[1]
+        back = [columns[1], columns[0], *columns[2:]]
+        columns = [np.concatenate([a, b[there]]) for a, b in zip(columns, back, strict=True)]
+    if loops:
+        every = np.arange(nodes)
+        added = [every, every, np.ones(nodes), *(_means(f, columns[1], nodes) for f in columns[3:])]
+        columns = [np.concatenate(pair) for pair in zip(columns, added, strict=True)]
+    order = np.lexsort((columns[0], columns[1]))
+    source, target, weight, *rest = (column[order] for column in columns)
+    return Edges(
+        jnp.asarray(source, jnp.int32),
+        jnp.asarray(target, jnp.int32),
+        jnp.asarray(weight, jnp.float32),
+        *map(jnp.asarray, rest),
     )
 
 
@@ -54,17 +118,22 @@ def normalised(edges: np.ndarray, nodes: int) -> Edges:
         host.
       nodes: how many there are.
     """
-    loops = np.arange(nodes, dtype=np.int32)
-    source = np.concatenate([edges[:, 0], edges[:, 1], loops])
-    target = np.concatenate([edges[:, 1], edges[:, 0], loops])
-    order = np.lexsort((source, target))
-    source, target = source[order], target[order]
-    scale = 1 / np.sqrt(np.bincount(target))
-    weight = (scale[source] * scale[target]).astype(np.float32)
-    return Edges(jnp.asarray(source), jnp.asarray(target), jnp.asarray(weight))
+    once = np.asarray(edges).reshape(-1, 2)
+    scale = 1 / np.sqrt(1 + np.bincount(once.ravel(), minlength=nodes))
+    loops = np.stack([np.arange(nodes)] * 2, axis=1)
+    pairs = np.concatenate([once, once[:, ::-1], loops])
+    return connect(pairs, nodes, weight=scale[pairs[:, 0]] * scale[pairs[:, 1]])
 
 
 def dense_adjacency(edges: Edges, nodes: int) -> jax.Array:
     """(nodes, nodes): the weight from node j to i at [i, j]; parallel edges add up."""
     empty = jnp.zeros((nodes, nodes), edges.weight.dtype)
     return empty.at[edges.target, edges.source].add(edges.weight)
+
+
+def _means(features: np.ndarray, target: np.ndarray, nodes: int) -> np.ndarray:
+    """(nodes, features): the mean of those of the edges that arrive at each node, 0 of none."""
+    total = np.zeros((nodes, features.shape[1]))
+    np.add.at(total, target, features)
+    counts = np.bincount(target, minlength=nodes)
+    return (total / np.maximum(counts, 1)[:, None]).astype(np.float32)

@@ -64,6 +64,9 @@ def node_classification(
       label_seed: of that draw; apart from seed, so that runs compare.
       dense: propagates by a product with the adjacency matrix instead of sums over edges.
 
+    The model takes features and an adjacency: `jaxdl.ops.normalised`, or, if it has a method
+    ``adjacency(edges, nodes)``, what that makes of the graph's edges, and no matrix then.
+
     The metrics are ``loss`` (nats a known node) and ``accuracy``, in training over known nodes and
     at evaluation over the others; means over the learners, and ``least_accuracy`` the worst of
     them.
@@ -78,6 +81,11 @@ def node_classification(
     known = np.stack([known_nodes(graph, labels_per_class, (label_seed, i)) for i in range(count)])
     derived = {"num_classes": len(graph.class_names)}
     module = build_model(run, derived, at_least=("num_classes",), because="the graph's classes")
+    if dense and hasattr(module, "adjacency"):
+        raise UserError(
+            f"config.task.dense={dense} must be False: {config.model.name!r} reads each edge, and "
+            "not only their sums"
+        )
     loss_fn = functools.partial(training_loss, learner.forward(module))
     start, update = learner.by_config(run, loss_fn)
     answers = jax.jit(functools.partial(_answers, module, graph.test))
@@ -145,8 +153,8 @@ def _each(key: jax.Array, runs: jax.Array) -> jax.Array:
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(runs)
 
 
-def _given(graph: Graph, dense: bool) -> Given:
-    adjacency = ops.normalised(graph.edges, len(graph.features))
+def _given(module: Any, graph: Graph, dense: bool) -> Given:
+    adjacency = getattr(module, "adjacency", ops.normalised)(graph.edges, len(graph.features))
     if dense:
         adjacency = ops.dense_adjacency(adjacency, len(graph.features))
     return Given(jnp.asarray(graph.features), jnp.asarray(graph.labels), adjacency)
@@ -161,7 +169,7 @@ def _init(
     key: jax.Array,
     batch: Mapping,
 ) -> State:
-    given = _given(graph, dense)
+    given = _given(module, graph, dense)
     one = lambda key: start(module.init(key, given.features, given.adjacency))
     runs = jnp.arange(len(known), dtype=jnp.int32)
     return State(jax.vmap(one)(_each(key, runs)), runs, jnp.asarray(known), given)

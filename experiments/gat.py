@@ -1,0 +1,45 @@
+"""A graph attention network names a graph's nodes from a few known labels.
+
+    python -m jaxdl.launch --config=experiments/gat.py --workdir=runs/gat
+    python -m jaxdl.launch --config=experiments/gat.py:digits --workdir=runs/gat_digits
+
+Variants: karate (GATv2, 20 learners, 2 known labels), digits (10 learners of five layers, 10 drawn
+labels a class).
+Cost: 30 s (karate) and 80 s (digits) of processor time, compile included.
+Result: accuracy .963 on karate (seed 0).
+
+Accuracies are of the nodes whose labels are not known, a mean over the learners of a run. That of
+20 learners on karate's 32 nodes varies by about .008. Settings were chosen on others: 60 learners
+of --config.seed=7 (karate, .958) and four draws of labels, --config.batch_size=4
+--config.task.label_seed=100 --config.seed=7 (digits, .956 after 50 steps, below GCN's .960).
+PyTorch Geometric's GAT reached .868 on karate.
+"""
+
+from jaxdl import config as defaults
+from jaxdl.errors import UserError
+
+
+def get_config(variant="karate"):
+    """A graph each."""
+    config = defaults.default()
+    config.task.name = "node_classification"
+    config.model = dict(name="gatv2", hidden=(8,), heads=8, dropout=0.5)
+    config.model.attention_dropout = 0.3
+    config.optimizer.schedule = "constant"
+    config.optimizer.learning_rate = 0.005
+    config.optimizer.weight_decay = 5e-4
+    config.steps = 400
+    if variant == "karate":
+        config.data.name = "karate"
+        config.batch_size = 20
+    elif variant == "digits":
+        config.data.name = "digits_graph"
+        config.batch_size = 10
+        config.task.labels_per_class = 10
+        config.model = dict(name="gat", hidden=(8, 8, 8, 8), heads=8, dropout=0.2)
+        config.model.update(attention_dropout=0.0, norm="layer")
+        config.optimizer.learning_rate = 0.01
+        config.steps = 75
+    else:
+        raise UserError(f"experiments/gat.py has no variant {variant!r}: karate, digits")
+    return config

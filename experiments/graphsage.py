@@ -1,0 +1,42 @@
+"""GraphSAGE names a graph's nodes from a few known labels.
+
+    python -m jaxdl.launch --config=experiments/graphsage.py --workdir=runs/graphsage
+    python -m jaxdl.launch --config=experiments/graphsage.py:digits --workdir=runs/graphsage_digits
+
+Variants: karate (20 learners, 2 known labels), digits (10 learners of five layers, 10 drawn
+labels a class).
+Cost: 15 s (karate) and 60 s (digits) of processor time, compile included.
+Result: accuracy .952 on karate (seed 0).
+
+Accuracies are of the nodes whose labels are not known, a mean over the learners of a run. That of
+20 learners on karate's 32 nodes varies by about .008. Settings were chosen on others: 60 learners
+of --config.seed=7 (karate, .961) and four draws of labels, --config.batch_size=4
+--config.task.label_seed=100 --config.seed=7 (digits, .958 after 50 steps, below GCN's .960).
+PyTorch Geometric's GraphSAGE reached .922 on karate.
+"""
+
+from jaxdl import config as defaults
+from jaxdl.errors import UserError
+
+
+def get_config(variant="karate"):
+    """A graph each."""
+    config = defaults.default()
+    config.task.name = "node_classification"
+    config.model = dict(name="graphsage", hidden=(64, 64), normalised=True, dropout=0.5)
+    config.optimizer.schedule = "constant"
+    config.optimizer.learning_rate = 0.01
+    config.optimizer.weight_decay = 5e-4
+    config.steps = 150
+    if variant == "karate":
+        config.data.name = "karate"
+        config.batch_size = 20
+    elif variant == "digits":
+        config.data.name = "digits_graph"
+        config.batch_size = 10
+        config.task.labels_per_class = 10
+        config.model.update(hidden=(64, 64, 64, 64), dropout=0.2)
+        config.steps = 50
+    else:
+        raise UserError(f"experiments/graphsage.py has no variant {variant!r}: karate, digits")
+    return config

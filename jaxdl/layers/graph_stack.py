@@ -1,0 +1,89 @@
+"""Layers on graphs, one upon the other."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdl import ops
+from jaxdl.errors import UserError
+from jaxdl.layers.dense import Dense
+from jaxdl.layers.dropout import Dropout
+from jaxdl.layers.graph_norm import GraphNorm
+from jaxdl.layers.normalization import BatchNorm, LayerNorm
+from jaxdl.registry import choose
+
+_NORMS: dict[str, Callable[[bool, Any, str], Any]] = {
+    "": lambda train, dtype, name: lambda x: x,
+    "batch": lambda train, dtype, name: BatchNorm(not train, dtype=dtype, name=name),
+    "graph": lambda train, dtype, name: GraphNorm(dtype=dtype, name=name),
+    "layer": lambda train, dtype, name: LayerNorm(epsilon=1e-5, dtype=dtype, name=name),
+}
+# Of Xu et al., 2018, "Representation Learning on Graphs with Jumping Knowledge Networks", section
+# 4: what all layers say, as one.
+_JUMPS: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
+    "": lambda each: each[-1],
+    "concatenate": lambda each: jnp.concatenate(each, axis=-1),
+    "max": lambda each: jnp.stack(each).max(axis=0),
+}
+
+
+def graph_stack(
+    x: jax.Array,
+    layer: Callable[[int, str], Callable[[jax.Array], jax.Array]],
+    hidden: Sequence[int],
+    num_classes: int,
+    *,
+    activation: Callable[[jax.Array], jax.Array],
+    dropout: float,
+    train: bool,
+    residual: bool = False,
+    jump: str = "",
+    norm: str = "",
+    head: Callable[[jax.Array], jax.Array] | None = None,
+    dtype: Any = None,
+) -> jax.Array:
+    """Hidden layers, ``conv_0`` and so on, and ``head``; called in a module's compact method.
+
+    Args:
+      x: (nodes, features).
+      layer: (features, name) -> a layer on the graph, with as many features out.
+      hidden: features of each hidden layer.
+      num_classes: features out.
+      activation: behind each hidden layer.
+      dropout: rate in front of every layer.
+      train: whether dropout draws.
+      residual: what a hidden layer reads is added to what it says, by a linear map
+        ``residual_0`` and so on where their features differ (He et al., 2015).
+      jump: "concatenate" or "max" has a dense head read all hidden layers, the latter if they are
+        equally wide; "" has the last layer on the graph be the head.
+      norm: in front of each activation: "batch", "graph", "layer" or "" for none.
+      head: the last layer on the graph; None for ``layer``'s.
+      dtype: of the computation.
+
+    Returns:
+      (nodes, num_classes), in at least float32.
+
+    Raises:
+      UserError: no such norm or jump, or the maximum of layers that are not equally wide.
+    """
+    make_norm, joined = choose("norm", norm, _NORMS), choose("jump", jump, _JUMPS)
+    each = []
+    for i, features in enumerate(hidden):
+        dropped = Dropout(dropout)(x, train=train)
+        new = make_norm(train, dtype, f"norm_{i}")(layer(features, f"conv_{i}")(dropped))
+        if residual:
+            skip = lambda x, n=new.shape[-1], i=i: Dense(
+                n, use_bias=False, dtype=dtype, name=f"residual_{i}"
+            )(x)
+            new += dropped.astype(new.dtype) if x.shape == new.shape else skip(dropped)
+        x = activation(new)
+        each.append(x)
+    if jump == "max" and len({x.shape for x in each}) > 1:
+        widths = ", ".join(str(x.shape[-1]) for x in each)
+        raise UserError(f'jump="max" needs hidden layers of one width, not of {widths} features')
+    x = Dropout(dropout)(joined(each) if each else x, train=train)
+    if jump:
+        return Dense(num_classes, dtype=dtype, wide=True, name="head")(x)
+    return ops.widen((head or layer(num_classes, "head"))(x))

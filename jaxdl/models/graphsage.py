@@ -1,0 +1,79 @@
+"""GraphSAGE (Hamilton et al., 2017), on all neighbours.
+
+Features (nodes, features) and edges in, logits (nodes, num_classes) float32 out. Parameters for
+Cora (1433 features, 7 classes) with the defaults: 2·1433·16 + 16 + 2·16·7 + 7 = 46,103.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jaxdl import layers, ops
+from jaxdl.models import register
+
+
+@register("graphsage")
+class GraphSAGE(nn.Module):
+    """GraphSAGE's layers with ReLU, and dropout in front of each.
+
+    Attributes:
+      num_classes: features of the last layer.
+      hidden: features of each layer before it.
+      aggregation: of the neighbours: "mean", "max" or "sum".
+      pooled: neighbours pass a dense layer with ReLU first.
+      normalised: what hidden layers say is divided by its length.
+      dropout: rate in front of every layer.
+      residual: layers are added to what they read.
+      jump: "concatenate" or "max" of all layers is read by a dense last one; "" for neither.
+      norm: in front of each activation: "batch", "graph", "layer" or "" for none.
+      dtype: of the computation; parameters and logits stay float32.
+    """
+
+    num_classes: int = 7
+    hidden: Sequence[int] = (16,)
+    aggregation: str = "mean"
+    pooled: bool = False
+    normalised: bool = False
+    dropout: float = 0.5
+    residual: bool = False
+    jump: str = ""
+    norm: str = ""
+    dtype: Any = jnp.float32
+
+    def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
+        """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
+        return ops.connect(edges, nodes, both_ways=True)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, edges: ops.Edges, *, train: bool = False) -> jax.Array:
+        """(nodes, features), edges -> (nodes, num_classes)."""
+
+        def sage(features: int, name: str) -> Callable[[jax.Array], jax.Array]:
+            conv = layers.SAGEConv(
+                features,
+                self.aggregation,
+                self.pooled,
+                # Logits of length 1 could not be sure of anything.
+                self.normalised and name != "head",
+                dtype=self.dtype,
+                name=name,
+            )
+            return lambda x: conv(x, edges)
+
+        return layers.graph_stack(
+            x,
+            sage,
+            self.hidden,
+            self.num_classes,
+            activation=ops.relu,
+            dropout=self.dropout,
+            residual=self.residual,
+            jump=self.jump,
+            norm=self.norm,
+            train=train,
+            dtype=self.dtype,
+        )
