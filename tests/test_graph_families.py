@@ -42,5 +42,5 @@ def test_nodes_are_named_by_a_graph_isomorphism_network(tmp_path):
 def test_no_matrix_stands_for_edges_that_are_read_one_by_one(tmp_path, capsys):
     assert run("gat", tmp_path / "run", "--config.task.dense=true") == 2
     message = capsys.readouterr().err
-    assert "config.task.dense=True must be False: 'gat' reads each edge" in message
+    assert "config.task.dense=True must be False: 'gatv2' reads each edge" in message
     assert message.count("\n") == 1
