@@ -2,8 +2,11 @@
 
     python -m jaxdl.launch --config=experiments/stylegan2.py --workdir=runs/stylegan2
 
-Cost: .14 s of processor time an update with widths of (64, 64, 32), so about 14 minutes of it.
-Result: not measured yet; settings are chosen by thought alone, on no part of the data.
+Cost: 1,017 s of processor time, 956 s from command to exit beside other programs.
+Result: two-sample accuracy .735 of the test part (.5 is perfect), and falling still: .888 and .781
+after 2,000 and 4,000 updates. fid/digits .70, precision .84, recall .88, no class under .07,
+nearest neighbours 1.19 times as far as real digits have them (seed 0, one run; settings were chosen
+by thought alone, on no part of the data).
 
 On an Intel Xeon, jax 0.12.0.1. Styles are mixed less than in the paper, whose authors leave it out
 at the size of CIFAR-10; the slope's weight is that of images whose neighbours are some 5 apart.
