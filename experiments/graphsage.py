@@ -8,10 +8,10 @@ labels a class).
 Cost: 12 s from command to exit (karate; Intel Xeon, 2 cores, jax 0.12.0.1).
 Result: accuracy .952, .950 and .958 on karate (seeds 0 to 2). Digits: not measured.
 
-Accuracies are of the nodes whose labels are not known, a mean over the learners of a run. Settings were chosen on others: 60 learners
-of --config.seed=7 (karate, .961) and four draws of labels, --config.batch_size=4
---config.task.label_seed=100 --config.seed=7 (digits, .958 after 50 steps, below GCN's .960).
-PyTorch Geometric's GraphSAGE reached .922 on karate.
+Accuracies are of the nodes whose labels are not known, a mean over the learners of a run. Settings
+were chosen on others: 60 learners of --config.seed=7 (karate, .961) and four draws of labels,
+--config.batch_size=4 --config.task.label_seed=100 --config.seed=7 (digits, .958 after 50 steps,
+below GCN's .960). PyTorch Geometric's GraphSAGE reached .922 on karate.
 """
 
 from jaxdl import config as defaults
