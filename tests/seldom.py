@@ -72,6 +72,7 @@ _CURVED = (
 # {file: {beginning of a test's name: the files}}
 SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     "test_adversarial.py": {
+        "test_both_networks_are_told_the_label_and_learn_of_it[task0": (*_ADVERSARIAL, _LEARNER),
         "test_both_networks_are_told_the_label_and_learn_of_it[task1": _ADVERSARIAL,
         "test_samples_are_of_the_classes_asked_for": (
             *_ADVERSARIAL, "jaxdl/tasks/shared/by_class.py",
@@ -137,6 +138,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_boxes_are_cut_off": _AUGMENT,
     },
     "test_augment_scene.py": {
+        "test_a_window_of_what_has_nothing_is_anywhere": (*_AUGMENT,),
         "test_a_thing_alone_is_where_its_box_is[own0]": (*_AUGMENT,),
         "test_all_at_once": _AUGMENT,
         "test_a_thing_alone_is_where_its_box_is[own1]": _AUGMENT,
@@ -363,6 +365,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "test_export.py": {
+        "test_without_flatbuffers_the_extra_is_named": ("jaxdl/inference/",),
         "test_its_example_says_what_predict_says": ("jaxdl/inference/",),
         "test_it_says_what_goes_in_and_comes_out": ("jaxdl/inference/", "jaxdl/tasks/"),
         "test_images_of_another_size_are_scaled_by_the_program": ("jaxdl/inference/export.py",),
@@ -467,6 +470,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_auxiliary_heads_speak_in_training": _GOOGLENET,
     },
     "test_inception.py": {
+        "test_maps_are_of_each_stride": (*_INCEPTION,),
         "test_parameter_count_is_the_published_one": _INCEPTION,
         "test_weights_of_the_published_names_give": _INCEPTION,
     },
@@ -577,6 +581,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_the_mode_prints_and_writes_a_page_and_the_numbers[ppo": ("jaxdl/launch/", _TRAIN),
     },
     "test_made_of_pictures.py": {
+        "test_what_cannot_be_used_is_one_clear_line": (*_DIFFUSION, "jaxdl/inference/"),
+        "test_what_is_known_stays_and_the_rest_comes": (*_DIFFUSION,),
         "test_classes_are_asked_for_and_the_run_stays": (*_DIFFUSION, *_COMMAND, _RUNS),
         "test_what_is_between_two_pictures_is_shown": (*_DIFFUSION, "jaxdl/generate/"),
         "test_pictures_are_completed_where_they_are_masked": (
@@ -675,6 +681,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_the_rate_is_not_rounded": (_OPS,),
     },
     "test_ops_pooling.py": {
+        "test_means_leave_out_the_padding_where_it_is_not_counted[form-size0": (_OPS,),
         "test_pools_hold_under_vmap_and_inside_scan[form-2-2-0": (_OPS,),
         "test_pools_hold_under_vmap_and_inside_scan[reference": (_OPS,),
         "test_pools_and_their_gradients_with_ties": ("jaxdl/ops/pooling.py",),
@@ -750,6 +757,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     # Of each file of tasks one experiment is left.
     "test_promotion.py": {
+        "test_tasks_and_what_they_average_promote_nothing[style:feed_forward": (*_ALL, *_STYLED),
+        "test_tasks_and_what_they_average_promote_nothing[cyclegan": (*_ALL, *_TRANSLATED),
+    }
+    | {
         f"test_tasks_and_what_they_average_promote_nothing[{name}]": _AVERAGED
         for name in ("gcn:digits", "lstm", "transfer", "bart", "stylegan2")
     }
@@ -861,6 +872,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_derivatives_are_those_of_differences[ssim": ("jaxdl/metrics/image_quality.py",),
     },
     "test_image_to_image.py": {
+        "test_scores_are_of_whole_pictures": (*_LARGER,),
         "test_a_run_that_was_cut": (*_LARGER, _RUNS),
         "test_eight_devices_learn_and_measure_as_one_does": (*_LARGER, _PARALLEL),
         "test_the_program_takes_any_size": (*_LARGER, _OPS),
@@ -876,6 +888,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_the_packages_own_network_has_learned_what_textures_are": (*_STYLED, _PRETRAINED),
     },
     "test_style_transfer.py": {
+        "test_tiles_are_of_parts": ("jaxdl/data/photograph_tiles.py", "jaxdl/data/photographs.py"),
+        "test_a_style_that_is_not_there_is_one_line_before_anything_begins[style]": (
+            *_STYLED, "jaxdl/launch/",
+        ),
         "test_a_pictures_run_that_was_cut": (*_STYLED, _RUNS),
         "test_a_networks_run_that_was_cut": (*_STYLED, _RUNS),
         "test_accumulated_microbatches": (*_STYLED, _LEARNER),
@@ -895,6 +911,13 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_pix2pix_minimises_what_the_authors_code_does": _TRANSLATED,
     },
     "test_stylegan2.py": {
+        "test_noise_styles_and_truncation_reach_the_image": (*_STYLEGAN, _OPS),
+        "test_path_lengths_are_of_the_jacobian": (*_STYLEGAN, _OPS),
+        "test_real_and_generated_images_are_judged_apart[6": (*_STYLEGAN,),
+        "test_styles_are_of_two_latent_vectors": (*_STYLEGAN,),
+        "test_images_are_doubled_bilinearly": (*_STYLEGAN, _OPS),
+        "test_equalised_layers_scale": (*_STYLEGAN,),
+        "test_filtering_is_that_of_the_definition[how4": (_OPS,),
         "test_a_run_that_was_cut": (*_STYLEGAN, _RUNS),
         "test_eight_devices_learn": (*_STYLEGAN, _PARALLEL),
         "test_the_penalties_own_gradients": (*_STYLEGAN, _OPS),
@@ -962,6 +985,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_without_classes_it_gives_the_pooled_features": ("jaxdl/models/resnet.py", _LAYERS),
     },
     "test_super_resolution.py": {
+        "test_pictures_and_gradients_are_those_of_the_published_definition[edsr_4": (*_LARGER,),
+    }
+    | {
         f"test_{name}": (f"{_MODELS}edsr.py", f"{_MODELS}espcn.py", _LAYERS, _OPS)
         for name in (
             *(f"parameters_and_pictures_are_the_papers[edsr-{scale}" for scale in (2, 3, 4)),
@@ -975,6 +1001,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         )
     },
     "test_tasks.py": {
+        "test_what_names_the_best_checkpoint_of_each_kind_has_a_direction[style": (
+            *_STYLED, "jaxdl/metrics/",
+        ),
         "test_what_names_the_best_checkpoint_of_each_kind_has_a_direction[transcription": (
             "jaxdl/tasks/transcription.py", "jaxdl/metrics/",
         ),
@@ -1033,6 +1062,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_eight_devices_learn_and_evaluate_as_one_does": (_PARALLEL,),
     },
     "test_traced.py": {
+        "test_an_update_computes_in_bf16_and_keeps_32_bits[gat]": (*_ALL,),
         "test_an_update_computes_in_bf16_and_keeps_32_bits[yolo": (
             "yolo", _LAYERS, _OPS, "jaxdl/precision.py",
         ),
@@ -1099,6 +1129,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "test_transfer.py": {
+        "test_what_does_not_fit_is_one_line[changed0": (_PRETRAINED, "jaxdl/launch/"),
         "test_the_model_need_not_be_named_and_is_written_down": (
             _PRETRAINED, "jaxdl/config/", "jaxdl/experiment/",
         ),
@@ -1138,6 +1169,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "test_transformations.py": {
+        "test_loss[path_lengths": ("jaxdl/losses/",),
+        "test_loss[parts": ("jaxdl/losses/",),
         "test_loss[pixel_focal]": ("jaxdl/losses/", _OPS),
         "test_loss[kl_divergence]": ("jaxdl/losses/", _OPS),
         "test_loss[gradient_penalty": ("jaxdl/losses/",),
@@ -1153,6 +1186,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_rematerialised_block_has_the_same_gradient_and_dropout": (_LAYERS, _OPS),
     },
     "test_unet.py": {
+        "test_its_activation_stands_behind_every_convolution": (f"{_MODELS}unet.py",),
         "test_the_head_may_see_each_pixel_beside_what_the_map_says[fields0": (
             f"{_MODELS}unet.py", _LAYERS,
         ),
@@ -1205,6 +1239,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_googles_arrays_give_the_logits": ("jaxdl/models/vit.py", _PRETRAINED),
     },
     "test_words.py": {
+        "test_words_stand_in_their_segments": (
+            "jaxdl/inference/", "jaxdl/generate/", f"{_MODELS}whisper.py", _LAYERS,
+        ),
         "test_tokens_end_when_transformers_has_them_end": (
             "jaxdl/inference/", "jaxdl/generate/", f"{_MODELS}whisper.py", _LAYERS,
         ),

@@ -33,6 +33,10 @@ IMAGE = f64(2, 5, 5, 4)
 HEADS = f64(1, 4, 2, 3)
 
 
+# The second has none.
+SEGMENTS = np.array([0, 0, 2, 2])
+
+
 def weighted(x, weight):
     edges = ops.normalised(EDGES, 4)
     return ops.propagate(x, edges._replace(weight=weight))
@@ -41,6 +45,7 @@ def weighted(x, weight):
 # By operation: what is differentiated, and what of.
 OPS = {
     "activation": [(ops.activation("identity"), (f64(3, 4),))],
+    "aggregate": [(lambda x: ops.aggregate(x, ops.normalised(EDGES, 4), "max"), (f64(4, 3),))],
     "adaptive_avg_pool": [(lambda x: ops.adaptive_avg_pool(x, 4), (IMAGE,))],
     "attention": [
         (functools.partial(ops.attention, causal=True), (HEADS, HEADS, HEADS)),
@@ -131,17 +136,23 @@ OPS = {
     "whisper_log_mel": [(lambda x: ops.whisper_log_mel(x, 2), (f64(1, 480),))],
     "widen": [(ops.widen, (f64(3, 4),))],
     **{
+        name: [(functools.partial(getattr(ops, name), ids=SEGMENTS, count=3), (f64(4, 2),))]
+        for name in ("segment_max", "segment_mean", "segment_softmax", "segment_sum")
+    },
+    **{
         name: [(getattr(ops, name), (f64(3, 4),))]
-        for name in ("gelu", "gelu_tanh", "leaky_relu", "relu", "sigmoid", "silu", "tanh")
+        for name in ("elu", "gelu", "gelu_tanh", "leaky_relu", "relu", "sigmoid", "silu", "tanh")
     },
 }
 NO_DERIVATIVE = {
     "boxes": "a module, whose operations are tested in test_boxes.py",
     "Edges": "a container",
+    "connect": "edges, on the host",
     "mel_bands": "a table, on the host",
     "needed_frames": "counts",
     "normalised": "counts, on the host",
     "references": "a context",
+    "segment_reduction": "a choice",
     "wide_dtype": "of dtypes",
 }
 
