@@ -72,7 +72,8 @@ class EDSR(nn.Module):
             raise UserError(
                 f"EDSR makes pictures {', '.join(map(str, STEPS))} times as large, not {self.scale}"
             )
-        mean = jnp.asarray(self._mean(), jnp.float32).reshape(1, 1, 1, -1)
+        wide = ops.wide_dtype(self.dtype)
+        mean = jnp.asarray(self._mean(), wide).reshape(1, 1, 1, -1)
         conv = lambda features, name, dtype=self.dtype: layers.Conv(
             features, kernel_init=PYTORCH, dtype=dtype, name=name
         )
@@ -82,7 +83,7 @@ class EDSR(nn.Module):
         x = first + conv(self.width, "joined")(x)
         for i, step in enumerate(STEPS[self.scale]):
             x = ops.pixel_shuffle(conv(self.width * step**2, f"larger_{i}")(x), step)
-        return conv(self.channels, "last", jnp.float32)(ops.widen(x)) + mean
+        return conv(self.channels, "last", wide)(x.astype(wide)) + mean
 
     @property
     def of_scale(self) -> tuple[str, ...]:
