@@ -106,7 +106,9 @@ def test_the_picture_itself_is_what_an_update_changes():
     for name, part in parts._asdict().items():
         assert found[name] == pytest.approx(float(part.mean()), rel=1e-4)
         np.testing.assert_allclose(getattr(state.first, name), part, rtol=1e-4)
-    assert found["loss"] == pytest.approx(found["content"] + found["style"], rel=1e-4)
+    assert stylist.weights == (1.0, 2.0, 20.0)
+    wanted = found["content"] + 2 * found["style"] + 20 * found["variation"]
+    assert found["loss"] == pytest.approx(wanted, rel=1e-4)
     # Each picture by itself: as if there were no other.
     assert np.abs(pictures[0] - pictures[1]).mean() > 0.1
     total = lambda x, i: (
