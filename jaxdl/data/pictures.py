@@ -102,6 +102,21 @@ def plain(image):
     return image.transpose(Image.Transpose[flip]) if flip else image
 
 
+def as_image(picture: np.ndarray) -> "Image.Image":
+    """(h, w, 1 or 3) uint8, grey or colour, as Pillow has it."""
+    from PIL import Image
+
+    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+
+
+def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(h, w, 1 or 3) uint8 stretched to (height, width, 1 or 3) by Pillow's bicubic filter."""
+    from PIL import Image
+
+    made = as_image(picture).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(made).reshape(height, width, picture.shape[-1])
+
+
 def root_of(path: str) -> epath.Path:
     """The folder that data.path names; UserError if there is none."""
     root = epath.Path(path)

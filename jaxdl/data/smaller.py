@@ -35,23 +35,15 @@ def pair(picture: np.ndarray, scale: int) -> Pair:
     Rows and columns at the right and lower edge that would be no whole pixel of the small picture
     are cut off, as papers do it.
     """
-    from PIL import Image
-
     height, width = (side // scale for side in picture.shape[:2])
     large = np.ascontiguousarray(picture[: height * scale, : width * scale])
-    image = Image.fromarray(large[..., 0] if large.shape[-1] == 1 else large)
-    small = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-    return Pair(small.reshape(height, width, -1), large)
+    return Pair(pictures.resized(large, height, width), large)
 
 
 def enlarged(picture: np.ndarray, scale: int) -> np.ndarray:
     """What Pillow's bicubic filter makes of (h, w, c) uint8: (h * scale, w * scale, c) uint8."""
-    from PIL import Image
-
-    height, width, channels = picture.shape
-    image = Image.fromarray(picture[..., 0] if channels == 1 else picture)
-    made = image.resize((width * scale, height * scale), Image.Resampling.BICUBIC)
-    return np.asarray(made).reshape(height * scale, width * scale, channels)
+    height, width = (side * scale for side in picture.shape[:2])
+    return pictures.resized(picture, height, width)
 
 
 class Files(Sequence):

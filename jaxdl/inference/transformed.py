@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from etils import epath
 
-from jaxdl.data.pictures import MODES, opened, plain
+from jaxdl.data.pictures import MODES, as_image, opened, plain
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
 from jaxdl.inference.predict import Prediction
@@ -70,7 +70,7 @@ def written(made: np.ndarray, of: Read) -> "Image.Image":
     """
     from PIL import Image
 
-    image = Image.fromarray(made[..., 0] if made.shape[-1] == 1 else made)
+    image = as_image(made)
     image = image.convert("L") if of.is_grey else image
     if of.opacity is not None:
         opacity = Image.fromarray(of.opacity).resize(image.size, Image.Resampling.BICUBIC)

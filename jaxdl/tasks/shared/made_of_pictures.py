@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxdl import keys
+from jaxdl.data import pictures
 from jaxdl.errors import UserError
 from jaxdl.report import draw
 from jaxdl.tasks.shared import by_class, own_pictures
@@ -82,7 +83,7 @@ def complete(
             "lower, middle, or a picture's file that is white there"
         )
     missing, label = own_pictures.missing(mask, net.shape), of_class.label(net)
-    seen = own_pictures.resized(picture, net.shape)
+    seen = pictures.resized(picture, *net.shape[:2])
     key, labels = keys.named(keys.root(seed), "complete"), np.array([label], np.int32)
     made = completed(state.best_variables, key, seen[None], missing, labels)[0]
     made = np.rint(255 * np.clip(made, 0, 1)).astype(np.uint8)

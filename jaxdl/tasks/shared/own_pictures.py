@@ -13,17 +13,6 @@ from jaxdl.errors import UserError
 _SIDES = ("left", "right", "upper", "lower", "middle")
 
 
-def resized(picture: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """A picture (h, w, 1 or 3) uint8 stretched to ``shape`` (h', w', …), by Pillow's bicubic."""
-    from PIL import Image
-
-    if picture.shape[:2] == tuple(shape[:2]):
-        return picture
-    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    made = image.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-    return np.asarray(made).reshape(*shape[:2], picture.shape[-1])
-
-
 def read(file: str, shape: Sequence[int]) -> np.ndarray:
     """The picture in a file, ``shape`` (h, w, 1 or 3), uint8.
 
@@ -35,7 +24,7 @@ def read(file: str, shape: Sequence[int]) -> np.ndarray:
     path = _there(file)
     with pictures.opened(path) as found:
         picture = np.asarray(pictures.decoded(found, path, shape[-1]))
-    return resized(picture.reshape(*picture.shape[:2], shape[-1]), shape)
+    return pictures.resized(picture.reshape(*picture.shape[:2], shape[-1]), *shape[:2])
 
 
 def missing(mask: str, shape: Sequence[int]) -> np.ndarray:
