@@ -74,10 +74,10 @@ def graph_stack(
         dropped = Dropout(dropout)(x, train=train)
         new = make_norm(train, dtype, f"norm_{i}")(layer(features, f"conv_{i}")(dropped))
         if residual:
-            skip = lambda x, n=new.shape[-1], i=i: Dense(
-                n, use_bias=False, dtype=dtype, name=f"residual_{i}"
-            )(x)
-            new += dropped.astype(new.dtype) if x.shape == new.shape else skip(dropped)
+            if x.shape != new.shape:
+                how = dict(use_bias=False, dtype=dtype, name=f"residual_{i}")
+                dropped = Dense(new.shape[-1], **how)(dropped)
+            new += dropped.astype(new.dtype)
         x = activation(new)
         each.append(x)
     if jump == "max" and len({x.shape for x in each}) > 1:

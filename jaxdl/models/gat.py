@@ -5,19 +5,18 @@ Cora (1433 features, 7 classes) with the defaults: 1433·64 + 2·64 + 64 and 64�
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
 from jaxdl import layers, ops
 from jaxdl.models import register
+from jaxdl.models.node_network import NodeNetwork
 
 
 @register("gat", {"gatv2": dict(dynamic=True)})
-class GAT(nn.Module):
+class GAT(NodeNetwork):
     """Graph attention with ELU, and dropout in front of each layer and of its weights.
 
     Attributes:
@@ -35,7 +34,6 @@ class GAT(nn.Module):
       dtype: of the computation; parameters, softmax and logits stay float32.
     """
 
-    num_classes: int = 7
     hidden: Sequence[int] = (8,)
     heads: int = 8
     head_heads: int = 1
@@ -43,10 +41,6 @@ class GAT(nn.Module):
     self_loops: bool = True
     dropout: float = 0.6
     attention_dropout: float = 0.6
-    residual: bool = False
-    jump: str = ""
-    norm: str = ""
-    dtype: Any = jnp.float32
 
     def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
         """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
@@ -70,17 +64,10 @@ class GAT(nn.Module):
             )
             return lambda x: conv(x, edges, train=train)
 
-        return layers.graph_stack(
+        return self.stacked(
             x,
             attention,
-            self.hidden,
-            self.num_classes,
             head=lambda x: attention(self.num_classes, "head", self.head_heads, False)(x),
             activation=ops.elu,
-            dropout=self.dropout,
-            residual=self.residual,
-            jump=self.jump,
-            norm=self.norm,
             train=train,
-            dtype=self.dtype,
         )

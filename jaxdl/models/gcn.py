@@ -4,19 +4,18 @@ Features (nodes, features) and an adjacency in, logits (nodes, num_classes) floa
 for Cora (1433 features, 7 classes) with the defaults: 1433·16 + 16 + 16·7 + 7 = 23,063.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxdl import layers, ops
 from jaxdl.models import register
+from jaxdl.models.node_network import NodeNetwork
 
 
 @register("gcn")
-class GCN(nn.Module):
+class GCN(NodeNetwork):
     """Graph convolutions with ReLU and dropout in front of each.
 
     Attributes:
@@ -30,14 +29,7 @@ class GCN(nn.Module):
       dtype: of the computation; parameters and logits stay float32.
     """
 
-    num_classes: int = 7
-    hidden: Sequence[int] = (16,)
     hops: int = 1
-    dropout: float = 0.5
-    residual: bool = False
-    jump: str = ""
-    norm: str = ""
-    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -49,16 +41,4 @@ class GCN(nn.Module):
             layer = layers.GraphConv(features, self.hops, dtype=self.dtype, name=name)
             return lambda x: layer(x, adjacency)
 
-        return layers.graph_stack(
-            x,
-            conv,
-            self.hidden,
-            self.num_classes,
-            activation=ops.relu,
-            dropout=self.dropout,
-            residual=self.residual,
-            jump=self.jump,
-            norm=self.norm,
-            train=train,
-            dtype=self.dtype,
-        )
+        return self.stacked(x, conv, activation=ops.relu, train=train)

@@ -5,20 +5,19 @@ Cora (1433 features, 7 classes) with the defaults: 1433·16 + 16 + 16·16 + 16, 
 16·7 + 7 + 7·7 + 7, 23,423; with ``learned`` one more a layer.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
 from jaxdl import layers, ops
 from jaxdl.models import register
+from jaxdl.models.node_network import NodeNetwork
 
 
 @register("gin")
-class GIN(nn.Module):
+class GIN(NodeNetwork):
     """Sums of neighbours and perceptrons with ReLU, batch norm, and dropout in front of each layer.
 
     Attributes:
@@ -32,14 +31,8 @@ class GIN(nn.Module):
       dtype: of the computation; parameters and logits stay float32.
     """
 
-    num_classes: int = 7
-    hidden: Sequence[int] = (16,)
     learned: bool = False
-    dropout: float = 0.5
-    residual: bool = False
-    jump: str = ""
     norm: str = "batch"
-    dtype: Any = jnp.float32
 
     def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
         """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
@@ -53,16 +46,4 @@ class GIN(nn.Module):
             conv = layers.GINConv(features, self.learned, dtype=self.dtype, name=name)
             return lambda x: conv(x, edges)
 
-        return layers.graph_stack(
-            x,
-            isomorphism,
-            self.hidden,
-            self.num_classes,
-            activation=ops.relu,
-            dropout=self.dropout,
-            residual=self.residual,
-            jump=self.jump,
-            norm=self.norm,
-            train=train,
-            dtype=self.dtype,
-        )
+        return self.stacked(x, isomorphism, activation=ops.relu, train=train)

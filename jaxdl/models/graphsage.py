@@ -4,20 +4,19 @@ Features (nodes, features) and edges in, logits (nodes, num_classes) float32 out
 Cora (1433 features, 7 classes) with the defaults: 2·1433·16 + 16 + 2·16·7 + 7 = 46,103.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
 from jaxdl import layers, ops
 from jaxdl.models import register
+from jaxdl.models.node_network import NodeNetwork
 
 
 @register("graphsage")
-class GraphSAGE(nn.Module):
+class GraphSAGE(NodeNetwork):
     """GraphSAGE's layers with ReLU, and dropout in front of each.
 
     Attributes:
@@ -33,16 +32,9 @@ class GraphSAGE(nn.Module):
       dtype: of the computation; parameters and logits stay float32.
     """
 
-    num_classes: int = 7
-    hidden: Sequence[int] = (16,)
     aggregation: str = "mean"
     pooled: bool = False
     normalised: bool = False
-    dropout: float = 0.5
-    residual: bool = False
-    jump: str = ""
-    norm: str = ""
-    dtype: Any = jnp.float32
 
     def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
         """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
@@ -64,16 +56,4 @@ class GraphSAGE(nn.Module):
             )
             return lambda x: conv(x, edges)
 
-        return layers.graph_stack(
-            x,
-            sage,
-            self.hidden,
-            self.num_classes,
-            activation=ops.relu,
-            dropout=self.dropout,
-            residual=self.residual,
-            jump=self.jump,
-            norm=self.norm,
-            train=train,
-            dtype=self.dtype,
-        )
+        return self.stacked(x, sage, activation=ops.relu, train=train)

@@ -1,0 +1,58 @@
+"""What networks on the nodes of a graph have in common: their layers' sizes, and how they join."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxdl import layers
+
+
+class NodeNetwork(nn.Module):
+    """Layers on a graph, one upon the other (`jaxdl.layers.graph_stack`), with a head for nodes.
+
+    Attributes:
+      num_classes: features of the last layer.
+      hidden: features of each layer before it.
+      dropout: rate in front of every layer.
+      residual: layers are added to what they read.
+      jump: "concatenate" or "max" of all layers is read by a dense last one; "" for neither.
+      norm: in front of each activation: "batch", "graph", "layer" or "" for none.
+      dtype: of the computation; parameters and logits stay float32.
+    """
+
+    num_classes: int = 7
+    hidden: Sequence[int] = (16,)
+    dropout: float = 0.5
+    residual: bool = False
+    jump: str = ""
+    norm: str = ""
+    dtype: Any = jnp.float32
+
+    @nn.nowrap
+    def stacked(
+        self,
+        x: jax.Array,
+        layer: Callable[[int, str], Callable[[jax.Array], jax.Array]],
+        *,
+        activation: Callable[[jax.Array], jax.Array],
+        train: bool,
+        head: Callable[[jax.Array], jax.Array] | None = None,
+    ) -> jax.Array:
+        """`jaxdl.layers.graph_stack` of this network's fields; called in its compact method."""
+        return layers.graph_stack(
+            x,
+            layer,
+            self.hidden,
+            self.num_classes,
+            activation=activation,
+            dropout=self.dropout,
+            train=train,
+            residual=self.residual,
+            jump=self.jump,
+            norm=self.norm,
+            head=head,
+            dtype=self.dtype,
+        )
