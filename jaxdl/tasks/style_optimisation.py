@@ -34,6 +34,7 @@ class State(NamedTuple):
       run: (pictures,) int32, which of them each is.
       first: the losses of each at its start, (pictures,).
       content: (1, h, w, 3) uint8, what all are to show.
+      wanted: {layer: (1, h', w', c')}, its maps.
       known: the network that sees, and how the style looks to it.
     """
 
@@ -41,6 +42,7 @@ class State(NamedTuple):
     run: jax.Array
     first: perceptual.Parts
     content: jax.Array
+    wanted: dict[str, jax.Array]
     known: styling.Known
 
 
@@ -111,7 +113,7 @@ def style_optimisation(
         init=functools.partial(
             _init, stylist, updates(loss_of)[0], shown, start == "content", run.config.batch_size
         ),
-        train_step=functools.partial(train_step, updates, stylist, loss_of),
+        train_step=functools.partial(train_step, updates, loss_of),
         score=functools.partial(_score, stylist, start == "content", measured),
         artifacts=functools.partial(_artifacts, stylist.picture),
         parameters=lambda state: state.learner.params,
@@ -149,7 +151,6 @@ def training_loss(
 
 def train_step(
     updates: Callable[[learner.LossFn], tuple[Any, Callable[..., tuple[learner.Learner, Metrics]]]],
-    stylist: styling.Stylist,
     loss_of: Callable[..., learner.Loss],
     state: State,
     batch: Mapping,
@@ -159,14 +160,12 @@ def train_step(
 
     Args:
       updates: a loss function -> the learner's start and its update.
-      stylist: by what pictures are compared.
       loss_of: `training_loss`, but for what the state knows.
       state: of all.
       batch: nothing.
       key: of the step.
     """
-    content = stylist.content_of(state.known, state.content)
-    _, update = updates(functools.partial(loss_of, state.known, content))
+    _, update = updates(functools.partial(loss_of, state.known, state.wanted))
     with replicas.apart():
         one = lambda own, key: update(own, {}, key)
         learners, found = jax.vmap(one)(state.learner, _each(key, state.run))
@@ -195,8 +194,9 @@ def _init(
     if as_content:
         pixels = jnp.broadcast_to(unit_range(content), pixels.shape)
     learners = jax.vmap(lambda picture: begin({"params": {"picture": picture}}))(pixels)
-    first = stylist.losses(known, pixels, stylist.content_of(known, content))
-    return State(learners, runs, first, content, known)
+    wanted = stylist.content_of(known, content)
+    first = stylist.losses(known, pixels, wanted)
+    return State(learners, runs, first, content, wanted, known)
 
 
 def _check(stylist: styling.Stylist, shown: Callable[[], np.ndarray]) -> None:
@@ -211,8 +211,7 @@ def _made(state: State) -> jax.Array:
 
 def _measured(stylist: styling.Stylist, state: State) -> perceptual.Parts:
     """Of the pictures as they are written."""
-    content = stylist.content_of(state.known, state.content)
-    return stylist.losses(state.known, unit_range(_made(state)), content)
+    return stylist.losses(state.known, unit_range(_made(state)), state.wanted)
 
 
 def _score(
@@ -237,7 +236,8 @@ def _score(
 def _partition(state: State) -> State:
     split = jax.tree.map(lambda leaf: True, state)
     alone = lambda tree: jax.tree.map(lambda leaf: False, tree)
-    return split._replace(content=alone(state.content), known=alone(state.known))
+    shared = ("content", "wanted", "known")
+    return split._replace(**{name: alone(getattr(state, name)) for name in shared})
 
 
 def _sample(state: State, key: jax.Array) -> dict[str, draw.Picture]:
