@@ -17,7 +17,9 @@ from jaxdl.runs import checkpoint
 @pytest.mark.parametrize("name", ["gat", "graphsage"])
 def test_devices_and_time_change_no_number(name, tmp_path):
     """Cut and gone on with, and on several devices, by sharding and by pmap."""
-    small = (*tiny.FLAGS[name], "--config.batch_size=8", "--config.eval.every=3")
+    # Adam takes a gradient that is 0 but for rounding for as large as any other.
+    plain = ("--config.optimizer.name=sgd", "--config.optimizer.learning_rate=.3")
+    small = (*tiny.FLAGS[name], *plain, "--config.batch_size=8", "--config.eval.every=3")
     assert_resumes_to_the_bit(name, tmp_path, *small, "--config.checkpoint.every=2", at=4)
     for how in (("data=8",), ("data=4", "strategy=pmap")):
         many = tmp_path / how[-1]
@@ -31,7 +33,7 @@ def test_devices_and_time_change_no_number(name, tmp_path):
 def test_nodes_are_named_by_a_graph_isomorphism_network(tmp_path):
     """By a model that keeps statistics of batches, which are each learner's own."""
     flags = ("--config.model.name=gin", "--config.batch_size=4", "--config.steps=60")
-    assert run("graphsage", tmp_path, *flags, "--config.eval.every=60") == 0
+    assert run("gcn", tmp_path, *flags, "--config.eval.every=60") == 0
     assert summary(tmp_path)["final"]["accuracy"] > 0.7
     found = checkpoint.restore(tmp_path)["learner"]["model_state"]["batch_stats"]["norm_0"]
     for each in found.values():
