@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import keys, models, precision
+from jaxdl.data import pictures
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, LOW, image_quality
 from jaxdl.report import draw
-from jaxdl.tasks.shared import generation, own_pictures
+from jaxdl.tasks.shared import generation
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
 
@@ -142,7 +143,7 @@ def transform(
     """
     height, width = picture.shape[:2]
     if resize:
-        return np.asarray(made_of(state, own_pictures.resized(picture, shape)[None])[0])
+        return np.asarray(made_of(state, pictures.resized(picture, *shape[:2])[None])[0])
     more = [(0, -side % multiple) for side in (height, width)]
     padded = np.pad(picture, (*more, (0, 0)), mode="symmetric")
     return np.asarray(made_of(state, padded[None])[0])[:height, :width]
