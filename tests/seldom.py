@@ -328,7 +328,6 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "test_dqn.py": {
         "test_the_goal_is_the_published_one[True]": ("jaxdl/tasks/dqn.py", "jaxdl/control/"),
-        "test_the_goal_is_the_published_one[False]": ("jaxdl/tasks/dqn.py", "jaxdl/control/"),
         "test_one_device_equals_eight": ("dqn", _PARALLEL, "jaxdl/control/"),
     },
     "test_drawing.py": {
