@@ -36,9 +36,16 @@ class Graphs:
     Args:
       examples: at least one, all with as many features.
       positions: columns of the features that say where a node is drawn, or None.
+      node_labels: what features stand for that are 1 at one of several places, in their order, with
+        spaces between.
     """
 
-    def __init__(self, examples: Sequence[Example], positions: tuple[int, int] | None = None):
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        positions: tuple[int, int] | None = None,
+        node_labels: str = "",
+    ):
         self._nodes = np.concatenate([e.features for e in examples]).astype(np.float32)
         self._edges = np.concatenate([_by_receiver(e.edges) for e in examples])
         nodes, edges = (np.array([len(e[i]) for e in examples], np.int32) for i in (0, 1))
@@ -47,7 +54,7 @@ class Graphs:
         self.sizes = {"nodes": nodes + 1, "edges": edges}
         self.room = {name: max(1, int(own.max())) for name, own in self.sizes.items()}
         self.labels = np.array([e.label for e in examples], np.int32)
-        self.positions = positions
+        self.positions, self.node_labels = positions, node_labels
 
     def __len__(self) -> int:
         """Number of graphs."""
@@ -79,6 +86,11 @@ class Graphs:
         if (groups := length_groups.of(self)) is not None:
             made.length_groups = groups.subset(indices)
         return made
+
+    @property
+    def about(self) -> dict[str, str]:
+        """``node_labels``."""
+        return {"node_labels": self.node_labels}
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation (features,) float32 of all nodes; a deviation is at least 1e-3."""

@@ -5,7 +5,7 @@ import numpy as np
 # From how many nodes on where they are drawn follows from the graph's spectrum alone.
 _MANY_NODES = 200
 
-# Pixels a side, at the edge of which nothing is drawn, and of which a node is a disc of this radius.
+# Pixels a side, at the edge where nothing is drawn, and of the radius of a node.
 _SIDE, _MARGIN, _RADIUS = 96, 8, 3
 
 

@@ -9,11 +9,13 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import losses, models, ops
-from jaxdl.data import without_padding
+from jaxdl.data import Data, tudataset, without_padding
+from jaxdl.data.graph_examples import Example, Graphs
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean
 from jaxdl.report import graph_layout
 from jaxdl.tasks import (
+    Description,
     Run,
     Task,
     build_model,
@@ -25,11 +27,12 @@ from jaxdl.tasks import (
     register,
     text_classification,
 )
+from jaxdl.tasks.shared.splits import EachFn
 
 
 @register("graph_classification", derives=("num_classes",), any_length=True)
 def graph_classification(run: Run, label_smoothing: float = 0.0) -> Task:
-    """A class for each graph of ``nodes`` (batch, places, features) and ``edges`` (batch, edges, 2).
+    """A class for each graph of ``nodes`` (batch, places, d) and ``edges`` (batch, edges, 2).
 
     Args:
       run: the run's config and data, such as of data set "digits_strokes" or "tudataset"
@@ -59,6 +62,7 @@ def graph_classification(run: Run, label_smoothing: float = 0.0) -> Task:
         parameters=lambda state: learner.parameters(
             state.params, models.call_order(module, *seen())
         ),
+        answer=functools.partial(_answer, each, data, names),
     )
 
 
@@ -107,11 +111,14 @@ def _module(run: Run) -> nn.Module:
     derived = {"num_classes": len(run.data.class_names)}
     module = build_model(run, derived, because="the classes of the data")
     if not getattr(module, "pool", ""):
-        able = "set config.model.pool, to 'sum', 'mean', 'max' or 'attention'"
-        if not hasattr(module, "pool"):
-            able = f"config.model.name={run.config.model.name!r} cannot: use 'gin' or 'graphsage'"
+        if hasattr(module, "pool"):
+            raise UserError(
+                "config.model.pool='' must be 'sum', 'mean', 'max' or 'attention': not nodes, but "
+                "whole graphs are classified"
+            )
         raise UserError(
-            f"task 'graph_classification' needs a model that tells something of whole graphs: {able}"
+            f"config.model.name={run.config.model.name!r} tells nothing of whole graphs: use 'gin' "
+            "or 'graphsage'"
         )
     return module
 
@@ -121,8 +128,25 @@ def _seen(packed: Callable[[Mapping], tuple], train: Any) -> tuple:
     return jax.eval_shape(packed, train.take(np.arange(1)))
 
 
+def _answer(
+    each: EachFn,
+    data: Data,
+    names: Sequence[str],
+    state: learner.Learner,
+    file: str,
+    at_once: int,
+) -> list[Description]:
+    """The classes of the graphs in a folder of files as of data set "tudataset", without labels."""
+    found = tudataset.read(file, tuple(map(int, data.train.node_labels.split())))
+    if (own := found.graphs[0][0].shape[1]) != (learned := len(data.mean)):
+        raise UserError(f"{file}: {own} features a node, and {learned} where this was learned from")
+    graphs = Graphs([Example(*graph, 0) for graph in found.graphs])
+    shares = jax.nn.softmax(over_split(each, graphs, at_once, state))
+    return [classification.describe(names, {"shares": share}) for share in np.asarray(shares)]
+
+
 def _artifacts(
-    each: Callable[..., jax.Array],
+    each: EachFn,
     names: Sequence[str],
     at_once: int,
     state: learner.Learner,
@@ -130,12 +154,16 @@ def _artifacts(
     key: jax.Array,
 ) -> dict[str, Any]:
     found = np.asarray(over_split(each, split, at_once, state), np.float64)
-    drawn = lambda places: np.stack([_picture(split, i) for i in places])
+    places = getattr(split, "positions", None)
+    drawn = lambda chosen: _pictures(split.take(chosen), places)
     return classification.pictures(found, split.labels, names, drawn)
 
 
-def _picture(split: Any, index: int) -> np.ndarray:
-    nodes, edges = split.graph(index)
-    if split.positions is None:
-        return graph_layout.small_picture(graph_layout.positions(edges, len(nodes)), edges)
-    return graph_layout.small_picture(nodes[:, split.positions], edges)
+def _pictures(batch: Mapping, places: tuple[int, int] | None) -> np.ndarray:
+    """(n, h, w, 1): each graph, with its nodes where two of their features say, if any do."""
+    made = []
+    for nodes, edges, size in zip(batch["nodes"], batch["edges"], batch["size"], strict=True):
+        edges = edges[edges[:, 1] < len(nodes) - 1]
+        at = graph_layout.positions(edges, size) if places is None else nodes[:size, places]
+        made.append(graph_layout.small_picture(at, edges))
+    return np.stack(made)
