@@ -1243,6 +1243,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_without_classes_there_are_the_features": ("jaxdl/models/vit.py", _PRETRAINED),
         "test_googles_arrays_give_the_logits": ("jaxdl/models/vit.py", _PRETRAINED),
     },
+    "test_whole_graphs.py": {
+        "test_devices_and_time_change_no_number": ("gin", _PARALLEL, _TRAIN, _RUNS),
+        "test_own_graphs_are_learned_and_then_asked_of": ("gin", "jaxdl/data/tudataset.py"),
+        "test_packing_and_pooling_have_derivatives": (_OPS,),
+        "test_logits_of_each_graph_are_those_of_the_formula[m": (f"{_MODELS}gin.py", _LAYERS),
+    },
     "test_words.py": {
         "test_words_stand_in_their_segments": (
             "jaxdl/inference/", "jaxdl/generate/", f"{_MODELS}whisper.py", _LAYERS,
