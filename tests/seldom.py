@@ -792,7 +792,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_every_experiment_can_be_a_population": _MEMBERS,
         **{
             f"test_members_equal_runs_by_themselves[{name}]": (*_MEMBERS, name)
-            for name in ("gat", "gcn", "graphsage")
+            for name in ("gat", "gcn", "gin", "graphsage")
         },
         "test_parts_that_go_one_after_the_other": _MEMBERS,
         "test_what_the_step_can_take_as_a_traced_number_can_be_swept[ddpm": (
@@ -1081,7 +1081,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "dcgan:conditional",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
-            *("gat:digits", "graphsage:digits"),
+            *("gat:digits", "gin", "graphsage:digits"),
             *("bert:classify", "bert:tag", "bert:answer", "t5", "bart", "optimizers", "convnext"),
             *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan", "keys"),
         )

@@ -20,6 +20,8 @@ def positions(edges: np.ndarray, nodes: int) -> np.ndarray:
     from scipy.sparse.csgraph import shortest_path
     from sklearn.manifold import SpectralEmbedding
 
+    if nodes < 2:
+        return np.zeros((nodes, 2))
     ones = np.ones(len(edges))
     matrix = coo_matrix((ones, tuple(edges.T)), (nodes, nodes))
     matrix = (matrix + matrix.T).tocsr()
