@@ -2,7 +2,14 @@
 
     python -m jaxdl.launch --config=experiments/gin.py --workdir=runs/gin
 
-Variants: digits.
+Variants: digits, whose pixels with ink are nodes that know their place and ink, joined to those
+around them (data set digits_strokes).
+Result: not measured. Accuracy .917 on the validation part (--config.data.eval_on=validation, seed
+0, after 60 epochs), with dropout of .2 of the nodes' features too, which is not done any more;
+without dropout .903 after 15 epochs; without ``residual`` .882 after 20.
+
+Logistic regression on histograms of the nodes' degrees and ink (scikit-learn 1.9, standardised)
+reaches .433 on the test part and .455 on the validation part.
 """
 
 from jaxdl import config as defaults
@@ -16,7 +23,7 @@ def get_config(variant="digits"):
     config.task.name = "graph_classification"
     config.model = dict(name="gin", hidden=(64, 64, 64, 64), pool="sum", jump="concatenate")
     # The sum of a node's neighbours does not say where it lies itself: what it read is added.
-    config.model.update(residual=True, dropout=0.0)
+    config.model.update(residual=True, dropout=0.3)
     config.batch_size = 64
     config.epochs = 60.0
     config.optimizer.name = "adamw"

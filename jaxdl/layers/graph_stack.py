@@ -61,7 +61,8 @@ def graph_stack(
       hidden: features of each hidden layer.
       num_classes: features out.
       activation: behind each hidden layer.
-      dropout: rate in front of every layer.
+      dropout: rate in front of every layer; with ``pool`` not of what nodes are given, which is a
+        place or a kind rather than many words.
       train: whether dropout draws.
       residual: what a hidden layer reads is added to what it says, by a linear map
         ``residual_0`` and so on where their features differ (He et al., 2015).
@@ -90,7 +91,8 @@ def graph_stack(
     members = None if sizes is None else ops.members_of(sizes, len(x))
     each = []
     for i, features in enumerate(hidden):
-        dropped = Dropout(dropout)(x, train=train)
+        given = i == 0 and members is not None
+        dropped = x if given else Dropout(dropout)(x, train=train)
         new = layer(features, f"conv_{i}")(dropped)
         new = normalise(new, members, train, dtype, f"norm_{i}")
         if residual:

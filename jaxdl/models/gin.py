@@ -25,7 +25,7 @@ class GIN(NodeNetwork):
       num_classes: features of the last layer.
       hidden: features of each layer before it.
       learned: how much more a node counts than a neighbour is learned, layer by layer.
-      dropout: rate in front of every layer.
+      dropout: rate in front of every layer, but with ``pool`` not of the first.
       residual: layers are added to what they read.
       jump: "concatenate" or "max" of all layers is read by a dense last one; "" for neither.
       norm: in front of each activation: "batch", "graph", "layer" or "" for none.

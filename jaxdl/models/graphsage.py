@@ -25,7 +25,7 @@ class GraphSAGE(NodeNetwork):
       aggregation: of the neighbours: "mean", "max" or "sum".
       pooled: neighbours pass a dense layer with ReLU first.
       normalised: what hidden layers say is divided by its length.
-      dropout: rate in front of every layer.
+      dropout: rate in front of every layer, but with ``pool`` not of the first.
       residual: layers are added to what they read.
       jump: "concatenate" or "max" of all layers is read by a dense last one; "" for neither.
       norm: in front of each activation: "batch", "graph", "layer" or "" for none.
