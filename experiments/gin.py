@@ -21,11 +21,11 @@ def get_config(variant="digits"):
     config = defaults.default()
     config.data.name = "digits_strokes"
     config.task.name = "graph_classification"
-    config.model = dict(name="gin", hidden=(64, 64, 64, 64), pool="sum", jump="concatenate")
+    config.model = dict(name="gin", hidden=(64, 64, 64, 64), pool="max", jump="concatenate")
     # The sum of a node's neighbours does not say where it lies itself: what it read is added.
     config.model.update(residual=True, dropout=0.3)
     config.batch_size = 64
-    config.epochs = 60.0
+    config.epochs = 150.0
     config.optimizer.name = "adamw"
     config.optimizer.learning_rate = 3e-3
     config.optimizer.weight_decay = 1e-2
