@@ -4,10 +4,13 @@
 
 Variants: digits, whose pixels with ink are nodes that know their place and ink, joined to those
 around them (data set digits_strokes).
-Result: not measured. Accuracy .917 on the validation part (--config.data.eval_on=validation, seed
-0, after 60 epochs), with dropout of .2 of the nodes' features too, which is not done any more;
-without dropout .903 after 15 epochs; without ``residual`` .882 after 20.
+Cost: 83 s of processor time, report included (Intel Xeon, 2 cores that others used too, jax
+0.12.0.1).
+Result: accuracy .964 on the test part after the last step (seed 0, one run).
 
+Settings were chosen on the validation part (--config.data.eval_on=validation), where these reach
+.958: sums in place of maxima, with dropout of the nodes' features, .917 after 60 epochs; without
+dropout .903 after 15; without ``residual`` .882 after 20.
 Logistic regression on histograms of the nodes' degrees and ink (scikit-learn 1.9, standardised)
 reaches .433 on the test part and .455 on the validation part.
 """
