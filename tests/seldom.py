@@ -791,7 +791,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_every_experiment_can_be_a_population": _MEMBERS,
         **{
             f"test_members_equal_runs_by_themselves[{name}]": (*_MEMBERS, name)
-            for name in ("gat", "gcn", "graphsage")
+            for name in ("gat", "gcn", "gin", "graphsage")
         },
         "test_parts_that_go_one_after_the_other": _MEMBERS,
         "test_what_the_step_can_take_as_a_traced_number_can_be_swept[ddpm": (
@@ -1080,7 +1080,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "dcgan:conditional",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
-            *("gat:digits", "graphsage:digits"),
+            *("gat:digits", "gin", "graphsage:digits"),
             *("bert:classify", "bert:tag", "bert:answer", "t5", "bart", "optimizers", "convnext"),
             *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan", "keys"),
         )
@@ -1241,6 +1241,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "test_without_classes_there_are_the_features": ("jaxdl/models/vit.py", _PRETRAINED),
         "test_googles_arrays_give_the_logits": ("jaxdl/models/vit.py", _PRETRAINED),
+    },
+    "test_whole_graphs.py": {
+        "test_devices_and_time_change_no_number": ("gin", _PARALLEL, _TRAIN, _RUNS),
+        "test_own_graphs_are_learned_and_then_asked_of": ("gin", "jaxdl/data/tudataset.py"),
+        "test_packing_and_pooling_have_derivatives": (_OPS,),
+        "test_logits_of_each_graph_are_those_of_the_formula[m": (f"{_MODELS}gin.py", _LAYERS),
     },
     "test_words.py": {
         "test_words_stand_in_their_segments": (

@@ -42,6 +42,7 @@ VARIANTS = {
     "faster_rcnn": ("scenes",),
     "gat": ("karate", "digits"),
     "gcn": ("karate", "digits"),
+    "gin": ("digits",),
     "googlenet": ("digits", "imagenet"),
     "gpt": ("tiny", "S"),
     "graphsage": ("karate", "digits"),

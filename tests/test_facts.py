@@ -21,6 +21,7 @@ SETS = {
     "text": dict(name="topics", context=16),
     "series": dict(name="mackey_glass", length=400, window=32, stride=16),
     "graph": dict(name="karate"),
+    "graphs": dict(name="digits_strokes"),
     "none": dict(name="none"),
 }
 

@@ -25,6 +25,7 @@ FIGURES = [
     ("gcn:digits", {"accuracy": (0.95, 1)}, None),
     ("gat", {"accuracy": (0.93, 1)}, None),
     ("graphsage", {"accuracy": (0.93, 1)}, None),
+    ("gin", {"accuracy": (0.95, 1)}, None),
     ("ppo", {"mean_return": (475, 500)}, None),
     ("ppo:acrobot", {"mean_return": (-100, 0)}, None),
     ("dqn", {"mean_return": (475, 500)}, None),

@@ -35,7 +35,7 @@ LIKE_ANOTHER = {
     *("detection", "question_answering", "text_classification", "token_classification"),
     *("sound_classification", "transcription", "segmentation", "image_to_image"),
     *("image_translation", "unpaired_translation", "style_optimisation", "style_transfer"),
-    "stylegan2",
+    *("stylegan2", "graph_classification"),
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population

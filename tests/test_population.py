@@ -43,6 +43,7 @@ KINDS = {
     ),
     "gat": ((), ("model.attention_dropout", 0.2, 0.5), 2),
     "gcn": ((), ("model.dropout", 0.2, 0.5), 2),
+    "gin": (("--config.model.hidden=(4,)",), ("model.dropout", 0.2, 0.5), 2),
     "graphsage": ((), ("model.dropout", 0.2, 0.5), 2),
     "ppo": (("--config.task.rollout=16",), ("task.clip_ratio", 0.1, 0.3), 2),
 }

@@ -27,7 +27,7 @@ KINDS = (
     *("dcgan", "wgan", "ddpm", "dqn", "ppo", "ppo:pendulum", "q_learning", "transfer"),
     *("bert:tag", "bert:answer"),
     *("t5:numbers", "t5", "bart", "unet", "espcn", "pix2pix", "cyclegan"),
-    "stylegan2",
+    *("stylegan2", "gin"),
     *("style", "style:feed_forward"),
 )
 

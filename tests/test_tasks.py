@@ -28,6 +28,7 @@ KINDS = {
     "diffusion": "ddpm",
     "dqn": "dqn",
     "forecasting": "rnn:mackey_glass",
+    "graph_classification": "gin",
     "image_to_image": "espcn",
     "image_translation": "pix2pix",
     "language_modelling": "lstm",

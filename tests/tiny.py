@@ -121,6 +121,7 @@ FLAGS = {
                    "--config.model.heads=2"),
     "gcn": ("--config.batch_size=8", "--config.steps=6"),
     "gcn:digits": ("--config.batch_size=2", "--config.steps=6"),
+    "gin": ("--config.model.hidden=(4,)", "--config.eval.every=6"),
     "gpt": _GPT,
     "gpt:S": _GPT,
     "graphsage": ("--config.batch_size=2", "--config.steps=6", "--config.model.hidden=(4,)"),

@@ -10,7 +10,10 @@ from jaxdl.data.split import Batch, Split
 
 # What a split has besides its examples, and labels change nothing of: how it is passed over and
 # cut, and what tasks ask of it.
-_KEPT = ("shuffled", "length_groups", "sizes", "about", "context", "examples")
+_KEPT = (
+    *("shuffled", "length_groups", "sizes", "about", "context", "examples"),
+    *("positions", "node_labels"),
+)
 
 
 class Relabelled:

@@ -30,6 +30,7 @@ from jaxdl.layers.graph import GraphConv
 from jaxdl.layers.graph_attention import GATConv
 from jaxdl.layers.graph_isomorphism import GINConv
 from jaxdl.layers.graph_norm import GraphAttentionPool, GraphNorm
+from jaxdl.layers.graph_pool import GraphPool
 from jaxdl.layers.graph_sage import SAGEConv
 from jaxdl.layers.graph_stack import graph_stack
 from jaxdl.layers.initializers import initializer
@@ -94,6 +95,7 @@ __all__ = [
     "GraphAttentionPool",
     "GraphConv",
     "GraphNorm",
+    "GraphPool",
     "GroupNorm",
     "InstanceNorm",
     "LayerNorm",

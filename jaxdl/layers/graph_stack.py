@@ -11,14 +11,21 @@ from jaxdl.errors import UserError
 from jaxdl.layers.dense import Dense
 from jaxdl.layers.dropout import Dropout
 from jaxdl.layers.graph_norm import GraphNorm
+from jaxdl.layers.graph_pool import GraphPool
 from jaxdl.layers.normalization import BatchNorm, LayerNorm
 from jaxdl.registry import choose
 
-_NORMS: dict[str, Callable[[bool, Any, str], Any]] = {
-    "": lambda train, dtype, name: lambda x: x,
-    "batch": lambda train, dtype, name: BatchNorm(not train, dtype=dtype, name=name),
-    "graph": lambda train, dtype, name: GraphNorm(dtype=dtype, name=name),
-    "layer": lambda train, dtype, name: LayerNorm(epsilon=1e-5, dtype=dtype, name=name),
+_NORMS: dict[str, Callable[[jax.Array, ops.Members | None, bool, Any, str], jax.Array]] = {
+    "": lambda x, members, train, dtype, name: x,
+    "batch": lambda x, members, train, dtype, name: BatchNorm(not train, dtype=dtype, name=name)(
+        x, weights=None if members is None else members.is_node
+    ),
+    "graph": lambda x, members, train, dtype, name: GraphNorm(dtype=dtype, name=name)(
+        x, *(members or ())
+    ),
+    "layer": lambda x, members, train, dtype, name: LayerNorm(epsilon=1e-5, dtype=dtype, name=name)(
+        x
+    ),
 }
 # Of Xu et al., 2018, "Representation Learning on Graphs with Jumping Knowledge Networks", section
 # 4: what all layers say, as one.
@@ -42,6 +49,8 @@ def graph_stack(
     jump: str = "",
     norm: str = "",
     head: Callable[[jax.Array], jax.Array] | None = None,
+    pool: str = "",
+    sizes: jax.Array | None = None,
     dtype: Any = None,
 ) -> jax.Array:
     """Hidden layers, ``conv_0`` and so on, and ``head``; called in a module's compact method.
@@ -52,7 +61,8 @@ def graph_stack(
       hidden: features of each hidden layer.
       num_classes: features out.
       activation: behind each hidden layer.
-      dropout: rate in front of every layer.
+      dropout: rate in front of every layer; with ``pool`` not of what nodes are given, which is a
+        place or a kind rather than many words.
       train: whether dropout draws.
       residual: what a hidden layer reads is added to what it says, by a linear map
         ``residual_0`` and so on where their features differ (He et al., 2015).
@@ -60,19 +70,31 @@ def graph_stack(
         equally wide; "" has the last layer on the graph be the head.
       norm: in front of each activation: "batch", "graph", "layer" or "" for none.
       head: the last layer on the graph; None for ``layer``'s.
+      pool: of `GraphPool`: a dense head reads what each of several graphs is pooled to, and not a
+        node; "" of nodes.
+      sizes: (graphs,) the nodes of each graph, where ``x`` is of `jaxdl.ops.pack_graphs`; None of
+        one graph whose nodes are named.
       dtype: of the computation.
 
     Returns:
-      (nodes, num_classes), in at least float32.
+      (nodes, num_classes), or (graphs, num_classes), in at least float32.
 
     Raises:
-      UserError: no such norm or jump, or the maximum of layers that are not equally wide.
+      UserError: no such norm, jump or pool, one of ``pool`` and ``sizes`` without the other, or
+        the maximum of layers that are not equally wide.
     """
-    make_norm, joined = choose("norm", norm, _NORMS), choose("jump", jump, _JUMPS)
+    normalise, joined = choose("norm", norm, _NORMS), choose("jump", jump, _JUMPS)
+    if bool(pool) != (sizes is not None):
+        raise UserError(
+            f"model.pool={pool!r} must be set where whole graphs are classified, and only there"
+        )
+    members = None if sizes is None else ops.members_of(sizes, len(x))
     each = []
     for i, features in enumerate(hidden):
-        dropped = Dropout(dropout)(x, train=train)
-        new = make_norm(train, dtype, f"norm_{i}")(layer(features, f"conv_{i}")(dropped))
+        given = i == 0 and members is not None
+        dropped = x if given else Dropout(dropout)(x, train=train)
+        new = layer(features, f"conv_{i}")(dropped)
+        new = normalise(new, members, train, dtype, f"norm_{i}")
         if residual:
             if x.shape != new.shape:
                 how = dict(use_bias=False, dtype=dtype, name=f"residual_{i}")
@@ -83,7 +105,10 @@ def graph_stack(
     if jump == "max" and len({x.shape for x in each}) > 1:
         widths = ", ".join(str(x.shape[-1]) for x in each)
         raise UserError(f'jump="max" needs hidden layers of one width, not of {widths} features')
-    x = Dropout(dropout)(joined(each) if each else x, train=train)
-    if jump:
+    x = joined(each) if each else x
+    if members is not None:
+        x = GraphPool(pool, dtype=dtype, name="pool")(x, members)
+    x = Dropout(dropout)(x, train=train)
+    if jump or members is not None:
         return Dense(num_classes, dtype=dtype, wide=True, name="head")(x)
     return ops.widen((head or layer(num_classes, "head"))(x))

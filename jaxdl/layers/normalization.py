@@ -37,12 +37,19 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, *, frozen: bool = False, epsilon: float | None = None
+        self,
+        x: jax.Array,
+        *,
+        weights: jax.Array | None = None,
+        frozen: bool = False,
+        epsilon: float | None = None,
     ) -> jax.Array:
         """(batch, …, channels) in and out.
 
         Args:
           x: what is normalised.
+          weights: (batch, …), 1 for what statistics are of and 0 for padding, whatever stands
+            there; None is 1 everywhere.
           frozen: by ``mean`` and ``var`` in training too, and ``scale`` and ``bias`` are no
             parameters but stand in "batch_stats" (`frozen_norms`).
           epsilon: in place of the attribute.
@@ -60,19 +67,35 @@ class BatchNorm(nn.Module):
         if self.use_running_average or frozen:
             mean, var = running_mean.value, running_var.value
         else:
-            axes = tuple(range(x.ndim - 1))
-            moments = wide.mean(axes), jnp.square(wide).mean(axes)
             # Before there is a run there is one device.
-            moments = moments if self.is_initializing() else replicas.mean(moments)
-            mean, var = moments[0], jnp.maximum(moments[1] - jnp.square(moments[0]), 0)
+            over_devices = (lambda x: x) if self.is_initializing() else replicas.mean
+            mean, square, share = _moments(wide, weights, over_devices)
+            var = jnp.maximum(square - jnp.square(mean), 0)
             if not self.is_initializing():
                 count = x.size // x.shape[-1] * replicas.count()
-                unbiased = var * (count / max(count - 1, 1))
+                if weights is None:
+                    unbiased = var * (count / max(count - 1, 1))
+                else:
+                    unbiased = var * (share * count / jnp.maximum(share * count - 1, 1))
                 follow = lambda old, new: self.momentum * old + (1 - self.momentum) * new
                 running_mean.value = follow(running_mean.value, mean)
                 running_var.value = follow(running_var.value, unbiased)
         result = (wide - mean) * (lax.rsqrt(var + epsilon) * scale) + bias
         return result.astype(self.dtype or x.dtype)
+
+
+def _moments(
+    x: jax.Array, weights: jax.Array | None, over_devices: Callable[[Any], Any]
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """Mean and mean square (channels) of what is weighted, and its share; None without weights."""
+    axes = tuple(range(x.ndim - 1))
+    if weights is None:
+        return *over_devices((x.mean(axes), jnp.square(x).mean(axes))), None
+    counted = jnp.where(weights[..., None] > 0, x, 0)
+    of_all = counted.mean(axes), jnp.square(counted).mean(axes), weights.astype(x.dtype).mean()
+    mean, square, share = over_devices(of_all)
+    some = jnp.where(share > 0, share, 1)  # a batch may be of padding alone
+    return mean / some, square / some, share
 
 
 def frozen_norms(epsilon: float | None = None) -> AbstractContextManager[None]:

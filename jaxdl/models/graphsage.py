@@ -25,24 +25,33 @@ class GraphSAGE(NodeNetwork):
       aggregation: of the neighbours: "mean", "max" or "sum".
       pooled: neighbours pass a dense layer with ReLU first.
       normalised: what hidden layers say is divided by its length.
-      dropout: rate in front of every layer.
+      dropout: rate in front of every layer, but with ``pool`` not of the first.
       residual: layers are added to what they read.
       jump: "concatenate" or "max" of all layers is read by a dense last one; "" for neither.
       norm: in front of each activation: "batch", "graph", "layer" or "" for none.
+      pool: whole graphs are classified by a dense last layer on the "sum", "mean", "max" or
+        "attention" of their nodes; "" where each node is.
       dtype: of the computation; parameters and logits stay float32.
     """
 
     aggregation: str = "mean"
     pooled: bool = False
     normalised: bool = False
+    pool: str = ""
 
     def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
         """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
         return ops.connect(edges, nodes, both_ways=True)
 
     @nn.compact
-    def __call__(self, x: jax.Array, edges: ops.Edges, *, train: bool = False) -> jax.Array:
-        """(nodes, features), edges -> (nodes, num_classes)."""
+    def __call__(
+        self, x: jax.Array, edges: ops.Edges, sizes: jax.Array | None = None, *, train: bool = False
+    ) -> jax.Array:
+        """(nodes, features), edges -> (nodes, num_classes).
+
+        With ``sizes`` (graphs,) ``x`` and ``edges`` are of `jaxdl.ops.pack_graphs`, of graphs of so
+        many nodes each, and what comes out is (graphs, num_classes).
+        """
 
         def sage(features: int, name: str) -> Callable[[jax.Array], jax.Array]:
             conv = layers.SAGEConv(
@@ -56,4 +65,5 @@ class GraphSAGE(NodeNetwork):
             )
             return lambda x: conv(x, edges)
 
-        return self.stacked(x, sage, activation=ops.relu, train=train)
+        how = dict(activation=ops.relu, train=train, pool=self.pool, sizes=sizes)
+        return self.stacked(x, sage, **how)

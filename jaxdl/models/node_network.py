@@ -39,9 +39,12 @@ class NodeNetwork(nn.Module):
         *,
         activation: Callable[[jax.Array], jax.Array],
         train: bool,
-        head: Callable[[jax.Array], jax.Array] | None = None,
+        **how: Any,
     ) -> jax.Array:
-        """`jaxdl.layers.graph_stack` of this network's fields; called in its compact method."""
+        """`jaxdl.layers.graph_stack` of this network's fields; called in its compact method.
+
+        ``how`` are further arguments of it.
+        """
         return layers.graph_stack(
             x,
             layer,
@@ -53,6 +56,6 @@ class NodeNetwork(nn.Module):
             residual=self.residual,
             jump=self.jump,
             norm=self.norm,
-            head=head,
             dtype=self.dtype,
+            **how,
         )

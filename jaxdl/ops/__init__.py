@@ -26,6 +26,7 @@ from jaxdl.ops.graph import (
     normalised,
     propagate,
 )
+from jaxdl.ops.graph_batch import Members, members_of, pack_graphs
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
@@ -50,6 +51,7 @@ from jaxdl.ops.wide import wide_dtype, widen
 
 __all__ = [
     "Edges",
+    "Members",
     "activation",
     "adaptive_avg_pool",
     "aggregate",
@@ -84,10 +86,12 @@ __all__ = [
     "lstm",
     "max_pool",
     "mel_bands",
+    "members_of",
     "mirrored",
     "modulated_conv",
     "needed_frames",
     "normalised",
+    "pack_graphs",
     "pixel_shuffle",
     "power_spectrogram",
     "propagate",

@@ -13,11 +13,8 @@ from jaxdl.data.graph import Graph, known_nodes
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.parallel import replicas
-from jaxdl.report import draw
+from jaxdl.report import draw, graph_layout
 from jaxdl.tasks import Run, Task, build_model, learner, need_whole, register
-
-# From how many nodes on where they are drawn follows from the graph's spectrum alone.
-_MANY_NODES = 200
 
 
 class Given(NamedTuple):
@@ -219,8 +216,11 @@ def _picture(
     graph: Graph, guess: np.ndarray, known: np.ndarray, scored: np.ndarray
 ) -> draw.Picture:
     wrong = scored & (guess != graph.labels)
+    places = graph.positions
+    if places is None:
+        places = graph_layout.positions(graph.edges, len(graph.features))
     return draw.graph(
-        _positions(graph),
+        places,
         graph.edges,
         guess,
         graph.class_names,
@@ -229,25 +229,3 @@ def _picture(
         caption=f"The first learner: colours are its answers, squares the {known.sum()} labels "
         f"that it knew, rings the {wrong.sum()} of {scored.sum()} answers that are wrong.",
     )
-
-
-def _positions(graph: Graph) -> np.ndarray:
-    """(nodes, 2): near each other what few edges part."""
-    if graph.positions is not None:
-        return graph.positions
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import shortest_path
-    from sklearn.manifold import SpectralEmbedding
-
-    nodes = len(graph.features)
-    ones = np.ones(len(graph.edges))
-    matrix = coo_matrix((ones, tuple(graph.edges.T)), (nodes, nodes))
-    matrix = (matrix + matrix.T).tocsr()
-    if nodes > _MANY_NODES:
-        return SpectralEmbedding(affinity="precomputed", random_state=0).fit_transform(matrix)
-    # Classical scaling (Torgerson, 1952) of the number of edges between two nodes.
-    steps = shortest_path(matrix, unweighted=True)
-    squared = np.where(np.isfinite(steps), steps, nodes) ** 2
-    centred = squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean()
-    values, vectors = np.linalg.eigh(-centred / 2)
-    return vectors[:, -2:] * np.sqrt(np.maximum(values[-2:], 0))

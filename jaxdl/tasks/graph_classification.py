@@ -1,0 +1,169 @@
+"""Whole graphs to classes."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from jaxdl import losses, models, ops
+from jaxdl.data import Data, tudataset, without_padding
+from jaxdl.data.graph_examples import Example, Graphs
+from jaxdl.errors import UserError
+from jaxdl.metrics import Mean
+from jaxdl.report import graph_layout
+from jaxdl.tasks import (
+    Description,
+    Run,
+    Task,
+    build_model,
+    check_smoothing,
+    classification,
+    learner,
+    need_batches,
+    over_split,
+    register,
+    text_classification,
+)
+from jaxdl.tasks.shared.splits import EachFn
+
+
+@register("graph_classification", derives=("num_classes",), any_length=True)
+def graph_classification(run: Run, label_smoothing: float = 0.0) -> Task:
+    """A class for each graph of ``nodes`` (batch, places, d) and ``edges`` (batch, edges, 2).
+
+    Args:
+      run: the run's config and data, such as of data set "digits_strokes" or "tudataset"
+        (`jaxdl.data.graph_examples.Graphs`). The model is called as `jaxdl.models.gin.GIN` is with
+        a ``pool``.
+      label_smoothing: share of the target that is spread over all classes, in [0, 1).
+
+    The metrics are ``loss`` (nats a graph; at evaluation without smoothing) and ``accuracy``.
+    Features are standardised by the training part's nodes.
+    """
+    need_batches(run, "nodes")
+    check_smoothing(label_smoothing)
+    data, names = run.data, run.data.class_names
+    module = _module(run)
+    packed = functools.partial(inputs, data.mean, data.std)
+    loss_fn = functools.partial(training_loss, learner.forward(module), packed, label_smoothing)
+    start, update = learner.by_config(run, loss_fn)
+    logits_of = functools.partial(logits, module, packed)
+    each = jax.jit(lambda state, batch, key: logits_of(state, batch))
+    unsmoothed = functools.partial(losses.cross_entropy, label_smoothing=0.0)
+    seen = functools.partial(_seen, packed, data.train)
+    return Task(
+        init=lambda key, batch: start(module.init(key, *packed(batch))),
+        train_step=update,
+        eval_step=functools.partial(text_classification.evaluate, logits_of, unsmoothed),
+        artifacts=functools.partial(_artifacts, each, names, run.config.eval.batch_size),
+        parameters=lambda state: learner.parameters(
+            state.params, models.call_order(module, *seen())
+        ),
+        answer=functools.partial(_answer, each, data, names),
+    )
+
+
+def inputs(
+    mean: np.ndarray, std: np.ndarray, batch: Mapping
+) -> tuple[jax.Array, ops.Edges, jax.Array]:
+    """What a network takes of a batch: features, edges and sizes of `jaxdl.ops.pack_graphs`.
+
+    Args:
+      mean: (features,), which is subtracted.
+      std: (features,), by which is divided.
+      batch: ``nodes``, ``edges`` and ``size``.
+    """
+    standard = (batch["nodes"] - mean[None, None]) / std[None, None]
+    return *ops.pack_graphs(standard, batch["edges"]), batch["size"]
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, Any]],
+    packed: Callable[[Mapping], tuple],
+    label_smoothing: float,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """Nats a graph, and ``accuracy``, of a pass of training; ``key`` is dropout's."""
+    found, model_state = forward(params, model_state, key, *packed(batch))
+    nats = losses.cross_entropy(found, batch["label"], label_smoothing=label_smoothing)
+    return learner.Loss(
+        Mean.of(nats, without_padding(batch)), model_state, classification.hits(found, batch)
+    )
+
+
+def logits(
+    module: nn.Module,
+    packed: Callable[[Mapping], tuple],
+    state: learner.Learner,
+    batch: Mapping,
+) -> jax.Array:
+    """(batch, classes) by the averages."""
+    return module.apply(state.best_variables, *packed(batch), train=False)
+
+
+def _module(run: Run) -> nn.Module:
+    derived = {"num_classes": len(run.data.class_names)}
+    module = build_model(run, derived, because="the classes of the data")
+    if not getattr(module, "pool", ""):
+        if hasattr(module, "pool"):
+            raise UserError(
+                "config.model.pool='' must be 'sum', 'mean', 'max' or 'attention': not nodes, but "
+                "whole graphs are classified"
+            )
+        raise UserError(
+            f"config.model.name={run.config.model.name!r} tells nothing of whole graphs: use 'gin' "
+            "or 'graphsage'"
+        )
+    return module
+
+
+def _seen(packed: Callable[[Mapping], tuple], train: Any) -> tuple:
+    """The shapes of what the network takes of one graph."""
+    return jax.eval_shape(packed, train.take(np.arange(1)))
+
+
+def _answer(
+    each: EachFn,
+    data: Data,
+    names: Sequence[str],
+    state: learner.Learner,
+    file: str,
+    at_once: int,
+) -> list[Description]:
+    """The classes of the graphs in a folder of files as of data set "tudataset", without labels."""
+    found = tudataset.read(file, tuple(map(int, data.train.node_labels.split())))
+    if (own := found.graphs[0][0].shape[1]) != (learned := len(data.mean)):
+        raise UserError(f"{file}: {own} features a node, and {learned} where this was learned from")
+    graphs = Graphs([Example(*graph, 0) for graph in found.graphs])
+    shares = jax.nn.softmax(over_split(each, graphs, at_once, state))
+    return [classification.describe(names, {"shares": share}) for share in np.asarray(shares)]
+
+
+def _artifacts(
+    each: EachFn,
+    names: Sequence[str],
+    at_once: int,
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, Any]:
+    found = np.asarray(over_split(each, split, at_once, state), np.float64)
+    places = getattr(split, "positions", None)
+    drawn = lambda chosen: _pictures(split.take(chosen), places)
+    return classification.pictures(found, split.labels, names, drawn)
+
+
+def _pictures(batch: Mapping, places: tuple[int, int] | None) -> np.ndarray:
+    """(n, h, w, 1): each graph, with its nodes where two of their features say, if any do."""
+    made = []
+    for nodes, edges, size in zip(batch["nodes"], batch["edges"], batch["size"], strict=True):
+        edges = edges[edges[:, 1] < len(nodes) - 1]
+        at = graph_layout.positions(edges, size) if places is None else nodes[:size, places]
+        made.append(graph_layout.small_picture(at, edges))
+    return np.stack(made)
