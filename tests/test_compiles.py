@@ -44,7 +44,7 @@ VARIANTS = {
     "gcn": ("karate", "digits"),
     "googlenet": ("digits", "imagenet"),
     "gpt": ("tiny", "S"),
-    "graphsage": ("karate", "digits"),
+    "graphsage": ("karate", "digits", "blocks"),
     "gru": ("text", "digits", "mackey_glass"),
     "keys": ("cnn", "gru"),
     "lenet": ("",),

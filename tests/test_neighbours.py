@@ -187,7 +187,7 @@ def test_threads_draw_beside_each_other():
             np.testing.assert_array_equal(array, found[i][name])
 
 
-@pytest.mark.parametrize("fan_out", [(), (3, 0), (-1,)])
+@pytest.mark.parametrize("fan_out", [(), (3, 0), (-1,), (2.5,)])
 def test_a_fan_out_of_nothing_is_refused(fan_out):
     with pytest.raises(UserError, match=r"data.fan_out=.* of at least 1 for each layer"):
         neighbours.Sampler(random_graph(), fan_out)

@@ -81,10 +81,10 @@ class Sampler:
 
 
 def check_fan_out(fan_out: Sequence[int]) -> None:
-    """Raises UserError for a fan-out below 1, or for none at all."""
-    if not fan_out or min(fan_out) < 1:
+    """Raises UserError for a fan-out that is no whole number from 1 on, or for none at all."""
+    if not fan_out or not all(isinstance(most, int) and most >= 1 for most in fan_out):
         raise UserError(
-            f"data.fan_out={tuple(fan_out)} must have a number of at least 1 for each layer"
+            f"data.fan_out={tuple(fan_out)} must have a whole number of at least 1 for each layer"
         )
 
 
@@ -160,7 +160,7 @@ def sizes(graph: Csr, seeds: np.ndarray, at_once: int, fan_out: Sequence[int]) -
     nodes, edges, new = [at_once], [], at_once
     for hop, most in enumerate(fan_out):
         cut = np.minimum(degrees[seeds] if hop == 0 else degrees, most)
-        added = _largest(np.bincount(cut, minlength=most + 1), new)
+        added = _largest(np.bincount(cut), new)
         edges.append(min((edges[-1] if edges else 0) + added, len(graph.indices)))
         new = min(added, graph.nodes - nodes[-1])
         nodes.append(nodes[-1] + new)

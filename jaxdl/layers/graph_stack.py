@@ -43,12 +43,14 @@ def graph_stack(
     norm: str = "",
     head: Callable[[jax.Array], jax.Array] | None = None,
     dtype: Any = None,
+    only: int | None = None,
 ) -> jax.Array:
     """Hidden layers, ``conv_0`` and so on, and ``head``; called in a module's compact method.
 
     Args:
       x: (nodes, features).
-      layer: (features, name) -> a layer on the graph, with as many features out.
+      layer: (features, name) -> a layer on the graph, with as many features out; it may tell of
+        the first nodes alone.
       hidden: features of each hidden layer.
       num_classes: features out.
       activation: behind each hidden layer.
@@ -61,9 +63,13 @@ def graph_stack(
       norm: in front of each activation: "batch", "graph", "layer" or "" for none.
       head: the last layer on the graph; None for ``layer``'s.
       dtype: of the computation.
+      only: the one layer to be computed, counted from 0, the head being the last: a graph that is
+        too large for all of them goes through one after the other. x is what the layer before it
+        told; of a head that reads all layers, what each of them did.
 
     Returns:
-      (nodes, num_classes), in at least float32.
+      (nodes, num_classes), in at least float32, of as many nodes as the last layer tells of; of one
+      layer what it tells.
 
     Raises:
       UserError: no such norm or jump, or the maximum of layers that are not equally wide.
@@ -71,15 +77,23 @@ def graph_stack(
     make_norm, joined = choose("norm", norm, _NORMS), choose("jump", jump, _JUMPS)
     each = []
     for i, features in enumerate(hidden):
+        if only not in (None, i):
+            continue
         dropped = Dropout(dropout)(x, train=train)
         new = make_norm(train, dtype, f"norm_{i}")(layer(features, f"conv_{i}")(dropped))
         if residual:
-            if x.shape != new.shape:
+            dropped = dropped[: len(new)]
+            if dropped.shape != new.shape:
                 how = dict(use_bias=False, dtype=dtype, name=f"residual_{i}")
                 dropped = Dense(new.shape[-1], **how)(dropped)
             new += dropped.astype(new.dtype)
         x = activation(new)
         each.append(x)
+    if only is not None:
+        if only < len(hidden):
+            return x
+        each = [*x] if jump else [x]
+    each = [told[: len(each[-1])] for told in each]
     if jump == "max" and len({x.shape for x in each}) > 1:
         widths = ", ".join(str(x.shape[-1]) for x in each)
         raise UserError(f'jump="max" needs hidden layers of one width, not of {widths} features')

@@ -31,6 +31,16 @@ class NodeNetwork(nn.Module):
     norm: str = ""
     dtype: Any = jnp.float32
 
+    @property
+    def depth(self) -> int:
+        """Layers on the graph."""
+        return len(self.hidden) + (not self.jump)
+
+    @nn.nowrap
+    def numbered(self, name: str) -> int:
+        """Which layer is called ``name`` in `jaxdl.layers.graph_stack`, from 0."""
+        return len(self.hidden) if name == "head" else int(name.removeprefix("conv_"))
+
     @nn.nowrap
     def stacked(
         self,
@@ -40,6 +50,7 @@ class NodeNetwork(nn.Module):
         activation: Callable[[jax.Array], jax.Array],
         train: bool,
         head: Callable[[jax.Array], jax.Array] | None = None,
+        only: int | None = None,
     ) -> jax.Array:
         """`jaxdl.layers.graph_stack` of this network's fields; called in its compact method."""
         return layers.graph_stack(
@@ -55,4 +66,5 @@ class NodeNetwork(nn.Module):
             norm=self.norm,
             head=head,
             dtype=self.dtype,
+            only=only,
         )

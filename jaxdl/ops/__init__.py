@@ -26,6 +26,7 @@ from jaxdl.ops.graph import (
     normalised,
     propagate,
 )
+from jaxdl.ops.hops import Hops, of_layer
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
@@ -50,6 +51,7 @@ from jaxdl.ops.wide import wide_dtype, widen
 
 __all__ = [
     "Edges",
+    "Hops",
     "activation",
     "adaptive_avg_pool",
     "aggregate",
@@ -88,6 +90,7 @@ __all__ = [
     "modulated_conv",
     "needed_frames",
     "normalised",
+    "of_layer",
     "pixel_shuffle",
     "power_spectrogram",
     "propagate",
