@@ -104,7 +104,7 @@ BAD = {
     "a label too few": ({"labels.csv": "0\n1\n"}, "labels.csv: 2 rows, but features.csv has 6"),
     "two labels": ({"labels.csv": "0\n1,2\n0\n0\n0\n0\n"}, "labels.csv, row 2: one label is"),
     "one class": ({"labels.csv": "0\n" * 6}, "labels.csv: two classes or more are wanted, not 1"),
-    "nothing": ({"edges.csv": ""}, "edges.csv, row 1: two nodes are wanted, not"),
+    "nothing": ({"edges.csv": ""}, "edges.csv has no rows: two nodes are wanted in each"),
     "no edges": (
         {"edges.csv": None},
         "one of edges.csv, .tsv, .npz, .mtx is wanted, there is none",

@@ -120,7 +120,9 @@ def _table(file: Path, dtype: type, columns: int | None, wanted: str) -> tuple[n
                 found = np.loadtxt(file, dtype, **how)
         except (ValueError, UnicodeError, OSError) as error:
             raise UserError(_first_wrong(file, dtype, first, wanted) or one_line(error)) from None
-    if columns not in (None, found.shape[1]) or not found.size:
+    if not found.size:
+        raise UserError(f"{file} has no rows: {wanted} are wanted in each")
+    if columns not in (None, found.shape[1]):
         raise UserError(f"{file}, row {first}: {wanted} are wanted, not {found.shape[1]} columns")
     return found, first
 

@@ -109,9 +109,7 @@ def create(
     graph = LargeGraph(*edges, features, labels.astype(np.int32), known, scored)
     nodes = np.flatnonzero(known)
     train = neighbours.Neighbourhoods(edges, features, graph.labels, nodes, seeds, fan_out)
-    drawn = (
-        f"neighbourhoods of up to {train.sizes.nodes[-1]} nodes and {train.sizes.edges[-1]} edges"
-    )
+    drawn = f"neighbourhoods of up to {train.room.nodes[-1]} nodes and {train.room.edges[-1]} edges"
     return Data(
         train, class_names=tuple(class_names), whole=graph, notes=(*_counts(graph), drawn, *notes)
     )

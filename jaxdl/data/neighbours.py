@@ -190,7 +190,7 @@ class Neighbourhoods:
       fan_out: of `Sampler`, one a layer.
 
     Attributes:
-      sizes: `Sizes` of all arrays.
+      room: `Sizes` of all arrays.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class Neighbourhoods:
         self._draw = Sampler(graph, fan_out)
         self._features, self._labels, self._known = features, labels, np.asarray(known)
         self.seeds, self.fan_out = min(seeds, len(known)), tuple(fan_out)
-        self.sizes = sizes(graph, self._known, self.seeds, fan_out)
+        self.room = sizes(graph, self._known, self.seeds, fan_out)
         self._order = functools.lru_cache(4)(self._drawn_order)
 
     def __len__(self) -> int:
@@ -219,14 +219,14 @@ class Neighbourhoods:
         return int(rng.integers(1, 1 << 40)) * len(self) + np.arange(len(self))
 
     def take(self, indices: np.ndarray) -> Batch:
-        """The neighbourhoods at ``indices`` (n,), filled up to `sizes`.
+        """The neighbourhoods at ``indices`` (n,), filled up to `room`.
 
         Returns:
           ``features`` (n, nodes, features); of the seeds ``label`` (n, seeds) int32 and ``weight``
           (n, seeds) float32, 0 where a pass' last one has fewer; ``source``, ``target`` and
           ``scale`` (n, edges) of `Neighbourhood`, the target of what fills up being no node.
         """
-        nodes, edges = self.sizes.nodes[-1], self.sizes.edges[-1]
+        nodes, edges = self.room.nodes[-1], self.room.edges[-1]
         rows, seeds = len(indices), self.seeds
         made = {
             "features": np.zeros((rows, nodes, self._features.shape[1]), np.float32),

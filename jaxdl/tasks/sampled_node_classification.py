@@ -48,7 +48,7 @@ def sampled_node_classification(run: Run, edges_at_once: int = 131072) -> Task:
     derived = {"num_classes": len(data.class_names)}
     module = build_model(run, derived, at_least=("num_classes",), because="the graph's classes")
     _check_model(run, module)
-    loss_fn = functools.partial(training_loss, learner.forward(module), module, data.train.sizes)
+    loss_fn = functools.partial(training_loss, learner.forward(module), module, data.train.room)
     start, update = learner.by_config(run, loss_fn)
     stretches = functools.cache(lambda: layer_wise.Stretches(data.whole.edges, edges_at_once))
     each = layer_wise.layers(module)
@@ -56,7 +56,7 @@ def sampled_node_classification(run: Run, edges_at_once: int = 131072) -> Task:
         each, bool(module.jump), state.best_variables, data.whole.features, stretches()
     )
     return Task(
-        init=functools.partial(_init, module, data.train.sizes, start),
+        init=functools.partial(_init, module, data.train.room, start),
         train_step=update,
         score=functools.partial(_score, logits, data.whole),
         artifacts=functools.partial(_artifacts, logits, data.whole, data.class_names),
