@@ -52,6 +52,11 @@ _TRANSLATED = (
     *(f"jaxdl/models/{name}.py" for name in ("pix2pix", "cyclegan", "patchgan")),
 )
 
+_SAMPLED = (
+    *("jaxdl/tasks/sampled_node_classification.py", "jaxdl/tasks/shared/layer_wise.py"),
+    *("jaxdl/data/neighbours.py", "jaxdl/data/large_graph.py", "jaxdl/models/graphsage.py"),
+)
+
 _STYLEGAN = (
     *("jaxdl/tasks/stylegan2.py", "jaxdl/tasks/shared/", "jaxdl/losses/gan.py"),
     *("jaxdl/optim/lazy.py", "jaxdl/layers/equalised.py", "jaxdl/models/stylegan2.py"),
@@ -491,6 +496,11 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     }
     | {
         "test_both_adversaries_gradients_are_noisy": (*_ADVERSARIAL, _LEARNER),
+    },
+    "test_sampled_nodes.py": {
+        "test_devices_and_time_change_no_number": (*_SAMPLED, _PARALLEL),
+        "test_members_of_a_population": (*_SAMPLED, "jaxdl/experiment/"),
+        "test_a_run_learns_and_reports": (*_SAMPLED, "jaxdl/report/"),
     },
     "test_graph_families.py": {
         "test_devices_and_time_change_no_number[gat": ("gat", _PARALLEL),

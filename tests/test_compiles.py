@@ -45,7 +45,7 @@ VARIANTS = {
     "gin": ("digits",),
     "googlenet": ("digits", "imagenet"),
     "gpt": ("tiny", "S"),
-    "graphsage": ("karate", "digits"),
+    "graphsage": ("karate", "digits", "blocks"),
     "gru": ("text", "digits", "mackey_glass"),
     "keys": ("cnn", "gru"),
     "lenet": ("",),

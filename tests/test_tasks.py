@@ -38,6 +38,7 @@ KINDS = {
     "q_learning": "q_learning",
     "question_answering": "bert:answer",
     "reconstruction": "autoencoder",
+    "sampled_node_classification": "graphsage:blocks",
     "segmentation": "unet",
     "sequence_to_sequence": "t5",
     "sound_classification": "keys",

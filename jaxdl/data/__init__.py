@@ -149,7 +149,7 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
     own = {k: paths.expanded(v) if isinstance(v, str) else v for k, v in own.items()}
     source = loader(**own)
     for key, unset in _OF_IMAGES.items():
-        if settings[key] != unset and not isinstance(source, Source):
+        if settings[key] != unset and not isinstance(source, Source) and key not in takes:
             raise UserError(
                 f"data.{key}={settings[key]!r} is for labelled images: data set {name!r} has none"
             )

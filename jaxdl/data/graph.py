@@ -91,14 +91,30 @@ def known_nodes(graph: Graph, per_class: int, seed: Sequence[int]) -> np.ndarray
                 "known: set how many to draw of each class"
             )
         return graph.train
-    known = np.zeros(len(graph.labels), bool)
+    setting = "config.task.labels_per_class"
+    return drawn_nodes(graph.labels, graph.class_names, per_class, seed, setting)
+
+
+def drawn_nodes(
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    per_class: int,
+    seed: Sequence[int],
+    setting: str,
+) -> np.ndarray:
+    """(nodes,) bool: ``per_class`` of each class, of ``labels`` (nodes,); -1 is of none.
+
+    Raises:
+      UserError: a class has too few nodes for ``setting``.
+    """
+    known = np.zeros(len(labels), bool)
     rng = np.random.default_rng(tuple(seed))
-    for label, name in enumerate(graph.class_names):
-        nodes = np.flatnonzero(graph.labels == label)
+    for label, name in enumerate(class_names):
+        nodes = np.flatnonzero(labels == label)
         if len(nodes) <= per_class:
             raise UserError(
-                f"config.task.labels_per_class={per_class}: class {name!r} has only {len(nodes)} "
-                "nodes, and some must be left to be found"
+                f"{setting}={per_class}: class {name!r} has only {len(nodes)} nodes, and some "
+                "must be left to be found"
             )
         known[rng.choice(nodes, per_class, replace=False)] = True
     return known

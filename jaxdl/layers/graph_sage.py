@@ -33,8 +33,11 @@ class SAGEConv(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, edges: ops.Edges) -> jax.Array:
-        """``edges`` without loops, as the node itself is there already."""
+    def __call__(self, x: jax.Array, edges: ops.Edges, nodes: int | None = None) -> jax.Array:
+        """Of all nodes, or the first ``nodes``.
+
+        ``edges`` are without loops, as the node itself is there already.
+        """
         how = dict(kernel_init=PYTORCH, dtype=self.dtype)
         sent = ops.relu(Dense(x.shape[-1], name="pool", **how)(x)) if self.pooled else x
         # What is linear costs by features, and comes on the narrower side.
@@ -42,9 +45,9 @@ class SAGEConv(nn.Module):
         neighbours = Dense(self.features, use_bias=False, name="neighbours", **how)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
         sent = neighbours(sent) if wide else sent
-        heard = ops.aggregate(sent, edges, self.aggregation)
+        heard = ops.aggregate(sent, edges, self.aggregation, nodes)
         heard = heard if wide else neighbours(heard)
-        x = heard + Dense(self.features, use_bias=False, name="root", **how)(x)
+        x = heard + Dense(self.features, use_bias=False, name="root", **how)(x[:nodes])
         x += bias.astype(x.dtype)
         return _unit(x) if self.normalised else x
 

@@ -52,12 +52,14 @@ def graph_stack(
     pool: str = "",
     sizes: jax.Array | None = None,
     dtype: Any = None,
+    only: int | None = None,
 ) -> jax.Array:
     """Hidden layers, ``conv_0`` and so on, and ``head``; called in a module's compact method.
 
     Args:
       x: (nodes, features).
-      layer: (features, name) -> a layer on the graph, with as many features out.
+      layer: (features, name) -> a layer on the graph, with as many features out; it may tell of
+        the first nodes alone.
       hidden: features of each hidden layer.
       num_classes: features out.
       activation: behind each hidden layer.
@@ -75,9 +77,13 @@ def graph_stack(
       sizes: (graphs,) the nodes of each graph, where ``x`` is of `jaxdl.ops.pack_graphs`; None of
         one graph whose nodes are named.
       dtype: of the computation.
+      only: the one layer to be computed, counted from 0, the head being the last: a graph that is
+        too large for all of them goes through one after the other. x is what the layer before it
+        told; of a head that reads all layers, what each of them did.
 
     Returns:
-      (nodes, num_classes), or (graphs, num_classes), in at least float32.
+      (nodes, num_classes), of as many nodes as the last layer tells of, or (graphs, num_classes),
+      in at least float32; of one layer what it tells.
 
     Raises:
       UserError: no such norm, jump or pool, one of ``pool`` and ``sizes`` without the other, or
@@ -91,17 +97,25 @@ def graph_stack(
     members = None if sizes is None else ops.members_of(sizes, len(x))
     each = []
     for i, features in enumerate(hidden):
+        if only not in (None, i):
+            continue
         given = i == 0 and members is not None
         dropped = x if given else Dropout(dropout)(x, train=train)
         new = layer(features, f"conv_{i}")(dropped)
         new = normalise(new, members, train, dtype, f"norm_{i}")
         if residual:
-            if x.shape != new.shape:
+            dropped = dropped[: len(new)]
+            if dropped.shape != new.shape:
                 how = dict(use_bias=False, dtype=dtype, name=f"residual_{i}")
                 dropped = Dense(new.shape[-1], **how)(dropped)
             new += dropped.astype(new.dtype)
         x = activation(new)
         each.append(x)
+    if only is not None:
+        if only < len(hidden):
+            return x
+        each = [*x] if jump else [x]
+    each = [told[: len(each[-1])] for told in each]
     if jump == "max" and len({x.shape for x in each}) > 1:
         widths = ", ".join(str(x.shape[-1]) for x in each)
         raise UserError(f'jump="max" needs hidden layers of one width, not of {widths} features')

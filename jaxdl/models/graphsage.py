@@ -1,12 +1,13 @@
-"""GraphSAGE (Hamilton et al., 2017), on all neighbours.
+"""GraphSAGE (Hamilton et al., 2017), on all neighbours or on such as were drawn.
 
 Features (nodes, features) and edges in, logits (nodes, num_classes) float32 out. Parameters for
 Cora (1433 features, 7 classes) with the defaults: 2·1433·16 + 16 + 2·16·7 + 7 = 46,103.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
@@ -43,14 +44,36 @@ class GraphSAGE(NodeNetwork):
         """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
         return ops.connect(edges, nodes, both_ways=True)
 
+    def drawn(self, source: jax.Array, target: jax.Array, scale: jax.Array) -> ops.Edges:
+        """The edges of `jaxdl.ops.Hops`, of such as were drawn.
+
+        A sum of them is unbiased, as each counts as often as it stands for others, and so is a
+        mean; a maximum over a part is at most the maximum.
+
+        Args:
+          source: (edges,) int32.
+          target: (edges,) int32, ascending.
+          scale: (edges,) how many of the graph's edges each stands for.
+        """
+        weight = scale if self.aggregation == "sum" else jnp.ones_like(scale)
+        return ops.Edges(source, target, weight)
+
     @nn.compact
     def __call__(
-        self, x: jax.Array, edges: ops.Edges, sizes: jax.Array | None = None, *, train: bool = False
+        self,
+        x: jax.Array | Sequence[jax.Array],
+        edges: ops.Edges | ops.Hops,
+        sizes: jax.Array | None = None,
+        *,
+        train: bool = False,
+        only: int | None = None,
     ) -> jax.Array:
         """(nodes, features), edges -> (nodes, num_classes).
 
-        With ``sizes`` (graphs,) ``x`` and ``edges`` are of `jaxdl.ops.pack_graphs`, of graphs of so
-        many nodes each, and what comes out is (graphs, num_classes).
+        Of `jaxdl.ops.Hops` the nodes that are asked for come out; one layer by itself, ``only``, is
+        told of in `jaxdl.layers.graph_stack`. With ``sizes`` (graphs,) ``x`` and ``edges`` are of
+        `jaxdl.ops.pack_graphs`, of graphs of so many nodes each, and what comes out is (graphs,
+        num_classes).
         """
 
         def sage(features: int, name: str) -> Callable[[jax.Array], jax.Array]:
@@ -63,7 +86,7 @@ class GraphSAGE(NodeNetwork):
                 dtype=self.dtype,
                 name=name,
             )
-            return lambda x: conv(x, edges)
+            return lambda x: conv(x, *ops.of_layer(edges, self.numbered(name)))
 
-        how = dict(activation=ops.relu, train=train, pool=self.pool, sizes=sizes)
+        how = dict(activation=ops.relu, train=train, pool=self.pool, sizes=sizes, only=only)
         return self.stacked(x, sage, **how)

@@ -31,6 +31,16 @@ class NodeNetwork(nn.Module):
     norm: str = ""
     dtype: Any = jnp.float32
 
+    @property
+    def depth(self) -> int:
+        """Layers on the graph."""
+        return len(self.hidden) + (not self.jump)
+
+    @nn.nowrap
+    def numbered(self, name: str) -> int:
+        """Which layer is called ``name`` in `jaxdl.layers.graph_stack`, from 0."""
+        return len(self.hidden) if name == "head" else int(name.removeprefix("conv_"))
+
     @nn.nowrap
     def stacked(
         self,

@@ -27,6 +27,7 @@ from jaxdl.ops.graph import (
     propagate,
 )
 from jaxdl.ops.graph_batch import Members, members_of, pack_graphs
+from jaxdl.ops.hops import Hops, of_layer
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
@@ -52,6 +53,7 @@ from jaxdl.ops.wide import wide_dtype, widen
 __all__ = [
     "Edges",
     "Members",
+    "Hops",
     "activation",
     "adaptive_avg_pool",
     "aggregate",
@@ -92,6 +94,7 @@ __all__ = [
     "needed_frames",
     "normalised",
     "pack_graphs",
+    "of_layer",
     "pixel_shuffle",
     "power_spectrogram",
     "propagate",

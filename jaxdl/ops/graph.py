@@ -30,13 +30,14 @@ class Edges(NamedTuple):
     features: jax.Array | None = None
 
 
-def aggregate(x: jax.Array, edges: Edges, how: str = "sum") -> jax.Array:
+def aggregate(x: jax.Array, edges: Edges, how: str = "sum", nodes: int | None = None) -> jax.Array:
     """What each node's neighbours hold, times their edges' weights, as one.
 
     Args:
       x: (nodes, …) floating.
       edges: between them.
       how: "sum", "mean" (by the number of edges, not by their weights) or "max".
+      nodes: how many of the first are told of; all if None.
 
     Returns:
       (nodes, …): of weight(j → i) x_j over the edges that arrive at i; 0 where none does.
@@ -45,7 +46,8 @@ def aggregate(x: jax.Array, edges: Edges, how: str = "sum") -> jax.Array:
       UserError: another word for how.
     """
     weight = edges.weight.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
-    return segment_reduction(how)(x[edges.source] * weight, edges.target, len(x))
+    nodes = len(x) if nodes is None else nodes
+    return segment_reduction(how)(x[edges.source] * weight, edges.target, nodes)
 
 
 def propagate(x: jax.Array, adjacency: Edges | jax.Array) -> jax.Array:

@@ -1,0 +1,124 @@
+"""A graph that is too large to be learned from as one piece."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxdl.data import Data, neighbours
+from jaxdl.data.csr import Csr
+from jaxdl.data.graph import drawn_nodes
+from jaxdl.errors import UserError
+
+
+class LargeGraph(NamedTuple):
+    """Nodes with features and classes; edges by node.
+
+    Attributes:
+      indptr: of `jaxdl.data.csr.Csr`.
+      indices: of it.
+      features: (nodes, features) float32.
+      labels: (nodes,) int32; -1 where nobody knows the class.
+      known: (nodes,) bool, the nodes whose labels are learned from.
+      scored: (nodes,) bool, the nodes to be measured on.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    features: np.ndarray
+    labels: np.ndarray
+    known: np.ndarray
+    scored: np.ndarray
+
+    @property
+    def edges(self) -> Csr:
+        """By receiver."""
+        return Csr(self.indptr, self.indices)
+
+
+def create(
+    edges: Csr,
+    features: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    where: str,
+    *,
+    seeds: int,
+    fan_out: Sequence[int],
+    labels_per_class: int = 0,
+    label_seed: int = 0,
+    known: np.ndarray | None = None,
+    first_row: int = 0,
+    notes: Sequence[str] = (),
+) -> Data:
+    """A checked graph and the neighbourhoods that are learned from.
+
+    Args:
+      edges: as many nodes as features.
+      features: (nodes, features) numbers.
+      labels: (nodes,) whole numbers, -1 where there is none.
+      class_names: one a class.
+      where: the file or data set, for messages.
+      seeds: of a neighbourhood.
+      fan_out: neighbours drawn for a node, one number a layer.
+      labels_per_class: known labels, drawn of each class; all others are to be found.
+      label_seed: of that draw.
+      known: (nodes,) bool, where labels_per_class is 0.
+      first_row: the number of the first node's row in messages.
+      notes: lines for the launcher to print.
+
+    Raises:
+      UserError: features that are no numbers, with the row; shapes and labels that do not fit; none
+        known, or none to be measured on.
+    """
+    features = np.asarray(features, np.float32)
+    if features.ndim != 2 or len(features) != edges.nodes or not features.size:
+        raise UserError(
+            f"{where}: features must be ({edges.nodes}, features), one row a node; got "
+            f"{features.shape}"
+        )
+    wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(wrong):
+        raise UserError(f"{where}, row {first_row + wrong[0]}: features must be finite numbers")
+    labels = np.asarray(labels)
+    if labels.shape != (edges.nodes,) or labels.dtype.kind not in "iu":
+        raise UserError(
+            f"{where}: labels must be ({edges.nodes},) whole numbers, one a node; got "
+            f"{labels.dtype}{labels.shape}"
+        )
+    wrong = np.flatnonzero((labels < -1) | (labels >= len(class_names)))
+    if len(wrong):
+        raise UserError(
+            f"{where}, row {first_row + wrong[0]}: label {labels[wrong[0]]} is none: with "
+            f"{len(class_names)} classes they go from 0 to {len(class_names) - 1}, and -1 is for "
+            "none"
+        )
+    if labels_per_class:
+        known = drawn_nodes(
+            labels, class_names, labels_per_class, (label_seed,), "config.data.labels_per_class"
+        )
+    elif known is None:
+        raise UserError(
+            "config.data.labels_per_class=0, but the graph does not say which labels are known: "
+            "set how many to draw of each class"
+        )
+    known, scored = known & (labels >= 0), ~known & (labels >= 0)
+    for which, found in (("to learn from", known), ("to be measured on", scored)):
+        if not found.any():
+            raise UserError(f"{where}: no node with a label is {which}")
+    graph = LargeGraph(*edges, features, labels.astype(np.int32), known, scored)
+    nodes = np.flatnonzero(known)
+    train = neighbours.Neighbourhoods(edges, features, graph.labels, nodes, seeds, fan_out)
+    drawn = f"neighbourhoods of up to {train.room.nodes[-1]} nodes and {train.room.edges[-1]} edges"
+    return Data(
+        train, class_names=tuple(class_names), whole=graph, notes=(*_counts(graph), drawn, *notes)
+    )
+
+
+def _counts(graph: LargeGraph) -> list[str]:
+    """Lines on how many there are of what."""
+    nodes, unlabelled = len(graph.labels), int((graph.labels < 0).sum())
+    line = (
+        f"{nodes} nodes, {len(graph.indices)} edges by receiver, {graph.known.sum()} known labels"
+    )
+    return [line + (f", {unlabelled} nodes without a label" if unlabelled else "")]

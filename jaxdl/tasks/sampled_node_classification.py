@@ -1,0 +1,166 @@
+"""Nodes of a graph of any size to classes, from neighbourhoods that are drawn."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdl import metrics, ops
+from jaxdl.data.large_graph import LargeGraph
+from jaxdl.data.neighbours import Neighbourhoods, Sizes
+from jaxdl.errors import UserError
+from jaxdl.report import draw
+from jaxdl.tasks import Run, Task, build_model, check_counts, learner, register
+from jaxdl.tasks.node_classification import figures
+from jaxdl.tasks.shared import layer_wise
+
+# Classes that a picture has room for.
+_SHOWN = 50
+
+
+@register("sampled_node_classification", derives=("num_classes",))
+def sampled_node_classification(run: Run, edges_at_once: int = 131072) -> Task:
+    """Classifies the nodes of a large graph (`jaxdl.data.large_graph`).
+
+    Args:
+      run: the run's config and data; ``batch_size`` is the number of neighbourhoods in a batch,
+        each of ``data.seeds`` nodes with what ``data.fan_out`` draws around them. On several
+        devices each takes its share of them.
+      edges_at_once: at evaluation, on each device.
+
+    The model has as many layers on the graph as ``data.fan_out`` has numbers, and a method
+    ``drawn(source, target, scale)``, what it makes of edges that were drawn (`jaxdl.ops.Hops`).
+
+    The metrics are ``loss`` (nats a node) and ``accuracy``, in training over seeds, by what was
+    drawn around them, and at evaluation over the nodes that are measured on, which hear all of
+    their neighbours.
+    """
+    config, data = run.config, run.data
+    if not isinstance(data.train, Neighbourhoods):
+        raise UserError(
+            f"task {config.task.name!r} needs neighbourhoods of a large graph, not data set "
+            f"{config.data.name!r}"
+        )
+    check_counts(edges_at_once=edges_at_once)
+    derived = {"num_classes": len(data.class_names)}
+    module = build_model(run, derived, at_least=("num_classes",), because="the graph's classes")
+    _check_model(run, module)
+    loss_fn = functools.partial(training_loss, learner.forward(module), module, data.train.room)
+    start, update = learner.by_config(run, loss_fn)
+    stretches = functools.cache(lambda: layer_wise.Stretches(data.whole.edges, edges_at_once))
+    each = layer_wise.layers(module)
+    logits = lambda state: layer_wise.layer_wise(
+        each, bool(module.jump), state.best_variables, data.whole.features, stretches()
+    )
+    return Task(
+        init=functools.partial(_init, module, data.train.room, start),
+        train_step=update,
+        score=functools.partial(_score, logits, data.whole),
+        artifacts=functools.partial(_artifacts, logits, data.whole, data.class_names),
+        parameters=lambda state: learner.parameters(state.params, {}),
+        examples=config.batch_size * data.train.seeds,
+    )
+
+
+def hops(module: Any, sizes: Sizes, example: Mapping[str, jax.Array]) -> ops.Hops:
+    """What ``module`` hears by in one neighbourhood of `jaxdl.data.neighbours.Neighbourhoods`.
+
+    The first layer hears by all edges, and tells of all nodes but those of the last hop; the last
+    one tells of the seeds.
+    """
+    edges = module.drawn(example["source"], example["target"], example["scale"])
+    return ops.Hops(edges, sizes.nodes[-2::-1], sizes.edges[::-1])
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, Any]],
+    module: Any,
+    sizes: Sizes,
+    params: Any,
+    model_state: Any,
+    batch: Mapping[str, jax.Array],
+    key: jax.Array,
+) -> learner.Loss:
+    """The loss over the seeds of a batch's neighbourhoods, each by itself.
+
+    Args:
+      forward: of `jaxdl.tasks.learner.forward`.
+      module: the network, for what it makes of edges.
+      sizes: of the neighbourhoods.
+      params: the network's; so is model_state.
+      model_state: its other collections, {} here.
+      batch: of `jaxdl.data.neighbours.Neighbourhoods`.
+      key: of dropout.
+    """
+
+    def one(example: Mapping[str, jax.Array], key: jax.Array) -> jax.Array:
+        edges = hops(module, sizes, example)
+        return forward(params, model_state, key, example["features"], edges)[0]
+
+    logits = jax.vmap(one)(batch, jax.random.split(key, len(batch["label"])))
+    flat = (x.reshape(-1, *x.shape[2:]) for x in (logits, batch["label"], batch["weight"]))
+    found = figures(*flat)
+    return learner.Loss(found.pop("loss"), model_state, found)
+
+
+def _check_model(run: Run, module: Any) -> None:
+    """Raises UserError for a network that cannot learn from what is drawn."""
+    name, fan_out = run.config.model.name, run.data.train.fan_out
+    if not hasattr(module, "drawn"):
+        raise UserError(
+            f"config.model.name={name!r} does not learn from neighbours that are drawn; "
+            "'graphsage' does"
+        )
+    if module.depth != len(fan_out):
+        raise UserError(
+            f"data.fan_out={fan_out} must have a number for each layer of the model on the graph, "
+            f"of which it has {module.depth}"
+        )
+    if module.norm in ("batch", "graph"):
+        raise UserError(
+            f"config.model.norm={module.norm!r} is over all nodes of a graph, and a batch has but "
+            "a part: set 'layer' or ''"
+        )
+
+
+def _init(
+    module: Any,
+    sizes: Sizes,
+    start: Callable[[Mapping], learner.Learner],
+    key: jax.Array,
+    batch: Mapping[str, jax.Array],
+) -> learner.Learner:
+    example = jax.tree.map(lambda x: x[0], dict(batch))
+    return start(module.init(key, example["features"], hops(module, sizes, example)))
+
+
+def _score(
+    logits: Callable[[learner.Learner], np.ndarray],
+    graph: LargeGraph,
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, float]:
+    asked = graph.scored
+    found = figures(jnp.asarray(logits(state)[asked]), graph.labels[asked], None)
+    return metrics.divide(jax.device_get(found))
+
+
+def _artifacts(
+    logits: Callable[[learner.Learner], np.ndarray],
+    graph: LargeGraph,
+    class_names: Sequence[str],
+    state: learner.Learner,
+    split: Any,
+    key: jax.Array,
+) -> dict[str, Any]:
+    guess, truth = logits(state)[graph.scored].argmax(-1), graph.labels[graph.scored]
+    wrong = f"{(guess != truth).sum()} of {len(truth)} answers are wrong."
+    if len(class_names) > _SHOWN:
+        return {"Answers": wrong}
+    counts = np.zeros((len(class_names),) * 2, np.int64)
+    np.add.at(counts, (truth, np.minimum(guess, len(class_names) - 1)), 1)
+    return {"Answers": wrong, "Confusion matrix": draw.confusion(counts, class_names)}

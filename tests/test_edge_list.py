@@ -1,0 +1,133 @@
+"""Graphs of one's own, from edges, features and labels in files."""
+
+import numpy as np
+import pytest
+from scipy import io, sparse
+
+from jaxdl.data import csr, edge_list
+from jaxdl.errors import UserError
+
+PAIRS = np.array([(0, 1), (1, 2), (3, 0), (2, 3), (4, 0)])
+FEATURES = np.array([(0.5, 1), (1, 2), (2, -3), (3, 4), (4, 1e-3), (9, 9)], np.float32)
+FILES = {
+    "edges.csv": "from,to\n" + "\n".join(f"{a},{b}" for a, b in PAIRS),
+    "features.csv": "\n".join(f"{a},{b}" for a, b in FEATURES),
+    "labels.csv": "label\ncat\ndog\n\ncat\ndog\ncat\n",
+    "known.csv": "1\n1\n0\n0\n0\n0\n",
+}
+READ = dict(seeds=2, fan_out=(2,))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXDL_CACHE", str(tmp_path / "cache"))
+
+
+def laid(folder, **changed):
+    """The folder with these files; None leaves one out."""
+    folder.mkdir()
+    for name, text in {**FILES, **changed}.items():
+        if text is not None:
+            (folder / name).write_text(text)
+    return str(folder)
+
+
+def check(data, directed=False):
+    graph, expected = data.whole, csr.create(*PAIRS.T, 6, "g", both_ways=not directed)
+    np.testing.assert_array_equal(graph.indptr, expected.indptr)
+    np.testing.assert_array_equal(graph.indices, expected.indices)
+    np.testing.assert_array_equal(graph.features, FEATURES)
+    assert graph.labels.tolist() == [0, 1, -1, 0, 1, 0]
+    assert data.class_names == ("cat", "dog")
+    assert np.flatnonzero(graph.known).tolist() == [0, 1]
+    assert np.flatnonzero(graph.scored).tolist() == [3, 4, 5]
+    assert data.notes[0] == (
+        f"6 nodes, {5 if directed else 10} edges by receiver, 2 known labels, 1 nodes without a "
+        "label"
+    )
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "npz", "mtx"])
+def test_every_kind_of_file_is_the_same_graph(kind, tmp_path):
+    where = tmp_path / "g"
+    if kind == "csv":
+        laid(where)
+    elif kind == "tsv":
+        laid(where, **dict.fromkeys(FILES))
+        for name, text in FILES.items():
+            (where / name.replace("csv", "tsv")).write_text(text.replace(",", "\t"))
+    elif kind == "npz":
+        laid(where, **dict.fromkeys(FILES))
+        labels = np.array(["cat", "dog", "", "cat", "dog", "cat"])
+        known = np.array([1, 1, 0, 0, 0, 0])
+        for name, array in dict(edges=PAIRS, features=FEATURES, labels=labels, known=known).items():
+            np.savez(where / f"{name}.npz", **{name: array})
+    else:
+        laid(where, **{"edges.csv": None})
+        matrix = sparse.coo_matrix((np.ones(5), tuple(PAIRS.T)), (6, 6))
+        io.mmwrite(where / "edges.mtx", matrix)
+    check(edge_list.edge_list(str(where), **READ))
+    check(edge_list.edge_list(str(where), directed=True, **READ), directed=True)
+
+
+def test_files_are_read_once_until_they_change(tmp_path, monkeypatch):
+    path, read = laid(tmp_path / "g"), []
+    original = edge_list._read
+    monkeypatch.setattr(edge_list, "_read", lambda *a: read.append(1) or original(*a))
+    for _ in range(2):
+        check(edge_list.edge_list(path, **READ))
+    assert len(read) == 1
+    (tmp_path / "g" / "labels.csv").write_text("0\n10\n2\n-1\n\n10\n")
+    found = edge_list.edge_list(path, **READ)
+    assert len(read) == 2
+    assert found.class_names == ("0", "2", "10")
+    assert found.whole.labels.tolist() == [0, 2, 1, -1, -1, 2]
+
+
+BAD = {
+    "an edge to nowhere": (
+        {"edges.csv": "0,1\n1,6\n"},
+        "edges.csv, row 2: node 6 is missing: with 6 nodes they go from 0 to 5",
+    ),
+    "loops alone": ({"edges.csv": "a,b\n1,1\n"}, "edges.csv, row 2: node 1 is joined to itself"),
+    "three columns": ({"edges.csv": "0,1,5\n1,2,5\n"}, "row 1: two nodes are wanted, not 3 col"),
+    "a longer row": (
+        {"edges.csv": "a,b\n0,1\n1,2,5\n"},
+        "edges.csv, row 3: two nodes are wanted, not 3 columns after rows of 2",
+    ),
+    "a word": ({"edges.csv": "0,1\n1,x\n"}, "edges.csv, row 2: two nodes are wanted, not 'x'"),
+    "half a node": ({"edges.csv": "0,1\n1,.5\n"}, "edges.csv, row 2: two nodes are .*'.5'"),
+    "no number": (
+        {"features.csv": FILES["features.csv"].replace("4.0,", "nan,")},
+        "features.csv, row 5: features must be finite numbers",
+    ),
+    "a label too few": ({"labels.csv": "0\n1\n"}, "labels.csv: 2 rows, but features.csv has 6"),
+    "two labels": ({"labels.csv": "0\n1,2\n0\n0\n0\n0\n"}, "labels.csv, row 2: one label is"),
+    "one class": ({"labels.csv": "0\n" * 6}, "labels.csv: two classes or more are wanted, not 1"),
+    "nothing": ({"edges.csv": ""}, "edges.csv has no rows: two nodes are wanted in each"),
+    "no edges": (
+        {"edges.csv": None},
+        "one of edges.csv, .tsv, .npz, .mtx is wanted, there is none",
+    ),
+    "both": ({"edges.tsv": ""}, "is wanted, there is edges.csv and edges.tsv"),
+    "known too short": ({"known.csv": "1\n"}, "known.csv: 1 rows for 6 nodes"),
+    "no known": ({"known.csv": None}, "labels_per_class=0, but the graph does not say"),
+    "no matrix": ({"edges.csv": None, "edges.mtx": "x"}, "edges.mtx is not a readable .mtx file"),
+    "no archive": ({"edges.csv": None, "edges.npz": "x"}, "edges.npz is not a readable .npz"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_files_that_cannot_be_are_told_in_one_line(case, tmp_path):
+    changed, message = BAD[case]
+    path = laid(tmp_path / "g", **changed)
+    with pytest.raises(UserError, match=message) as caught:
+        edge_list.edge_list(path, **READ)
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "cache").glob("graphs/*")) or "known" in case
+
+
+@pytest.mark.parametrize("path", ["", "/nowhere"])
+def test_no_folder(path):
+    with pytest.raises(UserError, match="is no folder: name one with edges"):
+        edge_list.edge_list(path)
