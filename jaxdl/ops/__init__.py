@@ -52,8 +52,8 @@ from jaxdl.ops.wide import wide_dtype, widen
 
 __all__ = [
     "Edges",
-    "Members",
     "Hops",
+    "Members",
     "activation",
     "adaptive_avg_pool",
     "aggregate",
@@ -93,8 +93,8 @@ __all__ = [
     "modulated_conv",
     "needed_frames",
     "normalised",
-    "pack_graphs",
     "of_layer",
+    "pack_graphs",
     "pixel_shuffle",
     "power_spectrogram",
     "propagate",
