@@ -229,6 +229,16 @@ def test_files_are_read_as_they_stand_there(tmp_path):
     assert [len(edges) for _, edges in plain.graphs] == [0] * 4
 
 
+def test_a_feature_that_never_varies_is_not_made_zero(tmp_path):
+    rows = "1,2\n1,4\n1,6\n1,4\n1,0\n"
+    flat = dict(node_labels=None, node_attributes=rows, graph_labels="0\n1\n0\n1\n")
+    found = tudataset.read(written(tmp_path, **flat))
+    graphs = Graphs([Example(*graph, 0) for graph in found.graphs])
+    mean, std = graphs.moments()
+    np.testing.assert_allclose(mean, [0, 3.2], rtol=1e-6)
+    np.testing.assert_allclose(std, [1, np.std([2, 4, 6, 4, 0])], rtol=1e-6)
+
+
 REFUSED = {
     "a node that is not there": (dict(A="1,2\n2,6\n"), "TOY_A.txt, row 2: node 6 is not there"),
     "node 0": (dict(A="0,2\n"), "TOY_A.txt, row 1: node 0 is not there: with 5 nodes they go"),

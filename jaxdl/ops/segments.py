@@ -42,13 +42,17 @@ def segment_max(values: jax.Array, ids: jax.Array, count: int) -> jax.Array:
 
     Each of equal maxima has the same share of the gradient, as in PyTorch's ``scatter_reduce``.
     """
-    fixed = lax.stop_gradient(values)
+    # Where compilers compute values anew for each use they may round them otherwise, so that none
+    # equals the maximum: they are computed once.
+    fixed = lax.optimization_barrier(lax.stop_gradient(values))
     top = _top(fixed, ids, count)
     wins = widen(fixed == _rows(top, ids, jnp.inf))
-    ties = segment_sum(wins, ids, count)
+    ties = jnp.maximum(segment_sum(wins, ids, count), 1)
     share = (wins / _rows(ties, ids, 1)).astype(values.dtype)
     # The sum is 0, and has the derivative of the maximum.
-    return jnp.where(ties > 0, top, 0) + segment_sum(share * (values - fixed), ids, count)
+    own = segment_sum(share * (values - fixed), ids, count)
+    rows = segment_sum(jnp.ones(ids.shape, jnp.float32), ids, count)
+    return jnp.where(_beside(rows, top) > 0, top, 0) + own
 
 
 def segment_softmax(scores: jax.Array, ids: jax.Array, count: int) -> jax.Array:
