@@ -42,9 +42,7 @@ def segment_max(values: jax.Array, ids: jax.Array, count: int) -> jax.Array:
 
     Each of equal maxima has the same share of the gradient, as in PyTorch's ``scatter_reduce``.
     """
-    # Where compilers compute values anew for each use they may round them otherwise, so that none
-    # equals the maximum: they are computed once.
-    fixed = lax.optimization_barrier(lax.stop_gradient(values))
+    fixed = _computed_once(lax.stop_gradient(values))
     top = _top(fixed, ids, count)
     wins = widen(fixed == _rows(top, ids, jnp.inf))
     ties = jnp.maximum(segment_sum(wins, ids, count), 1)
@@ -96,6 +94,18 @@ def _rows(of_segments: jax.Array, ids: jax.Array, of_none: float) -> jax.Array:
     """(rows, …): each row's segment's value, ``of_none`` in padding."""
     chosen = of_segments.at[jnp.asarray(ids)]
     return chosen.get(mode="fill", fill_value=of_none, indices_are_sorted=True)
+
+
+def _computed_once(values: jax.Array) -> jax.Array:
+    """``values``, in memory.
+
+    Compilers compute cheap values anew for each use, and may round them otherwise there: none of
+    them then equals their maximum. `jax.lax.optimization_barrier` does not keep XLA from it on
+    CPUs (jax 0.10.2); what is scattered it does not compute again.
+    """
+    places = jnp.arange(len(values))
+    empty = jnp.zeros_like(values)
+    return empty.at[places].set(values, unique_indices=True, indices_are_sorted=True)
 
 
 def _beside(rows: jax.Array, x: jax.Array) -> jax.Array:
