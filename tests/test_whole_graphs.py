@@ -229,6 +229,16 @@ def test_files_are_read_as_they_stand_there(tmp_path):
     assert [len(edges) for _, edges in plain.graphs] == [0] * 4
 
 
+def test_a_feature_that_never_varies_is_not_made_zero(tmp_path):
+    rows = "1,2\n1,4\n1,6\n1,4\n1,0\n"
+    flat = dict(node_labels=None, node_attributes=rows, graph_labels="0\n1\n0\n1\n")
+    found = tudataset.read(written(tmp_path, **flat))
+    graphs = Graphs([Example(*graph, 0) for graph in found.graphs])
+    mean, std = graphs.moments()
+    np.testing.assert_allclose(mean, [0, 3.2], rtol=1e-6)
+    np.testing.assert_allclose(std, [1, np.std([2, 4, 6, 4, 0])], rtol=1e-6)
+
+
 REFUSED = {
     "a node that is not there": (dict(A="1,2\n2,6\n"), "TOY_A.txt, row 2: node 6 is not there"),
     "node 0": (dict(A="0,2\n"), "TOY_A.txt, row 1: node 0 is not there: with 5 nodes they go"),
@@ -292,7 +302,8 @@ def test_own_graphs_are_learned_and_then_asked_of(tmp_path, capsys):
     labels = rings(tmp_path / "data")
     flags = (
         *("--config.data.name=tudataset", f"--config.data.path={tmp_path / 'data'}"),
-        *("--config.model.hidden=(8,)", "--config.steps=60", "--config.eval.every=60"),
+        *("--config.model.hidden=(8,8)", "--config.model.dropout=0.", "--config.model.pool=mean"),
+        *("--config.optimizer.learning_rate=.02", "--config.steps=60", "--config.eval.every=60"),
         *("--config.data.test_fraction=.3", "--config.batch_size=14", "--config.data.lengths=2"),
         REPORT,
     )
@@ -312,7 +323,8 @@ def test_devices_and_time_change_no_number(tmp_path):
     """Cut and gone on with, and on several devices, by sharding and by pmap."""
     plain = ("--config.optimizer.name=sgd", "--config.optimizer.learning_rate=.03")
     small = (*tiny.FLAGS["gin"], *plain, "--config.steps=6", "--config.eval.every=3")
-    small = (*small, "--config.accumulate=2", "--config.ema=.9")
+    # Each device has draws of its own under pmap; the rest tells whether examples stay together.
+    small = (*small, "--config.accumulate=2", "--config.ema=.9", "--config.model.dropout=0.")
     assert_resumes_to_the_bit("gin", tmp_path, *small, "--config.checkpoint.every=2", at=4)
     for how in (("data=8",), ("data=4", "strategy=pmap")):
         many = tmp_path / how[-1]

@@ -93,10 +93,15 @@ class Graphs:
         return {"node_labels": self.node_labels}
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation (features,) float32 of all nodes; a deviation is at least 1e-3."""
+        """Mean and deviation (features,) float32 of all nodes.
+
+        Of a feature that never varies 0 and 1: it is as it is then, so that sums of it still count.
+        """
         nodes = np.concatenate([self.graph(i)[0] for i in range(len(self))]).astype(np.float64)
-        std = np.maximum(nodes.std(axis=0), 1e-3)
-        return nodes.mean(axis=0).astype(np.float32), std.astype(np.float32)
+        mean, std = nodes.mean(axis=0), nodes.std(axis=0)
+        fixed = std <= 1e-6 * abs(mean)
+        made = np.where(fixed, 0, mean), np.where(fixed, 1, std)
+        return made[0].astype(np.float32), made[1].astype(np.float32)
 
     def fingerprint(self) -> str:
         """Of every number, whatever graphs there are beside."""

@@ -42,13 +42,15 @@ def segment_max(values: jax.Array, ids: jax.Array, count: int) -> jax.Array:
 
     Each of equal maxima has the same share of the gradient, as in PyTorch's ``scatter_reduce``.
     """
-    fixed = lax.stop_gradient(values)
+    fixed = _computed_once(lax.stop_gradient(values))
     top = _top(fixed, ids, count)
     wins = widen(fixed == _rows(top, ids, jnp.inf))
-    ties = segment_sum(wins, ids, count)
+    ties = jnp.maximum(segment_sum(wins, ids, count), 1)
     share = (wins / _rows(ties, ids, 1)).astype(values.dtype)
     # The sum is 0, and has the derivative of the maximum.
-    return jnp.where(ties > 0, top, 0) + segment_sum(share * (values - fixed), ids, count)
+    own = segment_sum(share * (values - fixed), ids, count)
+    rows = segment_sum(jnp.ones(ids.shape, jnp.float32), ids, count)
+    return jnp.where(_beside(rows, top) > 0, top, 0) + own
 
 
 def segment_softmax(scores: jax.Array, ids: jax.Array, count: int) -> jax.Array:
@@ -92,6 +94,18 @@ def _rows(of_segments: jax.Array, ids: jax.Array, of_none: float) -> jax.Array:
     """(rows, …): each row's segment's value, ``of_none`` in padding."""
     chosen = of_segments.at[jnp.asarray(ids)]
     return chosen.get(mode="fill", fill_value=of_none, indices_are_sorted=True)
+
+
+def _computed_once(values: jax.Array) -> jax.Array:
+    """``values``, in memory.
+
+    Compilers compute cheap values anew for each use, and may round them otherwise there: none of
+    them then equals their maximum. `jax.lax.optimization_barrier` does not keep XLA from it on
+    CPUs (jax 0.10.2); what is scattered it does not compute again.
+    """
+    places = jnp.arange(len(values))
+    empty = jnp.zeros_like(values)
+    return empty.at[places].set(values, unique_indices=True, indices_are_sorted=True)
 
 
 def _beside(rows: jax.Array, x: jax.Array) -> jax.Array:
