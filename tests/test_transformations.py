@@ -109,6 +109,9 @@ OPS = {
     ],
     "mirrored": [(lambda x: ops.mirrored(x, 1), (f64(1, 3, 2, 1),))],
     "pixel_shuffle": [(lambda x: ops.pixel_shuffle(x, 2), (f64(1, 2, 1, 4),))],
+    "pack_graphs": [
+        (lambda x: ops.pack_graphs(x, jnp.zeros((2, 4, 2), int))[0], (f64(2, 3, 2),)),
+    ],
     "power_spectrogram": [(lambda x: ops.power_spectrogram(x, 8, 4), (f64(2, 12),))],
     "propagate": [
         (weighted, (f64(4, 3), f64(10))),
@@ -147,10 +150,14 @@ OPS = {
 NO_DERIVATIVE = {
     "boxes": "a module, whose operations are tested in test_boxes.py",
     "Edges": "a container",
+    "Hops": "a container",
+    "Members": "a container",
     "connect": "edges, on the host",
     "mel_bands": "a table, on the host",
+    "members_of": "numbers",
     "needed_frames": "counts",
     "normalised": "counts, on the host",
+    "of_layer": "a choice of edges",
     "references": "a context",
     "segment_reduction": "a choice",
     "wide_dtype": "of dtypes",

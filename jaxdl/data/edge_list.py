@@ -198,7 +198,7 @@ def _market(file: Path) -> np.ndarray:
     from scipy import io
 
     try:
-        found = io.mmread(file)
+        found = io.mmread(file, spmatrix=False)
     except Exception as error:  # text of any kind has errors of any kind
         raise UserError(f"{file} is not a readable .mtx file: {one_line(error)}") from None
     if not hasattr(found, "tocoo"):
