@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from jax.sharding import NamedSharding, PartitionSpec
 from launching import ROOT, figures, run, summary
 
@@ -95,8 +96,10 @@ def test_losses_are_pure_functions_that_research_code_imports():
 
 @pytest.mark.parametrize("name", KINDS)
 def test_what_names_the_best_checkpoint_of_each_kind_has_a_direction(name):
-    # Scenes are drawn as their data set is made.
+    # Scenes and large graphs are drawn as their data set is made.
     few = ("--config.data.examples=64",) if name in ("segmentation", "detection") else ()
+    if name == "sampled_node_classification":
+        few = tiny.FLAGS["graphsage:blocks"]
     made = experiment.create(parsed(KINDS[name], "--config.parallel.data=1", *few))
     assert made.best.direction in (metrics.LOW, metrics.HIGH)
     low = {"loss", "nats_per_byte", "two_sample_accuracy", "rmse", "distance_to_optimum"}
