@@ -54,7 +54,10 @@ KINDS = {
 }
 
 # Whose loss is another task's.
-LOSS_OF = {"transcription": "sequence_to_sequence"}
+LOSS_OF = {
+    "graph_classification": "text_classification",
+    "transcription": "sequence_to_sequence",
+}
 FILES = {p.stem: p for p in (ROOT / "jaxdl" / "tasks").glob("*.py")}
 
 

@@ -29,8 +29,8 @@ from jaxdl.tasks import (
     register,
 )
 
-# Classes that are told of each picture.
-TOP = 5
+# Classes that are told of each picture, and those that a confusion matrix has room for.
+TOP, _SHOWN = 5, 50
 
 
 def _cross_entropy(logits, labels, label_smoothing):
@@ -285,11 +285,7 @@ def pictures(
     share = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
     guess = logits.argmax(axis=1)
     count = len(class_names)
-    confusion = np.zeros((count, count), np.int64)
-    np.add.at(confusion, (labels, np.minimum(guess, count - 1)), 1)
-    shown: dict[str, Any] = {}
-    if count <= 50:
-        shown["Confusion matrix"] = draw.confusion(confusion, class_names)
+    shown: dict[str, Any] = {**confusion(labels, guess, class_names)}
     # Most wrong first: the smallest share given to the true class among the mistakes.
     mistakes = np.flatnonzero(guess != labels)
     worst = mistakes[np.argsort(share[mistakes, labels[mistakes]])][:24]
@@ -307,3 +303,21 @@ def pictures(
     else:
         shown["Most wrong"] = f"None of {len(labels)} evaluation examples is wrong."
     return shown
+
+
+def confusion(
+    labels: np.ndarray, guess: np.ndarray, class_names: Sequence[str]
+) -> dict[str, draw.Picture]:
+    """The picture of how often each class was taken for which; none of more than 50 classes.
+
+    Args:
+      labels: (n,) the true classes.
+      guess: (n,) the answers; those that have no name count as the last.
+      class_names: by the numbers of the labels.
+    """
+    count = len(class_names)
+    if count > _SHOWN:
+        return {}
+    counts = np.zeros((count, count), np.int64)
+    np.add.at(counts, (labels, np.minimum(guess, count - 1)), 1)
+    return {"Confusion matrix": draw.confusion(counts, class_names)}

@@ -8,11 +8,10 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import losses, models, ops
-from jaxdl.data import Data, tudataset, without_padding
+from jaxdl import models, ops
+from jaxdl.data import Data, tudataset
 from jaxdl.data.graph_examples import Example, Graphs
 from jaxdl.errors import UserError
-from jaxdl.metrics import Mean
 from jaxdl.report import graph_layout
 from jaxdl.tasks import (
     Description,
@@ -48,16 +47,17 @@ def graph_classification(run: Run, label_smoothing: float = 0.0) -> Task:
     data, names = run.data, run.data.class_names
     module = _module(run)
     packed = functools.partial(inputs, data.mean, data.std)
-    loss_fn = functools.partial(training_loss, learner.forward(module), packed, label_smoothing)
+    loss_fn = functools.partial(
+        text_classification.training_loss, learner.forward(module), packed, label_smoothing
+    )
     start, update = learner.by_config(run, loss_fn)
-    logits_of = functools.partial(logits, module, packed)
+    logits_of = functools.partial(text_classification.logits, module, packed)
     each = jax.jit(lambda state, batch, key: logits_of(state, batch))
-    unsmoothed = functools.partial(losses.cross_entropy, label_smoothing=0.0)
     seen = functools.partial(_seen, packed, data.train)
     return Task(
         init=lambda key, batch: start(module.init(key, *packed(batch))),
         train_step=update,
-        eval_step=functools.partial(text_classification.evaluate, logits_of, unsmoothed),
+        eval_step=functools.partial(text_classification.evaluate, logits_of),
         artifacts=functools.partial(_artifacts, each, names, run.config.eval.batch_size),
         parameters=lambda state: learner.parameters(
             state.params, models.call_order(module, *seen())
@@ -78,33 +78,6 @@ def inputs(
     """
     standard = (batch["nodes"] - mean[None, None]) / std[None, None]
     return *ops.pack_graphs(standard, batch["edges"]), batch["size"]
-
-
-def training_loss(
-    forward: Callable[..., tuple[jax.Array, Any]],
-    packed: Callable[[Mapping], tuple],
-    label_smoothing: float,
-    params: Any,
-    model_state: Any,
-    batch: Mapping,
-    key: jax.Array,
-) -> learner.Loss:
-    """Nats a graph, and ``accuracy``, of a pass of training; ``key`` is dropout's."""
-    found, model_state = forward(params, model_state, key, *packed(batch))
-    nats = losses.cross_entropy(found, batch["label"], label_smoothing=label_smoothing)
-    return learner.Loss(
-        Mean.of(nats, without_padding(batch)), model_state, classification.hits(found, batch)
-    )
-
-
-def logits(
-    module: nn.Module,
-    packed: Callable[[Mapping], tuple],
-    state: learner.Learner,
-    batch: Mapping,
-) -> jax.Array:
-    """(batch, classes) by the averages."""
-    return module.apply(state.best_variables, *packed(batch), train=False)
 
 
 def _module(run: Run) -> nn.Module:
@@ -141,8 +114,7 @@ def _answer(
     if (own := found.graphs[0][0].shape[1]) != (learned := len(data.mean)):
         raise UserError(f"{file}: {own} features a node, and {learned} where this was learned from")
     graphs = Graphs([Example(*graph, 0) for graph in found.graphs])
-    shares = jax.nn.softmax(over_split(each, graphs, at_once, state))
-    return [classification.describe(names, {"shares": share}) for share in np.asarray(shares)]
+    return text_classification.described(names, over_split(each, graphs, at_once, state))
 
 
 def _artifacts(

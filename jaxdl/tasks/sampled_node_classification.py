@@ -12,13 +12,9 @@ from jaxdl import metrics, ops
 from jaxdl.data.large_graph import LargeGraph
 from jaxdl.data.neighbours import Neighbourhoods, Sizes
 from jaxdl.errors import UserError
-from jaxdl.report import draw
-from jaxdl.tasks import Run, Task, build_model, check_counts, learner, register
+from jaxdl.tasks import Run, Task, build_model, check_counts, classification, learner, register
 from jaxdl.tasks.node_classification import figures
 from jaxdl.tasks.shared import layer_wise
-
-# Classes that a picture has room for.
-_SHOWN = 50
 
 
 @register("sampled_node_classification", derives=("num_classes",))
@@ -159,8 +155,4 @@ def _artifacts(
 ) -> dict[str, Any]:
     guess, truth = logits(state)[graph.scored].argmax(-1), graph.labels[graph.scored]
     wrong = f"{(guess != truth).sum()} of {len(truth)} answers are wrong."
-    if len(class_names) > _SHOWN:
-        return {"Answers": wrong}
-    counts = np.zeros((len(class_names),) * 2, np.int64)
-    np.add.at(counts, (truth, np.minimum(guess, len(class_names) - 1)), 1)
-    return {"Answers": wrong, "Confusion matrix": draw.confusion(counts, class_names)}
+    return {"Answers": wrong, **classification.confusion(truth, guess, class_names)}

@@ -11,7 +11,6 @@ from flax import linen as nn
 from jaxdl import losses, models
 from jaxdl.data import Data, without_padding
 from jaxdl.metrics import Mean
-from jaxdl.report import draw
 from jaxdl.tasks import (
     Description,
     Run,
@@ -53,16 +52,15 @@ def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
     data, names = run.data, run.data.class_names
     begin = text_encoder.start(run, "classifier", num_classes=len(names))
     module = begin.module
-    loss_fn = functools.partial(training_loss, learner.forward(module), label_smoothing)
+    loss_fn = functools.partial(training_loss, learner.forward(module), inputs, label_smoothing)
     start, update = learner.by_config(run, loss_fn)
-    logits_of = functools.partial(logits, module)
+    logits_of = functools.partial(logits, module, inputs)
     each = jax.jit(lambda state, batch, key: logits_of(state, batch))
-    loss_of = functools.partial(losses.cross_entropy, label_smoothing=0.0)
     seen = jax.ShapeDtypeStruct((1, data.train.context), np.int32)
     return Task(
         init=lambda key, batch: start(begin.variables(module.init(key, batch["tokens"][:1]))),
         train_step=update,
-        eval_step=functools.partial(evaluate, logits_of, loss_of),
+        eval_step=functools.partial(evaluate, logits_of),
         artifacts=functools.partial(_artifacts, each, names, run.config.eval.batch_size),
         parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
         answer=functools.partial(_answer, each, data, names),
@@ -73,41 +71,63 @@ def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
 
 def training_loss(
     forward: Callable[..., tuple[jax.Array, Any]],
+    inputs_of: Callable[[Mapping], tuple],
     label_smoothing: float,
     params: Any,
     model_state: Any,
     batch: Mapping,
     key: jax.Array,
 ) -> learner.Loss:
-    """Nats a text, and ``accuracy``, of a pass of training; ``key`` is dropout's."""
-    found, model_state = forward(params, model_state, key, *inputs(batch))
+    """Nats an example, and ``accuracy``, of a pass of training.
+
+    Args:
+      forward: of `jaxdl.tasks.learner.forward`.
+      inputs_of: batch -> what the network takes of it; of texts `inputs`.
+      label_smoothing: share of the target that is spread over all classes.
+      params: the network's; so is model_state.
+      model_state: its other collections.
+      batch: with ``label`` (batch,).
+      key: of dropout.
+    """
+    found, model_state = forward(params, model_state, key, *inputs_of(batch))
     nats = losses.cross_entropy(found, batch["label"], label_smoothing=label_smoothing)
     return learner.Loss(
         Mean.of(nats, without_padding(batch)), model_state, classification.hits(found, batch)
     )
 
 
-def inputs(batch: Mapping) -> tuple[jax.Array, jax.Array | None, jax.Array]:
-    """What an encoder takes of a batch: tokens, segments (None of single texts) and mask."""
-    return batch["tokens"], batch.get("segments"), batch["mask"]
-
-
-def logits(module: nn.Module, state: learner.Learner, batch: Mapping) -> jax.Array:
+def logits(
+    module: nn.Module, inputs_of: Callable[[Mapping], tuple], state: learner.Learner, batch: Mapping
+) -> jax.Array:
     """(batch, classes) by the averages."""
-    return module.apply(state.best_variables, *inputs(batch), train=False)
+    return module.apply(state.best_variables, *inputs_of(batch), train=False)
 
 
 def evaluate(
     logits_of: Callable[[learner.Learner, Mapping], jax.Array],
-    loss_of: Callable[[jax.Array, jax.Array], jax.Array],
     state: learner.Learner,
     batch: Mapping,
     key: jax.Array,
 ) -> dict[str, Mean]:
-    """The figures of a batch that may be padded; ``key`` draws nothing."""
+    """``loss``, without smoothing, and ``accuracy`` of a batch that may be padded.
+
+    ``key`` draws nothing.
+    """
     found = logits_of(state, batch)
-    loss = Mean.of(loss_of(found, batch["label"]), without_padding(batch))
+    nats = losses.cross_entropy(found, batch["label"], label_smoothing=0.0)
+    loss = Mean.of(nats, without_padding(batch))
     return {"loss": loss, **classification.hits(found, batch)}
+
+
+def described(class_names: Sequence[str], found: jax.Array) -> list[Description]:
+    """`jaxdl.tasks.classification.describe` of logits (n, classes), one each."""
+    shares = np.asarray(jax.nn.softmax(found))
+    return [classification.describe(class_names, {"shares": share}) for share in shares]
+
+
+def inputs(batch: Mapping) -> tuple[jax.Array, jax.Array | None, jax.Array]:
+    """What an encoder takes of a batch: tokens, segments (None of single texts) and mask."""
+    return batch["tokens"], batch.get("segments"), batch["mask"]
 
 
 def _answer(
@@ -119,8 +139,7 @@ def _answer(
     at_once: int,
 ) -> list[Description]:
     """The classes of a file's texts."""
-    shares = jax.nn.softmax(text_encoder.each_text(each, data, 0, state, file, at_once))
-    return [classification.describe(names, {"shares": share}) for share in np.asarray(shares)]
+    return described(names, text_encoder.each_text(each, data, 0, state, file, at_once))
 
 
 def _artifacts(
@@ -134,11 +153,7 @@ def _artifacts(
     found = np.asarray(over_split(each, split, at_once, state), np.float64)
     shares = np.asarray(jax.nn.softmax(found))
     labels, said = split.labels, found.argmax(axis=1)
-    counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, (labels, said), 1)
-    pictures: dict[str, Any] = {}
-    if len(names) <= 50:
-        pictures["Confusion matrix"] = draw.confusion(counts, names)
+    pictures: dict[str, Any] = {**classification.confusion(labels, said, names)}
     wrong = np.flatnonzero(said != labels)
     worst = wrong[np.argsort(shares[wrong, labels[wrong]], kind="stable")][:_WORST]
     shown = [

@@ -113,12 +113,8 @@ def layer_wise(
     layout = parallel.layout_of(variables)
     place = jnp.asarray if layout is None else lambda x: jax.device_put(x, layout.replicated)
     told, x = [], place(features)
-    for i, layer in enumerate(each):
-        last = i == len(each) - 1
-        state = variables, tuple(told) if jump and last else x
-        found = stretches.joined(over_split(layer, stretches, 1, state))
-        if last:
-            return found
-        x = place(found)
+    of_all = lambda layer, x: stretches.joined(over_split(layer, stretches, 1, (variables, x)))
+    for layer in each[:-1]:
+        x = place(of_all(layer, x))
         told += [x] if jump else []
-    raise AssertionError("a network has a last layer")
+    return of_all(each[-1], tuple(told) if jump else x)
