@@ -56,7 +56,7 @@ class Steps:
                 np.int32(self.per_call),
             )
             in_flight.append(status)
-            if len(in_flight) >= parallel.STEPS_IN_FLIGHT:
+            if len(in_flight) >= parallel.steps_in_flight():
                 _check(in_flight.popleft())
         while in_flight:
             _check(in_flight.popleft())

@@ -3,7 +3,6 @@
 from jaxdl.parallel.layout import (
     AXES,
     BATCH_AXES,
-    STEPS_IN_FLIGHT,
     Layout,
     TensorRule,
     create,
@@ -11,13 +10,13 @@ from jaxdl.parallel.layout import (
     initialize,
     layout_of,
     mesh_shape,
+    steps_in_flight,
     wait_for_all,
 )
 
 __all__ = [
     "AXES",
     "BATCH_AXES",
-    "STEPS_IN_FLIGHT",
     "Layout",
     "TensorRule",
     "create",
@@ -25,5 +24,6 @@ __all__ = [
     "initialize",
     "layout_of",
     "mesh_shape",
+    "steps_in_flight",
     "wait_for_all",
 ]

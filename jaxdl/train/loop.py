@@ -229,6 +229,7 @@ class _Run:
         given = self.config.steps_per_call or self.experiment.has_groups
         settled = bool(self.start or given) or jax.process_count() > 1
         stopwatch = pace.Stopwatch(self.per_call)
+        in_flight = parallel.steps_in_flight()
         stretches = dispatch.cut(self.start, self.steps, lambda: self.per_call, self.events)
         with contextlib.closing(dispatch.prefetched(self._load, stretches)) as stream:
             for call, batches in stream:
@@ -239,8 +240,8 @@ class _Run:
                 )
                 stopwatch.call(call.count, time.perf_counter() - dispatched)
                 self.in_flight.append(status)
-                # What the call before did is read while this one runs.
-                self._catch_up(parallel.STEPS_IN_FLIGHT - 1)
+                # On an accelerator, what the call before did is read while this one runs.
+                self._catch_up(in_flight - 1)
                 self.step = call.first + call.count
                 self.progress.step(self.step)
                 if self.first_step_seconds is None:
@@ -250,6 +251,8 @@ class _Run:
                 if self._due(self.log_every):
                     self.unlogged = (self.step, self.carry.window)
                     self.carry = self.carry._replace(window=self.empty_window())
+                    if in_flight == 1:
+                        self._catch_up(0)
                 if self._due(self.eval_every) or self._due(self.save_every):
                     self._take_stock()
                 if self._done():
