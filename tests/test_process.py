@@ -98,3 +98,104 @@ def test_memory_that_a_long_compilation_has_freed_goes_back(tmp_path):
     assert freed > before - 10
     assert short > before - 10
     assert long < before - 80
+
+
+HUGE = """
+import ctypes
+import os
+import resource
+
+from jaxdl import process
+
+process.use_huge_pages()
+process.tune()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+size, page = 256 << 20, 4 << 10
+
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * page >> 20
+
+
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+told = [resident(), faults()]
+block = libc.malloc(size)
+ctypes.memset(ctypes.c_void_p(block), 1, size)
+told += [resident(), faults()]
+libc.free(block)
+print(*told, resident(), os.environ["GLIBC_TUNABLES"])
+"""
+
+
+def has_huge_pages() -> bool:
+    return process._huge_pages() == "madvise" and process._glibc() >= (2, 35)
+
+
+@pytest.mark.skipif(not has_huge_pages(), reason="of Linux that gives huge pages to who asks")
+@pytest.mark.parametrize("given", ["", "glibc.malloc.perturb=0"])
+def test_large_arrays_are_had_in_huge_pages_and_go_back(given):
+    done = subprocess.run(
+        [sys.executable, "-c", HUGE],
+        env={**os.environ, "GLIBC_TUNABLES": given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *numbers, tunables = done.stdout.split()
+    before, faults, held, more_faults, after = map(int, numbers)
+    assert held - before > 250
+    assert more_faults - faults < 6_000  # of 65,536 pages of 4 KB
+    assert after < before + 10
+    assert tunables == ":".join(filter(None, [given, "glibc.malloc.hugetlb=1"]))
+
+
+@pytest.fixture
+def restarted(monkeypatch):
+    """What the process would be started again with, on a system where that helps."""
+    started = []
+    monkeypatch.setattr(process.os, "execve", lambda *call: started.append(call))
+    monkeypatch.setattr(process.threading, "active_count", lambda: 1)
+    monkeypatch.setattr(process.sys, "gettrace", lambda: None)
+    monkeypatch.setattr(process, "_huge_pages", lambda: "madvise")
+    monkeypatch.setattr(process, "_glibc", lambda: (2, 36))
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    return started
+
+
+def test_a_process_starts_again_as_it_was_called(monkeypatch, restarted):
+    monkeypatch.setattr(process.sys, "orig_argv", ["python", "-X", "dev", "-m", "a", "--b=c d"])
+    process.use_huge_pages()
+    ((program, arguments, env),) = restarted
+    assert program == sys.executable
+    assert arguments == [sys.executable, "-X", "dev", "-m", "a", "--b=c d"]
+    assert env == {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    {
+        "started again": lambda m: m.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
+        "refused": lambda m: m.setenv("GLIBC_TUNABLES", "a=b:glibc.malloc.hugetlb=0"),
+        "debugged": lambda m: m.setattr(process.sys, "gettrace", lambda: print),
+        "threads": lambda m: m.setattr(process.threading, "active_count", lambda: 2),
+        "for all": lambda m: m.setattr(process, "_huge_pages", lambda: "always"),
+        "for nobody": lambda m: m.setattr(process, "_huge_pages", lambda: "never"),
+        "old": lambda m: m.setattr(process, "_glibc", lambda: (2, 31)),
+        "another C library": lambda m: m.setattr(process, "_glibc", lambda: ()),
+    }.values(),
+    ids=["again", "refused", "debugged", "threads", "all", "nobody", "old", "another"],
+)
+def test_a_process_goes_on_where_a_new_start_would_not_help(monkeypatch, restarted, change):
+    change(monkeypatch)
+    process.use_huge_pages()
+    assert restarted == []
+
+
+def test_a_process_that_cannot_start_again_goes_on(monkeypatch, restarted):
+    def refuse(*_):
+        raise OSError("no such interpreter")
+
+    monkeypatch.setattr(process.os, "execve", refuse)
+    process.use_huge_pages()

@@ -5,6 +5,8 @@ python -m benchmarks.course.ours
 
 from jaxdl import process
 
+if __name__ == "__main__":
+    process.use_huge_pages()
 process.tune()  # before jax is imported, as the launcher does it
 
 import jax  # noqa: E402

@@ -29,13 +29,15 @@ def main() -> None:
     parser.add_argument("--folder")
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
+    if options.side == "ours":
+        from jaxdl import process
+
+        process.use_huge_pages()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     # Before either library is imported: they look how many processors they may use.
     worker.limit_threads(options.threads)
     if options.side == "ours":
-        from jaxdl import process
-
         process.tune()
         process.use_compilation_cache()
     serve = Serve(options)
