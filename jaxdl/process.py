@@ -79,7 +79,7 @@ def _huge_pages() -> str:
 def _glibc() -> tuple[int, ...]:
     """Its version; () of another C library."""
     try:
-        name, version = os.confstr("CS_GNU_LIBC_VERSION").split()
+        _, version = os.confstr("CS_GNU_LIBC_VERSION").split()
         return tuple(map(int, version.split(".")))
     except (AttributeError, OSError, ValueError):
         return ()
@@ -114,7 +114,8 @@ def tune() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return
-    huge = _huge_pages() == "always" or _huge_pages() == "madvise" and _asked() in ("1", "2")
+    asked = _huge_pages() == "madvise" and _asked() in ("1", "2")
+    huge = asked or _huge_pages() == "always"
     for parameter, value in (
         (_M_ARENA_MAX, min(max(os.cpu_count() or 2, 2), 8)),
         (_M_MMAP_THRESHOLD, _LARGE) if huge else (_M_MMAP_MAX, 0),
