@@ -50,8 +50,17 @@ def get_config(variant="karate"):
         config.optimizer.schedule = "cosine"
         config.steps = 300
         config.eval.every = 100
+    elif variant == "links":
+        config.data.update(name="blocks", held_out=0.05, seeds=256, fan_out=(10, 10))
+        config.task.name = "sampled_link_prediction"
+        config.batch_size = 4
+        config.model.update(hidden=(32,), normalised=False, pooled=True, dropout=0.0)
+        config.optimizer.schedule = "cosine"
+        config.steps = 300
+        config.eval.every = 100
+        config.eval.best = "auroc"
     else:
         raise UserError(
-            f"experiments/graphsage.py has no variant {variant!r}: karate, digits, blocks"
+            f"experiments/graphsage.py has no variant {variant!r}: karate, digits, blocks, links"
         )
     return config
