@@ -42,6 +42,14 @@ def get_config(variant="karate"):
         config.batch_size = 20
         config.model.update(hidden=(32,), dropout=0.0)
         config.eval.best = "auroc"
+    elif variant == "anomaly":
+        config.data.name = "planted"
+        config.task.name = "node_anomaly"
+        config.batch_size = 4
+        config.model.update(hidden=(16,), dropout=0.0)
+        config.eval.best = "auroc"
     else:
-        raise UserError(f"experiments/gcn.py has no variant {variant!r}: karate, digits, links")
+        raise UserError(
+            f"experiments/gcn.py has no variant {variant!r}: karate, digits, links, anomaly"
+        )
     return config

@@ -41,7 +41,7 @@ VARIANTS = {
     "espcn": ("flower", "china"),
     "faster_rcnn": ("scenes",),
     "gat": ("karate", "digits"),
-    "gcn": ("karate", "digits", "links"),
+    "gcn": ("karate", "digits", "links", "anomaly"),
     "gin": ("digits",),
     "googlenet": ("digits", "imagenet"),
     "gpt": ("tiny", "S"),

@@ -35,6 +35,7 @@ KINDS = {
     "language_modelling": "lstm",
     "link_prediction": "gcn:links",
     "masked_language_modelling": "bert",
+    "node_anomaly": "gcn:anomaly",
     "node_classification": "gcn:digits",
     "ppo": "ppo",
     "q_learning": "q_learning",
