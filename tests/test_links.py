@@ -232,17 +232,7 @@ def test_own_edges_without_labels(tmp_path, monkeypatch):
     own = ("--config.data.name=edge_list", f"--config.data.path={folder}")
     size = ("--config.data.seeds=8", "--config.data.fan_out=(3,2)", "--config.data.held_out=.2")
     small = ("--config.batch_size=2", "--config.model.hidden=(4,)", "--config.steps=4")
-    experiment = tmp_path / "links.py"
-    experiment.write_text(
-        "from jaxdl import config as defaults\n\n\ndef get_config():\n"
-        "    config = defaults.default()\n"
-        '    config.task.name = "sampled_link_prediction"\n'
-        '    config.model = dict(name="graphsage")\n'
-        '    config.eval.best = "auroc"\n'
-        f'    config.data.update(name="edge_list", path="{folder}", held_out=0.2)\n'
-        "    return config\n"
-    )
-    assert run(str(experiment), tmp_path / "run", *own, *size, *small) == 0
+    assert run(SAMPLED, tmp_path / "run", *own, *size, *small) == 0
     assert summary(tmp_path / "run")["final"]["auroc"] >= 0
 
 
