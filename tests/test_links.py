@@ -214,7 +214,7 @@ def test_links_of_blocks_are_found(tmp_path, capsys):
     flags = (*tiny.FLAGS[SAMPLED], "--config.steps=30", "--config.eval.every=30", REPORT)
     assert run(SAMPLED, tmp_path, *flags, "--config.optimizer.learning_rate=.02") == 0
     assert 0.52 < summary(tmp_path)["final"]["auroc"] < 0.75
-    assert "an AUROC above 0.6500" in capsys.readouterr().out
+    assert "an AUROC above 0.6500" in capsys.readouterr().err
     assert "<h2>Links</h2>" in (tmp_path / "report.html").read_text()
 
 
