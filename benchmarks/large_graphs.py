@@ -70,6 +70,7 @@ def one_pass(edges: int) -> Pass:
         command += [f"--config.data.{name}={value}" for name, value in flags.items()]
         command += ["--config.data.fan_out=(10,10)", "--config.model.hidden=(32,)"]
         command += ["--config.model.pooled=False", "--config.model.jump=", "--config.batch_size=1"]
+        command += ["--config.model.norm=", "--config.model.residual=False"]
         command += ["--config.steps=none", "--config.epochs=1.0", "--config.log.report=false"]
         began = time.perf_counter()
         ran = subprocess.run(

@@ -41,6 +41,7 @@ def get_config(variant="karate"):
         config.task = dict(name="link_prediction", held_out=0.1)
         config.batch_size = 20
         config.model.update(hidden=(32,), dropout=0.0)
+        config.steps = 75
         config.eval.best = "auroc"
     elif variant == "anomaly":
         config.data.name = "planted"

@@ -136,7 +136,7 @@ FLAGS = {
     "graphsage:blocks": ("--config.data.nodes=200", "--config.data.edges=1500",
                          "--config.data.seeds=8", "--config.data.fan_out=(3,2)",
                          "--config.data.labels_per_class=20", "--config.batch_size=2",
-                         "--config.steps=6", "--config.model.hidden=(4,)"),
+                         "--config.steps=6", "--config.model.hidden=(4,4)"),
     "graphsage:links": ("--config.data.nodes=200", "--config.data.edges=1500",
                         "--config.data.seeds=8", "--config.data.fan_out=(3,2)",
                         "--config.batch_size=2", "--config.steps=6", "--config.model.hidden=(4,)"),
