@@ -88,7 +88,7 @@ def serve(side: Side) -> None:
             answer = {"said": say()}
             run()  # compiled, and warm
         else:
-            answer = {"seconds": seconds(run)}
+            answer = {"seconds": seconds(run), "resident": machine.peak_memory()}
         print(json.dumps(answer), file=answers, flush=True)
 
 

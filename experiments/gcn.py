@@ -36,6 +36,21 @@ def get_config(variant="karate"):
         config.task.labels_per_class = 10
         config.model.update(hidden=(64,), hops=3, dropout=0.2)
         config.steps = 100
+    elif variant == "links":
+        config.data.name = "karate"
+        config.task = dict(name="link_prediction", held_out=0.1)
+        config.batch_size = 20
+        config.model.update(hidden=(32,), dropout=0.0)
+        config.steps = 75
+        config.eval.best = "auroc"
+    elif variant == "anomaly":
+        config.data.name = "planted"
+        config.task.name = "node_anomaly"
+        config.batch_size = 4
+        config.model.update(hidden=(16,), dropout=0.0)
+        config.eval.best = "auroc"
     else:
-        raise UserError(f"experiments/gcn.py has no variant {variant!r}: karate, digits")
+        raise UserError(
+            f"experiments/gcn.py has no variant {variant!r}: karate, digits, links, anomaly"
+        )
     return config

@@ -45,13 +45,27 @@ def get_config(variant="karate"):
         config.data.name = "blocks"
         config.data.labels_per_class = 1000
         config.task.name = "sampled_node_classification"
-        config.batch_size = 4
-        config.model.update(hidden=(32,), aggregation="sum", normalised=False, dropout=0.0)
+        config.data.seeds = 32
+        config.data.fan_out = (20, 15, 15)
+        config.batch_size = 1
+        # What is heard is a sum of what each neighbour says of itself, and so of evidence; a head
+        # that hears every layer learns from the first one before the others tell it anything.
+        config.model.update(hidden=(32, 32, 32), aggregation="sum", normalised=False, pooled=True)
+        config.model.update(norm="layer", residual=True, jump="concatenate", dropout=0.0)
+        config.optimizer.schedule = "cosine"
+        config.steps = 600
+        config.eval.every = 300
+    elif variant == "links":
+        config.data.update(name="blocks", held_out=0.05, seeds=256, fan_out=(10, 10))
+        config.task.name = "sampled_link_prediction"
+        config.batch_size = 1
+        config.model.update(hidden=(32,), normalised=False, pooled=True, dropout=0.0)
         config.optimizer.schedule = "cosine"
         config.steps = 300
         config.eval.every = 100
+        config.eval.best = "auroc"
     else:
         raise UserError(
-            f"experiments/graphsage.py has no variant {variant!r}: karate, digits, blocks"
+            f"experiments/graphsage.py has no variant {variant!r}: karate, digits, blocks, links"
         )
     return config

@@ -57,6 +57,15 @@ _SAMPLED = (
     *("jaxdl/data/neighbours.py", "jaxdl/data/large_graph.py", "jaxdl/models/graphsage.py"),
 )
 
+_LINKS = (
+    *("jaxdl/tasks/shared/links.py", "jaxdl/data/links.py", "jaxdl/metrics/links.py"),
+    *("jaxdl/tasks/link_prediction.py", "jaxdl/tasks/node_classification.py"),
+)
+_SAMPLED_LINKS = (
+    *("jaxdl/tasks/sampled_link_prediction.py", "jaxdl/data/sampled_links.py"),
+    *(*_SAMPLED, *_LINKS),
+)
+
 _STYLEGAN = (
     *("jaxdl/tasks/stylegan2.py", "jaxdl/tasks/shared/", "jaxdl/losses/gan.py"),
     *("jaxdl/optim/lazy.py", "jaxdl/layers/equalised.py", "jaxdl/models/stylegan2.py"),
@@ -501,6 +510,18 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_devices_and_time_change_no_number": (*_SAMPLED, _PARALLEL),
         "test_members_of_a_population": (*_SAMPLED, "jaxdl/experiment/"),
         "test_a_run_learns_and_reports": (*_SAMPLED, "jaxdl/report/"),
+    },
+    "test_links.py": {
+        "test_links_of_karate_are_found": _LINKS,
+        "test_links_of_blocks_are_found": _SAMPLED_LINKS,
+        "test_drawn_links_are_cut_and_go_on": _SAMPLED_LINKS,
+        "test_own_edges_without_labels": ("jaxdl/data/edge_list.py", *_SAMPLED_LINKS),
+        "test_learners_hear_by_known_edges": _LINKS,
+        "test_the_loss_of_a_learner": _LINKS,
+    },
+    "test_node_anomaly.py": {
+        "test_odd_nodes_are_found": ("jaxdl/tasks/node_anomaly.py", "jaxdl/data/planted.py"),
+        "test_it_is_cut_and_goes_on": ("jaxdl/tasks/node_anomaly.py",),
     },
     "test_graph_families.py": {
         "test_devices_and_time_change_no_number[gat": ("gat", _PARALLEL),
@@ -1090,7 +1111,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "dcgan:conditional",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
-            *("gat:digits", "gin", "graphsage:digits"),
+            *("gat:digits", "gin", "graphsage:digits", "gcn:links", "graphsage:links"),
+            "gcn:anomaly",
             *("bert:classify", "bert:tag", "bert:answer", "t5", "bart", "optimizers", "convnext"),
             *("ppo:pendulum", "q_learning:frozen_lake_8x8", "lstm", "deep_cnn", "dcgan", "keys"),
         )

@@ -16,6 +16,7 @@ from benchmarks import anomaly
 from jaxdl import config, data, experiment, keys, metrics, models
 from jaxdl.errors import UserError
 from jaxdl.launch import flags
+from jaxdl.metrics import ranking
 from jaxdl.parallel import replicas
 from jaxdl.report import draw
 from jaxdl.tasks.shared import latents
@@ -261,10 +262,10 @@ def test_figures_leave_out_the_anomaly():
 
 
 def test_equal_scores_count_half():
-    labels = np.array([1, 1, 0, 0, 2])
-    assert latents.auroc(np.array([3.0, 3, 1, 2, 0]), labels, 1) == 1
-    assert latents.auroc(np.array([0.0, 0, 1, 2, 3]), labels, 1) == 0
-    assert latents.auroc(np.ones(5), labels, 1) == 0.5
+    anomalies = np.array([1, 1, 0, 0, 2]) == 1
+    assert ranking.auroc(np.array([3.0, 3, 1, 2, 0]), anomalies) == 1
+    assert ranking.auroc(np.array([0.0, 0, 1, 2, 3]), anomalies) == 0
+    assert ranking.auroc(np.ones(5), anomalies) == 0.5
 
 
 def test_benchmark_leaves_each_class_out_in_turn(tmp_path, capsys, monkeypatch):

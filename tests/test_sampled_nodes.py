@@ -164,7 +164,7 @@ def test_a_run_learns_and_reports(tmp_path, capsys):
     page = (tmp_path / "report.html").read_text()
     assert "<h2>Confusion matrix</h2>" in page
     assert "<h2>Answers</h2>" in page
-    assert "no classifier has an accuracy above" in capsys.readouterr().out
+    assert "no classifier has an accuracy above" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,15 @@ KINDS = {
     "image_to_image": "espcn",
     "image_translation": "pix2pix",
     "language_modelling": "lstm",
+    "link_prediction": "gcn:links",
     "masked_language_modelling": "bert",
+    "node_anomaly": "gcn:anomaly",
     "node_classification": "gcn:digits",
     "ppo": "ppo",
     "q_learning": "q_learning",
     "question_answering": "bert:answer",
     "reconstruction": "autoencoder",
+    "sampled_link_prediction": "graphsage:links",
     "sampled_node_classification": "graphsage:blocks",
     "segmentation": "unet",
     "sequence_to_sequence": "t5",
@@ -101,8 +104,8 @@ def test_losses_are_pure_functions_that_research_code_imports():
 def test_what_names_the_best_checkpoint_of_each_kind_has_a_direction(name):
     # Scenes and large graphs are drawn as their data set is made.
     few = ("--config.data.examples=64",) if name in ("segmentation", "detection") else ()
-    if name == "sampled_node_classification":
-        few = tiny.FLAGS["graphsage:blocks"]
+    if name.startswith("sampled_"):
+        few = tiny.FLAGS[KINDS[name]]
     made = experiment.create(parsed(KINDS[name], "--config.parallel.data=1", *few))
     assert made.best.direction in (metrics.LOW, metrics.HIGH)
     low = {"loss", "nats_per_byte", "two_sample_accuracy", "rmse", "distance_to_optimum"}

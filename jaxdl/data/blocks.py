@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxdl.data import Data, block_model, csr, large_graph, register
+from jaxdl.data import Data, block_model, csr, large_graph, register, sampled_links
 from jaxdl.errors import UserError
 
 
@@ -21,6 +21,8 @@ def blocks(
     fan_out: Sequence[int] = (10, 10),
     labels_per_class: int = 0,
     label_seed: int = 0,
+    held_out: float = 0.0,
+    split_seed: int = 0,
 ) -> Data:
     """A stochastic block model's graph, whose nodes have features by their class.
 
@@ -33,15 +35,19 @@ def blocks(
       within: the share of edges inside of a class; 1 / communities would tell nothing.
       signal: the length of a class' mean.
       data_seed: of all that is drawn, but for which labels are known.
-      seeds: nodes of a neighbourhood; ``batch_size`` counts neighbourhoods.
+      seeds: nodes of a neighbourhood, or edges with held_out; ``batch_size`` counts neighbourhoods.
       fan_out: neighbours that are drawn for a node, one number a layer.
       labels_per_class: known labels of each class; all others are to be found.
       label_seed: of the draw of known labels.
+      held_out: the share of edges that are to be found, for task "sampled_link_prediction"; 0:
+        nodes are classified, and all edges known.
+      split_seed: of the draw of these edges.
 
     A note tells what no classifier exceeds but by chance: how often the likeliest class is right
     given a node's own features and the true classes of all other nodes, which is more than anybody
     is told. How near to that one comes who is told no more than there is, `jaxdl.data.block_model`
-    has a way to find out.
+    has a way to find out. Of links the note tells the area under the curve
+    (`jaxdl.metrics.ranking`) of who knows all classes, and so which pairs are of one.
     """
     for name, value, low in (
         ("communities", communities, 2),
@@ -55,6 +61,11 @@ def blocks(
         raise UserError(f"data.within={within} must be above 0 and below 1")
     if not 0 <= signal < float("inf"):
         raise UserError(f"data.signal={signal} must be at least 0")
+    if held_out and labels_per_class:
+        raise UserError(
+            f"data.labels_per_class={labels_per_class} is for classes of nodes, and "
+            f"data.held_out={held_out} for links: set one of them"
+        )
     # A node has few of its class to be joined to, and the last free pairs are found by chance.
     most = nodes * (nodes // communities) // 4
     if edges > most:
@@ -66,6 +77,18 @@ def blocks(
     x += means[labels]
     pairs = block_model.draw_pairs(labels, communities, edges, within, rng)
     graph = csr.create(*pairs, nodes, "blocks")
+    if held_out:
+        best = (1 + within - 1 / communities) / 2
+        return sampled_links.create(
+            graph,
+            x,
+            "blocks",
+            held_out=held_out,
+            split_seed=split_seed,
+            seeds=seeds,
+            fan_out=fan_out,
+            notes=(f"nothing finds links here with an AUROC above {best:.4f}, but by chance",),
+        )
     evidence = block_model.of_features(x, means)
     evidence += block_model.of_neighbours(
         graph, labels, communities, block_model.odds(within, communities)

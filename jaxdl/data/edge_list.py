@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxdl import process
-from jaxdl.data import Data, csr, fingerprint, large_graph, register
+from jaxdl.data import Data, csr, fingerprint, large_graph, register, sampled_links
 from jaxdl.errors import UserError, one_line
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -23,6 +23,8 @@ def edge_list(
     fan_out: Sequence[int] = (10, 10),
     labels_per_class: int = 0,
     label_seed: int = 0,
+    held_out: float = 0.0,
+    split_seed: int = 0,
 ) -> Data:
     """A folder with ``edges``, ``features``, ``labels`` and, if there are such, ``known``.
 
@@ -38,32 +40,46 @@ def edge_list(
     Args:
       path: the folder.
       directed: an edge goes from its first node to its second alone.
-      seeds: nodes of a neighbourhood; ``batch_size`` counts neighbourhoods.
+      seeds: nodes of a neighbourhood, or edges with held_out; ``batch_size`` counts neighbourhoods.
       fan_out: neighbours that are drawn for a node, one number a layer.
       labels_per_class: known labels, drawn of each class; 0 takes those that ``known`` names.
       label_seed: of that draw.
+      held_out: the share of edges that are to be found, for task "sampled_link_prediction", which
+        asks for no labels; 0: nodes are classified, and all edges known.
+      split_seed: of the draw of these edges.
     """
     folder = Path(path)
     if not path or not folder.is_dir():
         raise UserError(f"data.path={path!r} is no folder: name one with edges.csv, features.csv …")
-    files = {name: _file(folder, name) for name in ("edges", "features", "labels")}
+    if held_out and (directed or labels_per_class):
+        name, value = ("directed", True) if directed else ("labels_per_class", labels_per_class)
+        raise UserError(
+            f"data.{name}={value}: links that data.held_out={held_out} asks for go both ways and "
+            "have no classes"
+        )
+    files = {name: _file(folder, name) for name in ("edges", "features")}
+    files |= {} if held_out else {"labels": _file(folder, "labels")}
     stats = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files.values()]
     name = fingerprint.digest({"read": [str(stats), str(directed), "1"]})
     make = lambda: _read(files, directed)
     arrays = csr.kept(process.cache_folder() / "graphs" / name, make, _KEPT)
+    graph = csr.Csr(arrays["indptr"], arrays["indices"])
+    shape = dict(seeds=seeds, fan_out=fan_out)
+    if held_out:
+        how = dict(held_out=held_out, split_seed=split_seed, **shape)
+        return sampled_links.create(graph, arrays["features"], str(files["edges"]), **how)
     known = None
     if not labels_per_class and (file := _file(folder, "known", needed=False)):
         known = _table(file, np.int64, 1, "0 or 1")[0][:, 0] == 1
         if len(known) != len(arrays["labels"]):
             raise UserError(f"{file}: {len(known)} rows for {len(arrays['labels'])} nodes")
     return large_graph.create(
-        csr.Csr(arrays["indptr"], arrays["indices"]),
+        graph,
         arrays["features"],
         arrays["labels"],
         arrays["names"].tolist(),
         str(files["features"]),
-        seeds=seeds,
-        fan_out=fan_out,
+        **shape,
         labels_per_class=labels_per_class,
         label_seed=label_seed,
         known=known,
@@ -86,7 +102,9 @@ def _read(files: Mapping[str, Path], directed: bool) -> dict[str, np.ndarray]:
     if len(wrong):
         row = first + wrong[0]
         raise UserError(f"{files['features']}, row {row}: features must be finite numbers")
-    labels, names = _labels(files["labels"])
+    labels, names = np.zeros(len(features), np.int32), np.array([], str)
+    if "labels" in files:
+        labels, names = _labels(files["labels"])
     if len(labels) != len(features):
         raise UserError(
             f"{files['labels']}: {len(labels)} rows, but {files['features'].name} has "

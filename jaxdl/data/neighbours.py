@@ -174,6 +174,32 @@ def _largest(counts: np.ndarray, most: int) -> int:
     return int((values * taken).sum())
 
 
+def filled(drawn: Sequence[Neighbourhood], features: np.ndarray, room: Sizes) -> Batch:
+    """Neighbourhoods as arrays of one shape.
+
+    Args:
+      drawn: n of them.
+      features: (nodes, features) of the graph.
+      room: for each.
+
+    Returns:
+      ``features`` (n, nodes, features); ``source``, ``target`` and ``scale`` (n, edges) of
+      `Neighbourhood`, the target of what fills up being no node.
+    """
+    rows, nodes, edges = len(drawn), room.nodes[-1], room.edges[-1]
+    made = {
+        "features": np.zeros((rows, nodes, features.shape[1]), np.float32),
+        "source": np.zeros((rows, edges), np.int32),
+        "target": np.full((rows, edges), nodes, np.int32),
+        "scale": np.zeros((rows, edges), np.float32),
+    }
+    for i, found in enumerate(drawn):
+        made["features"][i, : len(found.nodes)] = features[found.nodes]
+        for name in ("source", "target", "scale"):
+            made[name][i, : found.drawn[-1]] = getattr(found, name)
+    return made
+
+
 class Neighbourhoods:
     """The split of a large graph that is learned from: an example is a neighbourhood of some nodes.
 
@@ -222,29 +248,17 @@ class Neighbourhoods:
         """The neighbourhoods at ``indices`` (n,), filled up to `room`.
 
         Returns:
-          ``features`` (n, nodes, features); of the seeds ``label`` (n, seeds) int32 and ``weight``
-          (n, seeds) float32, 0 where a pass' last one has fewer; ``source``, ``target`` and
-          ``scale`` (n, edges) of `Neighbourhood`, the target of what fills up being no node.
+          `filled`; of the seeds ``label`` (n, seeds) int32 and ``weight`` (n, seeds) float32, 0
+          where a pass' last one has fewer.
         """
-        nodes, edges = self.room.nodes[-1], self.room.edges[-1]
-        rows, seeds = len(indices), self.seeds
-        made = {
-            "features": np.zeros((rows, nodes, self._features.shape[1]), np.float32),
-            "label": np.zeros((rows, seeds), np.int32),
-            "weight": np.zeros((rows, seeds), np.float32),
-            "source": np.zeros((rows, edges), np.int32),
-            "target": np.full((rows, edges), nodes, np.int32),
-            "scale": np.zeros((rows, edges), np.float32),
-        }
+        rows, seeds, drawn = len(indices), self.seeds, []
+        label, weight = np.zeros((rows, seeds), np.int32), np.zeros((rows, seeds), np.float32)
         for i, index in enumerate(np.asarray(indices).tolist()):
-            drawn, place = divmod(index, len(self))
-            own = self._order(drawn)[place * seeds : (place + 1) * seeds]
-            found = self._draw(own, np.random.default_rng((drawn, place)))
-            made["features"][i, : len(found.nodes)] = self._features[found.nodes]
-            made["label"][i, : len(own)], made["weight"][i, : len(own)] = self._labels[own], 1
-            for name in ("source", "target", "scale"):
-                made[name][i, : found.drawn[-1]] = getattr(found, name)
-        return made
+            number, place = divmod(index, len(self))
+            own = self._order(number)[place * seeds : (place + 1) * seeds]
+            drawn.append(self._draw(own, np.random.default_rng((number, place))))
+            label[i, : len(own)], weight[i, : len(own)] = self._labels[own], 1
+        return {**filled(drawn, self._features, self.room), "label": label, "weight": weight}
 
     def _drawn_order(self, drawn: int) -> np.ndarray:
         return np.random.default_rng(drawn).permutation(self._known)

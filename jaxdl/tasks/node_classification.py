@@ -38,14 +38,14 @@ class State(NamedTuple):
     Attributes:
       learner: theirs.
       run: (learners,) int32, which of them each is.
-      known: (learners, nodes) bool, whose labels each knows.
-      given: the graph.
+      known: what each knows by itself: here (learners, nodes) bool, whose labels.
+      given: what all do: here of type `Given`.
     """
 
     learner: learner.Learner
     run: jax.Array
-    known: jax.Array
-    given: Given
+    known: Any
+    given: Any
 
 
 @register("node_classification", derives=("num_classes",))
@@ -92,7 +92,7 @@ def node_classification(
         score=functools.partial(_score, answers),
         artifacts=functools.partial(_artifacts, answers, graph, known[0]),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=_partition,
+        partition=partition,
         directions={"least_accuracy": HIGH},
         examples=count * len(graph.features),
     )
@@ -136,16 +136,16 @@ def train_step(
 ) -> tuple[State, Metrics]:
     """An update of every learner; ``batch`` is empty."""
 
-    def one(own: learner.Learner, known: jax.Array, key: jax.Array) -> Any:
+    def one(own: learner.Learner, known: Any, key: jax.Array) -> Any:
         return update(own, {"known": known, "given": state.given}, key)
 
     with replicas.apart():
-        learners, found = jax.vmap(one)(state.learner, state.known, _each(key, state.run))
+        learners, found = jax.vmap(one)(state.learner, state.known, each_key(key, state.run))
     found = jax.tree.map(lambda x: x.sum(axis=0), found)
     return state._replace(learner=learners), replicas.total(found)
 
 
-def _each(key: jax.Array, runs: jax.Array) -> jax.Array:
+def each_key(key: jax.Array, runs: jax.Array) -> jax.Array:
     """A key for each of the learners (n,)."""
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(runs)
 
@@ -169,7 +169,7 @@ def _init(
     given = _given(module, graph, dense)
     one = lambda key: start(module.init(key, given.features, given.adjacency))
     runs = jnp.arange(len(known), dtype=jnp.int32)
-    return State(jax.vmap(one)(_each(key, runs)), runs, jnp.asarray(known), given)
+    return State(jax.vmap(one)(each_key(key, runs)), runs, jnp.asarray(known), given)
 
 
 def _answers(module: Any, scored: np.ndarray | None, state: State) -> tuple[jax.Array, Metrics]:
@@ -207,7 +207,8 @@ def _artifacts(
     return {"Graph": _picture(graph, guess, known, scored)}
 
 
-def _partition(state: State) -> State:
+def partition(state: State) -> State:
+    """`Task.partition`: learners are split, and what all of them have is not."""
     split = jax.tree.map(lambda leaf: True, state)
     return split._replace(given=jax.tree.map(lambda leaf: False, state.given))
 

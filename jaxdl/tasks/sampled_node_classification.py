@@ -43,7 +43,7 @@ def sampled_node_classification(run: Run, edges_at_once: int = 131072) -> Task:
     check_counts(edges_at_once=edges_at_once)
     derived = {"num_classes": len(data.class_names)}
     module = build_model(run, derived, at_least=("num_classes",), because="the graph's classes")
-    _check_model(run, module)
+    check_model(run, module)
     loss_fn = functools.partial(training_loss, learner.forward(module), module, data.train.room)
     start, update = learner.by_config(run, loss_fn)
     stretches = functools.cache(lambda: layer_wise.Stretches(data.whole.edges, edges_at_once))
@@ -52,7 +52,7 @@ def sampled_node_classification(run: Run, edges_at_once: int = 131072) -> Task:
         each, bool(module.jump), state.best_variables, data.whole.features, stretches()
     )
     return Task(
-        init=functools.partial(_init, module, data.train.room, start),
+        init=functools.partial(init, module, data.train.room, start),
         train_step=update,
         score=functools.partial(_score, logits, data.whole),
         artifacts=functools.partial(_artifacts, logits, data.whole, data.class_names),
@@ -102,7 +102,7 @@ def training_loss(
     return learner.Loss(found.pop("loss"), model_state, found)
 
 
-def _check_model(run: Run, module: Any) -> None:
+def check_model(run: Run, module: Any) -> None:
     """Raises UserError for a network that cannot learn from what is drawn."""
     name, fan_out = run.config.model.name, run.data.train.fan_out
     if not hasattr(module, "drawn"):
@@ -122,13 +122,14 @@ def _check_model(run: Run, module: Any) -> None:
         )
 
 
-def _init(
+def init(
     module: Any,
     sizes: Sizes,
     start: Callable[[Mapping], learner.Learner],
     key: jax.Array,
     batch: Mapping[str, jax.Array],
 ) -> learner.Learner:
+    """`Task.init`; ``start`` is of `jaxdl.tasks.learner.by_config`."""
     example = jax.tree.map(lambda x: x[0], dict(batch))
     return start(module.init(key, example["features"], hops(module, sizes, example)))
 

@@ -13,6 +13,7 @@ from jaxdl import keys, models
 from jaxdl.data import Data, without_padding
 from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
+from jaxdl.metrics import ranking
 from jaxdl.report import draw
 from jaxdl.tasks import learner
 from jaxdl.tasks.shared import generation
@@ -96,7 +97,7 @@ def score(
       key: its stream "score" is used.
     """
     found = over_split(each, split, at_once, state, keys.named(key, "score"))
-    return {"auroc": auroc(found, split.labels, data.anomaly)}
+    return {"auroc": ranking.auroc(found, split.labels == data.anomaly)}
 
 
 def known(batch: Mapping, data: Data) -> jax.Array | None:
@@ -104,19 +105,6 @@ def known(batch: Mapping, data: Data) -> jax.Array | None:
     if data.anomaly is None:
         return without_padding(batch)
     return without_padding(batch, (batch["label"] != data.anomaly).astype(jnp.float32))
-
-
-def auroc(scores: np.ndarray, labels: np.ndarray, anomaly: int) -> float:
-    """How well scores tell anomalies apart: the share of pairs of one and another in order.
-
-    Args:
-      scores: (n,), higher for what is less like the training part; equal ones count half.
-      labels: (n,).
-      anomaly: the label of anomalies.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(labels == anomaly, scores))
 
 
 def pictures(
