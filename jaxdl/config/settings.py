@@ -115,6 +115,13 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "anomaly": Key("", "class, by name or number, that only the evaluation part keeps"),
         "label_noise": _share(0.0, "share of training labels that a random other class replaces"),
         "classes": Key((), "classes to keep, by name or number: (5, 6, 7); () is all"),
+        "unseen": Key((), "classes, by name or number, that are judged alone, and not learned"),
+        "class_batches": Key(
+            (),
+            "classes, and examples of each, in a batch: (8, 8); () takes examples as they come",
+            lambda v: not v or (len(v) == 2 and all(type(x) is int and x > 1 for x in v)),
+            "() or two whole numbers above 1",
+        ),
         "labels_per_class": _at_least(0, 0, "training examples of each class to keep; 0 is all"),
         "label_seed": _seed("draws which those are"),
         "repeat": _at_least(1, 1, "times that a pass goes over each training example"),
