@@ -96,8 +96,8 @@ def classification(
         auxiliary,
         top_k,
     )
-    order = functools.cache(lambda: _call_order(module, standardise, run.data.train))
-    start, update = learner.by_config(
+    order = functools.cache(lambda: call_order(module, standardise, run.data.train))
+    begin, update = learner.by_config(
         run,
         loss_fn,
         frozen_loss_fn=functools.partial(loss_fn, train=False),
@@ -107,7 +107,7 @@ def classification(
     each = jax.jit(lambda state, batch, key: logits_of(state, batch["image"]))
     unsmoothed = functools.partial(loss_of, label_smoothing=0.0)
     return Task(
-        init=functools.partial(_init, module, standardise, lambda fresh: start(weights(fresh))),
+        init=functools.partial(init, module, standardise, lambda fresh: begin(weights(fresh))),
         train_step=update,
         eval_step=functools.partial(evaluate, logits_of, unsmoothed, top_k),
         artifacts=functools.partial(
@@ -213,7 +213,7 @@ def describe(class_names: Sequence[str], prediction: Mapping[str, np.ndarray]) -
 
 def _start(run: Run) -> tuple[transfer.Start, int]:
     """The network with what it begins from, and the number of its classes."""
-    config, data = run.config, run.data
+    data = run.data
     derived = {"num_classes": len(data.class_names)}
     how = dict(at_least=("num_classes",), because="the classes of the data")
     classes = model_fields(run, derived, **how).get("num_classes", derived["num_classes"])
@@ -221,10 +221,25 @@ def _start(run: Run) -> tuple[transfer.Start, int]:
         raise UserError(
             f"the data have one class, {data.class_names[0]!r}: there is nothing to tell apart"
         )
+    return start(run, classes, **how), classes
+
+
+def start(run: Run, outputs: int, **how: Any) -> transfer.Start:
+    """The network with what it begins from, and what it is handed images by.
+
+    Args:
+      run: the run's config and data.
+      outputs: ``num_classes`` of the network.
+      **how: as of `build_model`.
+    """
+    config, data = run.config, run.data
     if config.pretrained.source:
-        return transfer.create(config, data, classes), classes
-    module, own = build_model(run, derived, **how), of_channels(data.mean, data.std)
-    return transfer.fresh(module)._replace(standardise=own), classes
+        return transfer.create(config, data, outputs)
+    module, own = (
+        build_model(run, {"num_classes": outputs}, **how),
+        of_channels(data.mean, data.std),
+    )
+    return transfer.fresh(module)._replace(standardise=own)
 
 
 def _class_names(known: Sequence[str], count: int) -> tuple[str, ...]:
@@ -232,22 +247,24 @@ def _class_names(known: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(known[i] if i < len(known) else str(i) for i in range(count))
 
 
-def _init(
+def init(
     module: Any,
     standardise: Callable[[jax.Array], jax.Array],
     start: Callable[[Mapping], learner.Learner],
     key: jax.Array,
     batch: Mapping,
 ) -> learner.Learner:
+    """The network's variables at their start, and of them what ``start`` makes."""
     image = standardise(unit_range(batch["image"][:1]))
     variables = dict(module.init(key, image, train=False))
     variables.pop("auxiliary", None)
     return start(variables)
 
 
-def _call_order(
+def call_order(
     module: Any, standardise: Callable[[jax.Array], jax.Array], train: Any
 ) -> dict[str, int]:
+    """`models.call_order` of a network that takes images like those of ``train``."""
     image = train.take(np.arange(1))["image"]
     seen = jax.eval_shape(lambda: standardise(jnp.zeros(image.shape, jnp.float32)))
     return models.call_order(module, seen)
