@@ -1,27 +1,26 @@
 """Digits as vectors of eight numbers, in which the same digits lie together.
 
-    python -m jaxdl.launch --config=experiments/embedding.py --workdir=runs/embedding
+python -m jaxdl.launch --config=experiments/embedding.py --workdir=runs/embedding
 """
 
 from jaxdl import config as defaults
 from jaxdl.registry import choose
 
-VARIANTS = ("classes", "unseen", "simclr")
+# Passes over the training part.
+VARIANTS = {"classes": 40.0, "unseen": 40.0, "simclr": 60.0}
 
 
 def get_config(variant: str = "classes"):
     """By classes; "unseen" is judged on others than it learned, "simclr" learns without any."""
-    choose("variant", variant, VARIANTS)
     config = defaults.default()
     config.task.name = "embedding"
-    config.epochs = 40.0
+    config.epochs = choose("variant", variant, VARIANTS)
     config.batch_size = 64
     config.model = dict(name="deep_cnn", channels=(32, 64), hidden=128, dropout=0.0)
     config.augment.update(shift=1, rotate=10.0, zoom=0.1)
     config.optimizer.update(learning_rate=2e-3, warmup=2.0, weight_decay=0.05)
     config.eval.best = "recall_at_1"
     if variant == "simclr":
-        config.epochs = 60.0
         config.batch_size = 256
         config.task.update(dimensions=128, loss="nt_xent", projection=64, probe=(1, 5, 10))
         config.augment.update(rotate=20.0, zoom=0.2, shear=0.2)
@@ -30,7 +29,6 @@ def get_config(variant: str = "classes"):
     config.data.class_batches = (8, 8)
     config.task.update(dimensions=8, loss="supervised_contrastive")
     if variant == "unseen":
-        config.epochs = 40.0
         config.data.update(unseen=(5, 6, 7, 8, 9), split="halves", class_batches=(5, 12))
         config.batch_size = 60
         config.task.dimensions = 64

@@ -31,12 +31,12 @@ PICTURES = {
 # two that hear, segmentation, what makes pictures larger and what translates them are cut and go on
 # in tests/test_recognising.py, test_sound_classification.py, test_segmentation.py,
 # test_image_to_image.py and test_image_translation.py; style's in test_style_transfer.py, drawn
-# neighbourhoods' in test_sampled_nodes.py.
+# neighbourhoods' in test_sampled_nodes.py, and what learns vectors in test_embedding.py.
 LIKE_ANOTHER = {
     *("detection", "question_answering", "text_classification", "token_classification"),
     *("sound_classification", "transcription", "segmentation", "image_to_image"),
     *("image_translation", "unpaired_translation", "style_optimisation", "style_transfer"),
-    *("stylegan2", "graph_classification", "sampled_node_classification"),
+    *("stylegan2", "graph_classification", "sampled_node_classification", "embedding"),
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population

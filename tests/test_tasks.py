@@ -28,6 +28,7 @@ KINDS = {
     "detection": "yolo",
     "diffusion": "ddpm",
     "dqn": "dqn",
+    "embedding": "embedding",
     "forecasting": "rnn:mackey_glass",
     "graph_classification": "gin",
     "image_to_image": "espcn",
