@@ -69,6 +69,11 @@ def _share(default: Any, help: str) -> Key:
     return Key(default, help, lambda v: 0 <= v < 1, "at least 0 and below 1")
 
 
+def _is_policy(pair: Any) -> bool:
+    whole = all(type(x) is int for x in pair)
+    return whole and len(pair) == 2 and 1 <= pair[0] <= 8 and 0 <= pair[1] <= 30
+
+
 def _is_range(pair: Any) -> bool:
     numbers = all(isinstance(x, int | float) and -100 <= x <= 100 for x in pair)
     return len(pair) == 2 and numbers and pair[0] <= pair[1]
@@ -147,6 +152,18 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "brightness": _share(0.0, "strength of the change in brightness"),
         "contrast": _share(0.0, "strength of the change in contrast"),
         "saturation": _share(0.0, "strength of the change in saturation"),
+        "rand_augment": Key(
+            (),
+            "operations in a row, and their magnitude from 0 to 30: (2, 9)",
+            lambda v: not v or _is_policy(v),
+            "() or (operations, magnitude), 1 to 8 and 0 to 30, such as (2, 9)",
+        ),
+        "aug_mix": Key(
+            0, "severity of AugMix's chains; 3 is usual", lambda v: 0 <= v <= 10, "from 0 to 10"
+        ),
+        "erase": Key(
+            0.0, "share of images that lose a rectangle", lambda v: 0 <= v <= 1, "from 0 to 1"
+        ),
         "mixup": _at_least(0, 0.0, "α of mixup; 0 is off"),
         "cutmix": _at_least(0, 0.0, "α of cutmix; with mixup, each batch gets one of the two"),
     },
