@@ -220,6 +220,8 @@ LOSSES = {
     ),
     "of_patches": (gan.of_patches, (f64(2, 3, 2),)),
     "sparsity": (positive(lambda x: losses.sparsity(x, 0.2)), (f64(4),)),
+    "poly1": (lambda x: losses.poly1(x, LABELS, label_smoothing=0.1), (BATCH,)),
+    "softmax_focal": (lambda x: losses.softmax_focal(x, LABELS, label_smoothing=0.1), (BATCH,)),
     "supervised_contrastive": (
         lambda x: losses.supervised_contrastive(x, KINDS)[0],
         (VECTORS,),

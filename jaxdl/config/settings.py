@@ -235,6 +235,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
             ("position", "class_token"), "regexes of names that neither touches (nor vectors)"
         ),
         "noise": _at_least(0, 0.0, "deviation of Gaussian noise on the gradient, before clipping"),
+        "sharpness": _at_least(
+            0, 0.0, "radius of sharpness-aware minimisation, .05 is usual: two passes an update"
+        ),
         "clip": _at_least(0, 0.0, "largest norm of the whole gradient; 0 is off"),
         "clip_norm": _at_least(0, 0.0, "largest norm of each parameter's gradient; 0 is off"),
         "clip_value": _at_least(0, 0.0, "largest gradient of each weight; 0 is off"),

@@ -14,6 +14,8 @@ from jaxdl.losses.per_example import (
     mse,
     normal_kl,
     normal_log_likelihood,
+    poly1,
+    softmax_focal,
     sparsity,
 )
 from jaxdl.losses.segmentation import dice, pixel_cross_entropy, pixel_focal
@@ -37,6 +39,8 @@ __all__ = [
     "nt_xent",
     "pixel_cross_entropy",
     "pixel_focal",
+    "poly1",
+    "softmax_focal",
     "sparsity",
     "supervised_contrastive",
     "triplet",

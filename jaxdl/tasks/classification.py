@@ -37,6 +37,14 @@ def _cross_entropy(logits, labels, label_smoothing):
     return losses.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
+def _poly1(logits, labels, label_smoothing):
+    return losses.poly1(logits, labels, label_smoothing=label_smoothing)
+
+
+def _softmax_focal(logits, labels, label_smoothing):
+    return losses.softmax_focal(logits, labels, label_smoothing=label_smoothing)
+
+
 def _one_vs_rest(loss):
     """A loss over independent yes-or-no decisions, one a class, summed over the classes."""
 
@@ -53,6 +61,8 @@ LOSSES = {
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": _one_vs_rest(losses.binary_cross_entropy),
     "focal": _one_vs_rest(losses.focal),
+    "poly1": _poly1,
+    "softmax_focal": _softmax_focal,
 }
 
 
@@ -69,7 +79,8 @@ def classification(
     Args:
       run: the run's config and data.
       label_smoothing: share of the target that is spread over all classes, in [0, 1).
-      loss: "cross_entropy", or one decision a class by "binary_cross_entropy" or "focal".
+      loss: "cross_entropy", "poly1" or "softmax_focal", or one decision a class by
+        "binary_cross_entropy" or "focal".
       top_k: adds the metric ``top_k_accuracy``; 0 leaves it out.
       auxiliary: weight of the losses of the further logits that a model sows into the collection
         "auxiliary" in training (Szegedy et al., 2014, section 5).

@@ -136,6 +136,7 @@ def make_update(
     accumulate: int = 1,
     ema: float = 0.0,
     gradient_noise: float = 0.0,
+    sharpness: float = 0.0,
     layer_norms: bool = False,
     schedule: Callable[[jax.Array], jax.Array] | None = None,
     frozen: Frozen | None = None,
@@ -152,6 +153,10 @@ def make_update(
       gradient_noise: standard deviation of Gaussian noise that is added to each element of the
         gradient (Neelakantan et al., 2015, arXiv 1511.06807, without their annealing), once an
         update, before the optimizer with its clipping; 0 draws none.
+      sharpness: ρ of sharpness-aware minimisation (Foret et al., 2020, arXiv 2010.01412, algorithm
+        1): the gradient is that where the loss is about the highest within a ball of this radius,
+        a step of ρ along the gradient away, which costs a second pass; metrics and the model's
+        other collections are those of the first. 0 is off.
       schedule: of the learning rate; adds the metric ``learning_rate``.
       layer_norms: adds ``layers``, of the figures ``layers/gradient_norm/…`` and
         ``layers/update_norm/…``, to the metrics.
@@ -206,15 +211,24 @@ def make_update(
 
     def update(learner: Learner, batch, key) -> tuple[Learner, Metrics]:
         run = accumulated if accumulate > 1 else summed
-        grads, model_state, metrics = run(learner, batch, replicas.own(key))
-        grads, metrics = replicas.total((grads, metrics))
-        grads = jax.tree.map(lambda g: g / metrics["loss"].weight, grads)
+
+        def mean_gradient(learner):
+            grads, model_state, metrics = run(learner, batch, replicas.own(key))
+            grads, metrics = replicas.total((grads, metrics))
+            grads = jax.tree.map(lambda g: g / metrics["loss"].weight, grads)
+            return grads, model_state, metrics
+
+        grads, model_state, metrics = mean_gradient(learner)
         noisy = grads
+        if any_on(sharpness):
+            noisy = mean_gradient(
+                learner._replace(params=_uphill(learner.params, grads, sharpness))
+            )[0]
         if any_on(gradient_noise):
             # All devices draw the same: there is one gradient by now.
-            each = optax.tree.split_key_like(keys.named(key, "gradient_noise"), grads)
+            each = optax.tree.split_key_like(keys.named(key, "gradient_noise"), noisy)
             add_to = lambda g, k: g + gradient_noise * jax.random.normal(k, g.shape, g.dtype)
-            noisy = jax.tree.map(add_to, grads, each)
+            noisy = jax.tree.map(add_to, noisy, each)
         updates, opt_state = optimizer.update(noisy, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
         average = learner.average
@@ -274,6 +288,7 @@ def by_config(
         accumulate=config.accumulate,
         ema=config.ema,
         gradient_noise=config.optimizer.noise,
+        sharpness=config.optimizer.sharpness,
         layer_norms=config.log.layers,
         schedule=schedule,
         frozen=Frozen(
@@ -285,6 +300,13 @@ def by_config(
         else None,
     )
     return functools.partial(create, optimizer=optimizer, ema=config.ema), update
+
+
+def _uphill(params: Any, grads: Any, radius: float) -> Any:
+    """The parameters a step of length ``radius`` along ``grads`` away; none where these are 0."""
+    norm = optax.tree.norm(grads)
+    step = radius * jnp.where(norm > 0, 1 / jnp.where(norm > 0, norm, 1), 0)
+    return jax.tree.map(lambda w, g: (w + step * g).astype(w.dtype), params, grads)
 
 
 def _decay_at(ema: float, opt_state: Any) -> jax.Array | float:
