@@ -12,7 +12,7 @@ from jaxdl import keys, losses, models
 from jaxdl.data import augment, without_padding
 from jaxdl.data.preprocess import of_channels, unit_range
 from jaxdl.errors import UserError
-from jaxdl.metrics import HIGH, Mean, Metrics
+from jaxdl.metrics import HIGH, Mean, Metrics, calibration
 from jaxdl.pretrained import transfer
 from jaxdl.registry import choose
 from jaxdl.report import draw
@@ -313,7 +313,10 @@ def pictures(
     share = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
     guess = logits.argmax(axis=1)
     count = len(class_names)
-    shown: dict[str, Any] = {**confusion(labels, guess, class_names)}
+    shown: dict[str, Any] = {
+        **confusion(labels, guess, class_names),
+        **calibrated(logits, labels),
+    }
     # Most wrong first: the smallest share given to the true class among the mistakes.
     mistakes = np.flatnonzero(guess != labels)
     worst = mistakes[np.argsort(share[mistakes, labels[mistakes]])][:24]
@@ -331,6 +334,33 @@ def pictures(
     else:
         shown["Most wrong"] = f"None of {len(labels)} evaluation examples is wrong."
     return shown
+
+
+def calibrated(logits: np.ndarray, labels: np.ndarray) -> dict[str, draw.Picture]:
+    """How often answers are right that are so sure, as they are and by a temperature.
+
+    The temperature is that of every other example, and the others are judged by it, so that none
+    is judged by what it chose. There is no picture of fewer than 20 of each.
+
+    Args:
+      logits: (n, classes) of all examples.
+      labels: (n,) of them.
+    """
+    if len(labels) < 40 or not np.isfinite(logits).all():
+        return {}
+    found = calibration.temperature(logits[::2], labels[::2])
+    lines, errors = {"as sure as right": (np.array([0.0, 1.0]), np.array([0.0, 1.0]))}, []
+    for name, temperature in (("answers", 1.0), (f"at temperature {found:.2f}", found)):
+        bins = calibration.reliability(logits[1::2], labels[1::2], temperature)
+        there = bins.count > 0
+        lines[name] = bins.confidence[there], bins.accuracy[there]
+        errors.append(bins.error)
+    made = draw.curves("accuracy", lines, xlabel="confidence")
+    caption = (
+        f"Of every other example: expected calibration error {errors[0]:.3f}, and {errors[1]:.3f} "
+        f"with logits divided by {found:.2f}, which the others chose."
+    )
+    return {"Calibration": made._replace(caption=caption)}
 
 
 def confusion(
