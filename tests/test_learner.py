@@ -228,6 +228,18 @@ def test_the_average_is_that_of_a_hand_rolled_loop(accumulate):
     assert (state.best_variables["params"]["dense"]["w"] != state.params["dense"]["w"]).all()
 
 
+def test_an_even_average_is_the_mean_of_what_comes_behind():
+    optimizer = optimizer_of(rate=0.1)
+    update = jax.jit(learner.make_update(linear, optimizer, swa=3))
+    state, seen = learner.create({"params": linear_params()}, optimizer, swa=3), []
+    for _ in range(7):
+        state, _ = update(state, linear_batch(MASKS["equal"]), KEY)
+        seen.append(np.asarray(state.params["dense"]["w"], np.float64))
+        wanted = seen[-1] if len(seen) < 3 else np.mean(seen[2:], axis=0)
+        average = state.best_variables["params"]["dense"]["w"]
+        np.testing.assert_allclose(average, wanted, rtol=1e-6)
+
+
 def test_without_ema_there_is_no_average_and_evaluation_uses_the_parameters():
     state = learner.create({"params": linear_params(), "stats": {"n": 1}}, optimizer_of())
     assert state.average is None

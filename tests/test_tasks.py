@@ -118,6 +118,8 @@ def test_what_names_the_best_checkpoint_of_each_kind_has_a_direction(name):
         ("ppo", "augment.mixup=.5", "config.augment.mixup=0.5: task 'ppo' uses nothing of"),
         ("q_learning", "model.name=mlp", "config.model.name='mlp': task 'q_learning'"),
         ("ddpm", "sweep=augment.mixup=.1,.2", "config.sweep of augment.mixup: task 'diffusion'"),
+        ("dcgan", "optimizer.sharpness=.1", "config.optimizer.sharpness=0.1: task 'adversarial'"),
+        ("dcgan", "swa=.5", "config.swa=0.5: task 'adversarial' has two players"),
         ("q_learning", "eval.best=optimum", "eval.best='optimum': neither Task.directions"),
         ("dqn", "eval.best=mean_retrun", "did you mean 'mean_return'"),
         ("dqn", "early_stopping.metric=speed", "config.early_stopping.metric='speed'"),

@@ -98,6 +98,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
     ),
     "accumulate": _at_least(1, 1, "microbatches an update; divides batch_size"),
     "ema": _share(0.0, "decay of the parameters' moving average, which evaluation then uses"),
+    "swa": _share(0.0, "share of the run behind which an even average is kept, in place of ema"),
     "precision": _one_of(
         ("auto", "float32", "bf16"), "dtype of the computation (auto: bf16 on GPU and TPU)"
     ),
@@ -477,6 +478,11 @@ def validate(config: ConfigDict) -> None:
         )
     if config.epochs is None and config.steps is None:
         raise UserError("config.epochs or config.steps must be set: how long is the run?")
+    if config.ema and config.swa:
+        raise UserError(
+            f"config.ema={config.ema:g} and config.swa={config.swa:g} are both averages that "
+            "evaluation would use: set one"
+        )
     if config.batch_size % config.accumulate:
         raise UserError(
             f"config.accumulate={config.accumulate} does not divide config.batch_size="

@@ -100,7 +100,11 @@ def forward(
 
 
 def create(
-    variables: Mapping[str, Any], optimizer: optax.GradientTransformation, *, ema: float = 0.0
+    variables: Mapping[str, Any],
+    optimizer: optax.GradientTransformation,
+    *,
+    ema: float = 0.0,
+    swa: float = 0.0,
 ) -> Learner:
     """A learner at its start.
 
@@ -108,10 +112,11 @@ def create(
       variables: what ``module.init`` returned.
       optimizer: an optax chain.
       ema: decay of the moving average; 0 keeps none.
+      swa: as `make_update`'s even average; 0 keeps none.
     """
     model_state = {name: v for name, v in variables.items() if name != "params"}
     params = variables["params"]
-    average = jax.tree.map(jnp.copy, (params, model_state)) if any_on(ema) else None
+    average = jax.tree.map(jnp.copy, (params, model_state)) if any_on(ema) or any_on(swa) else None
     return Learner(params, model_state, optimizer.init(params), average)
 
 
@@ -135,6 +140,7 @@ def make_update(
     *,
     accumulate: int = 1,
     ema: float = 0.0,
+    swa: float = 0.0,
     gradient_noise: float = 0.0,
     sharpness: float = 0.0,
     layer_norms: bool = False,
@@ -150,6 +156,10 @@ def make_update(
         of Σ loss / Σ weight over all of them, not a mean of means.
       ema: decay of the moving average; must be what `create` was given. The decay of early updates
         is (1 + t) / (10 + t) where that is smaller, so that the start is soon forgotten.
+      swa: updates before an even average begins, in place of the moving one: the mean of what the
+        parameters are behind this update and every later one (Izmailov et al., 2018, arXiv
+        1803.05407, algorithm 1, at each update); the model's other collections are averaged too,
+        not counted anew. Until then it is what the parameters are; 0 is off.
       gradient_noise: standard deviation of Gaussian noise that is added to each element of the
         gradient (Neelakantan et al., 2015, arXiv 1511.06807, without their annealing), once an
         update, before the optimizer with its clipping; 0 draws none.
@@ -232,8 +242,8 @@ def make_update(
         updates, opt_state = optimizer.update(noisy, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
         average = learner.average
-        if any_on(ema):
-            decay = _decay_at(ema, opt_state)
+        if any_on(ema) or any_on(swa):
+            decay = _decay_at(ema, opt_state) if any_on(ema) else _even_at(swa, opt_state)
             average = jax.tree.map(
                 lambda old, new: (decay * old + (1 - decay) * new).astype(old.dtype),
                 average,
@@ -266,7 +276,7 @@ def by_config(
 
     Args:
       run: `jaxdl.tasks.Run`, of whose config the optimizer with its schedule and noise,
-        ``accumulate``, ``ema`` and ``log.layers`` count.
+        ``accumulate``, ``ema``, ``swa`` and ``log.layers`` count.
       loss_fn: as of `make_update`.
       updates: of the optimizer in each step of the run; its schedule counts them.
       frozen_loss_fn: as `Frozen` has it, until ``optimizer.unfreeze``; by default the same.
@@ -282,11 +292,12 @@ def by_config(
     schedule = schedules.create(config.optimizer, **length)
     frozen = schedules.frozen(config.optimizer, **length)
     optimizer = optim.create(config.optimizer, schedule, frozen=frozen, layers=layers)
+    averages = dict(ema=config.ema, swa=round(config.swa * run.steps * updates))
     update = make_update(
         loss_fn,
         optimizer,
         accumulate=config.accumulate,
-        ema=config.ema,
+        **averages,
         gradient_noise=config.optimizer.noise,
         sharpness=config.optimizer.sharpness,
         layer_norms=config.log.layers,
@@ -299,7 +310,7 @@ def by_config(
         if any_on(frozen)
         else None,
     )
-    return functools.partial(create, optimizer=optimizer, ema=config.ema), update
+    return functools.partial(create, optimizer=optimizer, **averages), update
 
 
 def _uphill(params: Any, grads: Any, radius: float) -> Any:
@@ -312,6 +323,11 @@ def _uphill(params: Any, grads: Any, radius: float) -> Any:
 def _decay_at(ema: float, opt_state: Any) -> jax.Array | float:
     t = updates_done(opt_state)
     return jnp.minimum(ema, (1 + t) / (10 + t))
+
+
+def _even_at(swa: float, opt_state: Any) -> jax.Array:
+    before = jnp.maximum(updates_done(opt_state) - swa, 0)
+    return jnp.where(jnp.asarray(swa) > 0, before / (before + 1), 0)
 
 
 def updates_done(opt_state: Any) -> jax.Array:
