@@ -4,7 +4,7 @@
     python -m jaxdl.launch --config=experiments/embedding.py:simclr --workdir=runs/simclr
     python -m jaxdl.launch --config=experiments/embedding.py:unseen --workdir=runs/unseen
 
-Cost: 27 s of processor time, compile included; simclr 117 s, unseen 21 s.
+Cost: 27 s of processor time, compile included; simclr 117 s, unseen 24 s.
 Result, each example of the test part asked among the others of it: recall@1 .992, map@R .971 and
 NMI .994 (median of seeds 0, 1, 2: recalls .992, .997, .992). The pixels themselves have .967, .517
 and .644; neighbourhood components analysis of scikit-learn to eight dimensions has .950, .658 and
@@ -14,14 +14,17 @@ simclr learns by two views of each image and no label. A linear classifier on it
 .933 and .964 from 1, 5 and 10 labels a class, where on the pixels it has .564, .828 and .897 (seed
 0; the mean of five draws of the labelled examples).
 
-UNSEEN
+unseen learns 0 to 4 by a linear map and is judged on 5 to 9, of other writers: recall@1 .989, map@R
+.631 and NMI .826, where the pixels themselves have .989 (5 of 451 are wrong), .629 and .741
+(seed 0). What a network learns to tell five digits apart by says less of five others than their
+pixels do: deep_cnn, with a projection, has .960 and .474.
 """
 
 from jaxdl import config as defaults
 from jaxdl.registry import choose
 
 # Passes over the training part.
-VARIANTS = {"classes": 40.0, "unseen": 40.0, "simclr": 60.0}
+VARIANTS = {"classes": 40.0, "unseen": 8.0, "simclr": 60.0}
 
 
 def get_config(variant: str = "classes"):
@@ -45,5 +48,9 @@ def get_config(variant: str = "classes"):
     if variant == "unseen":
         config.data.update(unseen=(5, 6, 7, 8, 9), split="halves", class_batches=(5, 12))
         config.batch_size = 60
-        config.task.dimensions = 64
+        # Wide enough to be nearly the pixels at its beginning.
+        config.model = dict(name="mlp", hidden=(), kernel_init="lecun_normal")
+        config.task.update(dimensions=1024, temperature=0.5)
+        config.augment.update(rotate=0.0, zoom=0.0)
+        config.optimizer.update(learning_rate=2e-4, weight_decay=0.0)
     return config

@@ -114,7 +114,7 @@ FLAGS = {
     "edsr:large": _EDSR,
     "embedding": (*_DEEP_CNN, "--config.data.class_batches=(4,4)"),
     "embedding:simclr": (*_DEEP_CNN, "--config.task.dimensions=16", "--config.task.probe=()"),
-    "embedding:unseen": (*_DEEP_CNN, "--config.data.class_batches=(4,4)"),
+    "embedding:unseen": ("--config.task.dimensions=16", "--config.data.class_batches=(4,4)"),
     "espcn": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
     "espcn:china": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
     "faster_rcnn": _REGIONS,
