@@ -66,6 +66,11 @@ _SAMPLED_LINKS = (
     *(*_SAMPLED, *_LINKS),
 )
 
+_EMBEDDED = (
+    *("jaxdl/tasks/embedding.py", "jaxdl/tasks/shared/comparing.py", "jaxdl/losses/"),
+    *("jaxdl/tasks/shared/embedded.py", "jaxdl/data/class_batches.py", "jaxdl/inference/rows.py"),
+)
+
 _STYLEGAN = (
     *("jaxdl/tasks/stylegan2.py", "jaxdl/tasks/shared/", "jaxdl/losses/gan.py"),
     *("jaxdl/optim/lazy.py", "jaxdl/layers/equalised.py", "jaxdl/models/stylegan2.py"),
@@ -505,6 +510,17 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     }
     | {
         "test_both_adversaries_gradients_are_noisy": (*_ADVERSARIAL, _LEARNER),
+    },
+    "test_embedding.py": {
+        "test_devices_and_time_change_no_number": (*_EMBEDDED, _PARALLEL),
+        "test_members_of_a_population": (*_EMBEDDED, "jaxdl/experiment/"),
+        "test_a_run_reports_and_writes_its_vectors": (*_EMBEDDED, "jaxdl/report/"),
+        "test_a_projection_is_for_training_alone": _EMBEDDED,
+    },
+    "test_policies.py": {
+        "test_a_config_asks_for_them": _AUGMENT,
+        "test_mixtures_lie_between": _AUGMENT,
+        "test_operations_are_drawn_evenly": _AUGMENT,
     },
     "test_sampled_nodes.py": {
         "test_devices_and_time_change_no_number": (*_SAMPLED, _PARALLEL),
@@ -1205,6 +1221,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "test_transformations.py": {
+        **{f"test_loss[{name}": ("jaxdl/losses/",) for name in ("info_nce", "nt_xent", "triplet")},
         "test_loss[path_lengths": ("jaxdl/losses/",),
         "test_loss[parts": ("jaxdl/losses/",),
         "test_loss[pixel_focal]": ("jaxdl/losses/", _OPS),

@@ -31,13 +31,13 @@ PICTURES = {
 # two that hear, segmentation, what makes pictures larger and what translates them are cut and go on
 # in tests/test_recognising.py, test_sound_classification.py, test_segmentation.py,
 # test_image_to_image.py and test_image_translation.py; style's in test_style_transfer.py, drawn
-# neighbourhoods' in test_sampled_nodes.py and test_links.py, of
-# odd nodes in test_node_anomaly.py.
+# neighbourhoods' in test_sampled_nodes.py and test_links.py, of odd nodes in test_node_anomaly.py,
+# and what learns vectors in test_embedding.py.
 LIKE_ANOTHER = {
     *("detection", "question_answering", "text_classification", "token_classification"),
     *("sound_classification", "transcription", "segmentation", "image_to_image"),
     *("image_translation", "unpaired_translation", "style_optimisation", "style_transfer"),
-    *("stylegan2", "graph_classification", "sampled_node_classification"),
+    *("stylegan2", "graph_classification", "sampled_node_classification", "embedding"),
     *("link_prediction", "sampled_link_prediction", "node_anomaly"),
 }
 # These log no norms of layers.

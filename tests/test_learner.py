@@ -78,6 +78,34 @@ def test_the_update_is_that_of_the_weighted_mean_over_the_whole_batch(mask, accu
     assert figures["update_norm"] == pytest.approx(0.1 * norm, rel=1e-6)
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_sharpness_aware_gradient_is_that_of_a_step_uphill(accumulate):
+    params, batch = linear_params(), linear_batch(MASKS["unequal"])
+    optimizer = optimizer_of(rate=0.1)
+    update = learner.make_update(linear, optimizer, accumulate=accumulate, sharpness=0.3)
+    state, found = jax.jit(update)(learner.create({"params": params}, optimizer), batch, KEY)
+    loss, first = by_hand(params, batch)
+    norm = np.sqrt(np.square(first["w"]).sum() + first["b"] ** 2)
+    uphill = {k: np.asarray(params["dense"][k]) + 0.3 * first[k] / norm for k in ("w", "b")}
+    _, second = by_hand({"dense": uphill}, batch)
+    for k in ("w", "b"):
+        wanted = np.asarray(params["dense"][k]) - 0.1 * second[k]
+        np.testing.assert_allclose(state.params["dense"][k], wanted, rtol=1e-5)
+    found = metrics.divide(jax.device_get(found))
+    assert found["loss"] == pytest.approx(loss, rel=1e-5)  # where the parameters are
+    assert found["gradient_norm"] == pytest.approx(norm, rel=1e-5)
+
+
+def test_where_there_is_no_gradient_nothing_goes_uphill():
+    optimizer = optimizer_of(rate=0.1)
+    batch = {**linear_batch(MASKS["equal"]), "x": np.zeros((SIZE, 3), np.float32)}
+    batch["y"] = np.full(SIZE, 0.25, np.float32)
+    update = learner.make_update(linear, optimizer, sharpness=0.3)
+    state, _ = jax.jit(update)(learner.create({"params": linear_params()}, optimizer), batch, KEY)
+    for k in ("w", "b"):
+        np.testing.assert_array_equal(state.params["dense"][k], linear_params()["dense"][k])
+
+
 def test_the_unequal_mask_tells_a_weighted_mean_from_a_mean_of_means():
     whole = by_hand(linear_params(), linear_batch(MASKS["unequal"]))[1]["b"]
     batch = linear_batch(MASKS["unequal"])
@@ -198,6 +226,18 @@ def test_the_average_is_that_of_a_hand_rolled_loop(accumulate):
     assert decays[0] < ema == decays[-1]  # the warm-up was on, and ended
     assert state.best_variables["params"] is state.average[0]
     assert (state.best_variables["params"]["dense"]["w"] != state.params["dense"]["w"]).all()
+
+
+def test_an_even_average_is_the_mean_of_what_comes_behind():
+    optimizer = optimizer_of(rate=0.1)
+    update = jax.jit(learner.make_update(linear, optimizer, swa=3))
+    state, seen = learner.create({"params": linear_params()}, optimizer, swa=3), []
+    for _ in range(7):
+        state, _ = update(state, linear_batch(MASKS["equal"]), KEY)
+        seen.append(np.asarray(state.params["dense"]["w"], np.float64))
+        wanted = seen[-1] if len(seen) < 3 else np.mean(seen[2:], axis=0)
+        average = state.best_variables["params"]["dense"]["w"]
+        np.testing.assert_allclose(average, wanted, rtol=1e-6)
 
 
 def test_without_ema_there_is_no_average_and_evaluation_uses_the_parameters():

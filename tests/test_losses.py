@@ -387,3 +387,34 @@ def test_sparsity():
     np.testing.assert_allclose(slope, gradient(reference, rates, step=1e-7), rtol=1e-5, atol=1e-6)
     assert losses.sparsity(jnp.full(4, 0.2), 0.2) == pytest.approx(0, abs=1e-6)
     assert losses.sparsity(jnp.full(4, 0.2, jnp.bfloat16), 0.1).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_poly_1_and_the_focal_loss_of_a_softmax(smoothing):
+    rng = np.random.default_rng(5)
+    logits, labels = rng.normal(0, 3, (6, 4)), rng.integers(0, 4, 6)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    target = (1 - smoothing) * np.eye(4)[labels] + smoothing / 4
+    plain = -(target * np.log(shares)).sum(axis=1)
+    poly = plain + 1.5 * (1 - (target * shares).sum(axis=1))
+    focused = -(target * (1 - shares) ** 1.7 * np.log(shares)).sum(axis=1)
+    own = dict(label_smoothing=smoothing)
+    given = jnp.asarray(logits, jnp.float32)
+    for truth in (labels, np.eye(4, dtype=np.float32)[labels]):
+        np.testing.assert_allclose(losses.poly1(given, truth, epsilon=1.5, **own), poly, rtol=1e-5)
+        found = losses.softmax_focal(given, truth, gamma=1.7, **own)
+        np.testing.assert_allclose(found, focused, rtol=2e-5)
+        for found in (
+            losses.poly1(given, truth, epsilon=0.0, **own),
+            losses.softmax_focal(given, truth, gamma=0.0, **own),
+        ):
+            np.testing.assert_allclose(found, plain, rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", [losses.poly1, losses.softmax_focal])
+def test_what_is_sure_has_a_finite_gradient_and_no_class_no_loss(loss):
+    logits = jnp.array([[1e4, -1e4, 0.0], [1e4, -1e4, 0.0]])
+    value, gradient = jax.value_and_grad(lambda x: loss(x, jnp.array([0, 1])).sum())(logits)
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+    assert np.isnan(loss(logits, jnp.array([3, -1]))).all()

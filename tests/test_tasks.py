@@ -28,6 +28,7 @@ KINDS = {
     "detection": "yolo",
     "diffusion": "ddpm",
     "dqn": "dqn",
+    "embedding": "embedding",
     "forecasting": "rnn:mackey_glass",
     "graph_classification": "gin",
     "image_to_image": "espcn",
@@ -120,6 +121,7 @@ def test_what_names_the_best_checkpoint_of_each_kind_has_a_direction(name):
         ("ppo", "augment.mixup=.5", "config.augment.mixup=0.5: task 'ppo' uses nothing of"),
         ("q_learning", "model.name=mlp", "config.model.name='mlp': task 'q_learning'"),
         ("ddpm", "sweep=augment.mixup=.1,.2", "config.sweep of augment.mixup: task 'diffusion'"),
+        ("dcgan", "optimizer.sharpness=.1", "config.optimizer.sharpness=0.1: task 'adversarial'"),
         ("q_learning", "eval.best=optimum", "eval.best='optimum': neither Task.directions"),
         ("dqn", "eval.best=mean_retrun", "did you mean 'mean_return'"),
         ("dqn", "early_stopping.metric=speed", "config.early_stopping.metric='speed'"),
@@ -131,6 +133,14 @@ def test_what_a_task_does_not_use_is_refused_by_name(name, flag, says, tmp_path,
     assert says in message
     assert message.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_an_even_average_is_of_one_player_and_there_is_one_average(tmp_path, capsys):
+    for ema, says in (("0", "config.swa=0.5: task 'adversarial' has two players"),
+                      (".9", "config.ema=0.9 and config.swa=0.5 are both averages")):  # fmt: skip
+        flags = (f"--config.ema={ema}", "--config.swa=.5")
+        assert run("dcgan", tmp_path / "run", *flags) == 2
+        assert says in capsys.readouterr().err
 
 
 def test_groups_are_checked_before_any_device_is_touched(monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 from both_modes import check, direction, inner, jitted, near
 
 from jaxdl import losses, ops
-from jaxdl.losses import faster_rcnn, gan, perceptual, yolo
+from jaxdl.losses import cosines, faster_rcnn, gan, metric_learning, perceptual, yolo
 from jaxdl.models.faster_rcnn import Outputs
 from jaxdl.ops import attention_cpu, normalization, recurrent
 from jaxdl.ops.derivatives import with_reference
@@ -180,10 +180,15 @@ CHOSEN = faster_rcnn.Chosen(
     np.array([[True, True, False]]),
 )
 ANCHORS = np.array([[0.0, 0.0, 8.0, 8.0], [6.0, 6.0, 14.0, 14.0], [20.0, 20.0, 30.0, 30.0]])
+# Of metric learning: two classes of two, and one by itself.
+VECTORS, KINDS = f64(5, 3), np.array([0, 1, 0, 1, 2])
 LOSSES = {
+    "arcface": (lambda x, w: losses.arcface(x, w, KINDS, scale=4.0)[0], (VECTORS, VECTORS)),
     "binary_cross_entropy": (losses.binary_cross_entropy, (BATCH, BATCH)),
+    "contrastive": (lambda x: losses.contrastive(x, KINDS, margin=3.0)[0], (VECTORS,)),
     "cross_entropy": (lambda x: losses.cross_entropy(x, LABELS, label_smoothing=0.1), (BATCH,)),
     "ctc": (lambda x: losses.ctc(x, np.array([[1, 1], [2, 0]])), (f64(2, 4, 3),)),
+    "distances": (metric_learning.distances, (VECTORS, VECTORS)),
     "dice": (lambda x: losses.dice(x, PIXELS), (f64(2, 3, 4),)),
     "elbo": (functools.partial(losses.elbo, beta=0.5), (f64(3), BATCH, BATCH)),
     "focal": (lambda x: losses.focal(x, np.eye(4)[:3]), (BATCH,)),
@@ -194,11 +199,13 @@ LOSSES = {
         (f64(4, 4), BATCH, BATCH),
     ),
     "huber": (functools.partial(losses.huber, delta=0.9), (BATCH, BATCH)),
+    "info_nce": (lambda *x: losses.info_nce(*x)[0], (VECTORS, VECTORS)),
     "kl_divergence": (losses.kl_divergence, (BATCH, BATCH)),
     "mae": (losses.mae, (BATCH, BATCH)),
     "mse": (losses.mse, (BATCH, BATCH)),
     "normal_kl": (losses.normal_kl, (BATCH, BATCH)),
     "normal_log_likelihood": (losses.normal_log_likelihood, (BATCH, BATCH, BATCH)),
+    "nt_xent": (lambda *x: losses.nt_xent(*x)[0], (VECTORS, VECTORS)),
     "pixel_cross_entropy": (lambda x: losses.pixel_cross_entropy(x, PIXELS), (f64(2, 3, 4),)),
     "pixel_focal": (lambda x: losses.pixel_focal(x, PIXELS), (f64(2, 3, 4),)),
     "r1_penalty": (
@@ -213,6 +220,17 @@ LOSSES = {
     ),
     "of_patches": (gan.of_patches, (f64(2, 3, 2),)),
     "sparsity": (positive(lambda x: losses.sparsity(x, 0.2)), (f64(4),)),
+    "poly1": (lambda x: losses.poly1(x, LABELS, label_smoothing=0.1), (BATCH,)),
+    "softmax_focal": (lambda x: losses.softmax_focal(x, LABELS, label_smoothing=0.1), (BATCH,)),
+    "supervised_contrastive": (
+        lambda x: losses.supervised_contrastive(x, KINDS)[0],
+        (VECTORS,),
+    ),
+    "triplet": (
+        lambda x: [losses.triplet(x, KINDS, mining=m)[0] for m in metric_learning.MINING],
+        (VECTORS,),
+    ),
+    "unit": (cosines.unit, (VECTORS,)),
     # Those of style.
     "content_loss": (lambda a, b: perceptual.content_loss({"x": a}, {"x": b}), (MAP, MAP)),
     "gram": (perceptual.gram, (MAP,)),
@@ -242,7 +260,7 @@ LOSSES = {
     ),
 }
 # They choose, and have no derivative.
-CHOICES = {"assign", "choose", "match", "sample"}
+CHOICES = {"assign", "choose", "match", "pairs", "sample"}
 
 
 def cases(table):

@@ -22,6 +22,7 @@ _TEXT = (*_RECURRENT, "--config.data.context=16", "--config.data.stride=0",
 _SERIES = (*_RECURRENT, "--config.data.length=600", "--config.data.window=32",
            "--config.data.stride=16", "--config.task.skip=8", "--config.batch_size=8")  # fmt: skip
 _IMAGES = ("--config.data.image_size=32", "--config.eval.batch_size=16")
+_DEEP_CNN = ("--config.model.channels=8,16", "--config.model.hidden=32")
 _UNET = ("--config.model.width=8", "--config.model.groups=2", "--config.model.multipliers=(1,)",
          "--config.task.timesteps=20", "--config.task.sampling_steps=4",
          "--config.task.ancestral_steps=3")  # fmt: skip
@@ -103,7 +104,7 @@ FLAGS = {
     "dcgan": _GAME,
     "dcgan:conditional": _GAME,
     "ddpm": _UNET,
-    "deep_cnn": ("--config.model.channels=8,16", "--config.model.hidden=32"),
+    "deep_cnn": _DEEP_CNN,
     "dqn": ("--config.steps=6", "--config.batch_size=8", "--config.task.rollout=4",
             "--config.task.updates=2", "--config.task.examples=16", "--config.task.capacity=64",
             "--config.model.hidden=8,8"),
@@ -111,6 +112,9 @@ FLAGS = {
     "edsr:china": _EDSR,
     "edsr:baseline": _EDSR,
     "edsr:large": _EDSR,
+    "embedding": (*_DEEP_CNN, "--config.data.class_batches=(4,4)"),
+    "embedding:simclr": (*_DEEP_CNN, "--config.task.dimensions=16", "--config.task.probe=()"),
+    "embedding:unseen": ("--config.task.dimensions=16", "--config.data.class_batches=(4,4)"),
     "espcn": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
     "espcn:china": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
     "faster_rcnn": _REGIONS,

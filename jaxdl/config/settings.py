@@ -69,6 +69,11 @@ def _share(default: Any, help: str) -> Key:
     return Key(default, help, lambda v: 0 <= v < 1, "at least 0 and below 1")
 
 
+def _is_policy(pair: Any) -> bool:
+    whole = all(type(x) is int for x in pair)
+    return whole and len(pair) == 2 and 1 <= pair[0] <= 8 and 0 <= pair[1] <= 30
+
+
 def _is_range(pair: Any) -> bool:
     numbers = all(isinstance(x, int | float) and -100 <= x <= 100 for x in pair)
     return len(pair) == 2 and numbers and pair[0] <= pair[1]
@@ -93,6 +98,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
     ),
     "accumulate": _at_least(1, 1, "microbatches an update; divides batch_size"),
     "ema": _share(0.0, "decay of the parameters' moving average, which evaluation then uses"),
+    "swa": _share(0.0, "share of the run behind which an even average is kept, in place of ema"),
     "precision": _one_of(
         ("auto", "float32", "bf16"), "dtype of the computation (auto: bf16 on GPU and TPU)"
     ),
@@ -115,6 +121,13 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "anomaly": Key("", "class, by name or number, that only the evaluation part keeps"),
         "label_noise": _share(0.0, "share of training labels that a random other class replaces"),
         "classes": Key((), "classes to keep, by name or number: (5, 6, 7); () is all"),
+        "unseen": Key((), "classes, by name or number, that are judged alone, and not learned"),
+        "class_batches": Key(
+            (),
+            "classes, and examples of each, in a batch: (8, 8); () takes examples as they come",
+            lambda v: not v or (len(v) == 2 and all(type(x) is int and x > 1 for x in v)),
+            "() or two whole numbers above 1",
+        ),
         "labels_per_class": _at_least(0, 0, "training examples of each class to keep; 0 is all"),
         "label_seed": _seed("draws which those are"),
         "repeat": _at_least(1, 1, "times that a pass goes over each training example"),
@@ -140,6 +153,18 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "brightness": _share(0.0, "strength of the change in brightness"),
         "contrast": _share(0.0, "strength of the change in contrast"),
         "saturation": _share(0.0, "strength of the change in saturation"),
+        "rand_augment": Key(
+            (),
+            "operations in a row, and their magnitude from 0 to 30: (2, 9)",
+            lambda v: not v or _is_policy(v),
+            "() or (operations, magnitude), 1 to 8 and 0 to 30, such as (2, 9)",
+        ),
+        "aug_mix": Key(
+            0, "severity of AugMix's chains; 3 is usual", lambda v: 0 <= v <= 10, "from 0 to 10"
+        ),
+        "erase": Key(
+            0.0, "share of images that lose a rectangle", lambda v: 0 <= v <= 1, "from 0 to 1"
+        ),
         "mixup": _at_least(0, 0.0, "α of mixup; 0 is off"),
         "cutmix": _at_least(0, 0.0, "α of cutmix; with mixup, each batch gets one of the two"),
     },
@@ -211,6 +236,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
             ("position", "class_token"), "regexes of names that neither touches (nor vectors)"
         ),
         "noise": _at_least(0, 0.0, "deviation of Gaussian noise on the gradient, before clipping"),
+        "sharpness": _at_least(
+            0, 0.0, "radius of sharpness-aware minimisation, .05 is usual: two passes an update"
+        ),
         "clip": _at_least(0, 0.0, "largest norm of the whole gradient; 0 is off"),
         "clip_norm": _at_least(0, 0.0, "largest norm of each parameter's gradient; 0 is off"),
         "clip_value": _at_least(0, 0.0, "largest gradient of each weight; 0 is off"),
@@ -450,6 +478,11 @@ def validate(config: ConfigDict) -> None:
         )
     if config.epochs is None and config.steps is None:
         raise UserError("config.epochs or config.steps must be set: how long is the run?")
+    if config.ema and config.swa:
+        raise UserError(
+            f"config.ema={config.ema:g} and config.swa={config.swa:g} are both averages that "
+            "evaluation would use: set one"
+        )
     if config.batch_size % config.accumulate:
         raise UserError(
             f"config.accumulate={config.accumulate} does not divide config.batch_size="

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdl import paths
-from jaxdl.data import label_noise, parts, statistics, subsets, symmetries
+from jaxdl.data import class_batches, label_noise, parts, statistics, subsets, symmetries
 from jaxdl.data.split import (
     IS_REAL,
     Arrays,
@@ -120,11 +120,15 @@ class Data(NamedTuple):
 # What `load` splits by; a loader that splits by itself takes of these what it needs.
 _COMMON = (
     *("name", "split", "test_fraction", "split_seed", "eval_on", "anomaly", "label_noise"),
-    *("classes", "labels_per_class", "label_seed", "repeat", "symmetries"),
+    *("classes", "labels_per_class", "label_seed", "repeat", "symmetries", "unseen"),
+    "class_batches",
 )
 
 # What only labelled images can have, and how it is when it is not set.
-_OF_IMAGES = dict(anomaly="", label_noise=0, classes=(), labels_per_class=0, repeat=1, symmetries=1)
+_OF_IMAGES = dict(
+    anomaly="", label_noise=0, classes=(), labels_per_class=0, repeat=1, symmetries=1, unseen=(),
+    class_batches=(),
+)  # fmt: skip
 
 
 def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
@@ -178,6 +182,8 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
     anomaly = _anomaly(settings["anomaly"], train, measured, class_names)
     if anomaly is not None:
         train = train.subset(np.flatnonzero(train.labels != anomaly))
+    if settings["unseen"]:
+        train, measured = _with_unseen(settings["unseen"], train, measured, class_names)
     if settings["labels_per_class"]:
         train = subsets.few(
             train, settings["labels_per_class"], class_names, settings["label_seed"]
@@ -193,6 +199,8 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
         train, measured = turned(train), {name: turned(part) for name, part in measured.items()}
         class_names = symmetries.names(class_names, settings["symmetries"])
     mean, std = statistics.of_channels(train)
+    if settings["class_batches"]:
+        train = class_batches.ClassBatches(train, *settings["class_batches"])
     return Data(
         train, class_names=class_names, mean=mean, std=std, anomaly=anomaly, notes=notes, **measured
     )
@@ -257,6 +265,25 @@ def _of_classes(
                 raise UserError(f"data.classes: the {part} part has no example of class {name!r}")
     kept = {name: subsets.of_classes(part, found) for name, part in parts.items()}
     return kept, tuple(class_names[number] for number in found)
+
+
+def _with_unseen(
+    chosen: tuple[str | int, ...],
+    train: Split,
+    measured: Mapping[str, Split],
+    class_names: tuple[str, ...],
+) -> tuple[Split, dict[str, Split]]:
+    """The training part without the classes called so, and the other parts with them alone."""
+    found = [class_number("data.unseen", str(name), class_names) for name in chosen]
+    of_unseen = lambda part: np.isin(part.labels, found)
+    if of_unseen(train).all():
+        raise UserError(f"data.unseen={chosen!r} leaves no class to learn from")
+    for part, split in measured.items():
+        if not of_unseen(split).any():
+            part = {"test": "evaluation"}.get(part, part)
+            raise UserError(f"data.unseen={chosen!r}: the {part} part has no example of them")
+    kept = {name: part.subset(np.flatnonzero(of_unseen(part))) for name, part in measured.items()}
+    return train.subset(np.flatnonzero(~of_unseen(train))), kept
 
 
 def class_number(setting: str, name: str, class_names: tuple[str, ...]) -> int:

@@ -20,7 +20,7 @@ from jaxdl.data import letterbox
 from jaxdl.data.preprocess import Preprocess, standardised
 from jaxdl.errors import UserError, listed
 from jaxdl.experiment import Experiment
-from jaxdl.inference import coco_results, drawings, made_pictures, masks
+from jaxdl.inference import coco_results, drawings, made_pictures, masks, rows
 from jaxdl.inference.pictures import Picture, joined, tried
 from jaxdl.tasks import Description, Sound, classification
 from jaxdl.train import evaluate
@@ -231,7 +231,8 @@ def write(
 
     Beside it masks are written to the folder masks, by `jaxdl.inference.masks`, and boxes to
     coco_results.json, by `jaxdl.inference.coco_results`, and, drawn into their pictures, to the
-    folder pictures, by `jaxdl.inference.drawings`, as what is made of pictures is.
+    folder pictures, by `jaxdl.inference.drawings`, as what is made of pictures is. Vectors are the
+    rows of embeddings.npy, (n, d) float32, those of what could be read, whose line says its row.
 
     Args:
       predictions: of `run`.
@@ -242,7 +243,7 @@ def write(
     Raises:
       UserError: names the pictures that could not be read, after the others are done.
     """
-    first, broken, count = jax.process_index() == 0, [], 0
+    first, broken, vectors, count = jax.process_index() == 0, [], [], 0
     file, drawn = folder / "predictions.jsonl", masks.Masks(folder / "masks")
     made = made_pictures.MadePictures(folder / "pictures")
     results, boxed = coco_results.Results(categories), drawings.Drawings(folder / "pictures")
@@ -257,6 +258,9 @@ def write(
             record = {"file": found.name, **found.said.record}
             if first and found.said.mask is not None:
                 record["mask"] = drawn.write(found.name, found.said.mask)
+            if found.said.vector is not None:
+                record["row"] = len(vectors)
+                vectors.append(found.said.vector)
             if first and found.made is not None:
                 record["picture"] = made.write(found.name, found.made)
             if found.said.detections is not None:
@@ -270,6 +274,8 @@ def write(
                 print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
     if first:
         print(f"predictions {file}", flush=True)
+        if vectors:
+            rows.write(np.stack(vectors), folder)
         if len(results):
             results.write(folder / "coco_results.json")
             if categories and results.counted:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import numpy as np
 from etils import epath
 
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
+from jaxdl.inference import rows
 from jaxdl.runs import meaning
 from jaxdl.tasks import Description
 from jaxdl.train import evaluate
@@ -40,10 +40,7 @@ def write(made: Experiment, workdir: epath.Path, file: str) -> None:
     if found:
         _write_answers(found, workdir)
     if vectors is not None:
-        path = workdir / "embeddings.npy"
-        with path.open("wb") as stream:
-            np.save(stream, vectors)
-        print(f"embeddings {path}", flush=True)
+        rows.write(vectors, workdir)
 
 
 def publish(made: Experiment, workdir: epath.Path, input_size: int = 0) -> None:
@@ -89,8 +86,8 @@ def _write_answers(found: Sequence[Description], workdir: epath.Path) -> None:
     records = [{"line": i, **said.record} for i, said in enumerate(found, 1)]
     kept = {"txt": lines, "jsonl": [json.dumps(record) for record in records]}
     if "tags" in found[0].record:  # of words: in columns, as CoNLL has them
-        rows = [zip(said.record["words"], said.record["tags"], strict=True) for said in found]
-        kept["conll"] = [line for row in rows for line in (*map("\t".join, row), "")]
+        tagged = [zip(said.record["words"], said.record["tags"], strict=True) for said in found]
+        kept["conll"] = [line for row in tagged for line in (*map("\t".join, row), "")]
     for kind, written in kept.items():
         path = workdir / f"predictions.{kind}"
         path.write_text("".join(f"{line}\n" for line in written), encoding="utf-8")

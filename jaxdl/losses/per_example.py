@@ -87,6 +87,66 @@ def focal(
     return _per_example(loss)
 
 
+def poly1(
+    logits: jax.Array, labels: jax.Array, *, epsilon: float = 1.0, label_smoothing: float = 0.0
+) -> jax.Array:
+    """Cross-entropy with another coefficient of its first power: ``CE + ε₁ Σ_c p_c (1 - q_c)``.
+
+    Leng et al., 2022, "PolyLoss", equation 4; q is softmax(logits), p the smoothed target.
+
+    Args:
+      logits: (batch, …, classes).
+      labels: as of `cross_entropy`; so is label_smoothing.
+      epsilon: ε₁ ≥ -1; 0 gives cross-entropy.
+      label_smoothing: ε of the target.
+
+    Returns:
+      (batch,), the mean over the middle axes.
+    """
+    (logits,) = _wide(logits)
+    target = _smoothed(logits, labels, label_smoothing)
+    miss = (target * -jnp.expm1(jax.nn.log_softmax(logits))).sum(axis=-1)
+    plain = cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    return plain + epsilon * _per_example(miss)
+
+
+def softmax_focal(
+    logits: jax.Array, labels: jax.Array, *, gamma: float = 2.0, label_smoothing: float = 0.0
+) -> jax.Array:
+    """``-Σ_c p_c (1 - q_c)^γ log q_c`` of a softmax q and smoothed targets p.
+
+    Lin et al., 2017, equation 4, over classes that exclude one another, with the target of
+    `cross_entropy` in place of one class.
+
+    Args:
+      logits: (batch, …, classes).
+      labels: as of `cross_entropy`; so is label_smoothing.
+      gamma: ≥ 0; 0 gives cross-entropy.
+      label_smoothing: ε of the target.
+
+    Returns:
+      (batch,), the mean over the middle axes.
+    """
+    (logits,) = _wide(logits)
+    log_q = jax.nn.log_softmax(logits)
+    # The logarithm of 1 - q_c, the sum of the others: as a power of an exponential the factor has
+    # a derivative for any γ. Where all the others are nothing, it is the largest that is finite.
+    room = jnp.finfo(log_q.dtype)
+    log_miss = jnp.log(jnp.maximum(-jnp.expm1(log_q), room.tiny))
+    target = _smoothed(logits, labels, label_smoothing)
+    return _per_example(-(target * jnp.exp(gamma * log_miss) * log_q).sum(axis=-1))
+
+
+def _smoothed(logits: jax.Array, labels: jax.Array, label_smoothing: float) -> jax.Array:
+    """Targets (batch, …, classes) as `cross_entropy` has them; NaN of a label out of range."""
+    classes = logits.shape[-1]
+    if jnp.issubdtype(labels.dtype, jnp.integer):
+        known = (labels >= 0) & (labels < classes)
+        hot = jax.nn.one_hot(labels, classes, dtype=logits.dtype)
+        labels = jnp.where(known[..., None], hot, jnp.nan)
+    return (1 - label_smoothing) * labels.astype(logits.dtype) + label_smoothing / classes
+
+
 def mse(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Mean squared error: (batch, …), (batch, …) -> (batch,)."""
     predictions, targets = _wide(predictions, targets)

@@ -53,3 +53,17 @@ def count() -> int:
 def own(key: jax.Array) -> jax.Array:
     """A key of this device's own, for draws that are made an example."""
     return key if axis() is None else jax.random.fold_in(key, jax.lax.axis_index(axis()))
+
+
+def gathered(tree: Any) -> Any:
+    """Each leaf's rows of all devices, one device's after another's; a derivative goes back."""
+    join = lambda x: jax.lax.all_gather(x, axis(), tiled=True)
+    return tree if axis() is None else jax.tree.map(join, tree)
+
+
+def own_rows(tree: Any, count: int) -> Any:
+    """Of leaves in the order of `gathered` the ``count`` rows that are this device's own."""
+    if axis() is None:
+        return tree
+    start = jax.lax.axis_index(axis()) * count
+    return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, count), tree)

@@ -12,7 +12,7 @@ from jaxdl import keys, losses, models
 from jaxdl.data import augment, without_padding
 from jaxdl.data.preprocess import of_channels, unit_range
 from jaxdl.errors import UserError
-from jaxdl.metrics import HIGH, Mean, Metrics
+from jaxdl.metrics import HIGH, Mean, Metrics, calibration
 from jaxdl.pretrained import transfer
 from jaxdl.registry import choose
 from jaxdl.report import draw
@@ -37,6 +37,14 @@ def _cross_entropy(logits, labels, label_smoothing):
     return losses.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
+def _poly1(logits, labels, label_smoothing):
+    return losses.poly1(logits, labels, label_smoothing=label_smoothing)
+
+
+def _softmax_focal(logits, labels, label_smoothing):
+    return losses.softmax_focal(logits, labels, label_smoothing=label_smoothing)
+
+
 def _one_vs_rest(loss):
     """A loss over independent yes-or-no decisions, one a class, summed over the classes."""
 
@@ -53,6 +61,8 @@ LOSSES = {
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": _one_vs_rest(losses.binary_cross_entropy),
     "focal": _one_vs_rest(losses.focal),
+    "poly1": _poly1,
+    "softmax_focal": _softmax_focal,
 }
 
 
@@ -69,7 +79,8 @@ def classification(
     Args:
       run: the run's config and data.
       label_smoothing: share of the target that is spread over all classes, in [0, 1).
-      loss: "cross_entropy", or one decision a class by "binary_cross_entropy" or "focal".
+      loss: "cross_entropy", "poly1" or "softmax_focal", or one decision a class by
+        "binary_cross_entropy" or "focal".
       top_k: adds the metric ``top_k_accuracy``; 0 leaves it out.
       auxiliary: weight of the losses of the further logits that a model sows into the collection
         "auxiliary" in training (Szegedy et al., 2014, section 5).
@@ -96,8 +107,8 @@ def classification(
         auxiliary,
         top_k,
     )
-    order = functools.cache(lambda: _call_order(module, standardise, run.data.train))
-    start, update = learner.by_config(
+    order = functools.cache(lambda: call_order(module, standardise, run.data.train))
+    begin, update = learner.by_config(
         run,
         loss_fn,
         frozen_loss_fn=functools.partial(loss_fn, train=False),
@@ -107,7 +118,7 @@ def classification(
     each = jax.jit(lambda state, batch, key: logits_of(state, batch["image"]))
     unsmoothed = functools.partial(loss_of, label_smoothing=0.0)
     return Task(
-        init=functools.partial(_init, module, standardise, lambda fresh: start(weights(fresh))),
+        init=functools.partial(init, module, standardise, lambda fresh: begin(weights(fresh))),
         train_step=update,
         eval_step=functools.partial(evaluate, logits_of, unsmoothed, top_k),
         artifacts=functools.partial(
@@ -213,7 +224,7 @@ def describe(class_names: Sequence[str], prediction: Mapping[str, np.ndarray]) -
 
 def _start(run: Run) -> tuple[transfer.Start, int]:
     """The network with what it begins from, and the number of its classes."""
-    config, data = run.config, run.data
+    data = run.data
     derived = {"num_classes": len(data.class_names)}
     how = dict(at_least=("num_classes",), because="the classes of the data")
     classes = model_fields(run, derived, **how).get("num_classes", derived["num_classes"])
@@ -221,10 +232,25 @@ def _start(run: Run) -> tuple[transfer.Start, int]:
         raise UserError(
             f"the data have one class, {data.class_names[0]!r}: there is nothing to tell apart"
         )
+    return start(run, classes, **how), classes
+
+
+def start(run: Run, outputs: int, **how: Any) -> transfer.Start:
+    """The network with what it begins from, and what it is handed images by.
+
+    Args:
+      run: the run's config and data.
+      outputs: ``num_classes`` of the network.
+      **how: as of `build_model`.
+    """
+    config, data = run.config, run.data
     if config.pretrained.source:
-        return transfer.create(config, data, classes), classes
-    module, own = build_model(run, derived, **how), of_channels(data.mean, data.std)
-    return transfer.fresh(module)._replace(standardise=own), classes
+        return transfer.create(config, data, outputs)
+    module, own = (
+        build_model(run, {"num_classes": outputs}, **how),
+        of_channels(data.mean, data.std),
+    )
+    return transfer.fresh(module)._replace(standardise=own)
 
 
 def _class_names(known: Sequence[str], count: int) -> tuple[str, ...]:
@@ -232,22 +258,24 @@ def _class_names(known: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(known[i] if i < len(known) else str(i) for i in range(count))
 
 
-def _init(
+def init(
     module: Any,
     standardise: Callable[[jax.Array], jax.Array],
     start: Callable[[Mapping], learner.Learner],
     key: jax.Array,
     batch: Mapping,
 ) -> learner.Learner:
+    """The network's variables at their start, and of them what ``start`` makes."""
     image = standardise(unit_range(batch["image"][:1]))
     variables = dict(module.init(key, image, train=False))
     variables.pop("auxiliary", None)
     return start(variables)
 
 
-def _call_order(
+def call_order(
     module: Any, standardise: Callable[[jax.Array], jax.Array], train: Any
 ) -> dict[str, int]:
+    """`models.call_order` of a network that takes images like those of ``train``."""
     image = train.take(np.arange(1))["image"]
     seen = jax.eval_shape(lambda: standardise(jnp.zeros(image.shape, jnp.float32)))
     return models.call_order(module, seen)
@@ -285,7 +313,10 @@ def pictures(
     share = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
     guess = logits.argmax(axis=1)
     count = len(class_names)
-    shown: dict[str, Any] = {**confusion(labels, guess, class_names)}
+    shown: dict[str, Any] = {
+        **confusion(labels, guess, class_names),
+        **calibrated(logits, labels),
+    }
     # Most wrong first: the smallest share given to the true class among the mistakes.
     mistakes = np.flatnonzero(guess != labels)
     worst = mistakes[np.argsort(share[mistakes, labels[mistakes]])][:24]
@@ -303,6 +334,33 @@ def pictures(
     else:
         shown["Most wrong"] = f"None of {len(labels)} evaluation examples is wrong."
     return shown
+
+
+def calibrated(logits: np.ndarray, labels: np.ndarray) -> dict[str, draw.Picture]:
+    """How often answers are right that are so sure, as they are and by a temperature.
+
+    The temperature is that of every other example, and the others are judged by it, so that none
+    is judged by what it chose. There is no picture of fewer than 20 of each.
+
+    Args:
+      logits: (n, classes) of all examples.
+      labels: (n,) of them.
+    """
+    if len(labels) < 40 or not np.isfinite(logits).all():
+        return {}
+    found = calibration.temperature(logits[::2], labels[::2])
+    lines, errors = {"as sure as right": (np.array([0.0, 1.0]), np.array([0.0, 1.0]))}, []
+    for name, temperature in (("answers", 1.0), (f"at temperature {found:.2f}", found)):
+        bins = calibration.reliability(logits[1::2], labels[1::2], temperature)
+        there = bins.count > 0
+        lines[name] = bins.confidence[there], bins.accuracy[there]
+        errors.append(bins.error)
+    made = draw.curves("accuracy", lines, xlabel="confidence")
+    caption = (
+        f"Of every other example: expected calibration error {errors[0]:.3f}, and {errors[1]:.3f} "
+        f"with logits divided by {found:.2f}, which the others chose."
+    )
+    return {"Calibration": made._replace(caption=caption)}
 
 
 def confusion(

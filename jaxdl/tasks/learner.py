@@ -100,7 +100,11 @@ def forward(
 
 
 def create(
-    variables: Mapping[str, Any], optimizer: optax.GradientTransformation, *, ema: float = 0.0
+    variables: Mapping[str, Any],
+    optimizer: optax.GradientTransformation,
+    *,
+    ema: float = 0.0,
+    swa: float = 0.0,
 ) -> Learner:
     """A learner at its start.
 
@@ -108,10 +112,11 @@ def create(
       variables: what ``module.init`` returned.
       optimizer: an optax chain.
       ema: decay of the moving average; 0 keeps none.
+      swa: as `make_update`'s even average; 0 keeps none.
     """
     model_state = {name: v for name, v in variables.items() if name != "params"}
     params = variables["params"]
-    average = jax.tree.map(jnp.copy, (params, model_state)) if any_on(ema) else None
+    average = jax.tree.map(jnp.copy, (params, model_state)) if any_on(ema) or any_on(swa) else None
     return Learner(params, model_state, optimizer.init(params), average)
 
 
@@ -135,7 +140,9 @@ def make_update(
     *,
     accumulate: int = 1,
     ema: float = 0.0,
+    swa: float = 0.0,
     gradient_noise: float = 0.0,
+    sharpness: float = 0.0,
     layer_norms: bool = False,
     schedule: Callable[[jax.Array], jax.Array] | None = None,
     frozen: Frozen | None = None,
@@ -149,9 +156,17 @@ def make_update(
         of Σ loss / Σ weight over all of them, not a mean of means.
       ema: decay of the moving average; must be what `create` was given. The decay of early updates
         is (1 + t) / (10 + t) where that is smaller, so that the start is soon forgotten.
+      swa: updates before an even average begins, in place of the moving one: the mean of what the
+        parameters are behind this update and every later one (Izmailov et al., 2018, arXiv
+        1803.05407, algorithm 1, at each update); the model's other collections are averaged too,
+        not counted anew. Until then it is what the parameters are; 0 is off.
       gradient_noise: standard deviation of Gaussian noise that is added to each element of the
         gradient (Neelakantan et al., 2015, arXiv 1511.06807, without their annealing), once an
         update, before the optimizer with its clipping; 0 draws none.
+      sharpness: ρ of sharpness-aware minimisation (Foret et al., 2020, arXiv 2010.01412, algorithm
+        1): the gradient is that where the loss is about the highest within a ball of this radius,
+        a step of ρ along the gradient away, which costs a second pass; metrics and the model's
+        other collections are those of the first. 0 is off.
       schedule: of the learning rate; adds the metric ``learning_rate``.
       layer_norms: adds ``layers``, of the figures ``layers/gradient_norm/…`` and
         ``layers/update_norm/…``, to the metrics.
@@ -206,20 +221,29 @@ def make_update(
 
     def update(learner: Learner, batch, key) -> tuple[Learner, Metrics]:
         run = accumulated if accumulate > 1 else summed
-        grads, model_state, metrics = run(learner, batch, replicas.own(key))
-        grads, metrics = replicas.total((grads, metrics))
-        grads = jax.tree.map(lambda g: g / metrics["loss"].weight, grads)
+
+        def mean_gradient(learner):
+            grads, model_state, metrics = run(learner, batch, replicas.own(key))
+            grads, metrics = replicas.total((grads, metrics))
+            grads = jax.tree.map(lambda g: g / metrics["loss"].weight, grads)
+            return grads, model_state, metrics
+
+        grads, model_state, metrics = mean_gradient(learner)
         noisy = grads
+        if any_on(sharpness):
+            noisy = mean_gradient(
+                learner._replace(params=_uphill(learner.params, grads, sharpness))
+            )[0]
         if any_on(gradient_noise):
             # All devices draw the same: there is one gradient by now.
-            each = optax.tree.split_key_like(keys.named(key, "gradient_noise"), grads)
+            each = optax.tree.split_key_like(keys.named(key, "gradient_noise"), noisy)
             add_to = lambda g, k: g + gradient_noise * jax.random.normal(k, g.shape, g.dtype)
-            noisy = jax.tree.map(add_to, grads, each)
+            noisy = jax.tree.map(add_to, noisy, each)
         updates, opt_state = optimizer.update(noisy, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
         average = learner.average
-        if any_on(ema):
-            decay = _decay_at(ema, opt_state)
+        if any_on(ema) or any_on(swa):
+            decay = _decay_at(ema, opt_state) if any_on(ema) else _even_at(swa, opt_state)
             average = jax.tree.map(
                 lambda old, new: (decay * old + (1 - decay) * new).astype(old.dtype),
                 average,
@@ -252,7 +276,7 @@ def by_config(
 
     Args:
       run: `jaxdl.tasks.Run`, of whose config the optimizer with its schedule and noise,
-        ``accumulate``, ``ema`` and ``log.layers`` count.
+        ``accumulate``, ``ema``, ``swa`` and ``log.layers`` count.
       loss_fn: as of `make_update`.
       updates: of the optimizer in each step of the run; its schedule counts them.
       frozen_loss_fn: as `Frozen` has it, until ``optimizer.unfreeze``; by default the same.
@@ -268,12 +292,14 @@ def by_config(
     schedule = schedules.create(config.optimizer, **length)
     frozen = schedules.frozen(config.optimizer, **length)
     optimizer = optim.create(config.optimizer, schedule, frozen=frozen, layers=layers)
+    averages = dict(ema=config.ema, swa=round(config.swa * run.steps * updates))
     update = make_update(
         loss_fn,
         optimizer,
         accumulate=config.accumulate,
-        ema=config.ema,
+        **averages,
         gradient_noise=config.optimizer.noise,
+        sharpness=config.optimizer.sharpness,
         layer_norms=config.log.layers,
         schedule=schedule,
         frozen=Frozen(
@@ -284,12 +310,24 @@ def by_config(
         if any_on(frozen)
         else None,
     )
-    return functools.partial(create, optimizer=optimizer, ema=config.ema), update
+    return functools.partial(create, optimizer=optimizer, **averages), update
+
+
+def _uphill(params: Any, grads: Any, radius: float) -> Any:
+    """The parameters a step of length ``radius`` along ``grads`` away; none where these are 0."""
+    norm = optax.tree.norm(grads)
+    step = radius * jnp.where(norm > 0, 1 / jnp.where(norm > 0, norm, 1), 0)
+    return jax.tree.map(lambda w, g: (w + step * g).astype(w.dtype), params, grads)
 
 
 def _decay_at(ema: float, opt_state: Any) -> jax.Array | float:
     t = updates_done(opt_state)
     return jnp.minimum(ema, (1 + t) / (10 + t))
+
+
+def _even_at(swa: float, opt_state: Any) -> jax.Array:
+    before = jnp.maximum(updates_done(opt_state) - swa, 0)
+    return jnp.where(jnp.asarray(swa) > 0, before / (before + 1), 0)
 
 
 def updates_done(opt_state: Any) -> jax.Array:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdl import keys
 from jaxdl.data.augment.colour import color_jitter
 from jaxdl.data.augment.geometry import (
     random_affine,
@@ -18,18 +19,22 @@ from jaxdl.data.augment.geometry import (
     random_shift,
 )
 from jaxdl.data.augment.mixing import cutmix, mixup
+from jaxdl.data.augment.policies import aug_mix, rand_augment, random_erasing
 from jaxdl.data.augment.transform import SPATIAL, Batch, moves
 from jaxdl.per_member import any_on
 
 __all__ = [
     "SPATIAL",
+    "aug_mix",
     "color_jitter",
     "create",
     "create_alone",
     "cutmix",
     "mixup",
     "moves",
+    "rand_augment",
     "random_affine",
+    "random_erasing",
     "random_flip",
     "random_resized_crop",
     "random_shift",
@@ -76,8 +81,8 @@ def create_alone(settings: Mapping[str, Any]) -> Callable[[jax.Array, Batch], di
     """What of an augmentation changes each example by itself: no mixtures.
 
     Args:
-      settings: crop, rotate, zoom, shear, shift, flip, brightness, contrast and saturation, as
-        `config.augment` has them.
+      settings: crop, rotate, zoom, shear, shift, flip, brightness, contrast, saturation,
+        rand_augment, aug_mix and erase, as `config.augment` has them.
 
     Returns:
       A function (key, batch) -> batch of ``image`` (batch, h, w, c) in [0, 1] and whatever else.
@@ -99,6 +104,12 @@ def create_alone(settings: Mapping[str, Any]) -> Callable[[jax.Array, Batch], di
             batch = random_flip(k_flip, batch)
         if any(map(any_on, jitter.values())):
             batch = color_jitter(k_color, batch, **jitter)
+        if s["rand_augment"]:
+            batch = rand_augment(keys.named(key, "rand_augment"), batch, *s["rand_augment"])
+        if s["aug_mix"]:
+            batch = aug_mix(keys.named(key, "aug_mix"), batch, s["aug_mix"])
+        if any_on(s["erase"]):
+            batch = random_erasing(keys.named(key, "erase"), batch, s["erase"])
         return dict(batch)
 
     return augment

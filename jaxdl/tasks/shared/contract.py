@@ -43,12 +43,15 @@ class Description(NamedTuple):
         is told otherwise.
       detections: all that was found, also what is too unsure to be told, which is written beside
         as COCO has it; None of what finds nothing.
+      vector: (d,) float32, which is written beside, a row of one file for all; None of what is no
+        vector.
     """
 
     text: str
     record: dict[str, Any]
     mask: np.ndarray | None = None
     detections: Sequence[Detection] | None = None
+    vector: np.ndarray | None = None
 
 
 class Sound(NamedTuple):

@@ -4,8 +4,10 @@ import functools
 from typing import Any, NamedTuple
 
 from jaxdl import optim
+from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Means, Metrics
 from jaxdl.optim import lazy, schedules
+from jaxdl.per_member import any_on
 from jaxdl.tasks import learner
 from jaxdl.tasks.shared.contract import Run
 
@@ -41,8 +43,21 @@ def optimizers(
     Returns:
       Optax chains, and functions from a loss function to an update
       (`jaxdl.tasks.learner.make_update`), both as a `Pair`.
+
+    Raises:
+      UserError: ``optimizer.sharpness``, whose second pass a game has no use of, or ``swa``.
     """
     config = run.config
+    if any_on(config.optimizer.sharpness):
+        raise UserError(
+            f"config.optimizer.sharpness={config.optimizer.sharpness}: task {config.task.name!r} "
+            "has two players, whose losses are not flat for the other's sake: set 0"
+        )
+    if any_on(config.swa):
+        raise UserError(
+            f"config.swa={config.swa}: task {config.task.name!r} has two players, whose average is "
+            "a moving one: set config.ema"
+        )
     schedule = schedules.create(
         config.optimizer, steps=run.steps, steps_per_epoch=run.steps_per_epoch
     )

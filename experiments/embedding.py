@@ -1,0 +1,56 @@
+"""Digits as vectors of eight numbers, in which the same digits lie together.
+
+    python -m jaxdl.launch --config=experiments/embedding.py --workdir=runs/embedding
+    python -m jaxdl.launch --config=experiments/embedding.py:simclr --workdir=runs/simclr
+    python -m jaxdl.launch --config=experiments/embedding.py:unseen --workdir=runs/unseen
+
+Cost: 27 s of processor time, compile included; simclr 117 s, unseen 24 s.
+Result, each example of the test part asked among the others of it: recall@1 .992, map@R .971 and
+NMI .994 (median of seeds 0, 1, 2: recalls .992, .997, .992). The pixels themselves have .967, .517
+and .644; neighbourhood components analysis of scikit-learn to eight dimensions has .950, .658 and
+.848, and a recall@1 of .969 where it searches the training part.
+
+simclr learns by two views of each image and no label. A linear classifier on its vectors has .754,
+.933 and .964 from 1, 5 and 10 labels a class, where on the pixels it has .564, .828 and .897 (seed
+0; the mean of five draws of the labelled examples).
+
+unseen learns 0 to 4 by a linear map and is judged on 5 to 9, of other writers: recall@1 .989, map@R
+.631 and NMI .826, where the pixels themselves have .989 (5 of 451 are wrong), .629 and .741
+(seed 0). What a network learns to tell five digits apart by says less of five others than their
+pixels do: deep_cnn, with a projection, has .960 and .474.
+"""
+
+from jaxdl import config as defaults
+from jaxdl.registry import choose
+
+# Passes over the training part.
+VARIANTS = {"classes": 40.0, "unseen": 8.0, "simclr": 60.0}
+
+
+def get_config(variant: str = "classes"):
+    """By classes; "unseen" is judged on others than it learned, "simclr" learns without any."""
+    config = defaults.default()
+    config.task.name = "embedding"
+    config.epochs = choose("variant", variant, VARIANTS)
+    config.batch_size = 64
+    config.model = dict(name="deep_cnn", channels=(32, 64), hidden=128, dropout=0.0)
+    config.augment.update(shift=1, rotate=10.0, zoom=0.1)
+    config.optimizer.update(learning_rate=2e-3, warmup=2.0, weight_decay=0.05)
+    config.eval.best = "recall_at_1"
+    if variant == "simclr":
+        config.batch_size = 256
+        config.task.update(dimensions=128, loss="nt_xent", projection=64, probe=(1, 5, 10))
+        config.augment.update(rotate=20.0, zoom=0.2, shear=0.2)
+        config.eval.best = "map_at_r"
+        return config
+    config.data.class_batches = (8, 8)
+    config.task.update(dimensions=8, loss="supervised_contrastive")
+    if variant == "unseen":
+        config.data.update(unseen=(5, 6, 7, 8, 9), split="halves", class_batches=(5, 12))
+        config.batch_size = 60
+        # Wide enough to be nearly the pixels at its beginning.
+        config.model = dict(name="mlp", hidden=(), kernel_init="lecun_normal")
+        config.task.update(dimensions=1024, temperature=0.5)
+        config.augment.update(rotate=0.0, zoom=0.0)
+        config.optimizer.update(learning_rate=2e-4, weight_decay=0.0)
+    return config
