@@ -19,6 +19,8 @@ _VARIANTS = {
     "frozen_lake_8x8": dict(first_value=1.0, discount=0.999, transitions=1000),
     "taxi": dict(transitions=500),
     "cliff_walking": dict(discount=1.0),
+    "sarsa": dict(env="cliff_walking", discount=1.0, epsilon=0.1, target="sampled"),
+    "expected_sarsa": dict(env="cliff_walking", discount=1.0, epsilon=0.1, target="expected"),
 }
 
 
@@ -33,6 +35,6 @@ def get_config(variant="frozen_lake"):
     config.log.layers = False
     config.optimizer.schedule = "linear"
     config.optimizer.learning_rate = 0.5
-    config.task = dict(name="q_learning", env=variant)
-    config.task.update(choose("variant of experiments/q_learning.py", variant, _VARIANTS))
+    own = choose("variant of experiments/q_learning.py", variant, _VARIANTS)
+    config.task = {"name": "q_learning", "env": variant, **own}
     return config

@@ -55,7 +55,9 @@ VARIANTS = {
     "optimizers": ("sgd", "momentum", "rmsprop", "adam", "adamw"),
     "pix2pix": ("digits", "published"),
     "ppo": ("cartpole", "acrobot", "pendulum"),
-    "q_learning": ("frozen_lake", "frozen_lake_8x8", "taxi", "cliff_walking"),
+    "q_learning": (
+        *("frozen_lake", "frozen_lake_8x8", "taxi", "cliff_walking", "sarsa", "expected_sarsa"),
+    ),
     "resnet": ("digits", "50"),
     "rnn": ("text", "digits", "mackey_glass"),
     "stylegan2": ("",),

@@ -148,6 +148,8 @@ FLAGS = {
     "q_learning:frozen_lake_8x8": _TABULAR,
     "q_learning:taxi": _TABULAR,
     "q_learning:cliff_walking": _TABULAR,
+    "q_learning:sarsa": _TABULAR,
+    "q_learning:expected_sarsa": _TABULAR,
     "stylegan2": _STYLES,
     "style": _STYLE,
     "style:feed_forward": _STYLED,
