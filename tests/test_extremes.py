@@ -277,7 +277,9 @@ def test_exploration_that_takes_no_time_is_over_at_once():
 
 def test_what_has_no_weight_is_never_picked():
     weights = jnp.array([[0.0, 0.9, 0.09999, 0.0]])  # which add up to below 1
-    ends = [temporal_difference.pick(weights.cumsum(-1), jnp.array([[u]])) for u in (0.0, 1 - 2**-23)]
+    ends = [
+        temporal_difference.pick(weights.cumsum(-1), jnp.array([[u]])) for u in (0.0, 1 - 2**-23)
+    ]
     assert [int(place[0]) for place in ends] == [1, 2]
 
 

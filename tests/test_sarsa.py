@@ -118,8 +118,11 @@ def learned(target):
     for i in range(120):
         state, found = step(state, {}, jax.random.fold_in(key, i))
     figures = task.score(state, None, key)
-    return np.asarray(state.q), figures, float(found["episode_return"].total) / float(
-        found["episode_return"].weight)
+    return (
+        np.asarray(state.q),
+        figures,
+        float(found["episode_return"].total) / float(found["episode_return"].weight),
+    )
 
 
 def rows(q):

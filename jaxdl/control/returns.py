@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxdl.parallel import replicas
+
 
 def gae(
     rewards: jax.Array,
@@ -41,3 +43,20 @@ def gae(
 
     _, advantages = jax.lax.scan(back, jnp.zeros_like(errors[0]), (errors, keep), reverse=True)
     return advantages, advantages + values
+
+
+def normalised(advantage: jax.Array, weight: jax.Array | None = None) -> jax.Array:
+    """To mean 0 and deviation 1 over all environments, those of other devices too.
+
+    Args:
+      advantage: any shape.
+      weight: of each, or None for ones.
+    """
+
+    def mean(x: jax.Array) -> jax.Array:
+        if weight is None:
+            return replicas.mean(x.mean())
+        return replicas.total((x * weight).sum()) / replicas.total(weight.sum())
+
+    centred = advantage - mean(advantage)
+    return centred / (jnp.sqrt(mean(jnp.square(centred))) + 1e-8)

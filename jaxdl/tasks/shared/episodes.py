@@ -24,12 +24,18 @@ ROUNDS, SECONDS = 3, 0.04
 Greedy = Callable[[Any], vectorised.Policy]
 
 
-def ended(moves: vectorised.Transition) -> Metrics:
-    """``episode_return`` and ``episode_length`` of the episodes that ended in a rollout."""
+def ended(moves: vectorised.Transition, among: jax.Array | None = None) -> Metrics:
+    """``episode_return`` and ``episode_length`` of the episodes that ended in a rollout.
+
+    Args:
+      moves: (time, environments, …).
+      among: which of its steps count, (time, environments) bool; None for all.
+    """
+    over = moves.ended if among is None else moves.ended & among
     return replicas.total(
         {
-            "episode_return": Mean.of(moves.total, moves.ended),
-            "episode_length": Mean.of(moves.steps, moves.ended),
+            "episode_return": Mean.of(moves.total, over),
+            "episode_length": Mean.of(moves.steps, over),
         }
     )
 
