@@ -35,6 +35,7 @@ KINDS = {
     "language_modelling": "lstm",
     "masked_language_modelling": "bert",
     "node_classification": "gcn:digits",
+    "policy_gradient": "a2c",
     "ppo": "ppo",
     "q_learning": "q_learning",
     "question_answering": "bert:answer",
