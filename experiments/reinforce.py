@@ -13,7 +13,7 @@ def get_config(variant="baseline"):
     """One of VARIANTS."""
     own = choose("variant of experiments/reinforce.py", variant, VARIANTS)
     config = defaults.default()
-    config.steps = 300
+    config.steps = 150
     config.batch_size = 32
     config.data.name = "none"
     config.model = dict(name="actor_critic", hidden=(64, 64))

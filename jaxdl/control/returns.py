@@ -45,6 +45,24 @@ def gae(
     return advantages, advantages + values
 
 
+def n_step(rewards: jax.Array, ended: jax.Array, discount: float) -> tuple[jax.Array, jax.Array]:
+    """``r_1 + γ r_2 + … + γ^(m-1) r_m``, up to the end of an episode, or of the time.
+
+    Args:
+      rewards: (time, …) float32.
+      ended: whether the step ended its episode, in either way, bool.
+      discount: γ.
+
+    Returns:
+      (sums (…), m (…) int32, at least 1).
+    """
+    ends = ended.astype(jnp.int32)
+    before = jnp.cumsum(ends, axis=0) - ends == 0
+    times = jnp.arange(len(rewards)).reshape(-1, *[1] * (rewards.ndim - 1))
+    weights = discount ** times.astype(rewards.dtype)
+    return jnp.where(before, weights * rewards, 0).sum(0), before.sum(0, dtype=jnp.int32)
+
+
 def normalised(advantage: jax.Array, weight: jax.Array | None = None) -> jax.Array:
     """To mean 0 and deviation 1 over all environments, those of other devices too.
 

@@ -235,7 +235,7 @@ def train_step(
 
 
 def recalled(past: Past, params: Any) -> tuple[Any, Past]:
-    """The parameters of as many updates ago as ``past`` is long, and the past with ``params`` in it.
+    """The parameters of as many updates ago as ``past`` is long, and it with ``params`` for them.
 
     Before there were as many updates, those of the beginning.
     """
