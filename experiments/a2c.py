@@ -1,4 +1,10 @@
-"""Actor and critic learn classic control, a few steps of many environments at a time."""
+"""A2C: actor and critic learn classic control, five steps of 32 environments at a time.
+
+    python -m jaxdl.launch --config=experiments/a2c.py --workdir=runs/a2c
+
+Variants: cartpole, acrobot, and a3c, whose gradients are those of parameters four updates old.
+COST
+"""
 
 from jaxdl import config as defaults
 from jaxdl.registry import choose

@@ -1,4 +1,10 @@
-"""REINFORCE learns classic control, a whole episode of every environment at a time."""
+"""REINFORCE balances a pole, by a whole episode of each of 32 environments at a time.
+
+    python -m jaxdl.launch --config=experiments/reinforce.py --workdir=runs/reinforce
+
+Variants: baseline, which takes a learned value off the returns, and plain, which does not.
+COST
+"""
 
 from jaxdl import config as defaults
 from jaxdl.registry import choose
