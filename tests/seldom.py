@@ -18,6 +18,7 @@ _ADVERSARIAL = (
 )
 _AUGMENT = ("jaxdl/data/augment/",)
 _PPO = ("jaxdl/tasks/ppo.py", "jaxdl/control/", "jaxdl/models/actor_critic.py")
+_GRADIENT = ("jaxdl/tasks/policy_gradient.py", "jaxdl/control/", "jaxdl/models/actor_critic.py")
 _WRITTEN = ("jaxdl/generate/", "jaxdl/layers/cache.py", f"{_MODELS}gpt.py", f"{_MODELS}bart.py")
 _LANGUAGE = ("jaxdl/tasks/language_modelling.py", "jaxdl/tasks/shared/generation.py")
 _COMMAND = ("jaxdl/launch/", "jaxdl/process.py")
@@ -345,6 +346,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_unet_is_the_published_one_layer_by_layer": _DIFFUSION,
         "test_with_the_best_answer_samples_come_to_have_the_datas_distribution[0": _DIFFUSION,
     },
+    "test_deep_q.py": {
+        "test_all_forms_together_go_on_to_the_bit": ("dqn", "jaxdl/control/", _RUNS),
+    },
     "test_dqn.py": {
         "test_the_goal_is_the_published_one[True]": ("jaxdl/tasks/dqn.py", "jaxdl/control/"),
         "test_one_device_equals_eight": ("dqn", _PARALLEL, "jaxdl/control/"),
@@ -444,6 +448,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "wgan:gradient_penalty": _ADVERSARIAL,
             "ddpm": _DIFFUSION,
             "ppo": _PPO,
+            "a2c:a3c": _GRADIENT,
             "gpt": (*_LANGUAGE, f"{_MODELS}gpt.py"),
             "lstm:mackey_glass": ("jaxdl/tasks/forecasting.py", "jaxdl/ops/recurrent.py"),
             "bert": ("jaxdl/tasks/masked_language_modelling.py", "jaxdl/models/bert.py"),
@@ -835,6 +840,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_member_that_stops_early_freezes_as_it_would_by_itself": _MEMBERS,
         "test_on_eight_devices_it_is": _MEMBERS,
         "test_members_equal_runs_by_themselves[ppo]": (*_MEMBERS, "jaxdl/tasks/ppo.py"),
+        "test_members_equal_runs_by_themselves[a2c]": (*_MEMBERS, *_GRADIENT),
         "test_every_experiment_can_be_a_population": _MEMBERS,
         **{
             f"test_members_equal_runs_by_themselves[{name}]": (*_MEMBERS, name)
@@ -845,6 +851,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *_MEMBERS,
             *_DIFFUSION,
         ),
+    },
+    "test_policy_gradient.py": {
+        "test_devices_change_no_number": (*_GRADIENT, _PARALLEL),
+        "test_reinforce_plays_an_episode_in_each_environment_and_goes_on": (*_GRADIENT, _RUNS),
     },
     "test_ppo.py": {
         "test_the_model_is_what_its_page_says": (*_PPO,),
@@ -865,6 +875,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_an_update_in_bf16_is_near_the_one_in_float32[dcgan]": _ADVERSARIAL,
         "test_an_update_in_bf16_is_near_the_one_in_float32[ppo]": ("jaxdl/tasks/ppo.py",),
         "test_an_update_in_bf16_is_near_the_one_in_float32[dqn]": ("jaxdl/tasks/dqn.py",),
+        "test_an_update_in_bf16_is_near_the_one_in_float32[a2c]": _GRADIENT,
     },
     "test_q_learning.py": {
         "test_learners_reach_the_optimum": (
@@ -926,6 +937,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_tiles_have_the_bits_of_the_whole_picture[edsr": (*_LARGER, _OPS),
         "test_tiles_have_the_bits_of_the_whole_picture[espcn-37": (*_LARGER, _OPS),
         "test_a_run_begins_with_published_weights": (*_LARGER, _PRETRAINED),
+    },
+    "test_sarsa.py": {
+        "test_sarsa_goes_on_and_is_the_same_on_eight_devices": ("q_learning", _PARALLEL, _RUNS),
     },
     "test_style.py": {
         "test_published_weights_see_what_they_learned_to_see": (*_STYLED, _PRETRAINED, _OPS),
@@ -1124,6 +1138,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("resnet:50", "efficientnet:b0", "transfer:pretrain", "gpt:S", "vae:2", "vae:16"),
             *("autoencoder:linear", "autoencoder:denoising", "autoencoder:anomaly", "vit:B/16"),
             *("wgan", "wgan:clip", "q_learning:taxi", "q_learning:cliff_walking", "ppo:acrobot"),
+            *("q_learning:sarsa", "q_learning:expected_sarsa", "a2c:acrobot", "a2c", "reinforce"),
+            "reinforce:plain",
             "dcgan:conditional",
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),

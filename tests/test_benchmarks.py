@@ -451,10 +451,11 @@ def test_an_actor_of_layers_acts_as_the_network():
     assert [act(row) for row in x] == np.asarray(logits).argmax(-1).tolist()
 
 
-def test_our_command_has_settings_that_there_are():
+@pytest.mark.parametrize("side", settings.OURS)
+def test_our_command_has_settings_that_there_are(side):
     from jaxdl.launch import flags
 
-    config = flags.parse(settings.OURS[2:]).config
+    config = flags.parse(settings.OURS[side][2:]).config
     assert config.task.env == "cartpole"
     assert (config.early_stopping.metric, config.early_stopping.target) == ("mean_return", 475)
 

@@ -24,6 +24,7 @@ REFERENCE = 2.2
 # Every experiment with its variants, but those called published, which need a checkpoint; those of
 # published sizes with batches of two, as memory wants.
 VARIANTS = {
+    "a2c": ("cartpole", "acrobot", "a3c"),
     "alexnet": ("digits", "imagenet"),
     "autoencoder": ("vanilla", "linear", "denoising", "sparse", "anomaly"),
     "bart": ("",),
@@ -55,7 +56,10 @@ VARIANTS = {
     "optimizers": ("sgd", "momentum", "rmsprop", "adam", "adamw"),
     "pix2pix": ("digits", "published"),
     "ppo": ("cartpole", "acrobot", "pendulum"),
-    "q_learning": ("frozen_lake", "frozen_lake_8x8", "taxi", "cliff_walking"),
+    "q_learning": (
+        *("frozen_lake", "frozen_lake_8x8", "taxi", "cliff_walking", "sarsa", "expected_sarsa"),
+    ),
+    "reinforce": ("baseline", "plain"),
     "resnet": ("digits", "50"),
     "rnn": ("text", "digits", "mackey_glass"),
     "stylegan2": ("",),

@@ -10,13 +10,14 @@ import pytest
 
 from jaxdl import config, data, losses, optim
 from jaxdl.config import settings as keys_of
+from jaxdl.control import temporal_difference
 from jaxdl.control.policies import Categorical
 from jaxdl.data.parts import held_out
 from jaxdl.errors import UserError
 from jaxdl.experiment import build, sweep
 from jaxdl.generate import beams, diffusion, log_probabilities
 from jaxdl.optim import schedules
-from jaxdl.tasks import dqn, ppo, q_learning
+from jaxdl.tasks import dqn, ppo
 from jaxdl.train import lr_find
 
 PEAK = 0.2
@@ -276,7 +277,9 @@ def test_exploration_that_takes_no_time_is_over_at_once():
 
 def test_what_has_no_weight_is_never_picked():
     weights = jnp.array([[0.0, 0.9, 0.09999, 0.0]])  # which add up to below 1
-    ends = [q_learning._pick(weights.cumsum(-1), jnp.array([[u]])) for u in (0.0, 1 - 2**-23)]
+    ends = [
+        temporal_difference.pick(weights.cumsum(-1), jnp.array([[u]])) for u in (0.0, 1 - 2**-23)
+    ]
     assert [int(place[0]) for place in ends] == [1, 2]
 
 

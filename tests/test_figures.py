@@ -29,6 +29,9 @@ FIGURES = [
     ("ppo", {"mean_return": (475, 500)}, None),
     ("ppo:acrobot", {"mean_return": (-100, 0)}, None),
     ("dqn", {"mean_return": (475, 500)}, None),
+    ("reinforce", {"mean_return": (475, 500)}, 60),
+    ("a2c", {"mean_return": (475, 500)}, 30),
+    ("a2c:acrobot", {"mean_return": (-100, 0)}, None),
     ("dcgan", {"two_sample_accuracy": (0.5, 0.75), "least_class_share": (0.03, 0.1)}, None),
     (
         "dcgan:conditional",

@@ -12,6 +12,7 @@ from jaxdl.launch import flags
 
 # What a report shows beside what every report shows.
 PICTURES = {
+    "a2c:a3c": "Returns and lengths",
     "autoencoder:sparse": "Between two images",
     "bert": "Hidden and said",
     "dcgan": "Generated, and nearest in training",

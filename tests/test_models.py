@@ -28,7 +28,7 @@ def test_parameter_count_is_that_of_the_layers(name):
 
 
 # Those that take more than an image are counted in tests of their own: test_ppo.py,
-# test_adversarial.py, test_bert.py, test_diffusion.py, test_encoder_decoder.py,
+# test_adversarial.py, test_bert.py, test_deep_q.py, test_diffusion.py, test_encoder_decoder.py,
 # test_faster_rcnn.py, test_gpt.py, test_graphs.py, test_graph_layers.py, test_recognising.py,
 # test_recurrent_models.py, test_style.py, test_stylegan2.py, test_super_resolution.py,
 # test_translation.py, test_unet.py, test_whisper.py, test_yolo.py. Published image classifiers have
@@ -38,7 +38,7 @@ CLASSIFIERS = (
     *("vit", "convnext", "mobilevit", "cvt", "coatnet"),
 )
 COUNTED_ELSEWHERE = {
-    "actor_critic",
+    *("actor_critic", "dueling"),
     *("bart", "bart_base", "bart_large"),
     *("bert", "bert_tiny", "bert_mini", "bert_small", "bert_medium", "bert_base", "bert_large"),
     *("dcgan", "dcgan_8", "dcgan_28", "dcgan_32", "dcgan_64"),

@@ -45,6 +45,7 @@ KINDS = {
     "gcn": ((), ("model.dropout", 0.2, 0.5), 2),
     "gin": (("--config.model.hidden=(4,)",), ("model.dropout", 0.2, 0.5), 2),
     "graphsage": ((), ("model.dropout", 0.2, 0.5), 2),
+    "a2c": ((), ("task.entropy", 0.01, 0.1), 2),
     "ppo": (("--config.task.rollout=16",), ("task.clip_ratio", 0.1, 0.3), 2),
 }
 
@@ -264,6 +265,11 @@ SWEPT = [
         "ppo",
         "task.discount=.9,.99; task.gae_lambda=.9,1; task.clip_ratio=.1,.2; task.entropy=0,.1; "
         "task.value_weight=.5,1; task.reward_scale=.1,1; optimizer.clip=.5,1",
+    ),
+    (
+        "a2c:a3c",
+        "task.discount=.9,.99; task.gae_lambda=.9,1; task.entropy=0,.1; task.value_weight=.5,1; "
+        "task.reward_scale=.1,1",
     ),
     ("q_learning", "task.discount=.9,.99; task.epsilon=.1,.2; task.last_epsilon=0,.1"),
 ]

@@ -10,6 +10,7 @@ import tiny
 from launching import figures, leaves, run, summary
 
 from jaxdl import envs, keys, models
+from jaxdl.control import returns
 from jaxdl.report import draw
 from jaxdl.tasks import ppo
 from jaxdl.tasks.shared import episodes
@@ -69,7 +70,7 @@ def test_the_values_loss_is_the_larger_of_two():
 @pytest.mark.usefixtures("explicit")
 def test_advantages_are_normalised_over_all_environments():
     x = 3 + 5 * jax.random.normal(keys.root(0), (8, 6))
-    found = ppo._normalise(x)
+    found = returns.normalised(x)
     np.testing.assert_allclose(found, (x - np.mean(x)) / np.std(x), rtol=1e-4, atol=1e-5)
 
 

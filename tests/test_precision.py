@@ -8,7 +8,7 @@ from launching import built
 from jaxdl.metrics import divide
 
 
-@pytest.mark.parametrize("name", ["vit", "dcgan", "ddpm", "gcn", "ppo", "dqn"])
+@pytest.mark.parametrize("name", ["vit", "dcgan", "ddpm", "gcn", "ppo", "dqn", "a2c"])
 def test_an_update_in_bf16_is_near_the_one_in_float32(name):
     found = []
     for precision in ("float32", "bf16"):

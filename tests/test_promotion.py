@@ -24,7 +24,7 @@ EXPLICIT = ("losses", "metrics", "control", "tasks")
 KINDS = (
     *("mlp", "gpt", "lstm", "lstm:mackey_glass", "gcn", "gcn:digits", "autoencoder:sparse", "vae"),
     *("bert", "bert:classify"),
-    *("dcgan", "wgan", "ddpm", "dqn", "ppo", "ppo:pendulum", "q_learning", "transfer"),
+    *("dcgan", "wgan", "ddpm", "dqn", "ppo", "ppo:pendulum", "reinforce", "q_learning", "transfer"),
     *("bert:tag", "bert:answer"),
     *("t5:numbers", "t5", "bart", "unet", "espcn", "pix2pix", "cyclegan"),
     *("stylegan2", "gin"),

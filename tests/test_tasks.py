@@ -38,6 +38,7 @@ KINDS = {
     "masked_language_modelling": "bert",
     "node_anomaly": "gcn:anomaly",
     "node_classification": "gcn:digits",
+    "policy_gradient": "a2c",
     "ppo": "ppo",
     "q_learning": "q_learning",
     "question_answering": "bert:answer",

@@ -22,7 +22,7 @@ MUON = ("gpt", "t5", "bart", "whisper", "unet")
 # As wide as makes their last layers, which are in float32, a small part of them.
 WIDER = dict.fromkeys(
     ("pix2pix", "cyclegan"), ("--config.model.width=16", "--config.task.discriminator_width=16")
-)
+) | dict.fromkeys(("a2c", "reinforce"), ("--config.model.hidden=32,32",))
 ADAMW = ("--config.optimizer.name=adamw", "--config.optimizer.options=()")
 
 

@@ -64,6 +64,8 @@ _TRANSLATION = ("--config.model.width=4", "--config.task.discriminator_width=4")
 _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,16",
         "--config.task.rollout=16", "--config.task.minibatches=2",
         "--config.task.epochs=2")  # fmt: skip
+_POLICY = ("--config.batch_size=8", "--config.steps=4", "--config.model.hidden=8,8")
+_A2C = (*_POLICY, "--config.task.rollout=4")
 _TABULAR = ("--config.batch_size=8", "--config.steps=6", "--config.task.transitions=5")
 _SWEEP = ("--config.model.hidden=16", "--config.population=2", "--config.optimizer.eps=1e-3",
           "--config.sweep=optimizer.learning_rate=1e-3,1e-2,1e-9")  # fmt: skip
@@ -71,6 +73,9 @@ _SWEEP = ("--config.model.hidden=16", "--config.population=2", "--config.optimiz
 FLAGS = {
     "mlp": ("--config.model.hidden=16",),
     "lenet": (),
+    "a2c": _A2C,
+    "a2c:acrobot": _A2C,
+    "a2c:a3c": (*_A2C, "--config.task.staleness=2"),
     "alexnet": ("--config.model.channels=(8,8,8,8,8)", "--config.model.hidden=16",
                 "--config.data.image_size=64"),
     "vgg": ("--config.model.channels=(8,8,8)", "--config.model.hidden=16"),
@@ -161,6 +166,10 @@ FLAGS = {
     "q_learning:frozen_lake_8x8": _TABULAR,
     "q_learning:taxi": _TABULAR,
     "q_learning:cliff_walking": _TABULAR,
+    "q_learning:sarsa": _TABULAR,
+    "q_learning:expected_sarsa": _TABULAR,
+    "reinforce": (*_POLICY, "--config.steps=3"),
+    "reinforce:plain": (*_POLICY, "--config.steps=3"),
     "stylegan2": _STYLES,
     "style": _STYLE,
     "style:feed_forward": _STYLED,
@@ -214,6 +223,8 @@ FINISHED = {
              "--config.log.every=3"), 4),
     "dqn": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",
              "--config.eval.every=3"), 4),
+    "a2c:a3c": (("--config.checkpoint.every=3", "--config.log.every=2", "--config.eval.every=4",
+                 "--config.ema=.9"), 3),
     "ppo": (("--config.checkpoint.every=3", "--config.log.every=1", "--config.eval.every=2"), 3),
     "q_learning": (("--config.checkpoint.every=2", "--config.log.every=3",
                     "--config.eval.every=3"), 4),

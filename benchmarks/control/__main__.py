@@ -1,11 +1,12 @@
 """Time to a mean return of 475 on CartPole-v1, command to exit, beside SBX and stable-baselines3.
 
-    python -m benchmarks.control [--sides=ours,sbx,sb3] [--seeds=0,1,2,3,4]
+    python -m benchmarks.control [--sides=ours,sbx,sb3,a2c,sb3_a2c] [--seeds=0,1,2,3,4]
                                  [--sbx-python=PATH] [--sb3-python=PATH]
 
-Each side trains by its own PPO until its own evaluation reaches 475: ours by the launcher, theirs
-by benchmarks/control/theirs.py with the settings of rl-baselines3-zoo. Cold runs begin with
-nothing compiled, warm ones with what an earlier run left; sb3 compiles nothing, and has one kind.
+Each side trains by its own PPO, and those called a2c by A2C, until its own evaluation reaches 475:
+ours by the launcher, theirs by benchmarks/control/theirs.py with the settings of rl-baselines3-zoo.
+Cold runs begin with nothing compiled, warm ones with what an earlier run left; torch compiles
+nothing, and has one kind.
 After each run, out of its time, its policy plays 100 greedy episodes of gymnasium's environment.
 Writes the file of this processor and this jax in benchmarks/results/control/, and the table in
 docs/speed.md.
@@ -25,7 +26,8 @@ from benchmarks.control import page, settings
 from benchmarks.sides import SideError
 
 # Of a try: updates of ours, and steps of theirs.
-_TINY = {"ours": ["--config.steps=4"], "sbx": ["1024"], "sb3": ["1024"]}
+_TINY = {side: ["--config.steps=4"] if side in settings.OURS else ["1024"]
+         for side in settings.SIDES}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,14 +61,14 @@ def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
 
     def begin(side: str) -> None:
         found[side] = {"versions": _versions(side, options), "cold": [], "warm": []}
-        if side != "sb3":  # untimed: what the warm runs find compiled
+        if side not in settings.OF_TORCH:  # untimed: what the warm runs find compiled
             train(side, options.seeds[0], options, caches[side])
 
     def run(side: str, seed: int) -> None:
-        for kind in ("cold",) if side == "sb3" else ("cold", "warm"):
+        for kind in ("cold",) if side in settings.OF_TORCH else ("cold", "warm"):
             with tempfile.TemporaryDirectory() as fresh:
                 # As it comes theirs keeps nothing; ours does.
-                env = programs.jax_caches(fresh) if side == "ours" else {}
+                env = programs.jax_caches(fresh) if side in settings.OURS else {}
                 one = train(side, seed, options, env if kind == "cold" else caches[side])
             found[side][kind].append(one)
             print(f"{side}, {kind}: {one}", file=sys.stderr, flush=True)
@@ -114,7 +116,7 @@ def about() -> dict[str, Any]:
 
 
 def _versions(side: str, options: argparse.Namespace) -> dict[str, str]:
-    if side == "ours":
+    if side in settings.OURS:
         return {"jax": about()["jax"]["jax"]}
     return _answer([*_theirs(side, options), "about"])
 
@@ -134,15 +136,15 @@ def train(side: str, seed: int, options: argparse.Namespace, env: dict[str, str]
     with tempfile.TemporaryDirectory() as folder:
         command = [*_command(side, seed, options, folder), *(_TINY[side] if options.tiny else [])]
         run = programs.run(command, env)
-        after = _of_ours if side == "ours" else _of_theirs
+        after = _of_ours if side in settings.OURS else _of_theirs
         found = after(side, run, options, folder)
     return {"seed": seed, "seconds": run.seconds, "memory": run.memory, **found}
 
 
 def _command(side: str, seed: int, options: argparse.Namespace, folder: str) -> list[str]:
-    if side == "ours":
+    if side in settings.OURS:
         own = [f"--config.seed={seed}", f"--workdir={folder}/run"]
-        return [sys.executable, *settings.OURS, *own]
+        return [sys.executable, *settings.OURS[side], *own]
     return [*_theirs(side, options), "train", str(seed), f"{folder}/model.zip"]
 
 
@@ -167,11 +169,11 @@ def _of_theirs(
 def _of_ours(
     side: str, run: programs.Run, options: argparse.Namespace, folder: str
 ) -> dict[str, Any]:
-    del side, run
+    del run
     summary = json.loads(Path(folder, "run", "summary.json").read_text())
     config = json.loads(Path(folder, "run", "config.json").read_text())
     actor = f"{folder}/actor.npz"
-    own = _answer([sys.executable, "-m", "benchmarks.control.ours", f"{folder}/run", actor])
+    own = _answer([sys.executable, "-m", "benchmarks.control.ours", side, f"{folder}/run", actor])
     try:
         held = _answer([options.sb3_python, "-m", "benchmarks.control.episodes", actor])
     except SideError as error:

@@ -1,6 +1,6 @@
 """What our run came to: its actor for `benchmarks.control.episodes`, and our own episodes.
 
-    python -m benchmarks.control.ours WORKDIR ACTOR.npz
+    python -m benchmarks.control.ours SIDE WORKDIR ACTOR.npz
 
 Prints {"mean_return": of 100 greedy episodes of jaxdl's CartPole, from starts that the run has not
 seen, "step": of its best checkpoint}.
@@ -13,15 +13,15 @@ import jax
 import numpy as np
 from etils import epath
 
-from experiments import ppo
+from experiments import a2c, ppo
 from jaxdl import experiment, keys
 from jaxdl.runs import workdir
 from jaxdl.train import evaluate
 
 
-def main(folder: str, file: str) -> None:
+def main(side: str, folder: str, file: str) -> None:
     """Writes ``file`` of the best checkpoint in ``folder``."""
-    config = ppo.get_config("cartpole")
+    config = {"ours": ppo, "a2c": a2c}[side].get_config("cartpole")
     workdir.adopt(epath.Path(folder), config)
     made = experiment.create(config)
     step, state = evaluate.best_state(made, epath.Path(folder))

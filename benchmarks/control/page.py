@@ -30,7 +30,7 @@ def figures(stored: Sequence[Mapping[str, Any]]) -> str:
         versions = "; ".join(
             f"{settings.TITLES[side]}: {_versions(found['versions'])}"
             for side, found in _sides(measured)
-            if side != "ours"
+            if side not in settings.OURS
         )
         lines += [f"### {records.heading(results['about'])}", versions, table(measured)]
     return "\n\n".join(filter(None, lines))

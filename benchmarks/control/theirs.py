@@ -1,8 +1,8 @@
-"""PPO of stable-baselines3 or SBX on CartPole-v1, with the zoo's settings, until it is solved.
+"""stable-baselines3 or SBX on CartPole-v1, with the zoo's settings, until it is solved.
 
-    python -m benchmarks.control.theirs sb3|sbx train SEED MODEL [STEPS]
-    python -m benchmarks.control.theirs sb3|sbx play MODEL
-    python -m benchmarks.control.theirs sb3|sbx about
+    python -m benchmarks.control.theirs sb3|sbx|sb3_a2c train SEED MODEL [STEPS]
+    python -m benchmarks.control.theirs sb3|sbx|sb3_a2c play MODEL
+    python -m benchmarks.control.theirs sb3|sbx|sb3_a2c about
 
 The first trains, evaluates by EvalCallback, stops by StopTrainingOnRewardThreshold, saves to MODEL,
 and prints {"steps": taken, "mean_return": of the best evaluation, "stopped": whether that was
@@ -17,15 +17,17 @@ from benchmarks.control import episodes, settings
 
 
 def library(name: str) -> Any:
-    """PPO of "sb3" or "sbx"."""
+    """PPO of "sb3" or "sbx", A2C of "sb3_a2c"."""
     if name == "sbx":
-        from sbx import PPO
+        from sbx import PPO as algorithm
+    elif name == "sb3_a2c":
+        from stable_baselines3 import A2C as algorithm
     else:
-        from stable_baselines3 import PPO
-    return PPO
+        from stable_baselines3 import PPO as algorithm
+    return algorithm
 
 
-def train(name: str, seed: str, file: str, steps: str = str(settings.STEPS)) -> dict[str, Any]:
+def train(name: str, seed: str, file: str, steps: str = "") -> dict[str, Any]:
     """What is printed."""
     import torch
     from stable_baselines3.common.callbacks import EvalCallback, StopTrainingOnRewardThreshold
@@ -34,10 +36,8 @@ def train(name: str, seed: str, file: str, steps: str = str(settings.STEPS)) -> 
     # The zoo's train.py advises so on a CPU: products are small, and threads wait for each other.
     torch.set_num_threads(settings.TORCH_THREADS)
     model = library(name)(
-        **settings.ZOO,
+        **settings.of_theirs(name),
         env=make_vec_env(settings.ENVIRONMENT, settings.ENVIRONMENTS, seed=int(seed)),
-        learning_rate=lambda left: left * settings.LEARNING_RATE,
-        clip_range=lambda left: left * settings.CLIP,
         seed=int(seed),
         device="cpu",
     )
@@ -50,7 +50,7 @@ def train(name: str, seed: str, file: str, steps: str = str(settings.STEPS)) -> 
         eval_freq=settings.EVALUATE_EVERY // settings.ENVIRONMENTS,
         verbose=0,
     )
-    model.learn(int(steps), callback=evaluate)
+    model.learn(int(steps or settings.STEPS[name]), callback=evaluate)
     model.save(file)
     best = float(evaluate.best_mean_reward)
     return {
@@ -71,7 +71,7 @@ def about(name: str) -> dict[str, str]:
     """Versions."""
     from importlib import metadata
 
-    packages = {"sb3": ("stable-baselines3", "torch"), "sbx": ("sbx-rl", "jax", "torch")}[name]
+    packages = ("sbx-rl", "jax", "torch") if name == "sbx" else ("stable-baselines3", "torch")
     return {package: metadata.version(package) for package in (*packages, "gymnasium")}
 
 

@@ -1,7 +1,7 @@
 """Random policies: distributions over actions, given by what a network puts out, or over all."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,17 @@ def evenly(env: Environment, keys: jax.Array) -> jax.Array:
         low, high = env.action_low, env.action_high
         draw = lambda key: uniform(key, (env.action_size,), minval=low, maxval=high)
     return jax.vmap(draw)(keys)
+
+
+def epsilon_greedy(values: Any, epsilon: Any) -> Any:
+    """How probable each action is, (…, n), where all are drawn evenly for a share of the time.
+
+    Args:
+      values: of actions, (…, n), arrays of JAX or NumPy; the rest is shared by the best.
+      epsilon: that share, in [0, 1].
+    """
+    best = values == values.max(-1, keepdims=True)
+    return (1 - epsilon) * best / best.sum(-1, keepdims=True) + epsilon / values.shape[-1]
 
 
 class Categorical(NamedTuple):

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxdl.parallel import replicas
+
 
 def gae(
     rewards: jax.Array,
@@ -41,3 +43,38 @@ def gae(
 
     _, advantages = jax.lax.scan(back, jnp.zeros_like(errors[0]), (errors, keep), reverse=True)
     return advantages, advantages + values
+
+
+def n_step(rewards: jax.Array, ended: jax.Array, discount: float) -> tuple[jax.Array, jax.Array]:
+    """``r_1 + γ r_2 + … + γ^(m-1) r_m``, up to the end of an episode, or of the time.
+
+    Args:
+      rewards: (time, …) float32.
+      ended: whether the step ended its episode, in either way, bool.
+      discount: γ.
+
+    Returns:
+      (sums (…), m (…) int32, at least 1).
+    """
+    ends = ended.astype(jnp.int32)
+    before = jnp.cumsum(ends, axis=0) - ends == 0
+    times = jnp.arange(len(rewards)).reshape(-1, *[1] * (rewards.ndim - 1))
+    weights = discount ** times.astype(rewards.dtype)
+    return jnp.where(before, weights * rewards, 0).sum(0), before.sum(0, dtype=jnp.int32)
+
+
+def normalised(advantage: jax.Array, weight: jax.Array | None = None) -> jax.Array:
+    """To mean 0 and deviation 1 over all environments, those of other devices too.
+
+    Args:
+      advantage: any shape.
+      weight: of each, or None for ones.
+    """
+
+    def mean(x: jax.Array) -> jax.Array:
+        if weight is None:
+            return replicas.mean(x.mean())
+        return replicas.total((x * weight).sum()) / replicas.total(weight.sum())
+
+    centred = advantage - mean(advantage)
+    return centred / (jnp.sqrt(mean(jnp.square(centred))) + 1e-8)

@@ -70,8 +70,13 @@ def own_keys(key: jax.Array, index: jax.Array) -> jax.Array:
 
 def create(env: Environment, key: jax.Array, count: int) -> Vectorised:
     """``count`` environments at starts of their own."""
-    index = jnp.arange(count, dtype=jnp.uint32)
+    return anew(env, key, jnp.arange(count, dtype=jnp.uint32))
+
+
+def anew(env: Environment, key: jax.Array, index: jax.Array) -> Vectorised:
+    """Environments of the numbers ``index`` (n,) at starts of their own."""
     state, observation = jax.vmap(env.reset)(own_keys(key, index))
+    count = len(index)
     steps, total = jnp.zeros(count, jnp.int32), jnp.zeros(count, jnp.float32)
     return Vectorised(state, observation, steps, total, index)
 
@@ -93,11 +98,11 @@ def advance(
     move = Transition(
         envs.observation, action, reward, observation, terminated, truncated, total, steps
     )
-    anew = lambda new, old: jnp.where(
+    renewed = lambda new, old: jnp.where(
         move.ended.reshape(-1, *[1] * (old.ndim - 1)), jnp.asarray(new, old.dtype), old
     )
     state, observation, steps, total = jax.tree.map(
-        anew,
+        renewed,
         (*fresh, jnp.zeros_like(steps), jnp.zeros_like(total)),
         (state, observation, steps, total),
     )

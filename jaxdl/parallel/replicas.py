@@ -45,6 +45,11 @@ def mean(tree: Any) -> Any:
     return tree if axis() is None else jax.lax.pmean(tree, axis())
 
 
+def largest(tree: Any) -> Any:
+    """The largest of each leaf's numbers over all devices."""
+    return tree if axis() is None else jax.lax.pmax(tree, axis())
+
+
 def count() -> int:
     """The devices that `total` adds over."""
     return 1 if axis() is None else jax.lax.axis_size(axis())

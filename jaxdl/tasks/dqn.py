@@ -1,4 +1,8 @@
-"""Control by deep Q-learning (Mnih et al., 2015), double (van Hasselt et al., 2016)."""
+"""Control by deep Q-learning (Mnih et al., 2015), double (van Hasselt et al., 2016).
+
+Goals may be of several steps, and what was misjudged drawn more often (Schaul et al., 2016); values
+in two streams (Wang et al., 2016) are model "dueling".
+"""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -8,10 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl import envs, keys, losses, models
-from jaxdl.control import policies, replay
+from jaxdl.control import replay
+from jaxdl.control.deep_q import Agent, acting, goals, kept, misjudged, of, seen
 from jaxdl.envs import vectorised
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.per_member import any_on
 from jaxdl.tasks import (
     Run,
     Task,
@@ -58,6 +64,9 @@ def dqn(
     last_epsilon: float = 0.05,
     exploration: float = 0.2,
     reward_scale: float = 1.0,
+    n_steps: int = 1,
+    priority: float = 0.0,
+    correction: float = 0.4,
 ) -> Task:
     """An agent with discrete actions learns their values in ``config.batch_size`` environments.
 
@@ -75,6 +84,12 @@ def dqn(
       last_epsilon: from ``exploration`` on.
       exploration: share of the run over which it falls, linearly.
       reward_scale: factor on the rewards that are learned from; reported returns are without it.
+      n_steps: rewards that a goal has before it goes on with a value, fewer at an episode's end;
+        at most ``rollout``.
+      priority: α in [0, 1], the power of its error by which a transition of an environment is drawn
+        more often than others; 0 draws evenly.
+      correction: β in [0, 1] at first, 1 at the end of the run, linear between: how much of that
+        its weight in the loss takes back. Without priority there is nothing to take back.
 
     The metrics are ``loss`` (Huber's), ``value``, the mean of the values learned from,
     ``epsilon``, and ``episode_return`` and ``episode_length`` of the episodes that ended in the
@@ -82,20 +97,23 @@ def dqn(
     """
     need_whole(run, type(None))
     environment, count = envs.create(env), run.config.batch_size
-    _check(count, rollout, updates, examples, capacity)
+    _check(count, rollout, updates, examples, capacity, n_steps)
     check_shares(
         discount=discount,
         target_rate=target_rate,
         epsilon=epsilon,
         last_epsilon=last_epsilon,
         exploration=exploration,
+        priority=priority,
+        correction=correction,
     )
     if not environment.actions:
         raise UserError(f"config.task.env={env!r} has continuous actions: task 'ppo' takes them")
     module = build_model(
         run, {"num_classes": environment.actions}, because=f"the actions of environment {env!r}"
     )
-    agent = Agent(module, environment, rollout, discount, double, reward_scale)
+    alpha = priority if any_on(priority) else None
+    agent = Agent(module, environment, rollout, discount, double, reward_scale, n_steps, alpha)
     forward = learner.forward(module)
     start, update = learner.by_config(
         run, functools.partial(training_loss, forward), updates=updates
@@ -104,12 +122,13 @@ def dqn(
     learn = functools.partial(
         learning, agent, update, updates=updates, examples=examples // count, rate=target_rate
     )
+    taken_back = lambda done: correction + (1 - correction) * (done / run.steps)
     greedy = lambda variables: lambda observation: module.apply(variables, observation).argmax(-1)
     seen = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
     order = functools.cache(lambda: models.call_order(module, seen))
     return Task(
         init=functools.partial(_init, agent, start, count, capacity // count),
-        train_step=functools.partial(train_step, agent, share, learn),
+        train_step=functools.partial(train_step, agent, share, taken_back, learn),
         **episodes.shown(environment, greedy).of(lambda state: state.learner.best_variables),
         parameters=lambda state: learner.parameters(state.learner.params, order()),
         partition=_partition,
@@ -123,35 +142,6 @@ def exploring(first: float, last: float, length: float, done: jax.Array) -> jax.
     return first + (last - first) * jnp.where(done < length, done / max(length, 1e-9), 1.0)
 
 
-class Agent(NamedTuple):
-    """A network of action values, where it acts, and what it takes a move to be worth.
-
-    Attributes:
-      module: observations (n, size) -> values (n, actions).
-      environment: of `jaxdl.envs`.
-      rollout: steps in each environment between updates.
-      discount: γ.
-      double: as of `dqn`; so is reward_scale.
-      reward_scale: factor on rewards.
-    """
-
-    module: Any
-    environment: envs.Environment
-    rollout: int
-    discount: float
-    double: bool
-    reward_scale: float
-
-    def values(self, params: Any, observation: jax.Array) -> jax.Array:
-        """(n, actions), as at evaluation."""
-        return self.module.apply({"params": params}, observation)
-
-
-def _of(q: jax.Array, action: jax.Array) -> jax.Array:
-    """The values (n,) of actions (n,) among those of all (n, actions)."""
-    return jnp.take_along_axis(q, action[:, None], axis=1)[:, 0]
-
-
 def training_loss(
     forward: Callable[..., tuple[jax.Array, Any]],
     params: Any,
@@ -159,33 +149,15 @@ def training_loss(
     batch: Mapping,
     key: jax.Array,
 ) -> learner.Loss:
-    """Huber's loss of the values of what was done, to ``goal`` (n,); ``key`` is dropout's."""
+    """Huber's loss of the values of what was done, to ``goal`` (n,); ``key`` is dropout's.
+
+    By ``weight`` (n,) where the batch has it; the mean is over examples all the same.
+    """
     q, model_state = forward(params, model_state, key, batch["observation"])
-    value = _of(q, batch["action"])
-    found = Mean.of(losses.huber(value, batch["goal"]))
+    value = of(q, batch["action"])
+    each = losses.huber(value, batch["goal"])
+    found = Mean.of(each * batch["weight"] if "weight" in batch else each)
     return learner.Loss(found, model_state, {"value": Mean.of(value)})
-
-
-def goals(agent: Agent, params: Any, target: Any, batch: Mapping) -> jax.Array:
-    """``r + γ q(s', a')``, nothing after a termination; a truncated episode would go on."""
-    after = agent.values(target, batch["next_observation"])
-    best = (agent.values(params, batch["next_observation"]) if agent.double else after).argmax(-1)
-    following = jnp.where(batch["terminated"], 0.0, _of(after, best))
-    return batch["reward"] * agent.reward_scale + agent.discount * following
-
-
-def acting(
-    agent: Agent, params: Any, start: vectorised.Vectorised, key: jax.Array, eps: jax.Array
-) -> tuple[vectorised.Vectorised, vectorised.Transition]:
-    """A rollout by the best actions, a share ``eps`` of them random: (rollout, environments, …)."""
-
-    def choose(observation: jax.Array, own: jax.Array) -> jax.Array:
-        explore, which = jax.vmap(jax.random.split, out_axes=1)(own)
-        explores = jax.vmap(lambda k: jax.random.uniform(k, (), jnp.float32))(explore) < eps
-        best = agent.values(params, observation).argmax(-1).astype(jnp.int32)
-        return jnp.where(explores, policies.evenly(agent.environment, which), best)
-
-    return vectorised.roll_out(agent.environment, choose, start, key, agent.rollout)
 
 
 def learning(
@@ -195,11 +167,12 @@ def learning(
     memory: replay.Replay,
     index: jax.Array,
     key: jax.Array,
+    correction: jax.Array,
     *,
     updates: int,
     examples: int,
     rate: float,
-) -> tuple[tuple[learner.Learner, Any], Metrics]:
+) -> tuple[tuple[learner.Learner, Any, replay.Replay], Metrics]:
     """So many updates from memory, the target following after each.
 
     Args:
@@ -209,28 +182,35 @@ def learning(
       memory: to draw from.
       index: (environments,), which they are.
       key: of the draws.
+      correction: β now.
       updates: how many.
       examples: of each environment in each of them.
       rate: share of the way that the target goes.
     """
 
     def body(carry: Any, i: jax.Array) -> Any:
-        own, target = carry
+        own, target, priority = carry
         one = jax.random.fold_in(keys.named(key, "learn"), i)
-        seen = replay.sample(memory, vectorised.own_keys(one, index), examples)
-        seen = {**seen, "goal": goals(agent, own.params, target, seen)}
-        own, found = update(own, seen, one)
+        now = memory._replace(priority=priority)
+        batch, places = seen(agent, now, vectorised.own_keys(one, index), examples, correction)
+        batch = {**batch, "goal": goals(agent, own.params, target, batch)}
+        if places is not None:
+            now = replay.judged(now, places, misjudged(agent, own.params, batch))
+        own, found = update(own, batch, one)
         follow = lambda old, new: old + rate * (new - old)
-        return (own, jax.tree.map(follow, target, own.params)), found
+        return (own, jax.tree.map(follow, target, own.params), now.priority), found
 
-    carry, found = jax.lax.scan(body, learners, jnp.arange(updates))
-    return carry, jax.tree.map(lambda x: x.sum(0), found)
+    carry = (*learners, memory.priority)
+    (*learners, priority), found = jax.lax.scan(body, carry, jnp.arange(updates))
+    found = jax.tree.map(lambda x: x.sum(0), found)
+    return (*learners, memory._replace(priority=priority)), found
 
 
 def train_step(
     agent: Agent,
     share: Callable[[jax.Array], jax.Array],
-    learn: Callable[..., tuple[tuple[learner.Learner, Any], Metrics]],
+    taken_back: Callable[[jax.Array], jax.Array],
+    learn: Callable[..., tuple[tuple[learner.Learner, Any, replay.Replay], Metrics]],
     state: State,
     batch: Mapping,
     key: jax.Array,
@@ -240,6 +220,7 @@ def train_step(
     Args:
       agent: who acts.
       share: train steps done -> ε.
+      taken_back: train steps done -> β.
       learn: `learning`, with its numbers.
       state: of all; batch is empty.
       batch: nothing.
@@ -247,36 +228,35 @@ def train_step(
     """
     eps = share(state.updates)
     many, moves = acting(agent, state.learner.params, state.envs, keys.named(key, "act"), eps)
-    memory = replay.add(state.replay, {name: getattr(moves, name) for name in _KEPT})
-    carry, found = learn((state.learner, state.target), memory, many.index, key)
+    memory = replay.add(state.replay, {name: getattr(moves, name) for name in kept(agent)})
+    (own, target, memory), found = learn(
+        (state.learner, state.target), memory, many.index, key, taken_back(state.updates)
+    )
     return (
-        State(*carry, many, memory, state.updates + 1),
+        State(own, target, many, memory, state.updates + 1),
         {**found, **episodes.ended(moves), "epsilon": Mean.once(eps)},
     )
-
-
-# Of a transition what memory keeps.
-_KEPT = ("observation", "action", "reward", "next_observation", "terminated")
 
 
 def _init(
     agent: Agent,
     start: Callable[[Mapping], learner.Learner],
     count: int,
-    kept: int,
+    size: int,
     key: jax.Array,
     batch: Mapping,
 ) -> State:
-    size = agent.environment.observation_size
-    own = start(agent.module.init(keys.named(key, "model"), jnp.zeros((1, size), jnp.float32)))
+    numbers = agent.environment.observation_size
+    own = start(agent.module.init(keys.named(key, "model"), jnp.zeros((1, numbers), jnp.float32)))
     many = vectorised.create(agent.environment, keys.named(key, "environments"), count)
-    one = jax.ShapeDtypeStruct((size,), jnp.float32)
+    one = jax.ShapeDtypeStruct((numbers,), jnp.float32)
     scalar = lambda dtype: jax.ShapeDtypeStruct((), dtype)
     like = dict(
         observation=one, action=scalar(jnp.int32), reward=scalar(jnp.float32),
-        next_observation=one, terminated=scalar(jnp.bool_),
+        next_observation=one, terminated=scalar(jnp.bool_), truncated=scalar(jnp.bool_),
     )  # fmt: skip
-    memory = replay.create(like, count, kept)
+    like = {name: like[name] for name in kept(agent)}
+    memory = replay.create(like, count, size, priorities=agent.priority is not None)
     return State(own, jax.tree.map(jnp.copy, own.params), many, memory, jnp.int32(0))
 
 
@@ -286,8 +266,17 @@ def _partition(state: State) -> State:
     return State(*map(whole, state, split))
 
 
-def _check(count: int, rollout: int, updates: int, examples: int, capacity: int) -> None:
-    check_counts(rollout=rollout, updates=updates, examples=examples, capacity=capacity)
+def _check(
+    count: int, rollout: int, updates: int, examples: int, capacity: int, n_steps: int
+) -> None:
+    check_counts(
+        rollout=rollout, updates=updates, examples=examples, capacity=capacity, n_steps=n_steps
+    )
+    if n_steps > rollout:
+        raise UserError(
+            f"config.task.n_steps={n_steps} is more than config.task.rollout={rollout}, which are "
+            "all steps that memory has at first"
+        )
     for name, value, unit, what in (
         ("examples", examples, count, f"config.batch_size={count} environments"),
         ("capacity", capacity, count * rollout, f"{count} environments x {rollout} steps"),

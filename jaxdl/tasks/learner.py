@@ -146,7 +146,7 @@ def make_update(
     layer_norms: bool = False,
     schedule: Callable[[jax.Array], jax.Array] | None = None,
     frozen: Frozen | None = None,
-) -> Callable[[Learner, Mapping[str, jax.Array], jax.Array], tuple[Learner, Metrics]]:
+) -> Callable[..., tuple[Learner, Metrics]]:
     """The update: gradient, optimizer, moving average.
 
     Args:
@@ -173,7 +173,8 @@ def make_update(
       frozen: what is otherwise in the first updates; the optimizer must know of it too.
 
     Returns:
-      A function (learner, batch, key) -> (learner, metrics), whose metrics have ``loss``,
+      A function (learner, batch, key, at=None) -> (learner, metrics); ``at`` are the parameters
+      that the gradient is taken at, by default the learner's own. The metrics have ``loss``,
       ``gradient_norm`` (before noise and clipping, so that it tells of the loss alone) and
       ``update_norm`` beside those of the loss function.
     """
@@ -219,21 +220,21 @@ def make_update(
 
         return jax.lax.scan(body, first, jnp.arange(1, accumulate))[0]
 
-    def update(learner: Learner, batch, key) -> tuple[Learner, Metrics]:
+    def update(learner: Learner, batch, key, at: Any = None) -> tuple[Learner, Metrics]:
         run = accumulated if accumulate > 1 else summed
+        place = learner if at is None else learner._replace(params=at)
 
-        def mean_gradient(learner):
-            grads, model_state, metrics = run(learner, batch, replicas.own(key))
+        def mean_gradient(place):
+            grads, model_state, metrics = run(place, batch, replicas.own(key))
             grads, metrics = replicas.total((grads, metrics))
             grads = jax.tree.map(lambda g: g / metrics["loss"].weight, grads)
             return grads, model_state, metrics
 
-        grads, model_state, metrics = mean_gradient(learner)
+        grads, model_state, metrics = mean_gradient(place)
         noisy = grads
         if any_on(sharpness):
-            noisy = mean_gradient(
-                learner._replace(params=_uphill(learner.params, grads, sharpness))
-            )[0]
+            uphill = _uphill(place.params, grads, sharpness)
+            noisy = mean_gradient(place._replace(params=uphill))[0]
         if any_on(gradient_noise):
             # All devices draw the same: there is one gradient by now.
             each = optax.tree.split_key_like(keys.named(key, "gradient_noise"), noisy)

@@ -11,25 +11,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdl import envs, keys, models
-from jaxdl.control.policies import Categorical, Gaussian
-from jaxdl.control.returns import gae
+from jaxdl import keys
+from jaxdl.control.returns import gae, normalised
+from jaxdl.control.rollouts import Agent, acting, begin
 from jaxdl.envs import vectorised
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.parallel import replicas
 from jaxdl.tasks import (
     Run,
     Task,
-    build_model,
     check_at_least,
     check_counts,
     check_shares,
     learner,
-    need_whole,
     register,
 )
-from jaxdl.tasks.shared import episodes
+from jaxdl.tasks.shared import agents, episodes
 
 
 class State(NamedTuple):
@@ -44,7 +41,7 @@ class State(NamedTuple):
     envs: vectorised.Vectorised
 
 
-@register("ppo", derives=("actions", "action_size"))
+@register("ppo", derives=agents.DERIVES)
 def ppo(
     run: Run,
     env: str = "cartpole",
@@ -83,13 +80,9 @@ def ppo(
     episodes that ended in the meantime. Evaluation gives ``mean_return`` of the likeliest actions
     in 100 episodes.
     """
-    need_whole(run, type(None))
-    config, environment = run.config, envs.create(env)
+    agent = agents.create(run, env)
     _check(rollout, minibatches, epochs, clip_ratio, discount=discount, gae_lambda=gae_lambda)
     check_at_least(0, value_clip=value_clip, entropy=entropy, value_weight=value_weight)
-    sizes = {"actions": environment.actions or 0, "action_size": environment.action_size or 0}
-    module = build_model(run, sizes, because=f"as environment {env!r} has it")
-    agent = Agent(module, environment)
     loss_fn = functools.partial(training_loss, agent, clip_ratio, value_clip, value_weight, entropy)
     start, update = learner.by_config(run, loss_fn, updates=epochs * minibatches)
     see = functools.partial(
@@ -98,54 +91,13 @@ def ppo(
     learn = functools.partial(
         learning, update, epochs=epochs, minibatches=minibatches, normalise=normalise_advantages
     )
-    greedy = functools.partial(_greedy, agent)
-    seen = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
-    order = functools.cache(lambda: models.call_order(module, seen))
     return Task(
-        init=functools.partial(_init, agent, start, config.batch_size),
+        init=functools.partial(_init, agent, start, run.config.batch_size),
         train_step=functools.partial(train_step, agent, rollout, see, learn),
-        **episodes.shown(environment, greedy).of(lambda state: state.learner.best_variables),
-        parameters=lambda state: learner.parameters(state.learner.params, order()),
+        **agents.shown(agent),
         partition=_partition,
-        examples=rollout * config.batch_size,
+        examples=rollout * run.config.batch_size,
     )
-
-
-class Agent(NamedTuple):
-    """A network of policy and value, and where it acts.
-
-    Attributes:
-      module: observations (…, size) -> (logits, or mean and log-deviation; value).
-      environment: of `jaxdl.envs`.
-    """
-
-    module: Any
-    environment: envs.Environment
-
-    def think(
-        self, variables: Any, observation: jax.Array
-    ) -> tuple[Categorical | Gaussian, jax.Array]:
-        """(policy, value) of observations (…, size)."""
-        output, value = self.module.apply(variables, observation)
-        return (Categorical(output) if self.environment.actions else Gaussian(*output)), value
-
-
-def acting(
-    agent: Agent, variables: Any, start: vectorised.Vectorised, key: jax.Array, rollout: int
-) -> tuple[vectorised.Vectorised, vectorised.Transition]:
-    """The environments after the rollout, and its transitions, (rollout, environments, …)."""
-    environment = agent.environment
-    size = environment.actions or environment.action_size
-    # Continuous actions are learned in units of their range, as they were drawn.
-    in_units = environment._replace(
-        step=lambda state, action: environment.step(state, environment.from_units(action))
-    )
-
-    def act(observation: jax.Array, own: jax.Array) -> jax.Array:
-        policy = agent.think(variables, observation)[0]
-        return policy.sample(jax.vmap(lambda k: policy.noise(k, (size,)))(own))
-
-    return vectorised.roll_out(in_units, act, start, key, rollout)
 
 
 def examples(
@@ -258,7 +210,7 @@ def learning(
         times, i = now
         batch = {name: x[:, times] for name, x in seen.items()}
         if normalise:
-            batch["advantage"] = _normalise(batch["advantage"])
+            batch["advantage"] = normalised(batch["advantage"])
         return update(own, batch, jax.random.fold_in(keys.named(key, "update"), i))
 
     own, metrics = jax.lax.scan(body, own, (times, jnp.arange(len(times))))
@@ -298,15 +250,8 @@ def _init(
     key: jax.Array,
     batch: Mapping,
 ) -> State:
-    observation = jnp.zeros((1, agent.environment.observation_size), jnp.float32)
-    variables = agent.module.init(keys.named(key, "model"), observation)
-    many = vectorised.create(agent.environment, keys.named(key, "environments"), count)
+    variables, many = begin(agent, key, count)
     return State(start(variables), many)
-
-
-def _greedy(agent: Agent, variables: Any) -> vectorised.Policy:
-    likeliest = lambda observation: agent.think(variables, observation)[0].mode()
-    return lambda observation: agent.environment.from_units(likeliest(observation))
 
 
 def _partition(state: State) -> State:
@@ -342,9 +287,3 @@ def _value_loss(value: jax.Array, batch: Mapping[str, jax.Array], clip: float) -
         near = batch["value"] + jnp.clip(value - batch["value"], -clip, clip)
         error = jnp.maximum(error, jnp.square(near - batch["target"]))
     return error / 2
-
-
-def _normalise(advantage: jax.Array) -> jax.Array:
-    """To mean 0 and deviation 1 over all environments, those of other devices too."""
-    centred = advantage - replicas.mean(advantage.mean())
-    return centred / (jnp.sqrt(replicas.mean(jnp.square(centred).mean())) + 1e-8)

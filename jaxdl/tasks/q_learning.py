@@ -1,40 +1,30 @@
-"""Tabular Q-learning: thousands of learners, each in a world of its own."""
+"""Tabular Q-learning and SARSA: thousands of learners, each in a world of its own."""
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.control import tabular as exact
+from jaxdl.control.policies import epsilon_greedy
+from jaxdl.control.temporal_difference import (
+    TARGETS,
+    Next,
+    State,
+    Worlds,
+    pick,
+    transition,
+)
 from jaxdl.envs import tabular
 from jaxdl.metrics import LOW, Mean, Metrics
 from jaxdl.optim import schedules
 from jaxdl.parallel import replicas
+from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, check_counts, check_shares, need_whole, register
-
-
-class State(NamedTuple):
-    """The learners, along the first axis of every leaf but the last.
-
-    Attributes:
-      q: (learners, states, actions) float32, what each takes actions to be worth.
-      place: (learners,) int32, where each is.
-      steps: (learners,) int32, in its episode.
-      gained: (learners,) float32, in its episode.
-      run: (learners,) int32, which of them each is.
-      updates: int32, made so far.
-    """
-
-    q: jax.Array
-    place: jax.Array
-    steps: jax.Array
-    gained: jax.Array
-    run: jax.Array
-    updates: jax.Array
 
 
 @register("q_learning", groups=())
@@ -46,8 +36,9 @@ def q_learning(
     epsilon: float = 0.2,
     last_epsilon: float = 0.1,
     first_value: float = 0.0,
+    target: str = "max",
 ) -> Task:
-    """``q(s, a) += α (r + γ max q(s', ·) - q(s, a))`` (Watkins, 1989), actions ε-greedy.
+    """``q(s, a) += α (r + γ q(s', ·) - q(s, a))``, actions ε-greedy; which of q(s', ·): ``target``.
 
     No data and no model: the table is all that is learned. α is the optimizer's learning rate with
     its schedule; ``batch_size`` is the number of learners.
@@ -60,69 +51,55 @@ def q_learning(
       epsilon: share of random actions at first, in [0, 1].
       last_epsilon: at the end of the run; linear between.
       first_value: of every action before anything is known; a high one makes learners curious.
+      target: "max" is Q-learning (Watkins, 1989), by the best of q(s', ·), whatever is done then;
+        "sampled" SARSA (Rummery and Niranjan, 1994), by the action that is taken next; "expected"
+        its mean over the ε-greedy policy (van Seijen et al., 2009). The latter two learn what
+        actions are worth while ε of them are random. Where the clock ends an episode, s' counts as
+        it is estimated.
 
     The metrics are ``loss``, the mean squared error of what actions were taken to be worth, and
     ``episode_return`` of the episodes that ended in the meantime. The figures of evaluation are
     exact, by the world's table: ``mean_return`` of the greedy policies from start to time limit,
     undiscounted; ``optimum`` the same of value iteration's policy at this discount; and
-    ``distance_to_optimum``, how far the one is below the other, as a share of its size.
+    ``distance_to_optimum``, how far the one is below the other, as a share of its size; and
+    ``exploring_value`` of the ε-greedy policies with ε as it is now, at this discount and without a
+    time limit, which is no number where episodes need never end and nothing is discounted.
     """
     need_whole(run, type(None))
     check_shares(discount=discount, epsilon=epsilon, last_epsilon=last_epsilon)
     check_counts(transitions=transitions)
+    following = choose("target in config.task.target", target, TARGETS)
     count, world = run.config.batch_size, tabular.create(env)
     schedule = schedules.create(run.config.optimizer, steps=run.steps)
     table = jax.tree.map(jnp.asarray, world._replace(max_steps=0, glyphs=(), grids=()))
     worlds = Worlds(
         table, jnp.cumsum(table.start), jnp.cumsum(table.probability, axis=-1), world.max_steps
     )
-    exploration = lambda part: epsilon + (last_epsilon - epsilon) * part
+    exploring = lambda updates: epsilon + (last_epsilon - epsilon) * (updates / run.steps)
     returns = jax.jit(functools.partial(_returns, world))
     # The same at every evaluation.
     optimum = functools.cache(
         lambda: float(returns(exact.value_iteration(world, discount)[None])[0])
     )
     return Task(
-        init=functools.partial(_init, worlds, count, first_value),
+        init=functools.partial(_init, worlds, count, first_value, target == "sampled"),
         train_step=functools.partial(
-            train_step, worlds, schedule, exploration, run.steps, discount, transitions
+            train_step, worlds, schedule, exploring, discount, following, transitions
         ),
-        score=functools.partial(_score, returns, optimum),
+        score=functools.partial(_score, world, returns, optimum, exploring, discount),
         artifacts=functools.partial(_artifacts, world),
         parameters=lambda state: {"q": state.q},
-        partition=lambda state: State(True, True, True, True, True, False),
+        partition=_partition,
         directions={"distance_to_optimum": LOW},
         examples=count * transitions,
     )
 
 
-class Worlds(NamedTuple):
-    """A world's tables on the devices.
-
-    Attributes:
-      table: `jaxdl.envs.tabular.World` of arrays.
-      starts: (states,), its start's probabilities, added up.
-      likely: (states, actions, outcomes), its transitions', added up.
-      max_steps: of an episode.
-    """
-
-    table: Any
-    starts: jax.Array
-    likely: jax.Array
-    max_steps: int
-
-
-def _pick(cumulated: jax.Array, u: jax.Array) -> jax.Array:
-    """The index that u (…, 1), uniform in [0, 1), falls on among weights added up (…, n).
-
-    One of weight 0 is never taken: neither by u = 0, nor where rounding has them add up to below 1.
-    """
-    return (cumulated <= u * cumulated[..., -1:]).sum(-1)
-
-
-def _init(worlds: Worlds, count: int, first_value: float, key: jax.Array, batch: Any) -> State:
+def _init(
+    worlds: Worlds, count: int, first_value: float, ahead: bool, key: jax.Array, batch: Any
+) -> State:
     q = jnp.full((count, *worlds.table.reward.shape[:2]), first_value, jnp.float32)
-    place = _pick(worlds.starts[None], jax.random.uniform(key, (count, 1), jnp.float32))
+    place = pick(worlds.starts[None], jax.random.uniform(key, (count, 1), jnp.float32))
     zeros = jnp.zeros(count, jnp.int32)
     return State(
         q,
@@ -131,60 +108,16 @@ def _init(worlds: Worlds, count: int, first_value: float, key: jax.Array, batch:
         jnp.zeros(count, jnp.float32),
         jnp.arange(count, dtype=jnp.int32),
         jnp.int32(0),
+        jnp.full(count, -1, jnp.int32) if ahead else None,
     )
-
-
-def transition(
-    worlds: Worlds,
-    discount: float,
-    own: State,
-    key: jax.Array,
-    rate: jax.Array,
-    eps: jax.Array,
-) -> tuple[State, tuple[jax.Array, jax.Array, jax.Array]]:
-    """One transition of one learner.
-
-    Args:
-      worlds: where it is.
-      discount: γ.
-      own: of one learner; its leaves have no first axis.
-      key: of this transition.
-      rate: α.
-      eps: share of random actions.
-
-    Returns:
-      The learner, and the squared error, whether the episode is over, and its return if it is.
-    """
-    table = worlds.table
-    explore, which, outcome, again = jax.random.uniform(key, (4,), jnp.float32)
-    values = own.q[own.place]
-    # A random one of the best: among equals the first would be tried for ever.
-    best = values == values.max()
-    best = _pick(jnp.cumsum(best).astype(jnp.float32), which)
-    action = jnp.where(explore < eps, (which * values.size).astype(jnp.int32), best)
-    i = _pick(worlds.likely[own.place, action], outcome)
-    after, reward, done = (
-        x[own.place, action, i] for x in (table.next_state, table.reward, table.terminal)
-    )
-    goal = reward + discount * jnp.where(done, 0.0, own.q[after].max())
-    error = goal - values[action]
-    gained, steps = own.gained + reward, own.steps + 1
-    over = done | (steps >= worlds.max_steps)
-    own = own._replace(
-        q=own.q.at[own.place, action].add(rate * error),
-        place=jnp.where(over, _pick(worlds.starts, again), after).astype(jnp.int32),
-        steps=jnp.where(over, 0, steps),
-        gained=jnp.where(over, 0.0, gained),
-    )
-    return own, (jnp.square(error), over, jnp.where(over, gained, 0.0))
 
 
 def train_step(
     worlds: Worlds,
     schedule: Callable[[jax.Array], jax.Array],
-    exploration: Callable[[jax.Array], jax.Array],
-    updates: int,
+    exploring: Callable[[jax.Array], jax.Array],
     discount: float,
+    following: Callable[[Next], jax.Array],
     transitions: int,
     state: State,
     batch: Any,
@@ -195,17 +128,17 @@ def train_step(
     Args:
       worlds: where they are.
       schedule: update -> α.
-      exploration: share of the run that is over -> ε.
-      updates: in the whole run.
+      exploring: update -> ε.
       discount: γ.
+      following: of TARGETS.
       transitions: of each learner.
       state: of all; batch is empty.
       batch: nothing.
       key: of the update.
     """
-    rate, eps = schedule(state.updates), exploration(state.updates / updates)
-    axes = State(0, 0, 0, 0, 0, None)
-    act = functools.partial(transition, worlds, discount)
+    rate, eps = schedule(state.updates), exploring(state.updates)
+    axes = State(0, 0, 0, 0, 0, None, None if state.action is None else 0)
+    act = functools.partial(transition, worlds, discount, following)
 
     def turn(state: State, i: jax.Array) -> tuple[State, Any]:
         one = jax.random.fold_in(key, i)
@@ -229,18 +162,28 @@ def _returns(world: Any, q: jax.Array) -> jax.Array:
 
 
 def _score(
+    world: Any,
     returns: Callable[[jax.Array], jax.Array],
     optimum: Callable[[], float],
+    exploring: Callable[[jax.Array], float],
+    discount: float,
     state: State,
     split: Any,
     key: jax.Array,
 ) -> dict[str, float]:
     mean, best = float(returns(state.q).mean()), optimum()
+    policies = epsilon_greedy(np.asarray(state.q, np.float64), float(exploring(state.updates)))
+    values = [exact.policy_values(world, policy, discount) for policy in policies]
     return {
+        "exploring_value": float(np.mean(values @ world.start)),
         "mean_return": mean,
         "optimum": best,
         "distance_to_optimum": (best - mean) / max(abs(best), 1e-9),
     }
+
+
+def _partition(state: State) -> State:
+    return jax.tree.map(lambda leaf: True, state)._replace(updates=False)
 
 
 def _artifacts(world: Any, state: State, split: Any, key: jax.Array) -> dict[str, Any]:

@@ -24,12 +24,18 @@ ROUNDS, SECONDS = 3, 0.04
 Greedy = Callable[[Any], vectorised.Policy]
 
 
-def ended(moves: vectorised.Transition) -> Metrics:
-    """``episode_return`` and ``episode_length`` of the episodes that ended in a rollout."""
+def ended(moves: vectorised.Transition, among: jax.Array | None = None) -> Metrics:
+    """``episode_return`` and ``episode_length`` of the episodes that ended in a rollout.
+
+    Args:
+      moves: (time, environments, …).
+      among: which of its steps count, (time, environments) bool; None for all.
+    """
+    over = moves.ended if among is None else moves.ended & among
     return replicas.total(
         {
-            "episode_return": Mean.of(moves.total, moves.ended),
-            "episode_length": Mean.of(moves.steps, moves.ended),
+            "episode_return": Mean.of(moves.total, over),
+            "episode_length": Mean.of(moves.steps, over),
         }
     )
 
@@ -39,7 +45,8 @@ class Shown(NamedTuple):
 
     Attributes:
       score: (variables, key) -> {"mean_return": over EPISODES fresh episodes}.
-      artifacts: (variables, key) -> the report's "Episode" and "Environment steps a second".
+      artifacts: (variables, key) -> the report's "Episode", "Returns and lengths" of all that were
+        played, and "Environment steps a second".
       compile_score: (variables, key) -> None, as the task's.
       compile_artifacts: so too.
     """
@@ -73,6 +80,7 @@ def shown(environment: envs.Environment, greedy: Greedy) -> Shown:
         length, total = int(played.steps[0]), float(played.total[0])
         return {
             "Episode": _frames(environment, played.first, length, total),
+            "Returns and lengths": _spread(played.total, played.steps),
             "Environment steps a second": steps_a_second(environment, greedy, variables, pace()),
         }
 
@@ -133,4 +141,23 @@ def _frames(environment: envs.Environment, states: Any, length: int, total: floa
     return draw.figure(
         1.5 * columns, 1.5 * rows, paint, kind="png", columns=columns, rows=rows,
         caption=f"One episode of the likeliest actions: {length} steps, return {total:.1f}.",
+    )  # fmt: skip
+
+
+def _spread(returns: np.ndarray, lengths: np.ndarray) -> draw.Picture:
+    """How returns and lengths (episodes,) are spread: each a line that rises from 0 to 1."""
+
+    def paint(pair):
+        for axes, x, name in zip(pair, (returns, lengths), ("return", "steps"), strict=True):
+            axes.plot(np.sort(x), (np.arange(len(x)) + 0.5) / len(x), color="tab:blue")
+            low, middle, high = np.percentile(x, (5, 50, 95))
+            axes.axvspan(low, high, color="tab:blue", alpha=0.12)
+            axes.axvline(middle, color="tab:orange")
+            axes.set(xlabel=name, ylim=(0, 1))
+        pair[0].set_ylabel("share of episodes below")
+
+    return draw.figure(
+        6, 2.4, paint, columns=2,
+        caption=f"{len(returns)} episodes of the likeliest actions: the median, and from the 5th "
+        "to the 95th percentile.",
     )  # fmt: skip
