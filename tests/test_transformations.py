@@ -242,7 +242,8 @@ LOSSES = {
         (f64(2, 3),),
     ),
     "token_log_probabilities": (
-        lambda x: preference.token_log_probabilities(x, PIXELS), (f64(2, 3, 4),)
+        lambda x: preference.token_log_probabilities(x, PIXELS),
+        (f64(2, 3, 4),),
     ),
     # Those of YOLO.
     "losses": (

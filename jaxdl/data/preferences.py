@@ -241,18 +241,12 @@ def _said(row: rows.Row, columns: tuple[str, ...]) -> tuple[str, ...]:
     return (*found, row.where)
 
 
-def _encoded(
-    said: tuple[str, ...], tokenizer: Any, vocabulary: Vocabulary, context: int
-) -> _Row:
+def _encoded(said: tuple[str, ...], tokenizer: Any, vocabulary: Vocabulary, context: int) -> _Row:
     prompt, *answers = (tokenizer.encode(text).astype(np.int32) for text in said[:-1])
     for answer in answers:
         answered.check_row(said[-1], prompt, answer, context)
-    return _Row(
-        prompt, tuple(np.append(answer, vocabulary.end) for answer in answers), said[-1]
-    )
+    return _Row(prompt, tuple(np.append(answer, vocabulary.end) for answer in answers), said[-1])
 
 
 def _answered(part: Sequence[_Row], side: int, context: int) -> Answered:
-    return Answered.of(
-        [row.prompt for row in part], [row.answers[side] for row in part], context
-    )
+    return Answered.of([row.prompt for row in part], [row.answers[side] for row in part], context)

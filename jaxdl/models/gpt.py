@@ -43,8 +43,8 @@ class GPT(nn.Module):
         configuration.
       attention_dropout: rate on the attention weights; .1 there, too. With it attention takes its
         slow form.
-      output: "tokens", the logits; "score", a number for the text up to each token, by a head of its
-        own, without a bias, as reward models have it; or "both".
+      output: "tokens", the logits; "score", a number for the text up to each token, by a head of
+        its own, without a bias, as reward models have it; or "both".
       remat: keep only each block's input for the backward pass, which computes the rest anew: the
         same numbers for less memory and about a third more work.
       dtype: of the computation; parameters, statistics and logits stay float32.

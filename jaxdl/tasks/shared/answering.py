@@ -1,26 +1,31 @@
 """What tasks share that learn from answers to prompts: their model, its start, and what it says."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl import models
+from jaxdl import generate, models
+from jaxdl.data.spread import evenly
 from jaxdl.errors import UserError
 from jaxdl.losses import preference
 from jaxdl.pretrained import encoders, transfer
 from jaxdl.tasks.shared.checks import need_batches
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
+from jaxdl.tasks.shared.texts import printable
 
 # The model's fields that follow from the data and the task.
 DERIVED = ("vocab_size", "context", "output")
 
+# Prompts that samples are drawn for.
+_SHOWN = 4
 
-def begin(run: Run, array: str, output: str = "tokens", more: int = 0) -> transfer.Start:
+
+def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> transfer.Start:
     """The run's model for its prompts and answers, and the weights that it begins with.
 
     Those of ``config.pretrained.source`` where there is one; what they do not have is drawn.
@@ -29,7 +34,7 @@ def begin(run: Run, array: str, output: str = "tokens", more: int = 0) -> transf
       run: of data such as "preferences".
       array: that its batches must have.
       output: of the model, as of `jaxdl.models.gpt`.
-      more: tokens that texts may have beyond the data's.
+      tokens: that there is to be room for behind the longest prompt; 0 is as the data have it.
 
     Raises:
       UserError: other data, another kind of model, or weights of other tokens.
@@ -41,24 +46,17 @@ def begin(run: Run, array: str, output: str = "tokens", more: int = 0) -> transf
             f"task {task!r} learns from prompts and answers, such as data set 'preferences' has, "
             f"and not {run.config.data.name!r}"
         )
-    context = train.context + more
+    context = max(train.context, train.prompt_length + tokens)
 
-    def check(found: Any) -> None:
-        if not {*DERIVED} <= {*models.settings(found)} if isinstance(found, str) else not hasattr(
-            found, "init_cache"
-        ):
-            raise UserError(
-                f"task {task!r} needs a model of tokens that has a score too, such as 'gpt', not "
-                f"{found if isinstance(found, str) else type(found).__name__!r}"
-            )
-
+    name = run.config.model.name
+    if name and not {*DERIVED, "heads"} <= {*models.settings(name)}:
+        _refuse(task, name)
     if run.config.pretrained.source:
+        check = lambda found: None if hasattr(found, "init_cache") else _refuse(task, type(found))
         wanted = encoders.Wanted(
             train.vocabulary, context, "config.data.context", {"output": output}, check
         )
         return encoders.create(run.config, run.data, wanted)
-    if run.config.model.name:
-        check(run.config.model.name)
     module = build_model(
         run,
         {"vocab_size": train.vocabulary, "context": context, "output": output},
@@ -66,6 +64,13 @@ def begin(run: Run, array: str, output: str = "tokens", more: int = 0) -> transf
         because=f"for {train.vocabulary} tokens and texts of {context}",
     )
     return transfer.fresh(module)
+
+
+def _refuse(task: str, model: Any) -> None:
+    raise UserError(
+        f"task {task!r} needs a language model that has a score too, such as 'gpt', not "
+        f"{getattr(model, '__name__', model)!r}"
+    )
 
 
 def initial(start: transfer.Start, key: jax.Array) -> Any:
@@ -106,6 +111,51 @@ def last(scores: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.take_along_axis(scores, place[:, None], axis=1)[:, 0]
 
 
-def example(run: Run, index: int) -> Mapping[str, np.ndarray]:
-    """One of the evaluation part's."""
-    return run.data.test.take(np.array([index]))
+class Written(NamedTuple):
+    """Answers that were drawn.
+
+    Attributes:
+      tokens: (n, T) int32; behind the end anything.
+      mask: (n, T) bool, True up to the end token and at it.
+    """
+
+    tokens: jax.Array
+    mask: jax.Array
+
+
+def written(
+    module: nn.Module, variables: Any, batch: Mapping, key: jax.Array, tokens: int, end: int | None
+) -> Written:
+    """Answers to prompts, drawn from the model's own probabilities; free to jit.
+
+    Args:
+      module: a language model.
+      variables: its own.
+      batch: ``prompt`` and ``prompt_mask`` (n, P), filled up in front.
+      key: of the draws.
+      tokens: of an answer at most.
+      end: the token that ends one; None where all have as many.
+    """
+    made = generate.sample(
+        module, variables, batch["prompt"], key, tokens=tokens, stop=end,
+        prompt_mask=batch["prompt_mask"],
+    )  # fmt: skip
+    ends = jnp.zeros(made.shape, jnp.int32) if end is None else (made == end).astype(jnp.int32)
+    return Written(made, jnp.cumsum(ends, axis=1) - ends == 0)
+
+
+def sample(module: nn.Module, run: Run, state: Any, key: jax.Array) -> dict[str, str]:
+    """`Task.sample`: what a state's ``learner`` answers to some prompts of the evaluation part."""
+    split = run.data.test
+    shown = split.take(evenly(len(split), _SHOWN))
+    made = written(
+        module, state.learner.best_variables, shown, key, split.context - split.prompt_length,
+        split.end,
+    )  # fmt: skip
+    lines = []
+    rows = zip(shown["prompt"], shown["prompt_mask"], np.asarray(made.tokens),
+               np.asarray(made.mask), strict=True)  # fmt: skip
+    decode = lambda tokens: printable(run.data.tokenizer.decode(tokens[tokens != split.end]))
+    for prompt, real, answer, counts in rows:
+        lines.append(f"[{decode(prompt[real])}]\n{decode(answer[counts])}")
+    return {"samples": "\n\n".join(lines)}
