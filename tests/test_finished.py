@@ -21,6 +21,8 @@ PICTURES = {
     "gpt": "Most surprising",
     "lstm:mackey_glass": "Error by horizon",
     "ppo": "Episode",
+    "preferences": "Policy",
+    "preferences:rlhf": "Policy",
     "q_learning": "Policy: frozen lake 4x4",
     "t5:numbers": "Cross-attention",
     "vae": "Codes by class",
@@ -36,7 +38,7 @@ LIKE_ANOTHER = {
     *("detection", "question_answering", "text_classification", "token_classification"),
     *("sound_classification", "transcription", "segmentation", "image_to_image"),
     *("image_translation", "unpaired_translation", "style_optimisation", "style_transfer"),
-    *("stylegan2", "graph_classification", "sampled_node_classification"),
+    *("reward_model", "stylegan2", "graph_classification", "sampled_node_classification"),
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population
