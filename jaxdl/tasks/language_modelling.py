@@ -41,7 +41,7 @@ _LETTERS, _LINES = 96, 12
 
 @register(
     "language_modelling",
-    groups=("model", "pretrained"),
+    groups=("model", "pretrained", "lora"),
     derives=("vocab_size", "context", "output"),
 )
 def language_modelling(
@@ -96,7 +96,9 @@ def language_modelling(
     start, update = learner.by_config(run, loss_fn)
     each = jax.jit(lambda state, batch, key: _predicted(module, state, batch))
     return Task(
-        init=lambda key, batch: start(begin.variables(module.init(key, batch["tokens"][:1, :-1]))),
+        init=lambda key, batch: start(
+            begin.variables(module.init(key, batch["tokens"][:1, :-1])), key
+        ),
         train_step=update,
         eval_step=functools.partial(evaluate, module, data.test.bytes_per_token),
         artifacts=functools.partial(_artifacts, module, each, data, run.config.eval.batch_size),

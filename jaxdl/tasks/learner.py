@@ -4,7 +4,6 @@ Supervised tasks have one learner; adversarial ones two. The update accumulates 
 exactly, follows the parameters with a moving average, and reports the norms of every layer.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,10 +14,12 @@ from flax import linen as nn
 
 from jaxdl import keys, optim
 from jaxdl.metrics import Mean, Means, Metrics, add
-from jaxdl.optim import norms, schedules
+from jaxdl.optim import lora, norms, schedules
 from jaxdl.parallel import replicas
 from jaxdl.per_member import any_on
 from jaxdl.trees import path_name
+
+_WHOLE = lora.Settings()
 
 
 class Learner(NamedTuple):
@@ -29,17 +30,20 @@ class Learner(NamedTuple):
       model_state: the model's other collections (batch statistics), {} if it has none.
       opt_state: of the optax chain.
       average: moving averages of (params, model_state), or None.
+      adapted: what does not learn where ``params`` are a change of it (`jaxdl.optim.lora`), or
+        None.
     """
 
     params: Any
     model_state: Any
     opt_state: Any
     average: Any = None
+    adapted: lora.Adapted | None = None
 
     @property
     def variables(self) -> dict[str, Any]:
         """For ``module.apply`` in training."""
-        return {"params": self.params, **self.model_state}
+        return {"params": lora.merged(self.adapted, self.params), **self.model_state}
 
     @property
     def best_variables(self) -> dict[str, Any]:
@@ -47,7 +51,7 @@ class Learner(NamedTuple):
         if self.average is None:
             return self.variables
         params, model_state = self.average
-        return {"params": params, **model_state}
+        return {"params": lora.merged(self.adapted, params), **model_state}
 
 
 class Loss(NamedTuple):
@@ -100,7 +104,12 @@ def forward(
 
 
 def create(
-    variables: Mapping[str, Any], optimizer: optax.GradientTransformation, *, ema: float = 0.0
+    variables: Mapping[str, Any],
+    optimizer: optax.GradientTransformation,
+    *,
+    ema: float = 0.0,
+    low_rank: lora.Settings = _WHOLE,
+    key: jax.Array | None = None,
 ) -> Learner:
     """A learner at its start.
 
@@ -108,11 +117,15 @@ def create(
       variables: what ``module.init`` returned.
       optimizer: an optax chain.
       ema: decay of the moving average; 0 keeps none.
+      low_rank: what learns; by default all that ``variables`` have.
+      key: of the first weights of low rank, where there are some.
     """
     model_state = {name: v for name, v in variables.items() if name != "params"}
-    params = variables["params"]
+    params, adapted = variables["params"], None
+    if low_rank.rank:
+        params, adapted = lora.begin(params, key, low_rank)
     average = jax.tree.map(jnp.copy, (params, model_state)) if any_on(ema) else None
-    return Learner(params, model_state, optimizer.init(params), average)
+    return Learner(params, model_state, optimizer.init(params), average, adapted)
 
 
 class Frozen(NamedTuple):
@@ -163,21 +176,21 @@ def make_update(
       ``update_norm`` beside those of the loss function.
     """
 
-    def total(params, model_state, batch, key):
-        result = loss_fn(params, model_state, batch, key)
+    def total(params, model_state, batch, key, adapted):
+        result = loss_fn(lora.merged(adapted, params), model_state, batch, key)
         return result.loss.total, result
 
-    def of_head(params, model_state, batch, key):
+    def of_head(params, model_state, batch, key, adapted):
         keep = lambda x, learns: x if learns else jax.lax.stop_gradient(x)
         held = jax.tree.map(keep, params, frozen.head(params))
-        result = frozen.loss_fn(held, model_state, batch, key)
+        result = frozen.loss_fn(lora.merged(adapted, held), model_state, batch, key)
         return result.loss.total, result._replace(model_state=model_state)
 
     gradient = jax.grad(total, has_aux=True)
 
     def summed(learner, batch, key):
         """Gradient of the summed loss, its weight, model state and metrics over the batch."""
-        arguments = learner.params, learner.model_state, batch, key
+        arguments = learner.params, learner.model_state, batch, key, learner.adapted
         if frozen is None:
             grads, result = gradient(*arguments)
         else:
@@ -235,7 +248,7 @@ def make_update(
             layers, each = norms.by_layer(grads, squares)
             names = [f"layers/{kind}/{layer}" for kind in kinds for layer in layers]
             metrics["layers"] = Means.once(names, each.reshape(-1))
-        return Learner(params, model_state, opt_state, average), metrics
+        return Learner(params, model_state, opt_state, average, learner.adapted), metrics
 
     return update
 
@@ -260,8 +273,8 @@ def by_config(
         ``optimizer.layer_decay``.
 
     Returns:
-      A function from what ``module.init`` returned to the `Learner` at its start, and the update of
-      `make_update`.
+      A function from what ``module.init`` returned, and a key of those tasks that are registered
+      with the group "lora", to the `Learner` at its start, and the update of `make_update`.
     """
     config = run.config
     length = dict(steps=run.steps * updates, steps_per_epoch=run.steps_per_epoch)
@@ -284,7 +297,12 @@ def by_config(
         if any_on(frozen)
         else None,
     )
-    return functools.partial(create, optimizer=optimizer, ema=config.ema), update
+    low_rank = lora.Settings(**config.lora)
+
+    def start(variables: Mapping[str, Any], key: jax.Array | None = None) -> Learner:
+        return create(variables, optimizer, ema=config.ema, low_rank=low_rank, key=key)
+
+    return start, update
 
 
 def _decay_at(ema: float, opt_state: Any) -> jax.Array | float:

@@ -30,7 +30,7 @@ class State(NamedTuple):
     reference: Any
 
 
-@register("preference", groups=("model", "pretrained"), derives=answering.DERIVED)
+@register("preference", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
 def preference(
     run: Run,
     loss: str = "dpo",
@@ -179,10 +179,10 @@ def evaluate(
 
 
 def _init(
-    begin: Any, start: Callable[[Mapping], learner.Learner], key: jax.Array, batch: Mapping
+    begin: Any, start: Callable[..., learner.Learner], key: jax.Array, batch: Mapping
 ) -> State:
     variables = answering.initial(begin, key)
-    return State(start(variables), jax.tree.map(jnp.copy, variables))
+    return State(start(variables, key), jax.tree.map(jnp.copy, variables))
 
 
 def _check(loss: str, beta: float, label_smoothing: float, log_p: str) -> None:

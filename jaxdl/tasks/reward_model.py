@@ -18,7 +18,7 @@ from jaxdl.tasks.shared import answering
 from jaxdl.tasks.shared.splits import EachFn
 
 
-@register("reward_model", groups=("model", "pretrained"), derives=answering.DERIVED)
+@register("reward_model", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
 def reward_model(run: Run, margin: float = 0.0, centring: float = 0.0) -> Task:
     """Rewards of ``tokens`` (batch, 2, T), prompts with two answers each, by the pairs' order.
 
@@ -43,7 +43,7 @@ def reward_model(run: Run, margin: float = 0.0, centring: float = 0.0) -> Task:
     start, update = learner.by_config(run, loss_fn)
     each = jax.jit(lambda state, batch, key: rewards(module, state.best_variables, batch))
     return Task(
-        init=lambda key, batch: start(answering.initial(begin, key)),
+        init=lambda key, batch: start(answering.initial(begin, key), key),
         train_step=update,
         eval_step=functools.partial(evaluate, module, how),
         artifacts=functools.partial(_artifacts, each, run.config.eval.batch_size),

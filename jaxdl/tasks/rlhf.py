@@ -81,7 +81,7 @@ class Speaker(NamedTuple):
         return preference.token_log_probabilities(logits, text[:, self.front :])
 
 
-@register("rlhf", groups=("model", "pretrained"), derives=answering.DERIVED)
+@register("rlhf", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
 def rlhf(
     run: Run,
     reward: str = "",
@@ -341,7 +341,7 @@ def evaluate(speaker: Speaker, state: State, batch: Mapping, key: jax.Array) -> 
 
 def _init(
     begin: Any,
-    start: Callable[[Mapping], learner.Learner],
+    start: Callable[..., learner.Learner],
     judge: judges_of_texts.Judge,
     beta: Any,
     key: jax.Array,
@@ -349,7 +349,9 @@ def _init(
 ) -> State:
     variables = answering.initial(begin, key)
     reference = jax.tree.map(jnp.copy, variables)
-    return State(start(variables), reference, judge.variables(), jnp.asarray(beta, jnp.float32))
+    return State(
+        start(variables, key), reference, judge.variables(), jnp.asarray(beta, jnp.float32)
+    )
 
 
 def _speaker(module: nn.Module, train: Any, tokens: int, judge: Callable) -> Speaker:
