@@ -1,6 +1,7 @@
 """Preferences: tables of them, the small world, and what tasks make of both."""
 
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from jaxdl.errors import UserError
 from jaxdl.losses import preference as losses
 from jaxdl.metrics import Mean
 from jaxdl.tasks import learner, preference, reward_model, rlhf
-from jaxdl.tasks.shared import answering, worlds
+from jaxdl.tasks.shared import answering, speaking, worlds
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 ROWS = [
@@ -211,7 +212,7 @@ def test_rewards_and_log_probabilities_are_of_each_text(model):
 
 def speaker(model, judge):
     made, _ = model
-    return rlhf.Speaker(made, made.clone(output="tokens"), 3, 4, 6, judge)
+    return speaking.Speaker(made, made.clone(output="tokens"), 3, 4, 6, judge)
 
 
 def test_what_ppo_learns_from_is_the_papers_in_float64(model):
@@ -223,7 +224,7 @@ def test_what_ppo_learns_from_is_the_papers_in_float64(model):
     state = rlhf.State(learner.Learner(variables["params"], {}, ()), other, {}, jnp.float32(beta))
     text = jnp.array([[1, 2, 3, 4, 6, 0, 0], [0, 0, 5, 1, 2, 3, 4]])
     mask = jnp.array([[1, 1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1, 1]], bool)
-    drawn = rlhf.Drawn(text, mask, judge(None, text, mask))
+    drawn = speaking.Drawn(text, mask, judge(None, text, mask))
     how = dict(discount=0.9, gae_lambda=0.8, whiten=True)
     seen, figures = jax.jit(lambda s, d: rlhf.examples(own, s, d, **how))(state, drawn)
     apply = jax.jit(made.apply)
@@ -274,7 +275,7 @@ def test_answers_end_where_they_end_and_are_drawn_as_the_model_says(model):
     count = 4000
     prompt = jnp.tile(jnp.array([[0, 1, 2]]), (count, 1))
     batch = dict(prompt=prompt, prompt_mask=jnp.ones(prompt.shape, bool))
-    drawn = jax.jit(lambda key: rlhf.draw(own, variables, {}, batch, key))(keys.root(0))
+    drawn = jax.jit(lambda key: speaking.draw(own, variables, {}, batch, key))(keys.root(0))
     answers, counts = np.asarray(drawn.text[:, 3:]), np.asarray(drawn.mask[:, 3:])
     np.testing.assert_array_equal(drawn.reward, 3 + counts.sum(1))
     ended = np.cumsum(answers == 6, axis=1) > 0
@@ -286,7 +287,102 @@ def test_answers_end_where_they_end_and_are_drawn_as_the_model_says(model):
 
 def test_the_price_of_divergence_moves_to_the_target():
     beta = jnp.float32(0.5)
-    assert rlhf.moved(beta, Mean.of(jnp.full(4, 9.0)), 0.0) is beta
+    assert speaking.moved(beta, Mean.of(jnp.full(4, 9.0)), 0.0) is beta
     for kl, factor in ((6.0, 1.02), (3.3, 1.01), (3.0, 1.0), (0.0, 0.98)):
-        found = rlhf.moved(beta, Mean.of(jnp.full(4, kl)), 3.0)
+        found = speaking.moved(beta, Mean.of(jnp.full(4, kl)), 3.0)
         np.testing.assert_allclose(found, 0.5 * factor, rtol=1e-5)
+
+
+# Whole runs
+
+KINDS = ["preferences", "preferences:reward", "preferences:rlhf"]
+
+
+def flags(name, *more):
+    few = ("--config.batch_size=16", "--config.log.every=2", "--config.eval.every=6")
+    return (*tiny.FLAGS[name], *few, "--config.steps=6", *more)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_eight_devices_learn_what_one_does(name, tmp_path):
+    for where in ("jit", "pmap"):
+        more = ("--config.parallel.strategy=pmap",) if where == "pmap" else ()
+        count = "--config.parallel.data=8"
+        assert run(name, tmp_path / where, *flags(name), count, *more) == 0
+    assert run(name, tmp_path / "one", *flags(name)) == 0
+    one = leaves(tmp_path / "one")
+    # Under pmap each device draws answers of its own, by keys of its own.
+    for where in ("jit",) if name == "preferences:rlhf" else ("jit", "pmap"):
+        for a, b in zip(one, leaves(tmp_path / where), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=max(1e-3 * np.abs(a).max(), 1e-5))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_prices_and_seeds_are_one_program_and_bf16_is_near(name, tmp_path):
+    sweep = "seed=0,1" if name == "preferences:reward" else "task.beta=.2,.5"
+    assert run(name, tmp_path / "many", *flags(name), f"--config.sweep={sweep}") == 0
+    assert run(name, tmp_path / "one", *flags(name, f"--config.{sweep[:-3]}")) == 0
+    assert run(name, tmp_path / "short", *flags(name, "--config.precision=bf16")) == 0
+    final = summary(tmp_path / "one")["final"]
+    short = summary(tmp_path / "short")["final"]
+    assert set(short) == set(final)
+    assert final["step"] == 6
+
+
+def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
+    # As large models are: what one run has learned is what the next begins with, or judges by.
+    rows = [dict(prompt="ab"[i % 2], chosen="yes", rejected="no, no") for i in range(40)]
+    asked = [dict(prompt=row["prompt"], completion="yes") for row in rows]
+    files = {}
+    for name, table in (("pairs", rows), ("answers", asked)):
+        files[name] = tmp_path / f"{name}.jsonl"
+        files[name].write_text("\n".join(map(json.dumps, table)))
+    config = tmp_path / "own.py"
+    config.write_text(
+        "from jaxdl import config as settings\n\n\ndef get_config(task='language_modelling'):\n"
+        "    config = settings.default()\n    config.data.name = 'preferences'\n"
+        f"    config.data.path = {str(files['pairs'])!r}\n"
+        "    if task == 'language_modelling':\n        config.data.name = 'completions'\n"
+        f"        config.data.path = {str(files['answers'])!r}\n"
+        "    config.data.context = 16\n    config.task.name = task\n"
+        "    config.model = dict(name='gpt', width=16, depth=1, heads=2)\n"
+        "    config.optimizer.learning_rate = 1e-2\n    return config\n"
+    )
+    train = lambda task, *more: run(f"{config}:{task}", tmp_path / task, *more)
+    assert train("language_modelling", "--config.task.prompt=a", "--config.steps=40") == 0
+    assert summary(tmp_path / "language_modelling")["final"]["accuracy"] > 0.7
+    start = f"--config.pretrained.source={tmp_path / 'language_modelling'}"
+    assert train("reward_model", start, "--config.steps=40") == 0
+    assert summary(tmp_path / "reward_model")["final"]["accuracy"] == 1
+    more = (start, "--config.lora.rank=2", "--config.model.name=", "--config.steps=4")
+    more = (*more, f"--config.task.reward={tmp_path / 'reward_model'}", "--config.task.tokens=6")
+    assert train("rlhf", *more, "--config.checkpoint.every=2") == 0
+    assert summary(tmp_path / "rlhf")["final"]["answer_length"] <= 6
+    assert train("preference", start, "--config.lora.rank=2", "--config.steps=4") == 0
+    # What was learned by low rank is one network again.
+    again = f"--config.pretrained.source={tmp_path / 'rlhf'}"
+    assert train("language_modelling", again, "--config.steps=1", "--config.task.prompt=a") == 2
+    shutil.rmtree(tmp_path / "language_modelling")
+    assert train("language_modelling", again, "--config.steps=1", "--config.task.prompt=a") == 0
+
+
+@pytest.mark.parametrize(
+    "name, flag, says",
+    [
+        ("preferences", "task.beta=0", "config.task.beta=0.0 must be above 0"),
+        ("preferences", "task.loss=dop", "did you mean 'dpo'"),
+        ("preferences", "task.label_smoothing=.5", "must be below .5"),
+        ("preferences:rlhf", "task.minibatches=5", "does not divide config.batch_size=168"),
+        ("preferences:rlhf", "task.reward=x", "config.task.reward='x' is no folder of a run"),
+        ("preferences:rlhf", "lora.rank=-1", "lora.rank"),
+        ("preferences", "model.name=lstm", "a language model that has a score too, such as 'gpt'"),
+        ("preferences", "data.name=topics", "learns from 'answer', and data set 'topics' has"),
+        ("ppo", "lora.rank=2", "config.lora.rank=2: task 'ppo' uses nothing of config.lora"),
+    ],
+)
+def test_what_cannot_be_is_one_line(name, flag, says, tmp_path, capsys):
+    batch = ("--config.batch_size=168",) if name != "ppo" else ()
+    assert run(name, tmp_path / "run", f"--config.{flag}", *batch) == 2
+    message = capsys.readouterr().err
+    assert says in message
+    assert message.count("\n") == 1

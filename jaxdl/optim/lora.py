@@ -54,7 +54,7 @@ def begin(params: Any, key: jax.Array, settings: Settings) -> tuple[dict[str, An
 
     Args:
       params: a module's, nested dicts.
-      key: of A, whose entries are uniform with the variance 1 / (3 in), as the authors' code has it.
+      key: of A, whose entries are uniform with variance 1 / (3 in), as in the authors' code.
       settings: with a rank of 1 at least.
 
     Returns:

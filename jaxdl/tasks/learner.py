@@ -30,28 +30,52 @@ class Learner(NamedTuple):
       model_state: the model's other collections (batch statistics), {} if it has none.
       opt_state: of the optax chain.
       average: moving averages of (params, model_state), or None.
-      adapted: what does not learn where ``params`` are a change of it (`jaxdl.optim.lora`), or
-        None.
     """
 
     params: Any
     model_state: Any
     opt_state: Any
     average: Any = None
-    adapted: lora.Adapted | None = None
+
+    @property
+    def adapted(self) -> None:
+        """Nothing: ``params`` are all that there is."""
+        return None
 
     @property
     def variables(self) -> dict[str, Any]:
         """For ``module.apply`` in training."""
-        return {"params": lora.merged(self.adapted, self.params), **self.model_state}
+        return _variables(self, self.params, self.model_state)
 
     @property
     def best_variables(self) -> dict[str, Any]:
         """For ``module.apply`` at evaluation: the averages where they are kept."""
-        if self.average is None:
-            return self.variables
-        params, model_state = self.average
-        return {"params": lora.merged(self.adapted, params), **model_state}
+        return _variables(self, *(self.average or (self.params, self.model_state)))
+
+
+class LowRank(NamedTuple):
+    """A `Learner` whose ``params`` are a change of other ones (`jaxdl.optim.lora`).
+
+    Attributes:
+      params: what learns; so are the next three of it.
+      model_state: see `Learner`.
+      opt_state: see there.
+      average: see there.
+      adapted: what does not learn.
+    """
+
+    params: Any
+    model_state: Any
+    opt_state: Any
+    average: Any
+    adapted: lora.Adapted
+
+    variables = Learner.variables
+    best_variables = Learner.best_variables
+
+
+def _variables(own: Any, params: Any, model_state: Any) -> dict[str, Any]:
+    return {"params": lora.merged(own.adapted, params), **model_state}
 
 
 class Loss(NamedTuple):
@@ -125,7 +149,8 @@ def create(
     if low_rank.rank:
         params, adapted = lora.begin(params, key, low_rank)
     average = jax.tree.map(jnp.copy, (params, model_state)) if any_on(ema) else None
-    return Learner(params, model_state, optimizer.init(params), average, adapted)
+    made = Learner(params, model_state, optimizer.init(params), average)
+    return made if adapted is None else LowRank(*made, adapted)
 
 
 class Frozen(NamedTuple):
@@ -248,7 +273,10 @@ def make_update(
             layers, each = norms.by_layer(grads, squares)
             names = [f"layers/{kind}/{layer}" for kind in kinds for layer in layers]
             metrics["layers"] = Means.once(names, each.reshape(-1))
-        return Learner(params, model_state, opt_state, average, learner.adapted), metrics
+        new = learner._replace(
+            params=params, model_state=model_state, opt_state=opt_state, average=average
+        )
+        return new, metrics
 
     return update
 

@@ -12,22 +12,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 from jaxdl import keys
 from jaxdl.control.returns import gae
 from jaxdl.data import without_padding
 from jaxdl.errors import UserError
-from jaxdl.losses import preference
 from jaxdl.metrics import HIGH, LOW, Mean, Metrics
 from jaxdl.parallel import replicas
 from jaxdl.pretrained import judges_of_texts
 from jaxdl.tasks import Run, Task, check_at_least, check_counts, check_shares, learner, register
 from jaxdl.tasks.ppo import clipped, clipped_value_loss
-from jaxdl.tasks.shared import answering, worlds
-
-# Ziegler et al., section 2.2: the error that counts at most, and what of it moves β in an update.
-_MOST, _GAIN = 0.2, 0.1
+from jaxdl.tasks.shared import answering, speaking, worlds
 
 _DIRECTIONS = {"reward": HIGH, "kl": LOW, "objective": HIGH, **worlds.DIRECTIONS}
 
@@ -46,39 +41,6 @@ class State(NamedTuple):
     reference: Any
     judge: Any
     beta: jax.Array
-
-
-class Speaker(NamedTuple):
-    """Who answers, and how answers are judged.
-
-    Attributes:
-      module: tokens and mask (n, T) -> (logits (n, T, tokens), values (n, T)).
-      says: the same with logits alone.
-      front: tokens of a prompt.
-      tokens: of an answer at most.
-      end: the token that ends one, or None.
-      judge: (variables, text (n, T), mask (n, T)) -> rewards (n,).
-    """
-
-    module: nn.Module
-    says: nn.Module
-    front: int
-    tokens: int
-    end: int | None
-    judge: Callable[[Any, jax.Array, jax.Array], jax.Array]
-
-    def think(self, variables: Any, text: jax.Array, mask: jax.Array) -> tuple[Any, ...]:
-        """Log p, values and entropies in nats, (n, tokens) each, of the tokens of answers."""
-        logits, value = self.module.apply(variables, text[:, :-1], mask[:, :-1])
-        logits, value = logits[:, self.front - 1 :], value[:, self.front - 1 :]
-        log_p = preference.token_log_probabilities(logits, text[:, self.front :])
-        every = jax.nn.log_softmax(logits)
-        return log_p, value, -(jnp.exp(every) * every).sum(axis=-1)
-
-    def reference(self, variables: Any, text: jax.Array, mask: jax.Array) -> jax.Array:
-        """Log p (n, tokens) by the reference."""
-        logits = self.says.apply(variables, text[:, :-1], mask[:, :-1])[:, self.front - 1 :]
-        return preference.token_log_probabilities(logits, text[:, self.front :])
 
 
 @register("rlhf", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
@@ -133,7 +95,7 @@ def rlhf(
                    value_weight=value_weight, entropy=entropy)  # fmt: skip
     begin = answering.begin(run, "prompt", "both", tokens)
     judge = judges_of_texts.create(run, reward, answering.last)
-    speaker = _speaker(begin.module, run.data.train, tokens, judge.score)
+    speaker = speaking.create(begin.module, run.data.train, tokens, judge.score)
     loss_fn = functools.partial(
         training_loss, speaker, clip_ratio, value_clip, value_weight, entropy
     )
@@ -156,32 +118,10 @@ def rlhf(
     )
 
 
-class Drawn(NamedTuple):
-    """Answers, and how they were judged.
-
-    Attributes:
-      text: (n, T) int32, prompts with their answers.
-      mask: (n, T) bool, False in padding.
-      reward: (n,) float32.
-    """
-
-    text: jax.Array
-    mask: jax.Array
-    reward: jax.Array
-
-
-def draw(speaker: Speaker, variables: Any, judge: Any, batch: Mapping, key: jax.Array) -> Drawn:
-    """An answer to each prompt."""
-    made = answering.written(speaker.says, variables, batch, key, speaker.tokens, speaker.end)
-    text = jnp.concatenate([batch["prompt"], jnp.where(made.mask, made.tokens, 0)], axis=1)
-    mask = jnp.concatenate([batch["prompt_mask"], made.mask], axis=1)
-    return Drawn(text, mask, speaker.judge(judge, text, mask))
-
-
 def examples(
-    speaker: Speaker,
+    speaker: speaking.Speaker,
     state: State,
-    drawn: Drawn,
+    drawn: speaking.Drawn,
     *,
     discount: float,
     gae_lambda: float,
@@ -199,7 +139,7 @@ def examples(
     by_time = [x.T for x in (rewards, value, following, is_last, jnp.zeros_like(is_last))]
     advantage, target = (x.T for x in gae(*by_time, discount, gae_lambda))
     if whiten:
-        advantage = whitened(advantage, weight)
+        advantage = speaking.whitened(advantage, weight)
     found = dict(text=drawn.text, mask=drawn.mask, log_prob=log_p, value=value,
                  advantage=advantage, target=target)  # fmt: skip
     return found, figures(drawn.reward, dear.sum(axis=1), weight.sum(axis=1), state.beta, None)
@@ -213,15 +153,8 @@ def figures(
     return {name: Mean.of(x, weight) for name, x in found.items()}
 
 
-def whitened(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """To mean 0 and deviation 1 over what ``weight`` has of all devices; 0 elsewhere."""
-    count = replicas.total(weight.sum())
-    centred = (x - replicas.total((x * weight).sum()) / count) * weight
-    return centred / (jnp.sqrt(replicas.total(jnp.square(centred).sum()) / count) + 1e-8)
-
-
 def training_loss(
-    speaker: Speaker,
+    speaker: speaking.Speaker,
     clip_ratio: float,
     value_clip: float,
     value_weight: float,
@@ -288,8 +221,8 @@ def learning(
 
 
 def train_step(
-    speaker: Speaker,
-    see: Callable[[State, Drawn], tuple[dict[str, jax.Array], Metrics]],
+    speaker: speaking.Speaker,
+    see: Callable[[State, speaking.Drawn], tuple[dict[str, jax.Array], Metrics]],
     learn: Callable[..., tuple[learner.Learner, Metrics]],
     kl_target: float,
     answers: int,
@@ -311,26 +244,19 @@ def train_step(
     """
     own = replicas.own(keys.named(key, "answers"))
     prompts = {k: jnp.repeat(batch[k], answers, axis=0) for k in ("prompt", "prompt_mask")}
-    drawn = draw(speaker, state.learner.variables, state.judge, prompts, own)
+    drawn = speaking.draw(speaker, state.learner.variables, state.judge, prompts, own)
     seen, found = see(state, drawn)
     new, metrics = learn(state.learner, seen, keys.named(key, "update"))
     found = {**metrics, **found, "beta": Mean.once(state.beta)}
-    return state._replace(learner=new, beta=moved(state.beta, found["kl"], kl_target)), found
+    return state._replace(
+        learner=new, beta=speaking.moved(state.beta, found["kl"], kl_target)
+    ), found
 
 
-def moved(beta: jax.Array, kl: Mean, target: float) -> jax.Array:
-    """``β (1 + .1 clip(KL / target - 1, ±.2))``, Ziegler et al., 2019, equation 5; 0 is none."""
-    if not target:
-        return beta
-    total, weight = replicas.total((kl.total, kl.weight))
-    error = jnp.clip(total / weight / target - 1, -_MOST, _MOST)
-    return beta * (1 + _GAIN * error)
-
-
-def evaluate(speaker: Speaker, state: State, batch: Mapping, key: jax.Array) -> Metrics:
+def evaluate(speaker: speaking.Speaker, state: State, batch: Mapping, key: jax.Array) -> Metrics:
     """The figures of answers to a batch of prompts that may be padded."""
     variables = state.learner.best_variables
-    drawn = draw(speaker, variables, state.judge, batch, keys.named(key, "answers"))
+    drawn = speaking.draw(speaker, variables, state.judge, batch, keys.named(key, "answers"))
     log_p, _, _ = speaker.think(variables, drawn.text, drawn.mask)
     counts = drawn.mask[:, speaker.front :]
     apart = log_p - speaker.reference(state.reference, drawn.text, drawn.mask)
@@ -352,12 +278,6 @@ def _init(
     return State(
         start(variables, key), reference, judge.variables(), jnp.asarray(beta, jnp.float32)
     )
-
-
-def _speaker(module: nn.Module, train: Any, tokens: int, judge: Callable) -> Speaker:
-    tokens = tokens or train.context - train.prompt_length
-    says = module.clone(output="tokens")
-    return Speaker(module, says, train.prompt_length, tokens, train.end, judge)
 
 
 def _check(run: Run, beta: float, minibatches: int, clip_ratio: float) -> None:
