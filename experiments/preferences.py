@@ -13,7 +13,7 @@ from jaxdl.registry import choose
 VARIANTS = {
     "dpo": dict(task=dict(name="preference", beta=0.5), steps=400, batch_size=168),
     "reward": dict(
-        task=dict(name="reward_model"), data=dict(labels="noisy"), steps=500, batch_size=250
+        task=dict(name="reward_model"), data=dict(labels="noisy"), steps=400, batch_size=168
     ),
     "rlhf": dict(
         task=dict(name="rlhf", beta=0.5, answers=3, epochs=2, value_clip=0.0, whiten=False),

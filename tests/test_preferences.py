@@ -148,12 +148,13 @@ def test_the_best_policy_is_where_direct_preferences_and_rewards_lead():
 
 def test_noisy_labels_are_wrong_as_often_as_asked():
     found = answer_world.answer_world("noisy", pairs=200, noise=0.1)
-    for split in (found.train, found.test):
-        rewards = split.reward(answering.flat(jnp.asarray(split.take(np.arange(100))["tokens"])))
-        chosen, rejected = np.asarray(rewards).reshape(-1, 2).T
-        assert (chosen != rejected).all()
-    every = np.asarray(found.test.reward(found.test.take(np.arange(100))["tokens"].reshape(-1, 5)))
-    assert (every[::2] < every[1::2]).sum() == 10
+    for split, size in ((found.train, 200), (found.test, 100)):
+        batch = split.take(np.arange(len(split)))
+        rewards = np.asarray(split.reward(answering.flat(jnp.asarray(batch["tokens"]))))
+        right = rewards[::2] > rewards[1::2]
+        assert right.sum() == (~right).sum() == 84
+        assert batch["weight"][right].sum() == size * 0.9
+        assert batch["weight"][~right].sum() == pytest.approx(size * 0.1)
 
 
 # Models and their scores

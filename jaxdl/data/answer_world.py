@@ -86,7 +86,8 @@ def answer_world(
     Args:
       labels: "expected" has every pair both ways, each way weighed by its probability, so that a
         pass sees what endless draws of Bradley and Terry's model would show; "noisy" draws pairs,
-        of which the answer with more reward is preferred, but for the share of ``noise``.
+        of which the answer with more reward is preferred, but for the share of ``noise``, and
+        weighs each way by how often it was drawn.
       pairs: drawn to learn from, and half as many to be measured on.
       noise: in [0, 1): the share that is swapped. So no one can agree with more than 1 - noise.
       data_seed: of the draws.
@@ -94,7 +95,7 @@ def answer_world(
     if labels not in ("expected", "noisy"):
         raise UserError(f"data.labels={labels!r} must be 'expected' or 'noisy'")
     if labels == "expected":
-        every = _every()
+        every = _expected()
         return Data(every, every, tokenizer=Letters())
     if not 0 <= noise < 1 or pairs < 2:
         raise UserError(
@@ -105,30 +106,29 @@ def answer_world(
     return Data(train, test, tokenizer=Letters())
 
 
-def _of(prompt: np.ndarray, chosen: np.ndarray, rejected: np.ndarray, weight=None) -> World:
-    """The pairs (n,) of these numbers of prompts and answers."""
-    sides = [
-        Answered.of([*PROMPTS[prompt]], [*ANSWERS[side]], _LENGTHS[1])
-        for side in (chosen, rejected)
-    ]
-    return World(*sides, _LENGTHS, Vocabulary(2, None), weight)
-
-
-def _every() -> World:
+def _pairs() -> np.ndarray:
+    """(3, n): the numbers of prompt, chosen and rejected answer of every pair, both ways."""
     count = len(ANSWERS)
-    prompt, chosen, rejected = np.indices((len(PROMPTS), count, count)).reshape(3, -1)
-    kept = chosen != rejected
-    prompt, chosen, rejected = prompt[kept], chosen[kept], rejected[kept]
-    more = REWARDS[prompt, chosen] - REWARDS[prompt, rejected]
-    return _of(prompt, chosen, rejected, 1 / (1 + np.exp(-more)))
+    every = np.indices((len(PROMPTS), count, count)).reshape(3, -1)
+    return every[:, every[1] != every[2]]
+
+
+def _world(weight: np.ndarray) -> World:
+    """Every pair, weighed by (n,)."""
+    prompt, *sides = _pairs()
+    both = [Answered.of([*PROMPTS[prompt]], [*ANSWERS[side]], _LENGTHS[1]) for side in sides]
+    return World(*both, _LENGTHS, Vocabulary(2, None), weight.astype(np.float32))
+
+
+def _expected() -> World:
+    prompt, chosen, rejected = _pairs()
+    return _world(1 / (1 + np.exp(REWARDS[prompt, rejected] - REWARDS[prompt, chosen])))
 
 
 def _drawn(rng: np.random.Generator, size: int, noise: float) -> World:
-    prompt = rng.integers(len(PROMPTS), size=size)
-    first = rng.integers(len(ANSWERS), size=size)
-    second = (first + rng.integers(1, len(ANSWERS), size=size)) % len(ANSWERS)
-    better = REWARDS[prompt, first] > REWARDS[prompt, second]
-    swapped = np.zeros(size, bool)
-    swapped[rng.permutation(size)[: round(noise * size)]] = True
-    first, second = np.where(better ^ swapped, (first, second), (second, first))
-    return _of(prompt, first, second)
+    prompt, chosen, rejected = _pairs()
+    right = np.flatnonzero(REWARDS[prompt, chosen] > REWARDS[prompt, rejected])
+    wrong = np.flatnonzero(REWARDS[prompt, chosen] < REWARDS[prompt, rejected])
+    swapped = round(noise * size)
+    drawn = [rng.choice(right, size - swapped), rng.choice(wrong, swapped)]
+    return _world(np.bincount(np.concatenate(drawn), minlength=len(prompt)))
