@@ -21,6 +21,11 @@ _PPO = ("jaxdl/tasks/ppo.py", "jaxdl/control/", "jaxdl/models/actor_critic.py")
 _GRADIENT = ("jaxdl/tasks/policy_gradient.py", "jaxdl/control/", "jaxdl/models/actor_critic.py")
 _WRITTEN = ("jaxdl/generate/", "jaxdl/layers/cache.py", f"{_MODELS}gpt.py", f"{_MODELS}bart.py")
 _LANGUAGE = ("jaxdl/tasks/language_modelling.py", "jaxdl/tasks/shared/generation.py")
+_PREFERRED = (
+    *("jaxdl/tasks/preference.py", "jaxdl/tasks/reward_model.py", "jaxdl/tasks/rlhf.py"),
+    *("jaxdl/tasks/shared/answering.py", "jaxdl/tasks/shared/speaking.py", "jaxdl/optim/lora.py"),
+    *("jaxdl/data/preferences.py", "jaxdl/data/answer_world.py", "jaxdl/losses/preference.py"),
+)
 _COMMAND = ("jaxdl/launch/", "jaxdl/process.py")
 _GOOGLENET = ("jaxdl/models/googlenet.py", _LAYERS, _PRETRAINED)
 _INCEPTION = ("jaxdl/models/inception.py", _LAYERS, _PRETRAINED)
@@ -40,6 +45,7 @@ _AVERAGED = tuple(f"jaxdl/{name}/" for name in ("tasks", "losses", "metrics", "c
 # Runs of `tiny.FINISHED` that no test of every day reads.
 _REMADE = (
     *("autoencoder:sparse", "wgan:gradient_penalty", "lstm:mackey_glass", "bert", "whisper:ctc"),
+    *("preferences", "preferences:rlhf"),
 )
 
 _LARGER = (
@@ -228,6 +234,13 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_the_mlps_gradient_is_the_chain_rule_by_hand[silu": (_OPS, _LAYERS, _MODELS),
         "test_the_mlps_gradient_is_the_chain_rule_by_hand[sigmoid": (_OPS, _LAYERS, _MODELS),
     },
+    "test_preferences.py": dict.fromkeys(
+        (
+            *("test_eight_devices_learn_what_one_does", "test_prices_and_seeds_are_one_program"),
+            "test_fine_tuned_judged_and_learned_from_rewards",
+        ),
+        _PREFERRED,
+    ),
     "test_checkpoint.py": {
         "test_a_damaged_newest_checkpoint_leaves_the_result_as_it_was": (_RUNS,),
         "test_any_damaged_file_of_the_newest_step_is_noticed_or_does_no_harm[flipped]": (_RUNS,),
@@ -449,6 +462,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "ddpm": _DIFFUSION,
             "ppo": _PPO,
             "a2c:a3c": _GRADIENT,
+            "preferences": _PREFERRED,
+            "preferences:rlhf": _PREFERRED,
             "gpt": (*_LANGUAGE, f"{_MODELS}gpt.py"),
             "lstm:mackey_glass": ("jaxdl/tasks/forecasting.py", "jaxdl/ops/recurrent.py"),
             "bert": ("jaxdl/tasks/masked_language_modelling.py", "jaxdl/models/bert.py"),

@@ -22,6 +22,8 @@ PICTURES = {
     "gpt": "Most surprising",
     "lstm:mackey_glass": "Error by horizon",
     "ppo": "Episode",
+    "preferences": "Policy",
+    "preferences:rlhf": "Policy",
     "q_learning": "Policy: frozen lake 4x4",
     "t5:numbers": "Cross-attention",
     "vae": "Codes by class",
@@ -40,6 +42,7 @@ LIKE_ANOTHER = {
     *("image_translation", "unpaired_translation", "style_optimisation", "style_transfer"),
     *("stylegan2", "graph_classification", "sampled_node_classification", "embedding"),
     *("link_prediction", "sampled_link_prediction", "node_anomaly"),
+    "reward_model",
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population

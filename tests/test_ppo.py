@@ -60,10 +60,10 @@ def test_the_values_loss_is_the_larger_of_two():
     batch = {"value": jnp.zeros(4), "target": jnp.float32([1, 1, -1, 0.1])}
     value = jnp.float32([0.1, 0.5, 0.5, 0.5])
     free = (value - batch["target"]) ** 2 / 2
-    np.testing.assert_allclose(ppo._value_loss(value, batch, 0.0), free)
+    np.testing.assert_allclose(ppo.clipped_value_loss(value, batch, 0.0), free)
     held = jnp.float32([0.1, 0.2, 0.2, 0.2])
     wanted = np.maximum(free, (held - batch["target"]) ** 2 / 2)
-    np.testing.assert_allclose(ppo._value_loss(value, batch, 0.2), wanted)
+    np.testing.assert_allclose(ppo.clipped_value_loss(value, batch, 0.2), wanted)
     assert (wanted != free).any()
 
 

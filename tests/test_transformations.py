@@ -12,7 +12,7 @@ import pytest
 from both_modes import check, direction, inner, jitted, near
 
 from jaxdl import losses, ops
-from jaxdl.losses import cosines, faster_rcnn, gan, metric_learning, perceptual, yolo
+from jaxdl.losses import cosines, faster_rcnn, gan, metric_learning, perceptual, preference, yolo
 from jaxdl.models.faster_rcnn import Outputs
 from jaxdl.ops import attention_cpu, normalization, recurrent
 from jaxdl.ops.derivatives import with_reference
@@ -248,6 +248,20 @@ LOSSES = {
             Outputs(ANCHORS, *made[:2], CHOSEN, *made[2:]), OBJECTS, None
         ),
         (f64(1, 3), f64(1, 3, 4), f64(1, 3, 3), f64(1, 3, 3, 4)),
+    ),
+    # Those of preferences.
+    "difference": (preference.difference, (f64(3, 2), f64(3, 2))),
+    "dpo": (lambda x: preference.dpo(x, 0.7, 0.1), (f64(3),)),
+    "hinge": (lambda x: preference.hinge(x, 0.7), (f64(3),)),
+    "ipo": (lambda x: preference.ipo(x, 0.7), (f64(3),)),
+    "reward": (lambda a, b: preference.reward(a, b, 0.3, 0.1), (f64(3), f64(3))),
+    "sequence_log_probabilities": (
+        lambda x: preference.sequence_log_probabilities(x, jnp.asarray(PIXELS), mean=True),
+        (f64(2, 3),),
+    ),
+    "token_log_probabilities": (
+        lambda x: preference.token_log_probabilities(x, PIXELS),
+        (f64(2, 3, 4),),
     ),
     # Those of YOLO.
     "losses": (

@@ -66,6 +66,7 @@ _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,
         "--config.task.epochs=2")  # fmt: skip
 _POLICY = ("--config.batch_size=8", "--config.steps=4", "--config.model.hidden=8,8")
 _A2C = (*_POLICY, "--config.task.rollout=4")
+_WORLD = ("--config.model.depth=1", "--config.model.width=8", "--config.model.heads=1")
 _TABULAR = ("--config.batch_size=8", "--config.steps=6", "--config.task.transitions=5")
 _SWEEP = ("--config.model.hidden=16", "--config.population=2", "--config.optimizer.eps=1e-3",
           "--config.sweep=optimizer.learning_rate=1e-3,1e-2,1e-9")  # fmt: skip
@@ -159,6 +160,10 @@ FLAGS = {
     "optimizers": _SWEEP,
     "pix2pix": _TRANSLATION,
     "pix2pix:published": (*_TRANSLATION, "--config.model.depth=3", "--config.data.image_size=32"),
+    "preferences": _WORLD,
+    "preferences:reward": _WORLD,
+    "preferences:rlhf": (*_WORLD, "--config.batch_size=12", "--config.steps=6",
+                         "--config.task.answers=2", "--config.task.minibatches=2"),
     "ppo": _PPO,
     "ppo:acrobot": _PPO,
     "ppo:pendulum": _PPO,
@@ -226,6 +231,9 @@ FINISHED = {
     "a2c:a3c": (("--config.checkpoint.every=3", "--config.log.every=2", "--config.eval.every=4",
                  "--config.ema=.9"), 3),
     "ppo": (("--config.checkpoint.every=3", "--config.log.every=1", "--config.eval.every=2"), 3),
+    "preferences": ((*_EVENTS, "--config.ema=.9"), 6),
+    "preferences:rlhf": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",
+                          "--config.eval.every=3"), 4),
     "q_learning": (("--config.checkpoint.every=2", "--config.log.every=3",
                     "--config.eval.every=3"), 4),
 }  # fmt: skip

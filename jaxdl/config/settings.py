@@ -214,6 +214,14 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "std": Key((), "divides each channel then; (): the model's own"),
         "generation": Key((), "how texts are written: ('num_beams=4',); (): as the source says"),
     },
+    "lora": {
+        "rank": _at_least(0, 0, "of the change that dense layers learn, in place of all of them"),
+        "alpha": _positive(16.0, "the change is times this over the rank"),
+        "layers": Key(
+            ("attention/", "feed_forward/"), "regexes of names of layers that learn so"
+        ),
+        "whole": Key(("^head/",), "regexes of names of parameters that learn as they are"),
+    },
     "task": {
         "name": Key("classification", "what is learned; its settings follow as further keys")
     },
@@ -320,7 +328,7 @@ TYPES = {
 PLUGS = ("data", "model", "task")
 
 # Groups that not every task uses: each says which it does (`jaxdl.tasks.register`).
-OPTIONAL = ("model", "augment", "augment_scene", "augment_sound", "pretrained")
+OPTIONAL = ("model", "augment", "augment_scene", "augment_sound", "pretrained", "lora")
 
 # Fields of models that say nothing of which weights they have.
 _WEIGHTLESS = (
@@ -419,7 +427,7 @@ def differences(
         fields = {k for k in old if k.startswith("model.")} - {f"model.{k}" for k in _WEIGHTLESS}
         harmless += tuple(fields - {"model.name"})
     # A key that there was not yet when the run began is as if it stood there as it comes.
-    come = {k: key.default for k, key in _items()} | dict(usual)
+    come = {k: _as_json(key.default) for k, key in _items()} | dict(usual)
     old = {k: value for k, value in come.items() if k in new and value == new[k]} | old
     return [
         f"{key}: {old.get(key, 'not set')!r} → {new.get(key, 'not set')!r}"

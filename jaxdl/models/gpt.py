@@ -17,6 +17,7 @@ from flax import linen as nn
 from jaxdl import layers
 from jaxdl.errors import UserError
 from jaxdl.models import register
+from jaxdl.registry import choose
 
 VARIANTS = {
     "gpt2_s": dict(width=768, depth=12, heads=12),
@@ -42,6 +43,8 @@ class GPT(nn.Module):
         configuration.
       attention_dropout: rate on the attention weights; .1 there, too. With it attention takes its
         slow form.
+      output: "tokens", the logits; "score", a number for the text up to each token, by a head of
+        its own, without a bias, as reward models have it; or "both".
       remat: keep only each block's input for the backward pass, which computes the rest anew: the
         same numbers for less memory and about a third more work.
       dtype: of the computation; parameters, statistics and logits stay float32.
@@ -54,6 +57,7 @@ class GPT(nn.Module):
     heads: int = 12
     dropout: float = 0.0
     attention_dropout: float = 0.0
+    output: str = "tokens"
     remat: bool = False
     dtype: Any = jnp.float32
 
@@ -65,8 +69,10 @@ class GPT(nn.Module):
         *,
         train: bool = False,
         cache: layers.Cache | None = None,
-    ) -> jax.Array | tuple[jax.Array, layers.Cache]:
+    ) -> Any:
         """(batch, T) -> (batch, T, vocab_size), and the cache if one was given.
+
+        With ``output`` "score" (batch, T) float32 in its place; with "both" a pair of the two.
 
         With a ``cache``, of `init_cache`, the tokens go on where those that it has seen end; the
         logits of a call that goes past its length are NaN. ``mask`` (batch, T), booleans or
@@ -76,8 +82,9 @@ class GPT(nn.Module):
         mutable, ``block_i/attention/weights`` of it are the attention maps, (batch, heads, T, T).
 
         Raises:
-          UserError: more tokens than the context, or the cache, has room for.
+          UserError: more tokens than the context, or the cache, has room for; or no such output.
         """
+        choose("config.model.output", self.output, {k: k for k in ("tokens", "score", "both")})
         T = tokens.shape[1]
         room, name = (self.context, "context") if cache is None else (cache.length, "cache")
         if room < T:
@@ -118,8 +125,24 @@ class GPT(nn.Module):
             )(x, train=train, mask=seen, causal=True, cache=cache, layer=i)
             x, cache = (x, None) if cache is None else x
         x = layers.LayerNorm(epsilon=1e-5, dtype=self.dtype, name="norm")(x)
-        logits = layers.tied_logits(x, table.embedding)
-        return logits if cache is None else (logits, cache.advance(T))
+        found = layers.tied_logits(x, table.embedding) if self.output != "score" else None
+        if self.output != "tokens":
+            head = layers.Dense(
+                1,
+                use_bias=False,
+                kernel_init=nn.initializers.normal(0.02),
+                dtype=self.dtype,
+                wide=True,
+                name="head",
+            )
+            score = head(x)[..., 0]
+            found = score if found is None else (found, score)
+        return found if cache is None else (found, cache.advance(T))
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether it gives logits alone."""
+        return self.output == "tokens"
 
     @nn.nowrap
     def init_cache(self, batch: int, length: int) -> layers.Cache:

@@ -103,7 +103,7 @@ def create(config: ConfigDict, data: Any, wanted: Wanted) -> Start:
     try:
         with jax.ensure_compile_time_eval():  # a population's task is made while it is traced
             if (path / "checkpoints").is_dir():
-                found = _of_run(
+                found = of_run(
                     given.source, config.model.name, fixed, hashable(derived), config.task.name,
                     tuple(data.class_names), data.tokenizer.fingerprint, hashable(wanted.fields),
                     stamp(path),
@@ -215,7 +215,7 @@ def _published(
 
 
 @functools.lru_cache(maxsize=1)
-def _of_run(
+def of_run(
     source: str,
     model: str,
     fields: tuple,
@@ -226,6 +226,19 @@ def _of_run(
     further: tuple,
     stamp: float,
 ) -> Weights:
+    """The weights of an earlier run, whose head is left out where it is another task's.
+
+    Args:
+      source: its folder.
+      model: that it must be of; "" for any.
+      fields: of the model, as of `transfer.hashable`; so are derived and further.
+      derived: those that follow from the task.
+      task: that learns on.
+      class_names: of its data.
+      tokenizer: fingerprint of its data's.
+      further: fields, where the earlier run's config does not have them.
+      stamp: of `transfer.stamp`.
+    """
     folder, earlier = epath.Path(source), settings.default()
     arrays = weights_of_run(folder, earlier, model)
     kept = _meaning(folder, tokenizer)

@@ -65,6 +65,7 @@ GPT2 = register("gpt2")(
     Architecture(
         model="gpt",
         inputs=tokens(1),
+        optional=("head",),
         namings=dict(
             transformers=Naming(
                 TABLE, read=_read, write=_write, classes={"GPT2LMHeadModel": {}, "GPT2Model": {}}

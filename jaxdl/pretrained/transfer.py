@@ -19,6 +19,7 @@ from jaxdl import config as settings
 from jaxdl import keys, models, optim, precision, pretrained
 from jaxdl.data.preprocess import Preprocess, standardised
 from jaxdl.errors import UserError
+from jaxdl.optim import lora
 from jaxdl.per_member import Swept
 from jaxdl.pretrained import catalog
 from jaxdl.pretrained.architecture import by_name, is_under, name_of
@@ -263,12 +264,15 @@ def weights_of_run(folder: epath.Path, earlier: ConfigDict, model: str) -> dict[
     with checkpoint.Checkpoints(folder, earlier, read_only=True) as checkpoints:
         step = checkpoints.best_step()
     state = checkpoint.restore(folder, step)
+    state = state.get("learner", state)  # of what keeps more than a network
     if "params" not in state:
         raise UserError(
             f"pretrained.source={folder} is no run of one network: of a population, a member's own "
             "folder is (--config.member=0, or another)"
         )
     params, model_state = state.get("average") or (state["params"], state["model_state"])
+    if adapted := state.get("adapted"):
+        params = lora.merged(lora.Adapted(**adapted), params)
     found = by_name({"params": params, **(model_state or {})})
     return {name: np.asarray(x) for name, x in found.items()}
 

@@ -14,6 +14,7 @@ from jaxdl import generate, models, ops
 from jaxdl.data import Data, without_padding
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.pretrained import encoders, transfer
 from jaxdl.report import draw
 from jaxdl.tasks import (
     Run,
@@ -26,7 +27,7 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared.splits import EachFn
-from jaxdl.tasks.shared.texts import along, attention, printable
+from jaxdl.tasks.shared.texts import along, attention, pieces, printable
 
 # Tokens that a sample adds where neither the settings nor the model's context say how many.
 _MANY = 256
@@ -38,7 +39,11 @@ _SEEN = 48
 _LETTERS, _LINES = 96, 12
 
 
-@register("language_modelling", derives=("vocab_size", "context"))
+@register(
+    "language_modelling",
+    groups=("model", "pretrained", "lora"),
+    derives=("vocab_size", "context", "output"),
+)
 def language_modelling(
     run: Run,
     prompt: str = "The ",
@@ -50,6 +55,9 @@ def language_modelling(
     beams: int = 1,
 ) -> Task:
     """Next-token prediction in ``tokens`` (batch, T + 1), by any model of (batch, T) to logits.
+
+    With ``weight`` (batch, T) only some are learned: so a model is fine-tuned on the answers of
+    data set "completions", and begins with the weights of ``config.pretrained.source``.
 
     Args:
       run: the run's config and data. The model has a field ``vocab_size`` and no position of its
@@ -67,29 +75,36 @@ def language_modelling(
     counts once, predicted from those before it in its window.
     """
     need_batches(run, "tokens")
-    data, module = run.data, _model(run)
+    data, begin = run.data, _begin(run)
+    module = begin.module
     prompt_1xP = data.tokenizer.encode(prompt)[None].astype(np.int32)
     tokens = tokens or _room(module, prompt_1xP.shape[1])
     check_counts(samples=samples)
+    end = getattr(data.train, "end", None)
     generate.check_sampling(temperature, top_k, top_p, "config.task.")
     generate.check_beams(beams, "config.task.")
     generate.check_prompt(module, prompt_1xP, tokens, "config.task.")
     draw_texts = functools.partial(
-        _drawn, module, prompt_1xP, samples=samples,
+        _drawn, module, prompt_1xP, samples=samples, stop=end,
         tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p,
     )  # fmt: skip
     if beams > 1:
-        draw_texts = functools.partial(_likeliest, module, prompt_1xP, tokens=tokens, beams=beams)
+        draw_texts = functools.partial(
+            _likeliest, module, prompt_1xP, tokens=tokens, beams=beams, stop=end
+        )
     loss_fn = functools.partial(training_loss, learner.forward(module))
     start, update = learner.by_config(run, loss_fn)
     each = jax.jit(lambda state, batch, key: _predicted(module, state, batch))
     return Task(
-        init=lambda key, batch: start(module.init(key, batch["tokens"][:1, :-1])),
+        init=lambda key, batch: start(
+            begin.variables(module.init(key, batch["tokens"][:1, :-1])), key
+        ),
         train_step=update,
         eval_step=functools.partial(evaluate, module, data.test.bytes_per_token),
         artifacts=functools.partial(_artifacts, module, each, data, run.config.eval.batch_size),
         parameters=functools.partial(_parameters, module, data.train.context),
-        sample=functools.partial(_sample, draw_texts, prompt_1xP, data.tokenizer),
+        sample=functools.partial(_sample, draw_texts, prompt_1xP, data.tokenizer, end),
+        check=begin.check,
     )
 
 
@@ -174,12 +189,13 @@ def _sample(
     draw_texts: Callable[[Any, jax.Array], Texts],
     prompt_1xP: np.ndarray,
     tokenizer: Any,
+    end: int | None,
     state: learner.Learner,
     key: jax.Array,
 ) -> dict[str, Any]:
     made, heads = draw_texts(state.best_variables, key)
     texts = np.concatenate([np.repeat(prompt_1xP, len(made), axis=0), made], axis=1)
-    shown = [printable(tokenizer.decode(text)) for text in texts]
+    shown = [printable(tokenizer.decode(text[text != end])) for text in texts]
     return {"samples": "\n\n".join(f"[{h}]\n{s}" for h, s in zip(heads, shown, strict=True))}
 
 
@@ -199,30 +215,40 @@ def _artifacts(
     }
     seen = split.take(np.array([len(split) // 2]))["tokens"]
     seen = seen[:, : min(_SEEN, data.train.context)]
-    text = data.tokenizer.decode(seen[0])
+    text = data.tokenizer.decode(seen[seen < data.tokenizer.size])
     return pictures | attention(module, state.best_variables, seen, text)
 
 
-def _model(run: Run) -> nn.Module:
-    """The model, for the data's tokens and windows; UserError if it is none for these."""
+def _begin(run: Run) -> transfer.Start:
+    """The model, for the data's tokens and windows, and its first weights; or UserError."""
     name, data = run.config.model.name, run.data
     if name and "vocab_size" not in models.settings(name):
         raise UserError(
             f"task {run.config.task.name!r} needs a model of tokens, such as 'gpt', not {name!r}"
         )
-    size, context = data.tokenizer.size, data.train.context
+    size, context = getattr(data.train, "vocabulary", data.tokenizer.size), data.train.context
+    if run.config.pretrained.source:
+        wanted = encoders.Wanted(
+            size, context, "config.data.context", check=functools.partial(_check_kind, run)
+        )
+        return encoders.create(run.config, data, wanted)
     module = build_model(
         run,
-        {"vocab_size": size, "context": context},
+        {"vocab_size": size, "context": context, "output": "tokens"},
         at_least=("vocab_size", "context"),
         because=f"for windows of config.data.context={context} and {size} tokens",
     )
+    _check_kind(run, module)
+    return transfer.fresh(module)
+
+
+def _check_kind(run: Run, module: nn.Module) -> None:
     if not getattr(module, "is_language_model", True):
+        name = run.config.model.name or type(module).__name__
         raise UserError(
             f"task {run.config.task.name!r} needs a model whose tokens see only those before, "
             f"such as 'gpt': {name!r} would see what it is to say"
         )
-    return module
 
 
 def _room(module: nn.Module, length: int) -> int:
@@ -242,7 +268,7 @@ def _most_surprising(nats: np.ndarray, split: Any, tokenizer: Any) -> draw.Pictu
     lines = []
     for i in worst:
         part = slice(starts[i], starts[i] + size)
-        letters = _letters(tokenizer.pieces(split.tokens[part]), nats[part])
+        letters = _letters(pieces(tokenizer, split.tokens[part]), nats[part])
         lines.append((f"{mean[i]:.2f}", letters))
     return draw.coloured_text(
         lines,

@@ -4,7 +4,6 @@ Supervised tasks have one learner; adversarial ones two. The update accumulates 
 exactly, follows the parameters with a moving average, and reports the norms of every layer.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,10 +14,12 @@ from flax import linen as nn
 
 from jaxdl import keys, optim
 from jaxdl.metrics import Mean, Means, Metrics, add
-from jaxdl.optim import norms, schedules
+from jaxdl.optim import lora, norms, schedules
 from jaxdl.parallel import replicas
 from jaxdl.per_member import any_on
 from jaxdl.trees import path_name
+
+_WHOLE = lora.Settings()
 
 
 class Learner(NamedTuple):
@@ -37,17 +38,44 @@ class Learner(NamedTuple):
     average: Any = None
 
     @property
+    def adapted(self) -> None:
+        """Nothing: ``params`` are all that there is."""
+        return None
+
+    @property
     def variables(self) -> dict[str, Any]:
         """For ``module.apply`` in training."""
-        return {"params": self.params, **self.model_state}
+        return _variables(self, self.params, self.model_state)
 
     @property
     def best_variables(self) -> dict[str, Any]:
         """For ``module.apply`` at evaluation: the averages where they are kept."""
-        if self.average is None:
-            return self.variables
-        params, model_state = self.average
-        return {"params": params, **model_state}
+        return _variables(self, *(self.average or (self.params, self.model_state)))
+
+
+class LowRank(NamedTuple):
+    """A `Learner` whose ``params`` are a change of other ones (`jaxdl.optim.lora`).
+
+    Attributes:
+      params: what learns; so are the next three of it.
+      model_state: see `Learner`.
+      opt_state: see there.
+      average: see there.
+      adapted: what does not learn.
+    """
+
+    params: Any
+    model_state: Any
+    opt_state: Any
+    average: Any
+    adapted: lora.Adapted
+
+    variables = Learner.variables
+    best_variables = Learner.best_variables
+
+
+def _variables(own: Any, params: Any, model_state: Any) -> dict[str, Any]:
+    return {"params": lora.merged(own.adapted, params), **model_state}
 
 
 class Loss(NamedTuple):
@@ -105,6 +133,8 @@ def create(
     *,
     ema: float = 0.0,
     swa: float = 0.0,
+    low_rank: lora.Settings = _WHOLE,
+    key: jax.Array | None = None,
 ) -> Learner:
     """A learner at its start.
 
@@ -113,11 +143,16 @@ def create(
       optimizer: an optax chain.
       ema: decay of the moving average; 0 keeps none.
       swa: as `make_update`'s even average; 0 keeps none.
+      low_rank: what learns; by default all that ``variables`` have.
+      key: of the first weights of low rank, where there are some.
     """
     model_state = {name: v for name, v in variables.items() if name != "params"}
-    params = variables["params"]
+    params, adapted = variables["params"], None
+    if low_rank.rank:
+        params, adapted = lora.begin(params, key, low_rank)
     average = jax.tree.map(jnp.copy, (params, model_state)) if any_on(ema) or any_on(swa) else None
-    return Learner(params, model_state, optimizer.init(params), average)
+    made = Learner(params, model_state, optimizer.init(params), average)
+    return made if adapted is None else LowRank(*made, adapted)
 
 
 class Frozen(NamedTuple):
@@ -179,21 +214,21 @@ def make_update(
       ``update_norm`` beside those of the loss function.
     """
 
-    def total(params, model_state, batch, key):
-        result = loss_fn(params, model_state, batch, key)
+    def total(params, model_state, batch, key, adapted):
+        result = loss_fn(lora.merged(adapted, params), model_state, batch, key)
         return result.loss.total, result
 
-    def of_head(params, model_state, batch, key):
+    def of_head(params, model_state, batch, key, adapted):
         keep = lambda x, learns: x if learns else jax.lax.stop_gradient(x)
         held = jax.tree.map(keep, params, frozen.head(params))
-        result = frozen.loss_fn(held, model_state, batch, key)
+        result = frozen.loss_fn(lora.merged(adapted, held), model_state, batch, key)
         return result.loss.total, result._replace(model_state=model_state)
 
     gradient = jax.grad(total, has_aux=True)
 
     def summed(learner, batch, key):
         """Gradient of the summed loss, its weight, model state and metrics over the batch."""
-        arguments = learner.params, learner.model_state, batch, key
+        arguments = learner.params, learner.model_state, batch, key, learner.adapted
         if frozen is None:
             grads, result = gradient(*arguments)
         else:
@@ -260,7 +295,10 @@ def make_update(
             layers, each = norms.by_layer(grads, squares)
             names = [f"layers/{kind}/{layer}" for kind in kinds for layer in layers]
             metrics["layers"] = Means.once(names, each.reshape(-1))
-        return Learner(params, model_state, opt_state, average), metrics
+        new = learner._replace(
+            params=params, model_state=model_state, opt_state=opt_state, average=average
+        )
+        return new, metrics
 
     return update
 
@@ -285,8 +323,8 @@ def by_config(
         ``optimizer.layer_decay``.
 
     Returns:
-      A function from what ``module.init`` returned to the `Learner` at its start, and the update of
-      `make_update`.
+      A function from what ``module.init`` returned, and a key of those tasks that are registered
+      with the group "lora", to the `Learner` at its start, and the update of `make_update`.
     """
     config = run.config
     length = dict(steps=run.steps * updates, steps_per_epoch=run.steps_per_epoch)
@@ -311,7 +349,12 @@ def by_config(
         if any_on(frozen)
         else None,
     )
-    return functools.partial(create, optimizer=optimizer, **averages), update
+    low_rank = lora.Settings(**config.lora)
+
+    def start(variables: Mapping[str, Any], key: jax.Array | None = None) -> Learner:
+        return create(variables, optimizer, **averages, low_rank=low_rank, key=key)
+
+    return start, update
 
 
 def _uphill(params: Any, grads: Any, radius: float) -> Any:

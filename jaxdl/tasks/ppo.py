@@ -157,27 +157,40 @@ def training_loss(
     """
     policy, value = agent.think({"params": params, **model_state}, batch["observation"])
     log_ratio = policy.log_prob(batch["action"]) - batch["log_prob"]
-    ratio = _exponential(log_ratio)
-    near = jnp.clip(ratio, 1 - clip_ratio, 1 + clip_ratio)
-    # Schulman et al., 2017, equation 7.
-    policy_loss = -jnp.minimum(ratio * batch["advantage"], near * batch["advantage"])
-    value_loss = _value_loss(value, batch, value_clip)
+    policy_loss, moved = clipped(log_ratio, batch["advantage"], clip_ratio)
+    value_loss = clipped_value_loss(value, batch, value_clip)
     nats = policy.entropy()
+    found = {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": nats, **moved}
     return learner.Loss(
         Mean.of(policy_loss + value_weight * value_loss - entropy * nats),
         model_state,
-        {
-            "policy_loss": Mean.of(policy_loss),
-            "value_loss": Mean.of(value_loss),
-            "entropy": Mean.of(nats),
-            # E[r - 1 - log r] over the old policy is KL(old, new), and no term is negative.
-            # Their difference would have no digits left where the policies are nearly the same.
-            "approximate_kl": Mean.of(
-                jnp.where(jnp.abs(log_ratio) < 1, jnp.expm1(log_ratio), ratio - 1) - log_ratio
-            ),
-            "clip_fraction": Mean.of(jnp.abs(ratio - 1) > clip_ratio),
-        },
+        {name: Mean.of(x) for name, x in found.items()},
     )
+
+
+def clipped(
+    log_ratio: jax.Array, advantage: jax.Array, clip_ratio: float
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """``-min(r A, clip(r, 1 - ε, 1 + ε) A)`` of each action; Schulman et al., 2017, equation 7.
+
+    Args:
+      log_ratio: log r (…), new policy over old.
+      advantage: A (…).
+      clip_ratio: ε.
+
+    Returns:
+      (losses (…), ``approximate_kl`` and ``clip_fraction``, (…) each, of the old policy to the
+      new).
+    """
+    ratio = _exponential(log_ratio)
+    near = jnp.clip(ratio, 1 - clip_ratio, 1 + clip_ratio)
+    return -jnp.minimum(ratio * advantage, near * advantage), {
+        # E[r - 1 - log r] over the old policy is KL(old, new), and no term is negative.
+        # Their difference would have no digits left where the policies are nearly the same.
+        "approximate_kl": jnp.where(jnp.abs(log_ratio) < 1, jnp.expm1(log_ratio), ratio - 1)
+        - log_ratio,
+        "clip_fraction": jnp.abs(ratio - 1) > clip_ratio,
+    }
 
 
 def learning(
@@ -280,7 +293,7 @@ def _exponential(x: jax.Array) -> jax.Array:
     return jnp.exp(near) * (1 + (x - near))
 
 
-def _value_loss(value: jax.Array, batch: Mapping[str, jax.Array], clip: float) -> jax.Array:
+def clipped_value_loss(value: jax.Array, batch: Mapping[str, jax.Array], clip: float) -> jax.Array:
     """Half the squared error; the larger of that and the one of the value held near its old one."""
     error = jnp.square(value - batch["target"])
     if clip:

@@ -1,0 +1,43 @@
+"""What was preferred is learned, in a small world whose best policy is known in closed form.
+
+    python -m jaxdl.launch --config=experiments/preferences.py:dpo --workdir=runs/dpo
+
+Cost: ...
+Result: ...
+Variants: dpo (the default), reward, rlhf.
+"""
+
+from jaxdl import config as defaults
+from jaxdl.registry import choose
+
+VARIANTS = {
+    "dpo": dict(task=dict(name="preference", beta=0.5), steps=400, batch_size=168),
+    "reward": dict(
+        task=dict(name="reward_model"), data=dict(labels="noisy"), steps=400, batch_size=168
+    ),
+    "rlhf": dict(
+        task=dict(name="rlhf", beta=0.5, answers=3, epochs=2, value_clip=0.0, whiten=False),
+        steps=300,
+        batch_size=168,
+    ),
+}
+
+
+def get_config(variant: str = "dpo"):
+    """One of VARIANTS."""
+    own = choose("variant", variant, VARIANTS)
+    config = defaults.default()
+    config.data.name = "answer_world"
+    config.data.update(own.get("data", {}))
+    config.model = dict(name="gpt", width=32, depth=2, heads=2)
+    config.task = dict(own["task"])
+    config.update(steps=own["steps"], batch_size=own["batch_size"])
+    config.optimizer.name = "adam"
+    config.optimizer.learning_rate = 3e-3
+    config.optimizer.schedule_unit = "steps"
+    config.optimizer.warmup = 20.0
+    config.eval.every = 100
+    config.eval.best = "total_variation" if variant != "reward" else "accuracy"
+    if variant == "rlhf":
+        config.optimizer.clip = 1.0
+    return config

@@ -1,0 +1,203 @@
+"""A language model learns which of two answers is the better, without a reward: DPO and its kin."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxdl.data import without_padding
+from jaxdl.errors import UserError
+from jaxdl.losses import preference as losses
+from jaxdl.metrics import HIGH, LOW, Mean, Metrics
+from jaxdl.per_member import any_on
+from jaxdl.registry import choose
+from jaxdl.tasks import Run, Task, check_smoothing, learner, register
+from jaxdl.tasks.shared import answering, worlds
+
+
+class State(NamedTuple):
+    """The policy that learns, and the one that it began as.
+
+    Attributes:
+      learner: the policy's.
+      reference: its variables at the start, which stay as they are.
+    """
+
+    learner: learner.Learner
+    reference: Any
+
+
+@register("preference", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
+def preference(
+    run: Run,
+    loss: str = "dpo",
+    beta: float = 0.1,
+    label_smoothing: float = 0.0,
+    log_p: str = "",
+) -> Task:
+    """Answers as those of ``tokens`` (batch, 2, T) that were preferred, near what was said before.
+
+    Args:
+      run: the run's config and data. The model is called as `jaxdl.models.gpt`.
+      loss: "dpo", "ipo" or "hinge", of `jaxdl.losses.preference`.
+      beta: above 0: how dear it is to leave the reference, in rewards a nat of KL divergence.
+      label_smoothing: of "dpo", the share of preferences that are taken to be the wrong way round,
+        in [0, ½): conservative DPO.
+      log_p: of an answer: the "sum" of its tokens' or their "mean"; "" is "mean" for "ipo", else
+        "sum".
+
+    The metrics are ``loss``, ``accuracy``, the share of pairs whose preferred answer became
+    likelier by more, of equal ones half, and by how much answers did, times β: ``chosen_reward``,
+    ``rejected_reward`` and their difference ``gap``. Where the best policy is known, as of the
+    small world, also what `jaxdl.tasks.shared.worlds.figures` has.
+    """
+    kind = choose("config.task.loss", loss, losses.DIRECT)
+    _check(loss, beta, label_smoothing, log_p)
+    if any_on(label_smoothing):
+        kind = kind._replace(loss=functools.partial(losses.dpo, label_smoothing=label_smoothing))
+    if log_p:
+        kind = kind._replace(mean=log_p == "mean")
+    begin = answering.begin(run, "answer")
+    module = begin.module
+    loss_fn = functools.partial(training_loss, learner.forward(module), module, kind, beta)
+    updates = functools.partial(learner.by_config, run)
+    order = functools.cache(lambda: answering.call_order(module, run.data.train.context))
+    return Task(
+        init=functools.partial(_init, begin, updates(loss_fn)[0]),
+        train_step=functools.partial(train_step, updates, loss_fn),
+        eval_step=functools.partial(evaluate, module, kind, beta),
+        score=functools.partial(worlds.score, module, beta),
+        artifacts=functools.partial(worlds.artifacts, module, beta),
+        sample=functools.partial(answering.sample, module, run),
+        parameters=lambda state: learner.parameters(state.learner.params, order()),
+        directions={
+            "gap": HIGH,
+            "chosen_reward": HIGH,
+            "rejected_reward": LOW,
+            **worlds.DIRECTIONS,
+        },
+        check=begin.check,
+    )
+
+
+def figures(
+    kind: losses.Direct, beta: Any, policy: jax.Array, reference: jax.Array, weight: jax.Array
+) -> Metrics:
+    """The metrics of answers' log p (n, 2), weighed by (n,)."""
+    gap = losses.difference(policy, reference)
+    rewards = beta * (policy - reference)
+    hits = jnp.where(gap == 0, 0.5, (gap > 0).astype(jnp.float32))
+    return {
+        "loss": Mean.of(kind.loss(gap, beta), weight),
+        "accuracy": Mean.of(hits, weight),
+        "gap": Mean.of(beta * gap, weight),
+        "chosen_reward": Mean.of(rewards[:, 0], weight),
+        "rejected_reward": Mean.of(rewards[:, 1], weight),
+    }
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, Any]],
+    module: nn.Module,
+    kind: losses.Direct,
+    beta: Any,
+    reference: Any,
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """What is minimised of pairs of answers.
+
+    Args:
+      forward: of `jaxdl.tasks.learner.forward`.
+      module: the same without dropout, for the reference.
+      kind: the loss, and what it is of.
+      beta: its number.
+      reference: variables.
+      params: the policy's; so is model_state.
+      model_state: its other collections.
+      batch: of pairs.
+      key: dropout's.
+    """
+    kept = [model_state]
+
+    def policy(tokens: jax.Array) -> jax.Array:
+        logits, kept[0] = forward(params, model_state, key, tokens)
+        return logits
+
+    own = answering.log_probabilities(policy, batch, kind.mean)
+    before = log_probabilities(module, reference, batch, kind.mean)
+    found = figures(kind, beta, own, jax.lax.stop_gradient(before), batch["weight"])
+    return learner.Loss(found.pop("loss"), kept[0], found)
+
+
+def log_probabilities(module: nn.Module, variables: Any, batch: Mapping, mean: bool) -> jax.Array:
+    """Log p (n, 2) of the answers, without dropout."""
+    apply = lambda tokens: module.apply(variables, tokens)
+    return answering.log_probabilities(apply, batch, mean)
+
+
+def train_step(
+    updates: Callable[[learner.LossFn], tuple[Any, Callable[..., tuple[learner.Learner, Metrics]]]],
+    loss_fn: Callable[..., learner.Loss],
+    state: State,
+    batch: Mapping,
+    key: jax.Array,
+) -> tuple[State, Metrics]:
+    """An update of the policy alone.
+
+    Args:
+      updates: a loss function -> the learner's start and its update.
+      loss_fn: `training_loss`, but for what the state knows.
+      state: of the run.
+      batch: of pairs.
+      key: of the step.
+    """
+    _, update = updates(functools.partial(loss_fn, state.reference))
+    own, found = update(state.learner, batch, key)
+    return state._replace(learner=own), found
+
+
+def evaluate(
+    module: nn.Module,
+    kind: losses.Direct,
+    beta: Any,
+    state: State,
+    batch: Mapping,
+    key: jax.Array,
+) -> Metrics:
+    """The figures of a batch that may be padded; ``key`` draws nothing."""
+    policy, reference = (
+        log_probabilities(module, variables, batch, kind.mean)
+        for variables in (state.learner.best_variables, state.reference)
+    )
+    return figures(kind, beta, policy, reference, without_padding(batch, batch["weight"]))
+
+
+def _init(
+    begin: Any, start: Callable[..., learner.Learner], key: jax.Array, batch: Mapping
+) -> State:
+    variables = answering.initial(begin, key)
+    return State(start(variables, key), jax.tree.map(jnp.copy, variables))
+
+
+def _check(loss: str, beta: float, label_smoothing: float, log_p: str) -> None:
+    if not 0 < beta < float("inf"):
+        raise UserError(f"config.task.beta={beta} must be above 0")
+    check_smoothing(label_smoothing)
+    if not label_smoothing < 0.5:
+        raise UserError(
+            f"config.task.label_smoothing={label_smoothing} must be below .5: else what was not "
+            "preferred would be learned"
+        )
+    if loss != "dpo" and any_on(label_smoothing):
+        raise UserError(
+            f"config.task.label_smoothing={label_smoothing}: only of config.task.loss='dpo', and "
+            f"it is {loss!r}"
+        )
+    if log_p not in ("", "sum", "mean"):
+        raise UserError(f"config.task.log_p={log_p!r} must be 'sum' or 'mean', or ''")

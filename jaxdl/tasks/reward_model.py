@@ -1,0 +1,122 @@
+"""How good an answer is: one number, learned from which of two was preferred."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jaxdl.data import without_padding
+from jaxdl.losses import preference
+from jaxdl.metrics import HIGH, Mean, Metrics
+from jaxdl.report import draw
+from jaxdl.tasks import Run, Task, check_at_least, learner, over_split, register
+from jaxdl.tasks.shared import answering
+from jaxdl.tasks.shared.splits import EachFn
+
+
+@register("reward_model", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
+def reward_model(run: Run, margin: float = 0.0, centring: float = 0.0) -> Task:
+    """Rewards of ``tokens`` (batch, 2, T), prompts with two answers each, by the pairs' order.
+
+    The reward of a text is the score at its last token, the last that ``mask`` (batch, 2, T) has.
+
+    Args:
+      run: the run's config and data. The model is called as `jaxdl.models.gpt` with the output
+        "score".
+      margin: by how much the better answer's is to be higher, at least 0.
+      centring: weight of the squared sum of the two, at least 0; .01 keeps rewards around 0.
+
+    The metrics are ``loss`` (nats a pair, `jaxdl.losses.preference.reward`), ``accuracy``, the
+    share of pairs whose better answer has the higher reward, of equal ones half, and ``gap``, the
+    mean by which it is higher.
+    """
+    check_at_least(0, margin=margin, centring=centring)
+    begin = answering.begin(run, "answer", "score")
+    module = begin.module
+    how = functools.partial(preference.reward, margin=margin, centring=centring)
+    loss_fn = functools.partial(training_loss, learner.forward(module), how)
+    order = functools.cache(lambda: answering.call_order(module, run.data.train.context))
+    start, update = learner.by_config(run, loss_fn)
+    each = jax.jit(lambda state, batch, key: rewards(module, state.best_variables, batch))
+    return Task(
+        init=lambda key, batch: start(answering.initial(begin, key), key),
+        train_step=update,
+        eval_step=functools.partial(evaluate, module, how),
+        artifacts=functools.partial(_artifacts, each, run.config.eval.batch_size),
+        parameters=lambda state: learner.parameters(state.params, order()),
+        directions={"gap": HIGH},
+        check=begin.check,
+    )
+
+
+def rewards(module: nn.Module, variables: Any, batch: Mapping) -> jax.Array:
+    """Rewards (n, 2) float32 of pairs, the better answers' in front."""
+    tokens, mask = answering.flat(batch["tokens"]), answering.flat(batch["mask"])
+    return answering.last(module.apply(variables, tokens, mask), mask).reshape(-1, 2)
+
+
+def figures(how: Callable[..., jax.Array], found: jax.Array, weight: jax.Array) -> Metrics:
+    """The metrics of rewards (n, 2), weighed by (n,)."""
+    chosen, rejected = found[:, 0], found[:, 1]
+    hits = jnp.where(chosen == rejected, 0.5, (chosen > rejected).astype(jnp.float32))
+    return {
+        "loss": Mean.of(how(chosen, rejected), weight),
+        "accuracy": Mean.of(hits, weight),
+        "gap": Mean.of(chosen - rejected, weight),
+    }
+
+
+def training_loss(
+    forward: Callable[..., tuple[jax.Array, Any]],
+    how: Callable[..., jax.Array],
+    params: Any,
+    model_state: Any,
+    batch: Mapping,
+    key: jax.Array,
+) -> learner.Loss:
+    """Nats a pair, of a pass of training.
+
+    Args:
+      forward: of `jaxdl.tasks.learner.forward`: tokens and mask -> scores (2 n, T).
+      how: (chosen, rejected) -> losses (n,).
+      params: the module's; so is model_state.
+      model_state: its other collections.
+      batch: of pairs.
+      key: dropout's.
+    """
+    tokens, mask = answering.flat(batch["tokens"]), answering.flat(batch["mask"])
+    scores, model_state = forward(params, model_state, key, tokens, mask)
+    found = figures(how, answering.last(scores, mask).reshape(-1, 2), batch["weight"])
+    return learner.Loss(found.pop("loss"), model_state, found)
+
+
+def evaluate(
+    module: nn.Module,
+    how: Callable[..., jax.Array],
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> Metrics:
+    """The figures of a batch that may be padded; ``key`` draws nothing."""
+    weight = without_padding(batch, batch["weight"])
+    return figures(how, rewards(module, state.best_variables, batch), weight)
+
+
+def _artifacts(
+    each: EachFn, batch_size: int, state: learner.Learner, split: Any, key: jax.Array
+) -> dict[str, draw.Picture]:
+    found = over_split(each, split, batch_size, state)
+
+    def paint(axes):
+        edges = np.histogram_bin_edges(found, 30)
+        for i, name in enumerate(("preferred", "not")):
+            axes.hist(found[:, i], edges, histtype="step", label=name)
+        axes.set_xlabel("reward")
+        axes.legend(fontsize=7)
+
+    caption = "The answers of the evaluation part, by what was preferred and what was not."
+    return {"Rewards": draw.figure(4.5, 2.2, paint, caption=caption)}
