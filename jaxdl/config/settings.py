@@ -419,7 +419,7 @@ def differences(
         fields = {k for k in old if k.startswith("model.")} - {f"model.{k}" for k in _WEIGHTLESS}
         harmless += tuple(fields - {"model.name"})
     # A key that there was not yet when the run began is as if it stood there as it comes.
-    come = {k: key.default for k, key in _items()} | dict(usual)
+    come = {k: _as_json(key.default) for k, key in _items()} | dict(usual)
     old = {k: value for k, value in come.items() if k in new and value == new[k]} | old
     return [
         f"{key}: {old.get(key, 'not set')!r} → {new.get(key, 'not set')!r}"
