@@ -536,11 +536,22 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_members_of_a_population": (*_EMBEDDED, "jaxdl/experiment/"),
         "test_a_run_reports_and_writes_its_vectors": (*_EMBEDDED, "jaxdl/report/"),
         "test_a_projection_is_for_training_alone": _EMBEDDED,
+        **{
+            f"test_parts_of_a_batch_on_several_devices_are_compared_as_one[{name}": _EMBEDDED
+            for name in ("contrastive", "triplet", "arcface", "info_nce")
+        },
+    },
+    "test_metric_learning.py": {
+        "test_what_has_collapsed_or_has_no_pair_gives_finite_numbers[info_nce": _EMBEDDED,
+        "test_what_has_collapsed_or_has_no_pair_gives_finite_numbers[nt_xent": _EMBEDDED,
+        "test_what_has_collapsed_or_has_no_pair_gives_finite_numbers[triplet": _EMBEDDED,
+        "test_values_and_gradients_are_those_of_a_loop[nt_xent": _EMBEDDED,
     },
     "test_policies.py": {
         "test_a_config_asks_for_them": _AUGMENT,
         "test_mixtures_lie_between": _AUGMENT,
         "test_operations_are_drawn_evenly": _AUGMENT,
+        "test_a_row_of_operations": _AUGMENT,
     },
     "test_sampled_nodes.py": {
         "test_devices_and_time_change_no_number": (*_SAMPLED, _PARALLEL),

@@ -220,6 +220,13 @@ def test_differences_name_what_matters_and_only_that():
     assert config.differences(old, new, usual) == ["model.depth: 'not set' → 3"]
 
 
+def test_a_run_of_before_there_was_a_setting_goes_on():
+    new, come = config.flatten(complete()), config.flatten(config.default())
+    for key in (key for key in come if new[key] == come[key]):
+        old = {name: value for name, value in new.items() if name != key}
+        assert config.differences(old, new) == [], key
+
+
 def test_the_table_for_help_has_every_key_with_its_default_and_meaning():
     rows = {line.split()[0]: line for line in config.describe().splitlines()}
     assert set(rows) == all_keys()

@@ -185,7 +185,7 @@ def test_arcface_at_its_angles_ends(sign):
 def test_bf16_vectors_lose_nothing_more():
     x = jnp.asarray(FIRST, jnp.bfloat16)
     for _, loss in KNOWN.values():
-        assert loss(x, REAL).total.dtype == jnp.float32
+        assert jax.eval_shape(loss, x, REAL).total.dtype == jnp.float32
     np.testing.assert_allclose(jnp.square(unit(x)).sum(axis=1), 1, rtol=1e-6)
 
 
