@@ -2,10 +2,19 @@
 
     python -m jaxdl.launch --config=experiments/gcn.py --workdir=runs/gcn
     python -m jaxdl.launch --config=experiments/gcn.py:digits --workdir=runs/gcn_digits
+    python -m jaxdl.launch --config=experiments/gcn.py:links --workdir=runs/gcn_links
+    python -m jaxdl.launch --config=experiments/gcn.py:anomaly --workdir=runs/gcn_anomaly
 
-Variants: karate (20 learners, 2 known labels), digits (10 learners, 10 drawn labels a class).
+Variants: karate (20 learners, 2 known labels), digits (10 learners, 10 drawn labels a class), links
+(karate's, 20 learners of whose 78 edges 8 are to be found), anomaly (4 learners on a drawn graph of
+2,000 nodes, 100 of them odd).
 Cost: 6 s (karate) and 11 s (digits) on 2 CPU cores, compile included.
 Result: accuracy .963 (median of seeds 0, 1, 2: .958, .963, .966); digits .960 (.960, .959, .962).
+Links: AUROC .731 (seeds 0, 1, 2: .738, .731, .731), where common neighbours have .701 and Adamic
+and Adar's sum over them .732; the number of steps was chosen on --config.task.split_seed=100
+--config.seed=7. Anomaly: AUROC .890 (seed 0), where the number of a node's edges has .704; of
+strangers .993 and .437, of cliques .788 and .971. Either takes at most 14 s of processor time
+(Intel Xeon, jax 0.12.0.1).
 
 Accuracies are of the nodes whose labels are not known, a mean over the learners of a run.
 

@@ -158,8 +158,9 @@ def test_members_of_a_population_are_runs_by_themselves(tmp_path):
 
 
 def test_a_run_learns_and_reports(tmp_path, capsys):
-    flags = (*tiny.FLAGS[BLOCKS], "--config.steps=40", "--config.eval.every=40")
-    assert run(BLOCKS, tmp_path, *flags, "--config.optimizer.learning_rate=.05", REPORT) == 0
+    flags = (*tiny.FLAGS[BLOCKS], "--config.steps=120", "--config.eval.every=120")
+    flags += ("--config.model.hidden=(16,16)", "--config.optimizer.learning_rate=.02")
+    assert run(BLOCKS, tmp_path, *flags, "--config.data.signal=2.", REPORT) == 0
     assert summary(tmp_path)["final"]["accuracy"] > 0.6  # of five classes
     page = (tmp_path / "report.html").read_text()
     assert "<h2>Confusion matrix</h2>" in page
