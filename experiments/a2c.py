@@ -3,7 +3,15 @@
     python -m jaxdl.launch --config=experiments/a2c.py --workdir=runs/a2c
 
 Variants: cartpole, acrobot, and a3c, whose gradients are those of parameters four updates old.
-COST
+Cost: 11 to 24 s on 2 CPU cores that others used too, compile included; acrobot 17 to 21.
+Result: mean return 500, all there is (100 greedy episodes, seeds 0 to 4: 500 each); acrobot -85.
+
+Acrobot's is the median of seeds 0, 1 and 2 (-87, -83, -85).
+The settings were chosen with seeds 100 to 102.
+
+What stale gradients cost (`--config.population=4 --config.eval.every=250`, staleness 0, 4, 16, 64):
+the mean of four seeds is at 500 from update 1,500 on with gradients of the newest parameters and
+with those 4 updates old, from 3,250 on with those 16 old, and at 298 in the end with those 64 old.
 """
 
 from jaxdl import config as defaults

@@ -3,7 +3,12 @@
     python -m jaxdl.launch --config=experiments/reinforce.py --workdir=runs/reinforce
 
 Variants: baseline, which takes a learned value off the returns, and plain, which does not.
-COST
+Cost: 23 to 37 s on 2 CPU cores that others used too, compile included.
+Result: mean return 500, all there is (100 greedy episodes, seeds 0 to 4: 500 each),
+plain of seeds 0 to 2 too.
+
+The settings were chosen with seed 100. Episodes are played to the clock's 500 steps, whenever they
+end: in a compiled step that is what the longest takes.
 """
 
 from jaxdl import config as defaults
