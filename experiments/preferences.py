@@ -11,7 +11,7 @@ from jaxdl import config as defaults
 from jaxdl.registry import choose
 
 VARIANTS = {
-    "dpo": dict(task=dict(name="preference", beta=0.5), steps=400, batch_size=168),
+    "dpo": dict(task=dict(name="preference", beta=0.5), steps=700, batch_size=168),
     "reward": dict(
         task=dict(name="reward_model"), data=dict(labels="noisy"), steps=400, batch_size=168
     ),
