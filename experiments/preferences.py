@@ -2,9 +2,13 @@
 
     python -m jaxdl.launch --config=experiments/preferences.py:dpo --workdir=runs/dpo
 
-Cost: ...
-Result: ...
+Cost: about 20 s on 2 CPU cores, reward 20 s, rlhf 60 s, compile included, on a busy machine.
+Result: total variation from the best policy 4e-6 (dpo), .003 (rlhf); the reward model agrees with
+.900 of labels of which 10 % are wrong.
 Variants: dpo (the default), reward, rlhf.
+
+Seed 0, β = .5; β = 1 gives 6e-8 and .004. At β = .25, where the best policy hardly says but one
+answer, both may stay where an answer once was given up: .03 and .23 (dpo, two runs), .17 (rlhf).
 """
 
 from jaxdl import config as defaults
