@@ -7,7 +7,7 @@ Result: total variation from the best policy 4e-6 (dpo), .003 (rlhf); the reward
 .900 of labels of which 10 % are wrong.
 Variants: dpo (the default), reward, rlhf.
 
-Seed 0, β = .5; β = 1 gives 6e-8 and .004. At β = .25, where the best policy hardly says but one
+Seed 0, β = .5; β = 1 gives 6e-8 and .004, β = 2 9e-8 and .0007. At β = .25, where the best policy hardly says but one
 answer, both may stay where an answer once was given up: .03 and .23 (dpo, two runs), .17 (rlhf).
 """
 
