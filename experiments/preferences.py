@@ -2,16 +2,20 @@
 
     python -m jaxdl.launch --config=experiments/preferences.py:dpo --workdir=runs/dpo
 
-Cost: ...
-Result: ...
+Cost: not measured on an idle machine; on 2 busy CPU cores each took between half a minute and two.
+Result: total variation from the best policy 4e-6 (dpo), .003 (rlhf); the reward model agrees with
+.900 of labels of which 10 % are wrong.
 Variants: dpo (the default), reward, rlhf.
+
+Seed 0, β = .5 (dpo at 400 steps); β = 1 gives 6e-8 and .004, β = 2 9e-8 and .0007. At β = .25 runs
+end further away: .03 (400 steps, in a sweep) and .23 (700 steps) by dpo, .17 by rlhf.
 """
 
 from jaxdl import config as defaults
 from jaxdl.registry import choose
 
 VARIANTS = {
-    "dpo": dict(task=dict(name="preference", beta=0.5), steps=400, batch_size=168),
+    "dpo": dict(task=dict(name="preference", beta=0.5), steps=700, batch_size=168),
     "reward": dict(
         task=dict(name="reward_model"), data=dict(labels="noisy"), steps=400, batch_size=168
     ),

@@ -321,9 +321,9 @@ def test_eight_devices_learn_what_one_does(name, tmp_path):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_prices_and_seeds_are_one_program_and_bf16_is_near(name, tmp_path):
-    sweep = "seed=0,1" if name == "preferences:reward" else "task.beta=.2,.5"
+    sweep = "task.margin=0.,1." if name == "preferences:reward" else "task.beta=.2,.5"
     assert run(name, tmp_path / "many", *flags(name), f"--config.sweep={sweep}") == 0
-    assert run(name, tmp_path / "one", *flags(name, f"--config.{sweep[:-3]}")) == 0
+    assert run(name, tmp_path / "one", *flags(name, f"--config.{sweep.split(',')[0]}")) == 0
     assert run(name, tmp_path / "short", *flags(name, "--config.precision=bf16")) == 0
     final = summary(tmp_path / "one")["final"]
     short = summary(tmp_path / "short")["final"]
@@ -358,7 +358,7 @@ def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
     assert summary(tmp_path / "reward_model")["final"]["accuracy"] == 1
     more = (start, "--config.lora.rank=2", "--config.model.name=", "--config.steps=4")
     more = (*more, f"--config.task.reward={tmp_path / 'reward_model'}", "--config.task.tokens=6")
-    assert train("rlhf", *more, "--config.checkpoint.every=2") == 0
+    assert train("rlhf", *more, "--config.eval.best=reward") == 0
     assert summary(tmp_path / "rlhf")["final"]["answer_length"] <= 6
     assert train("preference", start, "--config.lora.rank=2", "--config.steps=4") == 0
     # What was learned by low rank is one network again.
@@ -376,7 +376,6 @@ def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
         ("preferences:rlhf", "task.minibatches=5", "does not divide config.batch_size=168"),
         ("preferences:rlhf", "task.reward=x", "config.task.reward='x' is no folder of a run"),
         ("preferences:rlhf", "lora.rank=-1", "lora.rank"),
-        ("preferences", "model.name=lstm", "a language model that has a score too, such as 'gpt'"),
         ("preferences", "data.name=topics", "learns from 'answer', and data set 'topics' has"),
         ("ppo", "lora.rank=2", "config.lora.rank=2: task 'ppo' uses nothing of config.lora"),
     ],
@@ -387,3 +386,18 @@ def test_what_cannot_be_is_one_line(name, flag, says, tmp_path, capsys):
     message = capsys.readouterr().err
     assert says in message
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("variant, steps", [("dpo", 700), ("rlhf", 300)])
+def test_the_best_policy_is_found(variant, steps, beta, tmp_path):
+    whole = (f"--config.steps={steps}", "--config.batch_size=168", "--config.optimizer.warmup=20")
+    more = (f"--config.task.beta={beta}", "--config.eval.every=400", "--config.log.every=100")
+    assert run(f"preferences:{variant}", tmp_path, *whole, *more) == 0
+    assert summary(tmp_path)["final"]["total_variation"] < 0.02
+
+
+def test_a_reward_model_agrees_as_often_as_noise_lets_it(tmp_path):
+    whole = ("--config.steps=400", "--config.batch_size=168", "--config.optimizer.warmup=20")
+    assert run("preferences:reward", tmp_path, *whole, "--config.eval.every=400") == 0
+    assert summary(tmp_path)["final"]["accuracy"] == pytest.approx(0.9, abs=0.01)

@@ -117,7 +117,7 @@ def _world(weight: np.ndarray) -> World:
     """Every pair, weighed by (n,)."""
     prompt, *sides = _pairs()
     both = [Answered.of([*PROMPTS[prompt]], [*ANSWERS[side]], _LENGTHS[1]) for side in sides]
-    return World(*both, _LENGTHS, Vocabulary(2, None), weight.astype(np.float32))
+    return World(*both, (*_LENGTHS, _LENGTHS[1]), Vocabulary(2, None), weight.astype(np.float32))
 
 
 def _expected() -> World:

@@ -10,6 +10,8 @@ from jaxdl.data.answered import Answered, Vocabulary
 from jaxdl.data.split import Batch
 from jaxdl.errors import UserError
 
+_ABOUT = ("context", "room", "prompt_length", "vocabulary", "end")
+
 
 class _Row(NamedTuple):
     """Of a table: a prompt and the answers to it, as tokens; those have their end."""
@@ -25,7 +27,8 @@ class Preferences:
     Args:
       chosen: n prompts with the better answers.
       rejected: the same prompts with the worse.
-      lengths: tokens that all prompts, and all texts, are filled up to.
+      lengths: tokens that all prompts, and all texts, are filled up to, and of the longest text
+        that there might be, for which a model is made.
       vocabulary: of the tokens.
       weight: (n,) of the pairs; None is 1 each.
     """
@@ -34,12 +37,12 @@ class Preferences:
         self,
         chosen: Answered,
         rejected: Answered,
-        lengths: tuple[int, int],
+        lengths: tuple[int, int, int],
         vocabulary: Vocabulary,
         weight: np.ndarray | None = None,
     ):
         self.chosen, self.rejected = chosen, rejected
-        self.prompt_length, self.context = lengths
+        self.prompt_length, self.context, self.room = lengths
         self.vocabulary, self.end = vocabulary
         self.weight = np.ones(len(self), np.float32) if weight is None else weight
 
@@ -62,8 +65,8 @@ class Preferences:
 
     @property
     def about(self) -> dict[str, Any]:
-        """``context``, ``prompt_length``, ``vocabulary`` and ``end``."""
-        return {n: getattr(self, n) for n in ("context", "prompt_length", "vocabulary", "end")}
+        """``context``, ``room``, ``prompt_length``, ``vocabulary`` and ``end``."""
+        return {name: getattr(self, name) for name in _ABOUT}
 
     def fingerprint(self) -> str:
         """Of every token."""
@@ -77,17 +80,17 @@ class Completions:
 
     Args:
       texts: n prompts with their answers.
-      lengths: tokens that all prompts, and all texts, are filled up to.
+      lengths: as of `Preferences`.
       vocabulary: of the tokens.
       size: bytes of all answers.
     """
 
     def __init__(
-        self, texts: Answered, lengths: tuple[int, int], vocabulary: Vocabulary, size: int
+        self, texts: Answered, lengths: tuple[int, int, int], vocabulary: Vocabulary, size: int
     ):
         self.texts = texts
         # A text of T tokens has T - 1 that follow another.
-        self.prompt_length, self.context = lengths[0], lengths[1] - 1
+        self.prompt_length, self.context, self.room = lengths[0], lengths[1] - 1, lengths[2]
         self.vocabulary, self.end = vocabulary
         self.bytes_per_token = size / len(self.tokens)
 
@@ -112,9 +115,8 @@ class Completions:
 
     @property
     def about(self) -> dict[str, Any]:
-        """``context``, ``prompt_length``, ``vocabulary``, ``end`` and ``bytes_per_token``."""
-        names = ("context", "prompt_length", "vocabulary", "end", "bytes_per_token")
-        return {name: getattr(self, name) for name in names}
+        """As of `Preferences`, and ``bytes_per_token``."""
+        return {name: getattr(self, name) for name in (*_ABOUT, "bytes_per_token")}
 
     def fingerprint(self) -> str:
         """Of every token."""
@@ -178,7 +180,7 @@ def completions(
     """
     found = _read(path, prompt, (completion,), context, tokenizer, test_fraction, eval_on)
 
-    def split(part: Sequence[_Row], lengths: tuple[int, int]) -> Completions:
+    def split(part: Sequence[_Row], lengths: tuple[int, int, int]) -> Completions:
         size = sum(len(found.tokenizer.decode(row.answers[0][:-1]).encode()) for row in part)
         return Completions(_answered(part, 0, context), lengths, found.vocabulary, size)
 
@@ -198,7 +200,8 @@ class _Table(NamedTuple):
         every = [row for part in self.parts.values() for row in part]
         sides = range(len(every[0].answers))
         texts = [_answered(every, side, self.context) for side in sides]
-        lengths = int(texts[0].front.max()), max(int(x.text.lengths.max()) for x in texts)
+        longest = max(int(x.text.lengths.max()) for x in texts)
+        lengths = int(texts[0].front.max()), longest, self.context
         whole = [[row.answers[side] for row in every] for side in sides]
         notes = answered.cut_note(texts, whole, self.context)
         splits = {name: split(part, lengths) for name, part in self.parts.items()}

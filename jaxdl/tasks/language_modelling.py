@@ -226,7 +226,8 @@ def _begin(run: Run) -> transfer.Start:
         raise UserError(
             f"task {run.config.task.name!r} needs a model of tokens, such as 'gpt', not {name!r}"
         )
-    size, context = getattr(data.train, "vocabulary", data.tokenizer.size), data.train.context
+    size = getattr(data.train, "vocabulary", data.tokenizer.size)
+    context = getattr(data.train, "room", data.train.context)
     if run.config.pretrained.source:
         wanted = encoders.Wanted(
             size, context, "config.data.context", check=functools.partial(_check_kind, run)

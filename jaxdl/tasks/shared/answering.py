@@ -46,7 +46,7 @@ def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> tran
             f"task {task!r} learns from prompts and answers, such as data set 'preferences' has, "
             f"and not {run.config.data.name!r}"
         )
-    context = max(train.context, train.prompt_length + tokens)
+    context = max(train.room, train.prompt_length + tokens)
 
     name = run.config.model.name
     if name and not {*DERIVED, "heads"} <= {*models.settings(name)}:
