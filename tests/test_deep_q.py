@@ -178,6 +178,7 @@ def test_all_forms_together_are_the_same_on_many_devices(devices, tmp_path):
         ("n_steps=0", "config.task.n_steps=0 must be at least 1"),
         ("priority=1.5", "config.task.priority=1.5 must be at least 0 and at most 1"),
         ("correction=-1", "config.task.correction=-1.0 must be at least 0 and at most 1"),
+        ("correction=.6", "corrects for what config.task.priority draws more often"),
     ],
 )
 def test_forms_that_cannot_be(flag, message, tmp_path, capsys):

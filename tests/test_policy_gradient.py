@@ -264,7 +264,10 @@ def test_bad_input_is_one_line(flag, message, tmp_path, capsys):
     assert error.count("\n") == 1
 
 
-def test_without_values_there_is_nothing_to_weigh(tmp_path, capsys):
-    flags = (*tiny.FLAGS["reinforce:plain"], "--config.task.gae_lambda=.9")
+@pytest.mark.parametrize(
+    "weight", ["gae_lambda=0.9 weighs values", "value_weight=0.5 weighs a value"]
+)
+def test_without_values_there_is_nothing_to_weigh(weight, tmp_path, capsys):
+    flags = (*tiny.FLAGS["reinforce:plain"], f"--config.task.{weight.split()[0]}")
     assert run("reinforce:plain", tmp_path / "run", *flags) == 2
-    assert "gae_lambda=0.9 weighs values: without a baseline use 1" in capsys.readouterr().err
+    assert f"{weight}: without a baseline" in capsys.readouterr().err

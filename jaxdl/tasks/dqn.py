@@ -30,6 +30,9 @@ from jaxdl.tasks import (
 )
 from jaxdl.tasks.shared import episodes
 
+# β of the paper's proportional variant, at first.
+CORRECTION = 0.4
+
 
 class State(NamedTuple):
     """All that training has to keep.
@@ -66,7 +69,7 @@ def dqn(
     reward_scale: float = 1.0,
     n_steps: int = 1,
     priority: float = 0.0,
-    correction: float = 0.4,
+    correction: float = CORRECTION,
 ) -> Task:
     """An agent with discrete actions learns their values in ``config.batch_size`` environments.
 
@@ -113,6 +116,11 @@ def dqn(
         run, {"num_classes": environment.actions}, because=f"the actions of environment {env!r}"
     )
     alpha = priority if any_on(priority) else None
+    if alpha is None and any_on(correction - CORRECTION):
+        raise UserError(
+            f"config.task.correction={correction} corrects for what config.task.priority draws "
+            "more often, and that is 0"
+        )
     agent = Agent(module, environment, rollout, discount, double, reward_scale, n_steps, alpha)
     forward = learner.forward(module)
     start, update = learner.by_config(

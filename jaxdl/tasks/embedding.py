@@ -187,7 +187,7 @@ def _with_further(
     params = dict(variables["params"])
     if projection:
         kernel = normal("projection", dimensions, projection) * (2 / dimensions) ** 0.5
-        params["projection"] = {"kernel": kernel, "bias": jnp.zeros(projection)}
+        params["projection"] = {"kernel": kernel, "bias": jnp.zeros(projection, jnp.float32)}
     if centres:
         params["centres"] = {"embedding": normal("centres", centres, dimensions)}
     return {**variables, "params": params}

@@ -91,7 +91,7 @@ def policy_gradient(
     of the likeliest actions in 100 episodes.
     """
     agent = agents.create(run, env)
-    _check(rollout, staleness, baseline, gae_lambda)
+    _check(rollout, staleness, baseline, gae_lambda, value_weight)
     check_shares(discount=discount, gae_lambda=gae_lambda)
     check_at_least(0, entropy=entropy, value_weight=value_weight)
     start, update = learner.by_config(
@@ -266,7 +266,9 @@ def _partition(state: State) -> State:
     return State(*map(whole, state, (False, True, False)))
 
 
-def _check(rollout: int, staleness: int, baseline: bool, gae_lambda: float) -> None:
+def _check(
+    rollout: int, staleness: int, baseline: bool, gae_lambda: float, value_weight: float
+) -> None:
     for name, value in (("rollout", rollout), ("staleness", staleness)):
         if value < 0:
             raise UserError(f"config.task.{name}={value} must be at least 0")
@@ -278,4 +280,8 @@ def _check(rollout: int, staleness: int, baseline: bool, gae_lambda: float) -> N
     if not baseline and any_on(1 - gae_lambda):
         raise UserError(
             f"config.task.gae_lambda={gae_lambda} weighs values: without a baseline use 1"
+        )
+    if not baseline and any_on(value_weight - 1):
+        raise UserError(
+            f"config.task.value_weight={value_weight} weighs a value: without a baseline leave it 1"
         )

@@ -90,6 +90,8 @@ def create_alone(settings: Mapping[str, Any]) -> Callable[[jax.Array, Batch], di
     s = settings
     affine = {name: s[name] for name in ("rotate", "zoom", "shear")}
     jitter = {name: s[name] for name in ("brightness", "contrast", "saturation")}
+    # Scenes, whose objects move along, have none of these.
+    policy, severity, erased = s.get("rand_augment"), s.get("aug_mix"), s.get("erase", 0)
 
     def augment(key: jax.Array, batch: Batch) -> dict[str, Any]:
         # Of seven: further ones are those of what mixes.
@@ -104,12 +106,12 @@ def create_alone(settings: Mapping[str, Any]) -> Callable[[jax.Array, Batch], di
             batch = random_flip(k_flip, batch)
         if any(map(any_on, jitter.values())):
             batch = color_jitter(k_color, batch, **jitter)
-        if s["rand_augment"]:
-            batch = rand_augment(keys.named(key, "rand_augment"), batch, *s["rand_augment"])
-        if s["aug_mix"]:
-            batch = aug_mix(keys.named(key, "aug_mix"), batch, s["aug_mix"])
-        if any_on(s["erase"]):
-            batch = random_erasing(keys.named(key, "erase"), batch, s["erase"])
+        if policy:
+            batch = rand_augment(keys.named(key, "rand_augment"), batch, *policy)
+        if severity:
+            batch = aug_mix(keys.named(key, "aug_mix"), batch, severity)
+        if any_on(erased):
+            batch = random_erasing(keys.named(key, "erase"), batch, erased)
         return dict(batch)
 
     return augment
