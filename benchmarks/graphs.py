@@ -11,8 +11,8 @@ receiver and, of GCN, their weights once and for all, as an edge list and as a s
 is and compiled: the fastest counts. Memory is what a process had at most, edges that were read and
 programs that were compiled included.
 
-The others are ours alone, as PyTorch Geometric draws no neighbours without libraries that are not
-on the registry (benchmarks/large_graphs.py).
+The others are ours alone, as PyTorch Geometric draws no neighbours without pyg-lib or torch-sparse
+(benchmarks/large_graphs.py).
 """
 
 import argparse
@@ -50,7 +50,8 @@ def main() -> int:
     if options.side == "ours":
         from jaxdl import process
 
-        process.tune()  # as the launcher begins
+        process.use_huge_pages()  # as the launcher begins
+        process.tune()
         paired.serve(ours(options.model, options.nodes, options.edges, options.file))
         return 0
     if options.side == "theirs":

@@ -37,6 +37,7 @@ VARIANTS = {
     "ddpm": ("",),
     "deep_cnn": ("",),
     "dqn": ("",),
+    "embedding": ("classes", "unseen", "simclr"),
     "edsr": ("flower", "china", "baseline", "large"),
     "efficientnet": ("digits", "b0"),
     "espcn": ("flower", "china"),
@@ -56,6 +57,7 @@ VARIANTS = {
     "optimizers": ("sgd", "momentum", "rmsprop", "adam", "adamw"),
     "pix2pix": ("digits", "published"),
     "ppo": ("cartpole", "acrobot", "pendulum"),
+    "preferences": ("dpo", "reward", "rlhf"),
     "q_learning": (
         *("frozen_lake", "frozen_lake_8x8", "taxi", "cliff_walking", "sarsa", "expected_sarsa"),
     ),

@@ -50,6 +50,7 @@ MODELS = {
         IMAGES,
     ),
     "cyclegan": (dict(depth=1, width=2, halvings=1, channels=1), (1, 4, 4, 1)),
+    "dueling": (dict(hidden=(4,), stream=(3,), num_classes=3), (2, 4)),
     "edsr": (dict(depth=1, width=2), (1, 4, 4, 3)),
     "espcn": (dict(widths=(3, 2)), (1, 4, 4, 1)),
     "faster_rcnn": (

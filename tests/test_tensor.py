@@ -69,6 +69,11 @@ SPLIT = {
     ),
     "deep_cnn": (dict(channels=(4,), hidden=8), image(8), dense()),
     "cyclegan": (dict(depth=1, width=4, channels=1), image(8), set()),
+    "dueling": (
+        dict(hidden=(8,), stream=(8,)),
+        (jnp.zeros((1, 4)),),
+        dense(name="dense_0"),
+    ),
     "edsr": (dict(depth=1, width=4, channels=1), image(8), set()),
     "efficientnet": (dict(stages=((1, 3, 1, 8, 1),), last=16), image(8), set()),
     "espcn": (dict(widths=(8, 4)), image(8), set()),

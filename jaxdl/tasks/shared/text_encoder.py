@@ -52,7 +52,9 @@ def build(run: Run, output: str, around: int = 0, **derived: Any) -> nn.Module:
     name, context = run.config.model.name, run.data.train.context
     also = f" and {around} special tokens" if around else ""
     size = encoded_texts.specials(run.data.tokenizer).size
-    if name and not {*DERIVED} <= {*models.settings(name)}:
+    fields = models.settings(name) if name else dict.fromkeys(DERIVED)
+    # A model that goes on with texts has outputs too; its first is what each next token is.
+    if not {*DERIVED} <= {*fields} or fields["output"] == "tokens":
         raise UserError(
             f"task {run.config.task.name!r} needs a model that reads whole texts, such as 'bert', "
             f"not {name!r}"
