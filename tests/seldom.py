@@ -238,7 +238,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         (
             *("test_eight_devices_learn_what_one_does", "test_prices_are_one_program"),
             "test_fine_tuned_judged_and_learned_from_rewards",
-            *("test_the_best_policy_is_found"),
+            "test_the_best_policy_is_found",
         ),
         _PREFERRED,
     ),
