@@ -114,8 +114,8 @@ def tune() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return
-    asked = _huge_pages() == "madvise" and _asked() in ("1", "2")
-    huge = asked or _huge_pages() == "always"
+    given = _huge_pages()
+    huge = given == "always" or (given == "madvise" and _asked() in ("1", "2"))
     for parameter, value in (
         (_M_ARENA_MAX, min(max(os.cpu_count() or 2, 2), 8)),
         (_M_MMAP_THRESHOLD, _LARGE) if huge else (_M_MMAP_MAX, 0),

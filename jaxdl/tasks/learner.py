@@ -4,6 +4,7 @@ Supervised tasks have one learner; adversarial ones two. The update accumulates 
 exactly, follows the parameters with a moving average, and reports the norms of every layer.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -355,6 +356,29 @@ def by_config(
         return create(variables, optimizer, **averages, low_rank=low_rank, key=key)
 
     return start, update
+
+
+def step_beside(
+    updates: Callable[[LossFn], tuple[Any, Callable[..., tuple[Learner, Metrics]]]],
+    loss_of: Callable[..., Loss],
+    known: Callable[[Any], Any],
+    state: Any,
+    batch: Mapping[str, jax.Array],
+    key: jax.Array,
+) -> tuple[Any, Metrics]:
+    """An update of ``state.learner`` alone, by a loss that reads what else the state has.
+
+    Args:
+      updates: a loss function -> the learner's start and its update.
+      loss_of: (known, params, model_state, batch, key) -> the loss.
+      known: state -> what the loss reads of it.
+      state: of the task, a NamedTuple with a ``learner``.
+      batch: of the step.
+      key: of the step.
+    """
+    _, update = updates(functools.partial(loss_of, known(state)))
+    own, found = update(state.learner, batch, key)
+    return state._replace(learner=own), found
 
 
 def _uphill(params: Any, grads: Any, radius: float) -> Any:

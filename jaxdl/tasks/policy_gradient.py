@@ -269,9 +269,7 @@ def _partition(state: State) -> State:
 def _check(
     rollout: int, staleness: int, baseline: bool, gae_lambda: float, value_weight: float
 ) -> None:
-    for name, value in (("rollout", rollout), ("staleness", staleness)):
-        if value < 0:
-            raise UserError(f"config.task.{name}={value} must be at least 0")
+    check_at_least(0, rollout=rollout, staleness=staleness)
     if not baseline and rollout:
         raise UserError(
             f"config.task.rollout={rollout}: without a baseline nothing tells what follows a "

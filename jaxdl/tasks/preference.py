@@ -1,6 +1,7 @@
 """A language model learns which of two answers is the better, without a reward: DPO and its kin."""
 
 import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -67,7 +68,9 @@ def preference(
     order = functools.cache(lambda: answering.call_order(module, run.data.train.context))
     return Task(
         init=functools.partial(_init, begin, updates(loss_fn)[0]),
-        train_step=functools.partial(train_step, updates, loss_fn),
+        train_step=functools.partial(
+            learner.step_beside, updates, loss_fn, operator.attrgetter("reference")
+        ),
         eval_step=functools.partial(evaluate, module, kind, beta),
         score=functools.partial(worlds.score, module, beta),
         artifacts=functools.partial(worlds.artifacts, module, beta),
@@ -139,27 +142,6 @@ def log_probabilities(module: nn.Module, variables: Any, batch: Mapping, mean: b
     """Log p (n, 2) of the answers, without dropout."""
     apply = lambda tokens: module.apply(variables, tokens)
     return answering.log_probabilities(apply, batch, mean)
-
-
-def train_step(
-    updates: Callable[[learner.LossFn], tuple[Any, Callable[..., tuple[learner.Learner, Metrics]]]],
-    loss_fn: Callable[..., learner.Loss],
-    state: State,
-    batch: Mapping,
-    key: jax.Array,
-) -> tuple[State, Metrics]:
-    """An update of the policy alone.
-
-    Args:
-      updates: a loss function -> the learner's start and its update.
-      loss_fn: `training_loss`, but for what the state knows.
-      state: of the run.
-      batch: of pairs.
-      key: of the step.
-    """
-    _, update = updates(functools.partial(loss_fn, state.reference))
-    own, found = update(state.learner, batch, key)
-    return state._replace(learner=own), found
 
 
 def evaluate(

@@ -43,15 +43,9 @@ def sampled_link_prediction(run: Run, dimensions: int = 16, edges_at_once: int =
     loss_fn = functools.partial(training_loss, learner.forward(module), module, data.train.room)
     start, update = learner.by_config(run, loss_fn)
     graph = data.whole
-    stretches = functools.cache(lambda: layer_wise.Stretches(graph.edges, edges_at_once))
-    each = layer_wise.layers(module)
+    told = layer_wise.of_all(module, graph.edges, graph.features, edges_at_once)
     counted = functools.cache(lambda: links.counted(*graph.edges, graph.asked, graph.absent))
-    scores = lambda state: _scores(
-        layer_wise.layer_wise(
-            each, bool(module.jump), state.best_variables, graph.features, stretches()
-        ),
-        graph,
-    )
+    scores = lambda state: _scores(told(state.best_variables), graph)
     asked = len(graph.asked)
     return Task(
         init=functools.partial(init, module, data.train.room, start),

@@ -46,11 +46,8 @@ def sampled_node_classification(run: Run, edges_at_once: int = 131072) -> Task:
     check_model(run, module)
     loss_fn = functools.partial(training_loss, learner.forward(module), module, data.train.room)
     start, update = learner.by_config(run, loss_fn)
-    stretches = functools.cache(lambda: layer_wise.Stretches(data.whole.edges, edges_at_once))
-    each = layer_wise.layers(module)
-    logits = lambda state: layer_wise.layer_wise(
-        each, bool(module.jump), state.best_variables, data.whole.features, stretches()
-    )
+    told = layer_wise.of_all(module, data.whole.edges, data.whole.features, edges_at_once)
+    logits = lambda state: told(state.best_variables)
     return Task(
         init=functools.partial(init, module, data.train.room, start),
         train_step=update,

@@ -1,6 +1,7 @@
 """Pictures in the style of another, by a network that has learned it: fast style transfer."""
 
 import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -100,7 +101,9 @@ def style_transfer(
     made_of = jax.jit(lambda state, images: predict(module, state, images)["image"])
     return Task(
         init=functools.partial(_init, module, stylist, updates(loss_of)[0]),
-        train_step=functools.partial(train_step, updates, loss_of),
+        train_step=functools.partial(
+            learner.step_beside, updates, loss_of, operator.attrgetter("known")
+        ),
         eval_step=functools.partial(evaluate, module, stylist),
         artifacts=functools.partial(_artifacts, made_of, stylist),
         parameters=functools.partial(_parameters, module, (height, width)),
@@ -143,27 +146,6 @@ def training_loss(
     parts = stylist.losses(known, made, stylist.content_of(known, images))
     found = {name: Mean.of(part) for name, part in parts._asdict().items()}
     return learner.Loss(Mean.of(parts.total(stylist.weights)), model_state, found)
-
-
-def train_step(
-    updates: Callable[[learner.LossFn], tuple[Any, Callable[..., tuple[learner.Learner, Metrics]]]],
-    loss_of: Callable[..., learner.Loss],
-    state: State,
-    batch: Mapping,
-    key: jax.Array,
-) -> tuple[State, Metrics]:
-    """An update of the network alone.
-
-    Args:
-      updates: a loss function -> the learner's start and its update.
-      loss_of: `training_loss`, but for what the state knows.
-      state: of the run.
-      batch: ``image``.
-      key: of the step.
-    """
-    _, update = updates(functools.partial(loss_of, state.known))
-    own, found = update(state.learner, batch, key)
-    return state._replace(learner=own), found
 
 
 def evaluate(

@@ -71,6 +71,21 @@ class Stretches:
         return rows[np.arange(self._nodes) < np.diff(self._starts)[:, None]]
 
 
+def of_all(
+    module: Any, graph: Csr, features: np.ndarray, edges: int
+) -> Callable[[Any], np.ndarray]:
+    """A function variables -> what ``module`` tells of all nodes, as `layer_wise` has it.
+
+    Args:
+      module: `jaxdl.models.node_network.NodeNetwork`.
+      graph: of the nodes.
+      features: (nodes, features).
+      edges: at once, on each device.
+    """
+    each, stretches = layers(module), functools.cache(lambda: Stretches(graph, edges))
+    return lambda variables: layer_wise(each, bool(module.jump), variables, features, stretches())
+
+
 def layers(module: Any) -> list[Layer]:
     """Functions ((variables, x), `Stretches` batch, key) -> (stretches, nodes, features).
 
