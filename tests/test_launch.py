@@ -253,9 +253,9 @@ def test_list_names_every_experiment_with_cost_and_result(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert launch.main(["--list"]) == 0
     listed = capsys.readouterr().out
-    for file in flags.experiment_files():
+    for file in listing.experiment_files():
         assert file.name in listed
-    assert listed.count("Cost:") == listed.count("Result:") == len(flags.experiment_files())
+    assert listed.count("Cost:") == listed.count("Result:") == len(listing.experiment_files())
 
 
 def test_help_names_modes_and_keys(capsys):
