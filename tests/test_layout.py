@@ -11,7 +11,7 @@ from PIL import Image
 from jaxdl import config, data
 from jaxdl.data import files, folder, layout
 from jaxdl.errors import UserError
-from jaxdl.launch import flags
+from jaxdl.launch import listing
 
 # What Finder, Windows, Jupyter, archives, disks and network stores leave, and editors.
 LEFT_BEHIND = (

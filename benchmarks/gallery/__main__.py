@@ -5,9 +5,9 @@ python -m benchmarks.gallery --only=mlp,gcn      # these
 python -m benchmarks.gallery --minutes=30        # begins none after half an hour
 python -m benchmarks.gallery --page              # the page alone, of what is stored
 
-A run's figures go to benchmarks/results/gallery/, its picture to docs/gallery/, and the page is made
-again after each: what is stopped goes on with the system that it was at. A run that has ended in
---runs is not made again: remove its folder for that.
+A run's figures go to benchmarks/results/gallery/, its picture to docs/gallery/, and the page is
+made again after each: what is stopped goes on with the system that it was at. A run that has ended
+in --runs is not made again: remove its folder for that.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The entries of docs/gallery.md, of what is kept of the runs; what stands before them is by hand."""
+"""The entries of docs/gallery.md, of what is kept of the runs; the rest of it is by hand."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def entries(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def entry(one: System, result: Mapping[str, Any] | None) -> Iterator[str]:
     """One system's lines; ``result`` is None if it was not run."""
-    name, _, variant = one.experiment.partition(":")
+    name = one.experiment.partition(":")[0]
     yield from (f"### {one.name}", "", one.does, "")
     if result is None:
         yield "Not run for this page yet, so no picture and no figure of its own:"
@@ -84,7 +84,10 @@ def entry(one: System, result: Mapping[str, Any] | None) -> Iterator[str]:
         yield ""
         yield f"**{number(result['final'][one.figure])}** {one.unit} · {told(result)}"
     file, paper = one.file, one.paper
-    yield from ("", f"{paper} · [{file}](../{file}) · [experiments/{name}.py](../experiments/{name}.py)")
+    yield from (
+        "",
+        f"{paper} · [{file}](../{file}) · [experiments/{name}.py](../experiments/{name}.py)",
+    )
     yield from ("", "```bash")
     if one.first:
         yield runs.command(one.before, "runs")

@@ -74,7 +74,7 @@ def titled(charts: list[Picture], title: str) -> Picture:
 
 
 def beside(curve: Picture, item: Picture | str) -> bytes:
-    """An SVG that shows a curve, and right of it a picture or the first lines of a text, on white."""
+    """An SVG of a curve, and right of it a picture or the first lines of a text, on white."""
     drawn, left, heights = [], 0.0, []
     for number, one in enumerate((curve, item)):
         inside, width, height = _text(one) if isinstance(one, str) else _picture(one)
@@ -89,7 +89,8 @@ def beside(curve: Picture, item: Picture | str) -> bytes:
     size = f"{left - _GAP:.0f} {max(heights):.0f}"
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        'width="{}" height="{}" '.format(*size.split()) + f'viewBox="0 0 {size}">'
+        'width="{}" height="{}" '.format(*size.split())
+        + f'viewBox="0 0 {size}">'
         f'<rect width="100%" height="100%" fill="white"/>{"".join(drawn)}</svg>\n'
     ).encode()
 
@@ -137,9 +138,12 @@ def _renamed(inside: str, number: int) -> str:
 
 def _text(text: str) -> tuple[str, float, float]:
     lines = [line for line in text.strip("\n").splitlines() if line.strip()]
-    shown = [line if len(line) <= _COLUMNS else f"{line[: _COLUMNS - 1]}…" for line in lines[:_ROWS]]
+    shown = [
+        line if len(line) <= _COLUMNS else f"{line[: _COLUMNS - 1]}…" for line in lines[:_ROWS]
+    ]
     rows = "".join(
-        f'<text x="4" y="{(i + 1) * _LINE}" xml:space="preserve">{html.escape(_visible(line))}</text>'
+        f'<text x="4" y="{(i + 1) * _LINE}" xml:space="preserve">'
+        f"{html.escape(_visible(line))}</text>"
         for i, line in enumerate(shown)
     )
     width = _LETTER * max(40, max(map(len, shown), default=0)) + 8

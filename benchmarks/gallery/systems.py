@@ -146,8 +146,8 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
         System(
             "embedding",
             "Metric learning",
-            "Places digits by eight numbers, like beside like, with contrastive, triplet or InfoNCE "
-            "losses.",
+            "Places digits by eight numbers, like beside like, with contrastive, triplet or "
+            "InfoNCE losses.",
             "recall_at_1",
             "recall@1",
             "Khosla et al., 2020, “Supervised Contrastive Learning”",
@@ -491,7 +491,8 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "Draws digits of their outlines.",
             "psnr",
             "dB PSNR",
-            "Isola et al., 2017, “Image-to-Image Translation with Conditional Adversarial Networks”",
+            "Isola et al., 2017, “Image-to-Image Translation with Conditional Adversarial "
+            "Networks”",
             "jaxdl/models/pix2pix.py",
         ),
         System(
@@ -545,7 +546,8 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "The same, by sampled neighbours' means.",
             "accuracy",
             "accuracy of 20 learners",
-            "Hamilton, Ying and Leskovec, 2017, “Inductive Representation Learning on Large Graphs”",
+            "Hamilton, Ying and Leskovec, 2017, “Inductive Representation Learning on "
+            "Large Graphs”",
             "jaxdl/models/graphsage.py",
             shows=("Graph",),
         ),

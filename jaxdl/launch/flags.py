@@ -68,9 +68,7 @@ def parse(argv: Sequence[str]) -> Options:
         return Options(None, "", "", "train", "", False, False, True, False)
     given = by_name(argv)
     if "list" in given:
-        return Options(
-            None, "", "", "train", "", False, False, False, True, listed=given["list"]
-        )
+        return Options(None, "", "", "train", "", False, False, False, True, listed=given["list"])
     for name in given:
         if not name.startswith("config.") and name not in _FLAGS:
             raise UserError(f"unknown flag --{name}: {nearest(name, _FLAGS)}")

@@ -66,7 +66,9 @@ def experiment_files() -> list[Path]:
 def entry(file: Path) -> Entry:
     """Of one file."""
     text = ast.get_docstring(ast.parse(file.read_text())) or "No description."
-    facts = re.findall(r"^(Kind|Cost|Result|Variants): (.*?)(?=\n\n|\n[A-Z]\w*: |\Z)", text, re.M | re.S)
+    facts = re.findall(
+        r"^(Kind|Cost|Result|Variants): (.*?)(?=\n\n|\n[A-Z]\w*: |\Z)", text, re.M | re.S
+    )
     return Entry(file, text, {name: " ".join(said.split()) for name, said in facts})
 
 
