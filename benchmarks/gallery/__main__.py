@@ -53,7 +53,10 @@ def _run_all(asked: list[System], folder: Path, minutes: float) -> list[str]:
         if runs.run(one, folder) != 0:
             failed.append(one.experiment)
             continue
-        page.keep(one, folder)
+        try:
+            page.keep(one, folder)
+        except KeyError as error:  # the table names what the run's report has not
+            failed.append(f"{one.experiment} ({error})")
         page.write()
     return failed
 

@@ -81,6 +81,8 @@ def told(one: System, runs: Path) -> dict[str, Any]:
     summary, config, taken = (
         json.loads((folder / name).read_text()) for name in ("summary.json", "config.json", TAKEN)
     )
+    if "members" in summary:  # of a population, the best member's
+        summary |= {"final": summary["members"][summary["best"]["member"]]["final"]}
     kept = ("final", "steps", "parameters", "platform", "devices", "precision")
     return {
         **{key: summary[key] for key in kept},

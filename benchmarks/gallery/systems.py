@@ -163,7 +163,7 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "test accuracy of the best",
             "Kingma and Ba, 2015, “Adam: A Method for Stochastic Optimization”",
             "jaxdl/optim/chain.py",
-            shows=("Over the setting",),
+            shows=("Final accuracy by setting",),
         ),
     ),
     "Image classifiers": (
@@ -240,6 +240,7 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "mAP50",
             "Redmon and Farhadi, 2018, “YOLOv3: An Incremental Improvement”",
             "jaxdl/models/yolov3.py",
+            shows=("Scenes, the most wrong first",),
         ),
         System(
             "faster_rcnn",
@@ -250,6 +251,7 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "Ren et al., 2015, “Faster R-CNN: Towards Real-Time Object Detection with Region "
             "Proposal Networks”",
             "jaxdl/models/faster_rcnn.py",
+            shows=("Scenes, the most wrong first",),
         ),
         System(
             "unet",
@@ -370,7 +372,7 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "bart",
             "BART",
             "Restores Python's documentation, of which a third is missing.",
-            "accuracy",
+            "hidden_accuracy",
             "of missing bytes",
             "Lewis et al., 2019, “BART: Denoising Sequence-to-Sequence Pre-training”",
             "jaxdl/models/bart.py",
@@ -404,7 +406,7 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "accuracy at 0 dB",
             "Hershey et al., 2017, “CNN Architectures for Large-Scale Audio Classification”",
             "jaxdl/tasks/sound_classification.py",
-            shows=("Spectrograms", "Most wrong"),
+            shows=("Most wrong",),
         ),
     ),
     "Autoencoders": (
@@ -499,7 +501,7 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "cyclegan",
             "CycleGAN",
             "Turns digits upright and back, without being shown one in both ways.",
-            "named_right",
+            "named_rightly",
             "named rightly when turned",
             "Zhu et al., 2017, “Unpaired Image-to-Image Translation using Cycle-Consistent "
             "Adversarial Networks”",
