@@ -29,7 +29,7 @@ def report(tmp_path_factory):
     """A run's folder with a report like any."""
     folder = tmp_path_factory.mktemp("run")
     steps = np.arange(10)
-    curves = draw.curves("accuracy", {"eval": (steps, 0.9551 + steps / 1e5)})
+    curves = draw.curves("accuracy", {"eval": (steps, 0.9 + steps / 90)})
     other = draw.curves("accuracy 0db", {"eval": (steps, 1 - steps / 10)})
     grid = draw.image_grid(np.random.default_rng(0).random((12, 8, 8, 1)), [""] * 12)
     parts = [
@@ -59,7 +59,7 @@ def test_a_picture_is_a_curve_and_what_stands_beside_it(report, heading):
     curve, beside = top.findall(f"{SVG}svg")
     words = lambda panel: [text.text for text in panel.iter(f"{SVG}text")]
     assert "accuracy" in words(curve)
-    assert any(word.startswith("0.955") for word in words(curve))  # numbers are not cut
+    assert "0.92" in words(curve)  # numbers are not cut
     assert ("last" in words(beside)) == (heading == "samples over the run")
     assert (next(beside.iter(f"{SVG}image"), None) is not None) == (heading == "Drawn")
     ids = [element.get("id") for element in top.iter() if element.get("id")]
