@@ -272,6 +272,7 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "Gatys, Ecker and Bethge, 2016, “Image Style Transfer Using Convolutional Neural "
             "Networks”",
             "jaxdl/tasks/style_optimisation.py",
+            curve="loss",
             shows=("Styled",),
         ),
         System(
