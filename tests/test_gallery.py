@@ -75,9 +75,7 @@ def test_what_a_report_lacks_is_told(report):
         pictures.of_run(report, "accuracy", ("Painted",))
 
 
-def test_every_experiment_has_a_place_in_the_gallery_and_each_place_leads_somewhere():
-    named = {name.partition(":")[0] for name in systems.every()}
-    assert named == {file.stem for file in (ROOT / "experiments").glob("*.py")}
+def test_every_place_in_the_gallery_leads_somewhere():
     headings = [one.name for one in systems.every().values()]
     assert len({page.anchor(name) for name in [*headings, *systems.SYSTEMS]}) == len(
         headings
