@@ -11,6 +11,7 @@ from benchmarks.gallery import runs
 from benchmarks.gallery.systems import SYSTEMS, System, every
 from benchmarks.page import with_figures
 from benchmarks.workloads import ROOT
+from jaxdl.launch import listing
 
 PAGE = ROOT / "docs" / "gallery.md"
 PICTURES = ROOT / "docs" / "gallery"
@@ -77,8 +78,10 @@ def entry(one: System, result: Mapping[str, Any] | None) -> Iterator[str]:
     name = one.experiment.partition(":")[0]
     yield from (f"### {one.name}", "", one.does, "")
     if result is None:
+        said = listing.entry(ROOT / "experiments" / f"{name}.py").facts.get("Result", "nothing.")
         yield "Not run for this page yet, so no picture and no figure of its own:"
         yield f"`python -m benchmarks.gallery --only={one.experiment}` makes both."
+        yield f"The experiment's file reports: {said}"
     else:
         yield f"![{one.name}: its curve, and what it does](gallery/{picture_of(one).name})"
         yield ""
