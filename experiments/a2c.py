@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/a2c.py --workdir=runs/a2c
 
+Kind: control
 Variants: cartpole, acrobot, and a3c, whose gradients are those of parameters four updates old.
 Cost: 11 to 24 s on 2 CPU cores that others used too, compile included; acrobot 17 to 21.
 Result: mean return 500, all there is (100 greedy episodes, seeds 0 to 4: 500 each); acrobot -85.

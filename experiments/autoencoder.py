@@ -4,6 +4,7 @@
     python -m jaxdl.launch --config=experiments/autoencoder.py:denoising --workdir=runs/denoising
     python -m benchmarks.anomaly --config=experiments/autoencoder.py:anomaly --workdir=runs/anomaly
 
+Kind: representation
 Variants: vanilla, linear, denoising, sparse, anomaly.
 Cost: 14 to 28 s a run on 2 CPU cores, compile included.
 Result: squared error a pixel .0126 from 8 numbers, where 8 principal components have .0246.

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/bart.py --workdir=runs/bart
 
+Kind: text
 Variants: documentation (the default), published.
 Cost: 544 s on 2 CPU cores that much else used, about 390 s of their time.
 Result: of the bytes that are missing .606 are right, at 1.459 nats a byte; an order-4 n-gram tells

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/coatnet.py --workdir=runs/coatnet
 
+Kind: classification
 Cost: 56 s on 2 CPU cores, compile included.
 Result: test accuracy .997 (median of seeds 0, 1, 2: .997, .997, .992).
 Variants: digits (the default), and the published sizes 0, 1, 2 and 3 for 224x224.

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/convnext.py --workdir=runs/convnext
 
+Kind: classification
 Cost: 42 s on 2 CPU cores, compile included.
 Result: test accuracy .994 (median of seeds 0, 1, 2: .994, 1.000, .994).
 Variants: digits (the default), and the published sizes T, S, B and L for 224x224.

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/cvt.py --workdir=runs/cvt
 
+Kind: classification
 Cost: 64 s on 2 CPU cores, compile included.
 Result: test accuracy .986 (median of seeds 0, 1, 2: .986, .983, .997).
 Variants: digits (the default), and the published sizes 13, 21 and w24.

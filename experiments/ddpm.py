@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/ddpm.py --workdir=runs/ddpm
 
+Kind: generation
 Cost: 213 s on 2 CPU cores, compile included.
 Result: two-sample accuracy .603 in 25 DDIM steps, .600 in 50 ancestral ones (.5 is perfect).
 

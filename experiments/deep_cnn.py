@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/deep_cnn.py --workdir=runs/deep_cnn
 
+Kind: classification
 Cost: 10 s on 2 CPU cores, compile included.
 Result: test accuracy .992 (median of seeds 0, 1, 2: .997, .992, .989).
 

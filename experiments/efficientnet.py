@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/efficientnet.py --workdir=runs/efficientnet
 
+Kind: classification
 Cost: 35 s on 2 CPU cores, compile included.
 Result: test accuracy .992 (median of seeds 0, 1, 2: .992, .994, .986).
 Variants: digits (the default), and the published sizes b0 to b7 for 224x224 to 600x600.

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/faster_rcnn.py --workdir=runs/faster_rcnn
 
+Kind: vision
 Variants: scenes (the default), and resnet50, the published size, whose backbone has learned to
 classify:
 

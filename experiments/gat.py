@@ -3,6 +3,7 @@
     python -m jaxdl.launch --config=experiments/gat.py --workdir=runs/gat
     python -m jaxdl.launch --config=experiments/gat.py:digits --workdir=runs/gat_digits
 
+Kind: graphs
 Variants: karate (GATv2, 20 learners, 2 known labels), digits (10 learners of five layers, 10 drawn
 labels a class).
 Cost: 15 s from command to exit (karate; Intel Xeon, 2 cores, jax 0.12.0.1).

@@ -5,6 +5,7 @@
     python -m jaxdl.launch --config=experiments/gcn.py:links --workdir=runs/gcn_links
     python -m jaxdl.launch --config=experiments/gcn.py:anomaly --workdir=runs/gcn_anomaly
 
+Kind: graphs
 Variants: karate (20 learners, 2 known labels), digits (10 learners, 10 drawn labels a class), links
 (karate's, 20 learners of whose 78 edges 8 are to be found), anomaly (4 learners on a drawn graph of
 2,000 nodes, 100 of them odd).

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/gin.py --workdir=runs/gin
 
+Kind: graphs
 Variants: digits, whose pixels with ink are nodes that know their place and ink, joined to those
 around them (data set digits_strokes).
 Cost: 83 s of processor time, report included (Intel Xeon, 2 cores that others used too, jax

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/gpt.py --workdir=runs/gpt
 
+Kind: text
 Cost: 172 s on 2 CPU cores, compile included (164 to 192).
 Result: 1.210 nats a byte of text, where an order-4 n-gram has 1.318.
 Variants: tiny (the default), and the published sizes S, M, L and XL of GPT-2.

@@ -5,6 +5,7 @@
     python -m jaxdl.launch --config=experiments/graphsage.py:blocks --workdir=runs/graphsage_blocks
     python -m jaxdl.launch --config=experiments/graphsage.py:links --workdir=runs/graphsage_links
 
+Kind: graphs
 Variants: karate (20 learners, 2 known labels), digits (10 learners of five layers, 10 drawn
 labels a class), blocks (a stochastic block model of 1,000,000 nodes and 10,000,000 edges, 16
 features and 1,000 drawn labels in each of 5 classes, learned from neighbours that are drawn), links

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/lenet.py --workdir=runs/lenet
 
+Kind: classification
 Cost: 40 s on 2 CPU cores, compile included.
 Result: test accuracy .997 (median of seeds 0, 1, 2: 1.000, .994, .997).
 

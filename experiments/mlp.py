@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/mlp.py --workdir=runs/mlp
 
+Kind: classification
 Cost: 7 s on 2 CPU cores, compile included.
 Result: test accuracy .989 (median of seeds 0, 1, 2: .986, .992, .989).
 

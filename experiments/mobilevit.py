@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/mobilevit.py --workdir=runs/mobilevit
 
+Kind: classification
 Cost: 88 s on 2 CPU cores, compile included.
 Result: test accuracy .992 (median of seeds 0, 1, 2: .989, .992, .992).
 Variants: digits (the default), and the published sizes xxs, xs and s for 256x256.

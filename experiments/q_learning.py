@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/q_learning.py --workdir=runs/q_learning
 
+Kind: control
 Variants: frozen_lake, frozen_lake_8x8, taxi, cliff_walking, and on the latter sarsa and
 expected_sarsa.
 Cost: 2, 11, 11, 1 and 3 s of training on 2 busy CPU cores, 2 to 5 million transitions a second.

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/reinforce.py --workdir=runs/reinforce
 
+Kind: control
 Variants: baseline, which takes a learned value off the returns, and plain, which does not.
 Cost: 23 to 37 s on 2 CPU cores that others used too, compile included.
 Result: mean return 500, all there is (100 greedy episodes, seeds 0 to 4: 500 each),

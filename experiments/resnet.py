@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/resnet.py --workdir=runs/resnet
 
+Kind: classification
 Cost: 47 s on 2 CPU cores, compile included.
 Result: test accuracy 1.000 (median of seeds 0, 1, 2: .997, 1.000, 1.000).
 Variants: digits (the default), and the published sizes 18, 34, 50, 101 and 152 for 224x224.

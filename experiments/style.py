@@ -3,6 +3,7 @@
     python -m jaxdl.launch --config=experiments/style.py --workdir=runs/style
     python -m jaxdl.launch --config=experiments/style.py --workdir=runs/style --mode=sample
 
+Kind: vision
 Variants: picture (the default; Gatys et al., 2016), feed_forward (a small network as Johnson et
 al., 2016, have it, which then paints any picture: --mode=predict --input=photo.jpg), published (the
 network, squares and length of the paper).

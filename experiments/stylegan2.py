@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/stylegan2.py --workdir=runs/stylegan2
 
+Kind: generation
 Cost: 1,017 s of processor time, 956 s from command to exit beside other programs.
 Result: two-sample accuracy .735 of the test part (.5 is perfect), and falling still: .888 and .781
 after 2,000 and 4,000 updates. fid/digits .70, precision .84, recall .88, no class under .07,

@@ -3,6 +3,7 @@
     python -m jaxdl.launch --config=experiments/t5.py --workdir=runs/t5
     python -m jaxdl.launch --config=experiments/t5.py:numbers --workdir=runs/t5_numbers
 
+Kind: text
 Variants: spans (the default), numbers, published.
 Cost: numbers about 200 s of processor time, compile included; spans not measured yet.
 Result: numbers exact match .999; spans not measured yet.

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/vgg.py --workdir=runs/vgg
 
+Kind: classification
 Cost: 31 s on 2 CPU cores, compile included.
 Result: test accuracy .994 (median of seeds 0, 1, 2: .997, .994, .994).
 Variants: digits (the default), and the published sizes 11, 13, 16, 19, 11_bn, 13_bn, 16_bn, 19_bn.

@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/vit.py --workdir=runs/vit
 
+Kind: classification
 Cost: 102 s on 2 CPU cores, compile included.
 Result: test accuracy .997 (median of seeds 0, 1, 2: 1.000, .997, .992).
 Variants: digits (the default), and the published sizes for 224x224: Ti, S, B, L and H with

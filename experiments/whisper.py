@@ -3,6 +3,7 @@
     python -m jaxdl.launch --config=experiments/whisper.py --workdir=runs/whisper
     python -m jaxdl.launch --config=experiments/whisper.py:ctc --workdir=runs/whisper_ctc
 
+Kind: sound
 Variants: dial_tones (the default), ctc, published.
 Cost: 264 s (dial_tones) and 134 s (ctc) on 2 CPU cores, 435 and 214 s of their time (an Intel Xeon,
 jax 0.12.0.1).

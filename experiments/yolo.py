@@ -2,6 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/yolo.py --workdir=runs/yolo
 
+Kind: vision
 Variants: scenes (the default), and the published sizes yolov3 and yolov3_tiny.
 Cost: 281 s on 2 cores of an Intel Xeon (jax 0.12.0.1), from the command to the end with nothing
 compiled before, other programs at the lowest priority beside it.

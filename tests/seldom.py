@@ -932,11 +932,15 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_one_device_equals_eight": ("q_learning", _PARALLEL),
     },
     "test_readme.py": {
-        "test_custom_experiment_is_short_and_learns": ("README.md", _TRAIN, "jaxdl/experiment/"),
-        "test_curvature_is_that_of_differences_of_the_gradient": ("README.md", _OPS),
-        "test_snippet_runs_as_shown[print({stride": ("README.md", _MODELS, _LAYERS),
+        "test_custom_experiment_is_short_and_learns": (
+            *("docs/research.md", "jaxdl/experiment/"), _TRAIN,
+        ),
+        "test_curvature_is_that_of_differences_of_the_gradient": ("docs/research.md", _OPS),
+        "test_snippet_runs_as_shown[print({stride": ("docs/research.md", _MODELS, _LAYERS),
         "test_snippet_runs_as_shown[print(jaxdl.models.names()": ("README.md", _MODELS, _LAYERS),
-        "test_snippet_runs_as_shown[texts, scores": ("README.md", "jaxdl/generate/", _MODELS),
+        "test_snippet_runs_as_shown[texts, scores": (
+            *("docs/research.md", "jaxdl/generate/"), _MODELS,
+        ),
     },
     "test_recognising.py": {
         "test_the_report_tells_the_worst_first_and_plays_it": ("jaxdl/report/", "jaxdl/tasks/"),

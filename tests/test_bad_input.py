@@ -164,8 +164,9 @@ def test_help_lists_and_refusals_import_no_jax():
 import sys
 from jaxdl.launch import main
 vit = "--config=experiments/vit.py"
-assert main(["--help"]) == main(["--list"]) == 0
-for wrong in (["--confg=a"], [vit, "--mode=trian"], [vit, "--config.optimizer.learning_rte=1"],
+assert main(["--help"]) == main(["--list"]) == main(["--list=vit"]) == 0
+for wrong in (["--confg=a"], ["--list=vti"],
+              [vit, "--mode=trian"], [vit, "--config.optimizer.learning_rte=1"],
               [vit, "--config.batch_size=0"], [vit, "--config.epochs=ten"], ["--config=no.py"]):
     assert main(wrong) == 2, wrong
 found = {"jax", "flax", "optax", "matplotlib", "sklearn"} & {*sys.modules}

@@ -24,7 +24,7 @@ from launching import (
 
 from jaxdl import experiment as experiments
 from jaxdl import launch
-from jaxdl.launch import flags
+from jaxdl.launch import flags, listing
 from jaxdl.runs import checkpoint, logs
 from jaxdl.train import pace
 from jaxdl.train.evaluate import Evaluator
@@ -249,13 +249,60 @@ def test_plain_workdir_is_dated_and_named(tmp_path, monkeypatch, capsys):
     assert f"report runs/{folder.name}/report.html" in said
 
 
-def test_list_names_every_experiment_with_cost_and_result(capsys, monkeypatch):
+def test_list_has_a_line_for_every_experiment_under_its_kind(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert launch.main(["--list"]) == 0
-    listed = capsys.readouterr().out
-    for file in flags.experiment_files():
-        assert file.name in listed
-    assert listed.count("Cost:") == listed.count("Result:") == len(flags.experiment_files())
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= listing.WIDTH
+    files = listing.experiment_files()
+    begins = [line.split(" ")[0] for line in lines]
+    assert {begins.count(file.stem) for file in files} == {1}
+    assert "Other" not in lines  # each of the shipped ones says what kind it is
+    vit = lines[begins.index("vit")]
+    for word in ("Vision Transformer", "102 s", "test accuracy .997"):
+        assert word in vit
+    above = lines[: begins.index("vit")]
+    assert [line for line in above if line in listing.KINDS.values()] == [
+        listing.KINDS["classification"]
+    ]
+
+
+def test_every_shipped_experiment_says_what_it_costs_and_reaches():
+    for file in (ROOT / "experiments").glob("*.py"):
+        facts = listing.entry(file).facts
+        assert facts["Kind"] in listing.KINDS, file
+        assert all(facts[said] for said in ("Cost", "Result")), file
+
+
+def test_list_of_one_is_all_that_it_says(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    said = []
+    for argv in (["--list=vit"], ["--list", "vit"], ["--list=experiments/vit.py"]):
+        assert launch.main(argv) == 0
+        said.append(capsys.readouterr().out)
+    assert len(set(said)) == 1
+    for word in ("experiments/vit.py", "Cost: ", "Result: ", "Variants: ", "L/32"):
+        assert word in said[0]
+    assert launch.main(["--list=vti"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "unknown experiment 'vti': did you mean 'vit'" in told
+
+
+@pytest.mark.parametrize(
+    "said, shown",
+    [
+        ("102 s on 2 CPU cores, compile included.", "102 s"),
+        ("11 to 24 s on 2 CPU cores; acrobot 17 to 21.", "11-24 s"),
+        ("2, 11, 11, 1 and 3 s of training", "2 s"),
+        ("2,490 s on 2 CPU cores (jax 0.12.0.1).", "2,490 s"),
+        ("numbers about 200 s of processor time", "200 s"),
+        ("10 min of CPU time", "10 min"),
+        ("not measured yet", ""),
+    ],
+)
+def test_the_first_time_that_a_cost_names(said, shown):
+    assert listing.cost(said) == shown
 
 
 def test_help_names_modes_and_keys(capsys):

@@ -11,7 +11,7 @@ from PIL import Image
 from jaxdl import config, data
 from jaxdl.data import files, folder, layout
 from jaxdl.errors import UserError
-from jaxdl.launch import flags
+from jaxdl.launch import listing
 
 # What Finder, Windows, Jupyter, archives, disks and network stores leave, and editors.
 LEFT_BEHIND = (
@@ -81,7 +81,7 @@ def test_names_are_a_users_own_unless_hidden_or_of_a_system():
 def test_experiments_are_listed_without_what_is_left_behind(tmp_path, monkeypatch):
     lay(tmp_path / "experiments", "mine.py", "._mine.py", "_shared.py", ".#mine.py")
     monkeypatch.chdir(tmp_path)
-    assert [file.name for file in flags.experiment_files()] == ["mine.py"]
+    assert [file.name for file in listing.experiment_files()] == ["mine.py"]
 
 
 def test_what_is_asked_for_by_name_is_there_whatever_it_is_called(tmp_path):

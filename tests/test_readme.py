@@ -1,4 +1,4 @@
-"""The README's snippets run as shown, and its commands are the ones that are really used."""
+"""Snippets of README and docs/research.md run as shown; README's commands are those really used."""
 
 import re
 
@@ -11,7 +11,8 @@ from launching import ROOT, run, summary
 from jaxdl import launch
 
 README = (ROOT / "README.md").read_text()
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.S)
+RESEARCH = (ROOT / "docs" / "research.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", README + RESEARCH, re.S)
 (CURVATURE,) = (code for code in SNIPPETS if "power_step" in code)
 SHORT_SNIPPETS = [
     code for code in SNIPPETS if "def get_config" not in code and code is not CURVATURE
@@ -19,14 +20,14 @@ SHORT_SNIPPETS = [
 (CUSTOM,) = (code for code in SNIPPETS if "def get_config" in code)
 
 
-def test_readme_has_eight_snippets():
+def test_there_are_eight_snippets():
     assert len(SNIPPETS) == 8
 
 
 @pytest.mark.parametrize("code", SHORT_SNIPPETS, ids=lambda code: code.splitlines()[-1][:40])
 def test_snippet_runs_as_shown(code):
     names: dict = {}
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, "snippet", "exec"), names)
     if "update" in names:  # the step really took one
         assert float(names["metrics"]["update_norm"].total) > 0
     if "per_example" in names:
@@ -38,7 +39,7 @@ def test_curvature_is_that_of_differences_of_the_gradient(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert run("mlp", tmp_path / "runs" / "mlp") == 0
     names: dict = {}
-    exec(compile(CURVATURE, "README.md", "exec"), names)
+    exec(compile(CURVATURE, "docs/research.md", "exec"), names)
     loss, params = names["loss"], names["state"].params
     found, v = np.asarray(names["eigenvalues"]), names["direction"]
     v = optax.tree.scale(1 / optax.tree.norm(v), v)
@@ -70,8 +71,3 @@ def test_commands_are_those_that_ci_runs():
     assert test in README
     assert run in README
     assert test in (ROOT / ".ci" / "run").read_text()
-
-
-def test_linked_files_exist():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target

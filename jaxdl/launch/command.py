@@ -44,7 +44,8 @@ python -m jaxdl.launch --config=FILE[:variant] [--workdir=DIR] [--config.KEY=VAL
                             extra tpu), or cpu:8; default: the devices at hand
   --accept_changes          goes on in DIR although settings or data differ from those it began with
   --debug                   shows the traceback behind an error
-  --list                    every experiment, its cost and the result to expect
+  --list                    every experiment on a line, by kind, its cost and the result to expect
+  --list=NAME               all that one of them says of itself: variants, cost, result
   --help                    this text
 """
 
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     process.choose_platform(argv)
     # Nothing here imports jax: help, lists and refusals come sooner than an import of it.
     from jaxdl.errors import JaxdlError, StructureError, UserError, told
-    from jaxdl.launch import flags
+    from jaxdl.launch import flags, listing
 
     try:
         options = flags.parse(argv)
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{USAGE}\nKeys of every config, with their defaults:\n{config.describe()}")
             return 0
         if options.list:
-            print(flags.list_experiments())
+            print(listing.whole(options.listed) if options.listed else listing.lines())
             return 0
         try:
             return run(options)

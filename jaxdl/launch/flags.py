@@ -6,7 +6,6 @@ jax is imported by the plugs, when their settings are wanted: what can be refuse
 import ast
 import contextlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -36,6 +35,7 @@ class Options(NamedTuple):
     input: str = ""
     input_size: int = 0
     generation: tuple[str, ...] = ()
+    listed: str = ""
 
 
 _MODES = ("train", "evaluate", "sample", "predict", "export", "plan", "lr_find")
@@ -66,9 +66,9 @@ def parse(argv: Sequence[str]) -> Options:
     """
     if any(a in ("--help", "-h", "-help") for a in argv) or not argv:
         return Options(None, "", "", "train", "", False, False, True, False)
-    if "--list" in argv:
-        return Options(None, "", "", "train", "", False, False, False, True)
     given = by_name(argv)
+    if "list" in given:
+        return Options(None, "", "", "train", "", False, False, False, True, listed=given["list"])
     for name in given:
         if not name.startswith("config.") and name not in _FLAGS:
             raise UserError(f"unknown flag --{name}: {nearest(name, _FLAGS)}")
@@ -231,23 +231,3 @@ def _read(text: str, kind: type, name: str) -> Any:
     if value is None or fits or (kind is tuple and isinstance(value, list)):
         return tuple(value) if kind is tuple and value is not None else value
     raise UserError(f"{name}={text!r} must be {settings.TYPES.get(kind, kind.__name__)}")
-
-
-def experiment_files() -> list[Path]:
-    """The experiments at hand: ./experiments, or those beside an editable install of jaxdl."""
-    here = Path("experiments")
-    folder = here if here.is_dir() else Path(__file__).parents[2] / "experiments"
-    own = (p for p in folder.glob("*.py") if paths.is_own(p.name))
-    return sorted(p for p in own if not p.name.startswith("_"))
-
-
-def list_experiments() -> str:
-    """One entry an experiment: its docstring's first line, cost and result."""
-    entries = []
-    for path in experiment_files():
-        lines = (ast.get_docstring(ast.parse(path.read_text())) or "no description").splitlines()
-        facts = [
-            x.strip() for x in lines if x.strip().startswith(("Cost:", "Result:", "Variants:"))
-        ]
-        entries.append("\n".join([f"{path}", f"  {lines[0]}", *(f"  {fact}" for fact in facts)]))
-    return "\n".join(entries) or "no experiments/ folder here"

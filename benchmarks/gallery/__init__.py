@@ -1,0 +1,1 @@
+"""docs/gallery.md: what every system does, by a real run of its shipped experiment."""

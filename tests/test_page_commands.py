@@ -1,0 +1,154 @@
+"""README and docs/: every command is one that the programs take, every link leads somewhere."""
+
+import importlib.util
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+from launching import ROOT, SHORT
+
+from benchmarks.gallery.page import anchor
+from jaxdl import launch
+from jaxdl.launch import flags
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Files that pages speak of and that a reader would have: as this experiment is.
+OWN_FILES = {
+    **{"my_gpt.py": "gpt", "my_tagger.py": "bert", "spirals.py": "mlp"},
+    **{"NAME.py": "mlp", "waves.py": "mlp"},  # docs/extending.md makes the last of these
+}
+
+
+def text_of(page: Path) -> str:
+    return page.read_text()
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of every command in the page's bash blocks, and of those within its sentences."""
+    text = text_of(page)
+    blocks = re.findall(r"```(?:bash)?\n(.*?)```", text, re.S)
+    blocks += re.findall(r"^(?:    |> )(python .*(?:\\\n.*)*)$", text, re.M)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    prose = re.sub(r"```.*?```", "", text, flags=re.S)
+    lines += [" ".join(found.split()) for found in re.findall(r"`(python -m [^`]+)`", prose)]
+    found = []
+    for line in lines:
+        if re.match(r"\s*(python -m|pip install)", line):
+            words = shlex.split(line, comments=True)
+            parts, one = [], []
+            for word in [*words, "&&"]:
+                if word in ("&&", ";", "|"):
+                    parts.append(one)
+                    one = []
+                else:
+                    one.append(word)
+            found += [part for part in parts if part]
+    return found
+
+
+ALL = [(page, words) for page in PAGES for words in commands(page)]
+LAUNCHED = [words[3:] for _, words in ALL if words[1:3] == ["-m", "jaxdl.launch"]]
+OTHERS = [
+    words[2:] for _, words in ALL if words[:2] == ["python", "-m"] and words[2] != "jaxdl.launch"
+]
+EXTRAS = {
+    extra
+    for _, words in ALL
+    if words[0] == "pip"
+    for word in words
+    for extra in re.findall(r"\w+", "".join(re.findall(r"\[(.*)\]", word)))
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder like a reader's: experiments/ is there, and files of the reader's own."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "experiments").mkdir()
+    for file in (ROOT / "experiments").glob("*.py"):
+        (folder / "experiments" / file.name).symlink_to(file)
+    for name, like in OWN_FILES.items():
+        for where in (folder, folder / "experiments"):
+            (where / name).symlink_to(ROOT / "experiments" / f"{like}.py")
+    return folder
+
+
+def test_pages_have_commands():
+    assert len(LAUNCHED) > 80
+    assert len(OTHERS) > 20
+
+
+def test_commands_of_the_launcher_are_taken(home, monkeypatch):
+    monkeypatch.chdir(home)
+    wrong = []
+    for argv in LAUNCHED:
+        try:
+            flags.parse(argv)
+        except Exception as error:
+            wrong.append((argv, error))
+    assert not wrong
+
+
+def test_experiments_that_pages_name_are_there(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"experiments/\w+\.py(?::[\w/]+)?", text_of(page))
+        if not name.startswith(("experiments/my_", "experiments/waves", "experiments/NAME"))
+    }
+    assert len(named) > 60
+    for name in sorted(named):
+        flags.parse([f"--config={name}"])
+
+
+@pytest.mark.parametrize("words", OTHERS, ids=" ".join)
+def test_other_programs_are_there_with_their_flags(words):
+    module, *argv = words
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    sources = "".join(
+        file.read_text()
+        for folder in {
+            Path(spec.origin).parent,
+            *[ROOT / "benchmarks"] * module.startswith("bench"),
+        }
+        for file in folder.glob("*.py")
+    )
+    for word in argv:
+        if word.startswith("--") and not word.startswith("--config"):
+            name = word[2:].partition("=")[0]
+            assert re.search(rf"""["'](?:--)?{name}["'=]""", sources), word
+
+
+def test_extras_are_those_of_the_project():
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert len(EXTRAS) >= 3
+    assert known.keys() >= EXTRAS
+
+
+def anchors(page: Path) -> set[str]:
+    text = re.sub(r"```.*?```", "", text_of(page), flags=re.S)
+    return {anchor(re.sub(r"[`*]", "", head)) for head in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        if target.startswith(("http:", "https:")):
+            continue
+        file, _, heading = target.partition("#")
+        there = page.parent / file if file else page
+        assert there.exists(), target
+        if heading:
+            assert heading in anchors(there.resolve()), target
+
+
+def test_the_readmes_population_trains(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(home)
+    (argv,) = (a for a in commands(ROOT / "README.md") if "--config.population=32" in a)
+    small = ("--config.population=2", "--config.model.hidden=8", f"--workdir={tmp_path / 'seeds'}")
+    assert launch.main([*argv[3:], *SHORT, *small]) == 0
+    assert (tmp_path / "seeds" / "summary.json").exists()
