@@ -1,0 +1,25 @@
+"""How the documentation is built: ``sphinx-build -W --keep-going docs build/docs``."""
+
+import jaxdl
+
+project = "jaxdl"
+version = release = jaxdl.__version__
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+templates_path = ["_templates"]
+html_theme = "furo"
+html_title = "jaxdl"
+
+# Anchors of headings as GitHub makes them.
+myst_heading_anchors = 4
+
+# Docstrings name arguments, files and code in single backticks too: no cross references, but code.
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_numpy_docstring = False
