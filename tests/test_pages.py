@@ -40,7 +40,7 @@ def broken(page: Path, text: str) -> list[str]:
     for target in links(text):
         name, _, anchor = target.partition("#")
         file = (page.parent / name).resolve() if name else page
-        if not file.is_relative_to(ROOT.resolve()) or not file.exists():
+        if file != page and not (file.is_relative_to(ROOT.resolve()) and file.exists()):
             wrong.append(target)
         elif anchor and file.suffix == ".md":
             own = text if file == page else file.read_text()

@@ -25,10 +25,11 @@ padding:.6rem 1rem;min-width:6rem} .card b{display:block;font-size:1.35rem}
 .card span{color:var(--pale)}
 .row{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start} figure{margin:0;max-width:100%;
 overflow-x:auto} figure img{display:block;max-width:100%;height:auto;background:#fff;
-border-radius:6px} figcaption{color:var(--pale);font-size:.87rem}
+border-radius:6px} figcaption{color:var(--pale);font-size:.87rem;margin-top:.3rem}
 table{border-collapse:collapse;font-size:.87rem} td,th{padding:.15rem .8rem .15rem 0;
 text-align:left;border-bottom:1px solid var(--line)} td:last-child{overflow-wrap:anywhere}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:normal}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;
+overflow-wrap:normal}
 details{margin:.4rem 0;overflow-x:auto} summary{cursor:pointer;font-weight:600}
 .row>*{min-width:0;max-width:100%}
 """
