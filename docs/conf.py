@@ -23,3 +23,14 @@ default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+
+def _is_told_of_above(app, what, name, member, skip, options):
+    """Leaves out the fields of a NamedTuple: its docstring has them under "Attributes"."""
+    return skip or str(getattr(member, "__doc__", "")).startswith("Alias for field number")
+
+
+def setup(app):
+    """What Sphinx calls once the settings are read."""
+    app.connect("autodoc-skip-member", _is_told_of_above)

@@ -177,7 +177,7 @@ class Charts:
         axes.relim()
         axes.set(xlim=(0, 1), ylim=(0, 1))  # as they are without data, or with NaN alone
         axes.autoscale(True)
-        axes.locator_params(axis="x", integer=False)
+        axes.locator_params(axis="x", integer=False, min_n_ticks=2)
         return axes
 
 
@@ -201,7 +201,7 @@ def finish(axes: Any, title: str, xlabel: str, log: bool) -> None:
     axes.set_title(title, loc="left", y=1)
     axes.set_xlabel(xlabel)
     if xlabel == "step":
-        axes.locator_params(axis="x", integer=True)  # there is no step 11.5
+        axes.locator_params(axis="x", integer=True, min_n_ticks=1)  # there is no step 11.5
     axes.yaxis.get_offset_text().set_x(-0.16)  # beside the title, not across it
     low, high = axes.dataLim.intervaly
     if log and high > 10 * low:
