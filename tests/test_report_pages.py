@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdl.report import draw, page
+from jaxdl.report import boxes, draw, page
 
 CHART = draw.curves("loss", {"eval": ([12], [0.5])})
 DEEP = [f"encoder/block_{i // 8:02d}/cross_attention/layer_norm_{i % 8}" for i in range(200)]
@@ -54,3 +54,18 @@ def test_steps_are_whole_numbers():
     ticks = re.findall(r">([\d.]+)</text>", CHART.data.decode())
     assert "12" in ticks
     assert not {"11.6", "11.8", "12.2", "12.4"} & set(ticks)
+
+
+def test_words_at_boxes_leave_captions_alone():
+    def drawn(caption, *places):
+        found = boxes.Boxes(np.array(places, float).reshape(-1, 4), ["7"] * len(places))
+        none = boxes.Boxes(np.zeros((0, 4)), ())
+        image = np.ones((1, 100, 100, 1))
+        picture = boxes.scenes(image, [found], [none], [caption], columns=1)
+        return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"), int)
+
+    empty, full = drawn("a"), drawn("a", (20, 0, 60, 40))
+    changed = np.flatnonzero((empty != full).any(axis=(1, 2)))
+    # The image begins below its caption; a line of the box is a pixel or two wide.
+    first = np.flatnonzero((empty < 60).all(axis=2).mean(axis=1) > 0.5)[0]
+    assert changed.min() >= first - 2

@@ -18,8 +18,8 @@ body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--ground
 margin:2rem auto;padding:0 1rem}
 h1{margin:0 0 .2rem;font-size:1.7rem;overflow-wrap:anywhere} h2{margin:2.4rem 0 .6rem;
 font-size:1.2rem}
-.sub{color:var(--pale);margin:0 0 1.2rem} pre{background:var(--raised);padding:.6em 1em;
-border-radius:6px;max-width:100%;box-sizing:border-box;overflow-x:auto}
+.sub{color:var(--pale);margin:.5rem 0 1.2rem} pre{background:var(--raised);padding:.6em 1em;
+border-radius:6px;white-space:pre-wrap;overflow-wrap:anywhere}
 .cards{display:flex;flex-wrap:wrap;gap:.8rem} .card{border:1px solid var(--line);border-radius:8px;
 padding:.6rem 1rem;min-width:6rem} .card b{display:block;font-size:1.35rem}
 .card span{color:var(--pale)}
