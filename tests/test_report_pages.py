@@ -44,6 +44,10 @@ def test_rows_of_a_deep_network_do_not_overlap_and_leave_room_for_colours():
     assert height / len(DEEP) > 1.3 * letter
     assert width - 0.62 * letter * max(map(len, DEEP)) > 3 * 130
     assert len(page.document("deep", [page.image(picture)])) < 5e6
+    # The numbers of the colour bar stand beside it, on top; nothing is cut at the right edge.
+    shown = np.asarray(Image.open(io.BytesIO(picture.data)).convert("L"))
+    assert (shown[: 3 * 130, -110:] < 90).any()
+    assert (shown[:, -5:] == 255).all()
 
 
 def test_few_rows_leave_room_for_what_the_colours_mean():

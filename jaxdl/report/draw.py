@@ -226,9 +226,12 @@ def heatmap(
       unit: of the colour bar.
     """
     points = 7 if len(rows) > 24 else 8
-    around = Margins(0.15 + room(rows, points), 0.0, 0.48, 0.32)
+    around = Margins(0.15 + room(rows, points), 1.1, 0.48, 0.32)
     # Room for the colours beside long names, and for what the colour bar says beside few rows.
-    width, height = max(8.0, around.left + 4.0), max(1.2 + 0.17 * len(rows), 2.2)
+    width, height = max(8.0, around.left + 5.0), max(1.2 + 0.17 * len(rows), 2.2)
+    # On top, where a page of many rows begins.
+    bar = min(height - around.bottom - around.top, 3.0)
+    place = (1 - 1.0 / width, 1 - (around.top + bar) / height, 0.16 / width, bar / height)
 
     def paint(axes):
         axes.grid(False)
@@ -239,7 +242,9 @@ def heatmap(
         axes.set_yticks(range(len(rows)), rows, fontsize=points)
         axes.set_xlabel("step")
         axes.set_title(title, loc="left", y=1)
-        axes.figure.colorbar(image, label=unit, shrink=0.8, pad=0.02)
+        beside = axes.figure.add_axes(place)
+        axes.figure.colorbar(image, cax=beside, label=unit)
+        beside.grid(False)
 
     return figure(width, height, paint, kind="png", margins=around)
 
