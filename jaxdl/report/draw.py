@@ -242,9 +242,9 @@ def heatmap(
         axes.set_yticks(range(len(rows)), rows, fontsize=points)
         axes.set_xlabel("step")
         axes.set_title(title, loc="left", y=1)
-        beside = axes.figure.add_axes(place)
-        axes.figure.colorbar(image, cax=beside, label=unit)
-        beside.grid(False)
+        scale = axes.figure.add_axes(place)
+        axes.figure.colorbar(image, cax=scale, label=unit)
+        scale.grid(False)
 
     return figure(width, height, paint, kind="png", margins=around)
 
