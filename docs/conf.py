@@ -1,5 +1,9 @@
 """How the documentation is built: ``sphinx-build -W --keep-going docs build/docs``."""
 
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # what is imported here needs no accelerator
+
 import jaxdl
 
 project = "jaxdl"
