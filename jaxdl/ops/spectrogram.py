@@ -99,7 +99,7 @@ def mel_bands(
 def power_spectrogram(
     samples: jax.Array, window: int = WINDOW, hop: int = HOP, *, size: int = 0, centred: bool = True
 ) -> jax.Array:
-    """|STFT|² with a periodic Hann window: (..., N) -> (..., frames, size // 2 + 1).
+    """``|STFT|²`` with a periodic Hann window: (..., N) -> (..., frames, size // 2 + 1).
 
     Not divided by anything: by Parseval's theorem the power of a frame, those of all frequencies
     but 0 and half the rate counted twice, is ``size`` times its windowed samples' squares summed.

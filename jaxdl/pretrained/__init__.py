@@ -60,7 +60,7 @@ def load(
         default, whatever config.json says.
 
     Returns:
-      (module, variables): parameters in float32 whatever the file's dtype.
+      ``(module, variables)``, parameters in float32 whatever the file's dtype.
 
     Raises:
       UserError: the source is missing or damaged; its architecture is not known, or differs in what

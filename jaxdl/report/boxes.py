@@ -41,6 +41,9 @@ def scenes(
       columns: images a row.
     """
 
+    height, width = images.shape[1:3]
+    word_height = 0.06 * width  # of 6 points, in pixels
+
     def over(axes: Any, i: int, y: int, x: int) -> None:
         for boxes, color, style, line in ((true[i], TRUE, "--", 0), (found[i], FOUND, "-", 1)):
             for (x0, y0, x1, y1), word in zip(boxes.boxes, boxes.words, strict=True):
@@ -51,9 +54,12 @@ def scenes(
                     np.take(corners[1], [0, 0, 1, 1, 0]),
                 )
                 axes.plot(across, down, color=color, linestyle=style, linewidth=0.9)
-                at = dict(va="bottom") if line == 0 else dict(va="top")
+                # Above a true box, below one that was found; within it where a caption is there.
+                fits = y0 >= word_height if line == 0 else y1 <= height - word_height
+                above = fits == (line == 0)
                 axes.text(
-                    across[0], down[0 if line == 0 else 2], word, color=color, fontsize=6, **at
-                )
+                    across[0], down[0 if line == 0 else 2], word, color=color, fontsize=6,
+                    va="bottom" if above else "top",
+                )  # fmt: skip
 
     return draw.image_grid(images, captions, caption, columns, inch=2.1, over=over)

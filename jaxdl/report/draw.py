@@ -177,6 +177,7 @@ class Charts:
         axes.relim()
         axes.set(xlim=(0, 1), ylim=(0, 1))  # as they are without data, or with NaN alone
         axes.autoscale(True)
+        axes.locator_params(axis="x", integer=False, min_n_ticks=2)
         return axes
 
 
@@ -199,6 +200,8 @@ def finish(axes: Any, title: str, xlabel: str, log: bool) -> None:
     """What is written around a chart, whose y axis is logarithmic where ``log`` over a decade."""
     axes.set_title(title, loc="left", y=1)
     axes.set_xlabel(xlabel)
+    if xlabel == "step":
+        axes.locator_params(axis="x", integer=True, min_n_ticks=1)  # there is no step 11.5
     axes.yaxis.get_offset_text().set_x(-0.16)  # beside the title, not across it
     low, high = axes.dataLim.intervaly
     if log and high > 10 * low:
@@ -222,9 +225,13 @@ def heatmap(
       x: steps.
       unit: of the colour bar.
     """
-
-    points = 6 if len(rows) > 24 else 8
-    around = Margins(0.15 + room(rows, points), 0.0, 0.48, 0.32)
+    points = 7 if len(rows) > 24 else 8
+    around = Margins(0.15 + room(rows, points), 1.1, 0.48, 0.32)
+    # Room for the colours beside long names, and for what the colour bar says beside few rows.
+    width, height = max(8.0, around.left + 5.0), max(1.2 + 0.17 * len(rows), 2.2)
+    # On top, where a page of many rows begins.
+    bar = min(height - around.bottom - around.top, 3.0)
+    place = (1 - 1.0 / width, 1 - (around.top + bar) / height, 0.16 / width, bar / height)
 
     def paint(axes):
         axes.grid(False)
@@ -235,9 +242,11 @@ def heatmap(
         axes.set_yticks(range(len(rows)), rows, fontsize=points)
         axes.set_xlabel("step")
         axes.set_title(title, loc="left", y=1)
-        axes.figure.colorbar(image, label=unit, shrink=0.8, pad=0.02)
+        scale = axes.figure.add_axes(place)
+        axes.figure.colorbar(image, cax=scale, label=unit)
+        scale.grid(False)
 
-    return figure(8.0, 1.2 + 0.17 * len(rows), paint, kind="png", margins=around)
+    return figure(width, height, paint, kind="png", margins=around)
 
 
 def confusion(counts: np.ndarray, names: Sequence[str]) -> Picture:

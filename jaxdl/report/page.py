@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,20 +10,35 @@ from jaxdl.report import draw
 from jaxdl.report.sound import Sound
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:1080px;margin:2rem auto;
-padding:0 1rem}
-h1{margin:0 0 .2rem;font-size:1.7rem} h2{margin:2.4rem 0 .6rem;font-size:1.2rem}
-.sub{color:#64707d;margin:0 0 1.2rem} pre{background:#f1f4f7;padding:.6em 1em;border-radius:6px}
-.cards{display:flex;flex-wrap:wrap;gap:.8rem} .card{border:1px solid #d9dee4;border-radius:8px;
+:root{color-scheme:light dark;--ink:#1f2933;--pale:#64707d;--line:#d9dee4;--ground:#fff;
+--raised:#f1f4f7}
+@media(prefers-color-scheme:dark){:root{--ink:#e3e8ee;--pale:#9aa6b2;--line:#39434e;
+--ground:#15191e;--raised:#222930}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--ground);max-width:1080px;
+margin:2rem auto;padding:0 1rem}
+h1{margin:0 0 .2rem;font-size:1.7rem;overflow-wrap:anywhere} h2{margin:2.4rem 0 .6rem;
+font-size:1.2rem}
+.sub{color:var(--pale);margin:.5rem 0 1.2rem} pre{background:var(--raised);padding:.6em 1em;
+border-radius:6px;white-space:pre-wrap;overflow-wrap:anywhere}
+.cards{display:flex;flex-wrap:wrap;gap:.8rem} .card{border:1px solid var(--line);border-radius:8px;
 padding:.6rem 1rem;min-width:6rem} .card b{display:block;font-size:1.35rem}
-.card span{color:#64707d}
-.row{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start} figure{margin:0;max-width:100%}
-figure img{max-width:100%;height:auto} figcaption{color:#64707d;font-size:.87rem}
+.card span{color:var(--pale)}
+.row{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start} figure{margin:0;max-width:100%;
+overflow-x:auto} figure img{display:block;max-width:100%;height:auto;background:#fff;
+border-radius:6px} figcaption{color:var(--pale);font-size:.87rem;margin-top:.3rem}
 table{border-collapse:collapse;font-size:.87rem} td,th{padding:.15rem .8rem .15rem 0;
-text-align:left;border-bottom:1px solid #eef1f4}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-details{margin:.4rem 0;max-width:100%;overflow-x:auto} summary{cursor:pointer;font-weight:600}
+text-align:left;border-bottom:1px solid var(--line)} td:last-child{overflow-wrap:anywhere}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;
+overflow-wrap:normal}
+details{margin:.4rem 0;overflow-x:auto} summary{cursor:pointer;font-weight:600}
+.row>*{min-width:0;max-width:100%}
 """
+
+# Of its own width, the least that a picture is shown in: words in it stay legible, and a narrower
+# page shows a part of it and the rest by a swipe.
+_LEAST = 2 / 3
+
+_WIDTH = re.compile(rb"<svg[^>]*?\swidth=['\"]([\d.]+)(pt)?['\"]")
 
 
 def document(title: str, parts: Sequence[str]) -> str:
@@ -64,7 +80,19 @@ def image(picture: draw.Picture) -> str:
     """A picture and its caption."""
     data = base64.b64encode(picture.data).decode()
     caption = f"<figcaption>{html.escape(picture.caption)}</figcaption>" if picture.caption else ""
-    return f"<figure><img alt='' src='data:image/{picture.kind};base64,{data}'>{caption}</figure>"
+    least = f"style='min-width:{_LEAST * width(picture):.0f}px'"
+    return (
+        f"<figure><img alt='' {least} src='data:image/{picture.kind};base64,{data}'>{caption}"
+        "</figure>"
+    )
+
+
+def width(picture: draw.Picture) -> float:
+    """The pixels of a browser that a picture takes from left to right."""
+    if picture.kind == "png":
+        return int.from_bytes(picture.data[16:20], "big")  # of its header
+    number, points = _WIDTH.search(picture.data).groups()
+    return float(number) * (4 / 3 if points else 1)
 
 
 def played(sound: Sound) -> str:

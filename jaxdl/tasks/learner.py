@@ -107,7 +107,7 @@ def forward(
       **how: further arguments of ``module.apply``.
 
     Returns:
-      A function (params, model_state, key, *inputs, train=True, **how) -> (output, model_state
+      A function ``(params, model_state, key, *inputs, train=True, **how)`` -> (output, model_state
       after it, with what was collected). Dropout draws by the key's stream "dropout".
     """
 
