@@ -29,7 +29,7 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared import class_weights as class_weighing
-from jaxdl.tasks.shared import inputs, outputs
+from jaxdl.tasks.shared import inputs, row_answers
 
 # Classes that are told of each picture, and those that a confusion matrix has room for.
 TOP, _SHOWN = 5, 50
@@ -127,9 +127,7 @@ def classification(
     logits_of = functools.partial(logits, module, standardise)
     each = jax.jit(lambda state, batch, key: logits_of(state, inputs.given(batch)))
     predict = lambda state, given: shares_of(logits_of(state, given))
-    asked = jax.jit(lambda state, batch, key: predict(state, batch["features"]))
     said = functools.partial(describe, names)
-    answer = functools.partial(outputs.answer, asked, getattr(run.data.train, "columns", ()), said)
     unsmoothed = functools.partial(loss_of, label_smoothing=0.0)
     return Task(
         init=functools.partial(init, module, standardise, lambda fresh: begin(weights(fresh))),
@@ -140,7 +138,7 @@ def classification(
         ),
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=predict if array == "image" else None,
-        answer=answer if array == "features" else None,
+        answer=row_answers.create(run.data, predict, said) if array == "features" else None,
         describe=said,
         labels={"logits": names, "shares": names},
         directions={f"top_{top_k}_accuracy": HIGH} if top_k else {},

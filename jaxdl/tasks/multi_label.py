@@ -8,15 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import losses, models
+from jaxdl import losses
 from jaxdl.data import class_number, spread, without_padding
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics, ranking
 from jaxdl.registry import choose
 from jaxdl.report import draw
-from jaxdl.tasks import Description, Run, Task, classification, learner, over_split, register
-from jaxdl.tasks.shared import calibrated, class_weights, inputs, outputs
+from jaxdl.tasks import Description, Run, Task, classification, over_split, register
+from jaxdl.tasks.shared import calibrated, class_weights, inputs, outputs, row_answers
 from jaxdl.tasks.shared.calibrated import State
+
+LOSSES = {"binary_cross_entropy": losses.binary_cross_entropy, "focal": losses.focal}
 
 # Lines in a picture, at most.
 _LINES = 10
@@ -65,10 +67,11 @@ def multi_label(
       positive: of two classes, the one that is the label, by name or number; "" is the second.
 
     The metrics are ``loss`` (at evaluation without weights), ``accuracy``, the share of labels told
-    rightly, cut at .5, and of several ``all_right``, of examples of which all are. Figures of a whole part are
-    means over its labels: ``auroc``, ``average_precision`` and ``f1``, at thresholds that are best
-    on the validation part, or .5 where there is none; of several labels also ``f1_micro``, of all
-    their decisions together, and of one its ``threshold``, a share in [0, 1].
+    rightly, cut at .5, and of several labels ``all_right``, the share of examples of which all are.
+    Figures of a whole part are means over its labels: ``auroc``, ``average_precision`` and ``f1``,
+    at thresholds that are best on the validation part, or .5 where there is none; of several labels
+    also ``f1_micro``, of all their decisions together, and of one its ``threshold``, a share in
+    [0, 1].
     """
     array = inputs.need(run)
     found = _labels(run, positive)
@@ -84,54 +87,36 @@ def multi_label(
             f"config.task.positive_weights={positive_weights!r} is of binary_cross_entropy: "
             f"config.task.loss={loss!r} weighs by itself"
         )
-    start = classification.start(run, len(found.names), because="the labels of the data")
-    module, standardise = start.module, start.standardise
-    loss_fn = functools.partial(
-        outputs.training_loss,
-        learner.forward(module),
-        inputs.alone(run),
-        standardise,
-        functools.partial(loss_of, loss, weights, found),
+    network = outputs.network(
+        run,
+        len(found.names),
+        "the labels of the data",
+        functools.partial(training_loss, loss, weights, found),
         functools.partial(hits, found),
     )
-    order = functools.cache(lambda: classification.call_order(module, standardise, run.data.train))
-    begin, update = learner.by_config(
-        run,
-        loss_fn,
-        frozen_loss_fn=functools.partial(loss_fn, train=False),
-        layers=lambda: models.outermost(order()),
-    )
-    init = functools.partial(
-        classification.init, module, standardise, lambda fresh: begin(start.variables(fresh))
-    )
-    logits_of = functools.partial(classification.logits, module, standardise)
+    logits_of = network.outputs_of
     predicted = functools.partial(predict, logits_of, found)
     each = jax.jit(functools.partial(figures, predicted, found))
     over = lambda state, split: over_split(each, split, run.config.eval.batch_size, state)
-    asked = jax.jit(lambda state, batch, key: predicted(state, batch["features"]))
     said = functools.partial(describe, found)
-    answer = functools.partial(outputs.answer, asked, getattr(run.data.train, "columns", ()), said)
-    unweighted = functools.partial(loss_of, loss, None, found)
+    unweighted = functools.partial(training_loss, loss, None, found)
     return Task(
-        init=functools.partial(calibrated.init, init, {}, calibrated.held(run)),
-        train_step=functools.partial(calibrated.train_step, update),
+        init=functools.partial(calibrated.init, network.init, {}, calibrated.held(run)),
+        train_step=functools.partial(calibrated.train_step, network.update),
         eval_step=functools.partial(evaluate, logits_of, unweighted, found),
         score=functools.partial(_score, over),
         artifacts=functools.partial(_artifacts, over, found),
-        parameters=lambda state: learner.parameters(state.learner.params, order()),
+        parameters=lambda state: network.parameters(state.learner),
         predict=predicted if array == "image" else None,
-        answer=answer if array == "features" else None,
+        answer=row_answers.create(run.data, predicted, said) if array == "features" else None,
         describe=said,
         labels=dict.fromkeys(("logits", "shares", "holds"), found.names),
         directions=dict.fromkeys(("all_right", "f1_micro"), HIGH),
-        check=start.check,
+        check=network.check,
     )
 
 
-LOSSES = {"binary_cross_entropy": losses.binary_cross_entropy, "focal": losses.focal}
-
-
-def loss_of(
+def training_loss(
     kind: str, weights: np.ndarray | None, known: Labels, found: jax.Array, batch: Mapping
 ) -> jax.Array:
     """(batch,) of logits (batch, labels).
@@ -149,7 +134,7 @@ def loss_of(
 
 
 def hits(known: Labels, found: jax.Array, batch: Mapping) -> Metrics:
-    """``accuracy`` of logits (batch, labels), cut at a share of .5; of several ``all_right`` too."""
+    """``accuracy`` of logits (batch, labels), cut at .5, and ``all_right`` of several labels."""
     right, weights = (found > 0) == known.of(batch), without_padding(batch)
     made = {"accuracy": Mean.of(right.mean(axis=-1), weights)}
     if len(known.names) > 1:

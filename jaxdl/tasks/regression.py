@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import losses, models
+from jaxdl import losses
 from jaxdl.data import spread, without_padding
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Metrics, conformal
@@ -19,13 +19,11 @@ from jaxdl.tasks import (
     Run,
     Task,
     check_at_least,
-    classification,
-    learner,
     need_batches,
     over_split,
     register,
 )
-from jaxdl.tasks.shared import calibrated, inputs, outputs
+from jaxdl.tasks.shared import calibrated, inputs, outputs, row_answers
 from jaxdl.tasks.shared.calibrated import State
 
 _QUANTILE = "quantile"
@@ -81,47 +79,27 @@ def regression(
     names, units = _names(run.data.train), _units(run.data.train)
     levels = ((1 - coverage) / 2, 0.5, (1 + coverage) / 2) if loss == _QUANTILE else ()
     wanted = len(names) * max(len(levels), 1)
-    start = classification.start(run, wanted, because="the targets of the data")
-    module, standardise = start.module, start.standardise
     per_example = functools.partial(loss_of, loss, delta, levels)
-    loss_fn = functools.partial(
-        outputs.training_loss,
-        learner.forward(module),
-        inputs.alone(run),
-        standardise,
-        per_example,
-        lambda found, batch: {},
-    )
-    order = functools.cache(lambda: classification.call_order(module, standardise, run.data.train))
-    begin, update = learner.by_config(
-        run,
-        loss_fn,
-        frozen_loss_fn=functools.partial(loss_fn, train=False),
-        layers=lambda: models.outermost(order()),
-    )
-    init = functools.partial(
-        classification.init, module, standardise, lambda fresh: begin(start.variables(fresh))
-    )
-    outputs_of = functools.partial(classification.logits, module, standardise)
+    because = "the targets of the data"
+    network = outputs.network(run, wanted, because, per_example, lambda found, batch: {})
+    outputs_of = network.outputs_of
     told_of = functools.partial(told, outputs_of, bool(levels), coverage)
     each = jax.jit(functools.partial(figures, outputs_of, told_of, bool(levels)))
     over = lambda state, split: over_split(each, split, run.config.eval.batch_size, state)
     said = functools.partial(describe, names)
     predicted = functools.partial(predict, told_of, bool(levels))
-    asked = jax.jit(lambda state, batch, key: predicted(state, batch["features"]))
-    answer = functools.partial(outputs.answer, asked, getattr(run.data.train, "columns", ()), said)
     return Task(
-        init=functools.partial(calibrated.init, init, units, _held(run, coverage, conform)),
-        train_step=functools.partial(train_step, update),
+        init=functools.partial(calibrated.init, network.init, units, _held(run, coverage, conform)),
+        train_step=functools.partial(train_step, network.update),
         eval_step=functools.partial(evaluate, outputs_of, per_example),
         score=functools.partial(_score, over),
         artifacts=functools.partial(_artifacts, over, names, coverage),
-        parameters=lambda state: learner.parameters(state.learner.params, order()),
+        parameters=lambda state: network.parameters(state.learner),
         predict=predicted if array == "image" else None,
-        answer=answer if array == "features" else None,
+        answer=row_answers.create(run.data, predicted, said) if array == "features" else None,
         describe=said,
         labels=dict.fromkeys(("prediction", "low", "high"), names),
-        check=start.check,
+        check=network.check,
     )
 
 
