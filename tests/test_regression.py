@@ -1,5 +1,6 @@
 """Numbers told of rows, with intervals: figures, guarantees, and runs."""
 
+import functools
 import json
 
 import jax
@@ -13,6 +14,7 @@ from sklearn import metrics as theirs
 from jaxdl import data as data_sets
 from jaxdl.metrics import conformal
 from jaxdl.tasks import regression
+from jaxdl.tasks.shared import calibrated
 
 FLAGS = (*tiny.FLAGS["mlp:regression"], "--config.eval.every=6", "--config.ema=.9")
 
@@ -48,7 +50,10 @@ def test_quantiles_that_cross_are_put_in_order_and_narrowed_intervals_keep_their
     outputs = lambda learner, x: jnp.where(
         x == 0, jnp.array([[-5.0, 0, 5]]), jnp.array([[1.0, 2, 9]])
     )
-    told = regression.told(outputs, True, 0.9, state, jnp.ones((1, 1)))
+    known = functools.partial(
+        calibrated.known, outputs, functools.partial(regression.margin, True, 0.9)
+    )
+    told = regression.told(outputs, True, calibrated.ready(known, state), jnp.ones((1, 1)))
     assert (told.low, told.middle, told.high) == (2, 2, 4)
 
 

@@ -95,10 +95,13 @@ def multi_label(
         functools.partial(hits, found),
     )
     logits_of = network.outputs_of
-    predicted = functools.partial(predict, logits_of, found)
+    predicted = functools.partial(predict, logits_of)
+    known = functools.partial(calibrated.known, logits_of, functools.partial(thresholds, found))
+    ready = calibrated.ready_once(known)
     each = jax.jit(functools.partial(figures, predicted, found))
-    over = lambda state, split: over_split(each, split, run.config.eval.batch_size, state)
+    over = lambda state, split: over_split(each, split, run.config.eval.batch_size, ready(state))
     said = functools.partial(describe, found)
+    answer = row_answers.create(run.data, predicted, said)
     unweighted = functools.partial(training_loss, loss, None, found)
     return Task(
         init=functools.partial(calibrated.init, network.init, {}, calibrated.held(run)),
@@ -107,8 +110,8 @@ def multi_label(
         score=functools.partial(_score, over),
         artifacts=functools.partial(_artifacts, over, found),
         parameters=lambda state: network.parameters(state.learner),
-        predict=predicted if array == "image" else None,
-        answer=row_answers.create(run.data, predicted, said) if array == "features" else None,
+        predict=calibrated.predict(known, predicted) if array == "image" else None,
+        answer=calibrated.answer(ready, answer) if array == "features" else None,
         describe=said,
         labels=dict.fromkeys(("logits", "shares", "holds"), found.names),
         directions=dict.fromkeys(("all_right", "f1_micro"), HIGH),
@@ -156,30 +159,34 @@ def evaluate(
     return {"loss": loss, **hits(known, found, batch)}
 
 
-def thresholds(logits_of: Logits, known: Labels, state: State) -> jax.Array:
-    """(labels,) logits above which a label is taken to hold: those of the best F1 on what is held.
+def thresholds(known: Labels, found: jax.Array, state: State) -> dict[str, jax.Array]:
+    """``thresholds`` (labels,): logits above which a label is taken to hold, those of the best F1.
 
-    0, a share of .5, where nothing is held, or a label never holds there.
+    0, a share of .5, of a label that never holds among what is held.
+
+    Args:
+      known: what can hold.
+      found: logits of what is held.
+      state: the task's, as it is kept.
     """
-    if not state.held:
-        return jnp.zeros(len(known.names), jnp.float32)
-    found = logits_of(state.learner, inputs.given(state.held))
     best = jax.vmap(ranking.best_f1, in_axes=1)
-    return best(found, known.of(state.held)).threshold
+    return {"thresholds": best(found, known.of(state.held)).threshold}
 
 
-def predict(
-    logits_of: Logits, known: Labels, state: State, given: jax.Array
-) -> dict[str, jax.Array]:
+def predict(logits_of: Logits, state: State, given: jax.Array) -> dict[str, jax.Array]:
     """``logits``, ``shares`` (their sigmoids), ``holds`` and ``thresholds``, a share each.
 
-    All (batch, labels), of images (batch, h, w, c) or rows (batch, d).
+    All (batch, labels); without `thresholds` of what is held they are .5.
+
+    Args:
+      logits_of: (learner, images or rows) -> (batch, labels).
+      state: the task's, ready (`jaxdl.tasks.shared.calibrated.ready`).
+      given: images (batch, h, w, c) or rows (batch, d).
     """
-    found, cut = logits_of(state.learner, given), thresholds(logits_of, known, state)[None]
-    shares = jax.nn.sigmoid(jnp.broadcast_to(cut, found.shape))
-    return {
-        "logits": found, "shares": jax.nn.sigmoid(found), "holds": found > cut, "thresholds": shares
-    }  # fmt: skip
+    found = logits_of(state.learner, given)
+    cut = jnp.broadcast_to(state.held.get("thresholds", jnp.zeros(1)), found.shape)
+    shares = {"shares": jax.nn.sigmoid(found), "thresholds": jax.nn.sigmoid(cut)}
+    return {"logits": found, "holds": found > cut, **shares}
 
 
 def figures(

@@ -83,11 +83,14 @@ def regression(
     because = "the targets of the data"
     network = outputs.network(run, wanted, because, per_example, lambda found, batch: {})
     outputs_of = network.outputs_of
-    told_of = functools.partial(told, outputs_of, bool(levels), coverage)
-    each = jax.jit(functools.partial(figures, outputs_of, told_of, bool(levels)))
-    over = lambda state, split: over_split(each, split, run.config.eval.batch_size, state)
+    tell = functools.partial(margin, bool(levels), coverage)
+    known = functools.partial(calibrated.known, outputs_of, tell)
+    ready = calibrated.ready_once(known)
+    each = jax.jit(functools.partial(figures, outputs_of, bool(levels)))
+    over = lambda state, split: over_split(each, split, run.config.eval.batch_size, ready(state))
     said = functools.partial(describe, names)
-    predicted = functools.partial(predict, told_of, bool(levels))
+    predicted = functools.partial(predict, outputs_of, bool(levels))
+    answer = row_answers.create(run.data, predicted, said)
     return Task(
         init=functools.partial(calibrated.init, network.init, units, _held(run, coverage, conform)),
         train_step=functools.partial(train_step, network.update),
@@ -95,8 +98,8 @@ def regression(
         score=functools.partial(_score, over),
         artifacts=functools.partial(_artifacts, over, names, coverage),
         parameters=lambda state: network.parameters(state.learner),
-        predict=predicted if array == "image" else None,
-        answer=row_answers.create(run.data, predicted, said) if array == "features" else None,
+        predict=calibrated.predict(known, predicted) if array == "image" else None,
+        answer=calibrated.answer(ready, answer) if array == "features" else None,
         describe=said,
         labels=dict.fromkeys(("prediction", "low", "high"), names),
         check=network.check,
@@ -159,34 +162,48 @@ def ends(found: jax.Array, quantiles: bool) -> Told:
     return Told(low, middle, high)
 
 
-def told(
-    outputs_of: OutputsOf, quantiles: bool, coverage: float, state: State, given: jax.Array
-) -> Told:
-    """Of images or rows, in deviations, with intervals that hold on what `State.held` has.
+def margin(
+    quantiles: bool, coverage: float, found: jax.Array, state: State
+) -> dict[str, jax.Array]:
+    """``margin`` (targets,), by which intervals of outputs hold as often as ``coverage`` says.
+
+    Args:
+      quantiles: whether outputs are three a target.
+      coverage: share of true numbers in their intervals.
+      found: outputs of what is held.
+      state: the task's, as it is kept.
+    """
+    own = ends(found, quantiles)
+    truth = in_deviations(state, state.held["target"])
+    return {"margin": conformal.margin(conformal.scores(own.low, own.high, truth), coverage)}
+
+
+def told(outputs_of: OutputsOf, quantiles: bool, state: State, given: jax.Array) -> Told:
+    """Of images or rows, in deviations, with intervals moved by the state's ``margin``.
 
     Args:
       outputs_of: (learner, images or rows) -> (batch, outputs).
       quantiles: whether these are three a target.
-      coverage: share of true numbers in their intervals.
-      state: the task's.
+      state: the task's, ready (`jaxdl.tasks.shared.calibrated.ready`).
       given: images or rows.
     """
     found = ends(outputs_of(state.learner, given), quantiles)
     if not state.held:
         return found
-    own = ends(outputs_of(state.learner, inputs.given(state.held)), quantiles)
-    off = conformal.scores(own.low, own.high, in_deviations(state, state.held["target"]))
-    margin = conformal.margin(off, coverage)[None]
+    out = state.held["margin"][None]
     # What is narrowed never leaves out the prediction.
-    low = jnp.minimum(found.low - margin, found.middle)
-    return Told(low, found.middle, jnp.maximum(found.high + margin, found.middle))
+    low = jnp.minimum(found.low - out, found.middle)
+    return Told(low, found.middle, jnp.maximum(found.high + out, found.middle))
 
 
 def predict(
-    told_of: Callable[[State, jax.Array], Told], quantiles: bool, state: State, given: jax.Array
+    outputs_of: OutputsOf, quantiles: bool, state: State, given: jax.Array
 ) -> dict[str, jax.Array]:
-    """``prediction`` (batch, targets), and ``low`` and ``high``, in the targets' own units."""
-    found = told_of(state, given)
+    """``prediction`` (batch, targets), and ``low`` and ``high``, in the targets' own units.
+
+    Arguments are `told`'s; where there is no interval there are no ends.
+    """
+    found = told(outputs_of, quantiles, state, given)
     made = {"prediction": found.middle}
     if quantiles or state.held:
         made |= {"low": found.low, "high": found.high}
@@ -195,20 +212,13 @@ def predict(
 
 
 def figures(
-    outputs_of: OutputsOf,
-    told_of: Callable[[State, jax.Array], Told],
-    quantiles: bool,
-    state: State,
-    batch: Mapping,
-    key: jax.Array,
+    outputs_of: OutputsOf, quantiles: bool, state: State, batch: Mapping, key: jax.Array
 ) -> dict[str, jax.Array]:
     """`predict` of a batch, ``target``, and the quantiles' own ends as ``low_before`` and so on."""
     given = inputs.given(batch)
-    made = {**predict(told_of, quantiles, state, given), "target": batch["target"]}
+    made = {**predict(outputs_of, quantiles, state, given), "target": batch["target"]}
     if quantiles and state.held:
-        own = functools.partial(ends, quantiles=True)
-        alone = lambda state, given: own(outputs_of(state.learner, given))
-        before = predict(alone, True, state, given)
+        before = predict(outputs_of, True, state._replace(held={}), given)
         made |= {"low_before": before["low"], "high_before": before["high"]}
     return made
 

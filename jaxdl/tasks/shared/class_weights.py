@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.config.settings import MOST
+from jaxdl.data.absent import Absent
 from jaxdl.errors import UserError
 
 _BALANCED = "balanced"
@@ -45,8 +46,18 @@ def create(setting: str, given: Sequence[Any], count: int, balanced: Any) -> np.
 
 def of_run(given: Sequence[Any], run: Any, count: int) -> np.ndarray | None:
     """Weights of the classes of ``run``'s data, `create`'s; "balanced" are `inverse_frequency`."""
-    labels = getattr(run.data.train, "labels", None)  # of data that are not here, nobody asks
-    balanced = lambda: np.ones(count) if labels is None else inverse_frequency(labels, count)
+    train = run.data.train
+
+    def balanced() -> np.ndarray:
+        if isinstance(train, Absent):  # and nothing is learned
+            return np.ones(count)
+        if not hasattr(train, "labels"):
+            raise UserError(
+                f"config.task.class_weights='balanced': data set {run.config.data.name!r} is drawn "
+                "as it is learned from, with no labels to count: give numbers"
+            )
+        return inverse_frequency(train.labels, count)
+
     return create("class_weights", given, count, balanced)
 
 
