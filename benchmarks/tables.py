@@ -2,12 +2,12 @@
 
     python -m benchmarks.tables --workdir=runs/tables
 
-All are measured on the same test part, a fifth of the data. Thresholds and the widening of intervals
-are chosen on the same validation part, a fifth of the rest; ridge regression chooses its penalty,
-and logistic regression its own, by cross-validation within what they are fitted to, which is the
-training part, or, in the rows called "all", that and the validation part, and nothing of it is
-then left to choose thresholds by. The network is trained with seeds 0, 1 and 2, and the checkpoint
-of its least validation loss counts; a run that is finished in the folder is not made again.
+All are measured on the same test part, a fifth of the data. Thresholds, and how far intervals are
+widened, are chosen on the same validation part, a fifth of the rest; ridge and logistic regression
+choose their penalties by cross-validation within what they are fitted to. That is the training
+part, or, in the rows called "all", both, where nothing is left to choose by. The network is trained
+with seeds 0, 1 and 2, and the checkpoint of its least validation loss counts; a run that is
+finished in the folder is not made again.
 """
 
 import sys

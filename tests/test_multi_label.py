@@ -116,9 +116,9 @@ def test_positive_weights_make_up_for_how_seldom_a_label_holds():
         ("mlp:cancer", "task.positive=malign", "did you mean 'malignant'"),
         ("mlp:cancer", "data.name=digits", "data set 'digits' has 10 classes"),
         ("mlp:cancer", "data.name=diabetes", "data set 'diabetes' has features, target"),
-        ("mlp:cancer", "task.class_weights=1,2", "has no 'class_weights'"),
+        ("mlp:cancer", "task.class_weights=1,2", "config.task has no key 'class_weights'"),
         ("mlp", "task.class_weights=1,2", "must be 'balanced', or 10 numbers of at least 0"),
-        ("vae", "task.class_weights=balanced", "has no 'class_weights'"),
+        ("vae", "task.class_weights=balanced", "config.task has no key 'class_weights'"),
         ("gpt", "data.balanced=true", "data.balanced=True is for labelled images"),
     ],
 )
@@ -161,6 +161,7 @@ def test_a_run_of_two_classes_goes_on_and_answers_by_the_threshold_of_its_valida
     assert theirs.f1_score(own, holds["validation"]) == pytest.approx(best)
 
 
+@pytest.mark.slow("mlp:cancer", "jaxdl/tasks/multi_label.py", "jaxdl/parallel/")
 def test_one_device_and_eight_learn_labels_of_images_alike(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.random((40, 6, 6, 1)), rng.random((40, 3)) < 0.4

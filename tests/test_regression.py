@@ -16,6 +16,7 @@ from jaxdl.metrics import conformal
 from jaxdl.tasks import regression
 from jaxdl.tasks.shared import calibrated
 
+FILES = ("jaxdl/tasks/regression.py", "jaxdl/tasks/shared/", "jaxdl/metrics/conformal.py")
 FLAGS = (*tiny.FLAGS["mlp:regression"], "--config.eval.every=6", "--config.ema=.9")
 
 
@@ -85,10 +86,12 @@ def done(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow("mlp:regression", *FILES)
 def test_a_run_that_was_cut_ends_like_one_that_was_not(done):
     go_on("mlp:regression", done, *FLAGS, "--config.checkpoint.every=6", at=6)
 
 
+@pytest.mark.slow("mlp:regression", *FILES)
 def test_figures_are_scikit_learns_of_what_is_answered_about_the_test_part(done, capsys):
     folder = done / "whole"
     assert run("mlp:regression", folder, *FLAGS, "--mode=evaluate") == 0
@@ -127,6 +130,7 @@ def json_config(folder):
     return {"data": made}
 
 
+@pytest.mark.slow("mlp:regression", *FILES)
 def test_intervals_hold_on_the_part_that_they_were_widened_by(done):
     last = figures(done / "whole", "eval")[-1]
     # Of 71 validation examples ⌈72 · .9⌉ = 65 at least.
@@ -143,6 +147,7 @@ def test_losses_are_those_of_jaxdl_losses(loss):
     np.testing.assert_array_equal(found, getattr(losses, loss)(x, y, **how))
 
 
+@pytest.mark.slow("mlp:regression", *FILES)
 def test_one_device_and_eight_take_the_same_steps():
     plain = ("--config.optimizer.name=sgd", "--config.model.dropout=0.0")
     _, one, found = learned(3, "mlp:regression", *plain)
@@ -160,7 +165,7 @@ def test_one_device_and_eight_take_the_same_steps():
         ("task.coverage=1.0", "config.task.coverage=1.0 must be above 0 and below 1"),
         ("task.coverage=.999", "takes 999 validation examples, and there are 71"),
         ("task.loss=pinball", "unknown loss 'pinball'"),
-        ("task.class_weights=1,2", "has no 'class_weights'"),
+        ("task.class_weights=1,2", "config.task has no key 'class_weights'"),
         ("data.name=breast_cancer", "learns from 'target', and data set 'breast_cancer' has feat"),
         ("augment.shift=1", "config.augment.shift=1 is of images: data set 'diabetes' has rows"),
         ("data.balanced=true", "data.balanced=True is for labelled images"),
@@ -173,7 +178,7 @@ def test_what_cannot_be_is_one_line(flags, says, tmp_path, capsys):
     assert said.count("\n") == 1
 
 
-@pytest.mark.slow("mlp:regression", "jaxdl/tasks/regression.py", "jaxdl/tasks/shared/calibrated.py")
+@pytest.mark.slow("mlp:regression", *FILES)
 def test_members_of_a_population_have_their_own_intervals_and_reports_are_made(tmp_path):
     folder = tmp_path / "run"
     flags = ("--config.population=2", "--config.log.report=true", "--config.task.loss=huber")

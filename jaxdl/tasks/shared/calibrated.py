@@ -28,7 +28,7 @@ class State(NamedTuple):
       learner: `jaxdl.tasks.learner.Learner`.
       units: arrays that lead from what the network tells to what is asked for, such as ``mean``.
       held: arrays of the validation part, by name, all of it or MOST_ROWS or MOST_IMAGES examples
-        evenly spread, none where there is no such part; or, in their place, what they tell (`known`).
+        evenly spread, none where there is no such part; or, in their place, what they tell.
     """
 
     learner: Any
@@ -85,9 +85,8 @@ def known(
     # They are constants of a program that is exported, which no compiler is to compute with.
     given = jax.lax.optimization_barrier(inputs.given(state.held))
     chunks = -(-len(given) // _AT_ONCE)
-    filled = jnp.concatenate(
-        [given, jnp.repeat(given[-1:], chunks * _AT_ONCE - len(given), axis=0)]
-    )
+    more = jnp.repeat(given[-1:], chunks * _AT_ONCE - len(given), axis=0)
+    filled = jnp.concatenate([given, more])
     parts = filled.reshape(chunks, _AT_ONCE, *given.shape[1:])
     found = jax.lax.map(lambda part: outputs_of(state.learner, part), parts)
     return tell(found.reshape(chunks * _AT_ONCE, -1)[: len(given)], state)
