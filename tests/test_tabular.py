@@ -228,7 +228,7 @@ def test_balanced_batches_follow_from_seed_and_step_alone():
     np.testing.assert_array_equal(one(4, slice(2, 5))["number"], batches[4][2:5])
     assert not np.array_equal(batches[0], training_batches(split, 8, 6)(0)["number"])
     # Of the larger class other examples are left out in other passes.
-    assert len(np.unique(np.concatenate([one(step)["number"] for step in range(40)]))) == 53
+    assert len(np.unique(np.concatenate([one(step)["number"] for step in range(120)]))) == 53
 
 
 def test_balanced_digits_are_balanced_and_other_data_refuse():
