@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn import ensemble, linear_model, metrics, pipeline, preprocessing
+from sklearn import ensemble, linear_model, metrics, model_selection, pipeline, preprocessing
 
 from jaxdl import config as settings
 from jaxdl import data, launch
@@ -116,8 +116,10 @@ def cancer(found: Mapping[str, Part]):
     """Yields (name, figures) of each method."""
     both = tuple(np.concatenate(x) for x in zip(found["train"], found["validation"], strict=True))
     logistic = lambda: scaled(
-        linear_model.LogisticRegressionCV(
-            Cs=np.geomspace(1e-3, 1e2, 11), scoring="neg_log_loss", max_iter=5000
+        model_selection.GridSearchCV(
+            linear_model.LogisticRegression(max_iter=5000),
+            {"C": np.geomspace(1e-3, 1e2, 11)},
+            scoring="neg_log_loss",
         )
     )
     fitted = logistic().fit(*found["train"])
