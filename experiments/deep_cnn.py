@@ -9,6 +9,11 @@ Result: test accuracy .992 (median of seeds 0, 1, 2: .997, .992, .989).
 
 On the harder split, whose test part has other writers (--config.data.split=halves): .982 (.986,
 .982, .981). The settings were not tuned at all; figures are of the last step, on the test part.
+
+labels: which digits are in scenes of one to three, of digits that training has none of. Average
+precision .670, AUROC .867, F1 .603 at the thresholds of the validation part (--mode=evaluate, means
+over ten labels, seed 0 alone, nothing tuned), where a logistic regression on the pixels has .234,
+.567 and .326, and chance a precision of .190. 96 s of processor time.
 """
 
 from jaxdl import config as defaults

@@ -10,6 +10,13 @@ Result: test accuracy .989 (median of seeds 0, 1, 2: .986, .992, .989).
 
 On the harder split, whose test part has other writers (--config.data.split=halves): .962 (.962,
 .960, .968). The settings were not tuned at all; figures are of the last step, on the test part.
+
+Rows of numbers, on the test part, of the checkpoint of the least validation loss (--mode=evaluate);
+medians of seeds 0, 1, 2, nothing tuned. regression: how diabetes goes on within a year, R² .586
+(.633, .581, .586), where ridge regression has .602; its intervals, which are to hold 90%, hold 93%
+and are 195 wide, ridge regression's 191. cancer: AUROC .993 (.993, .993, .992), logistic
+regression's .992, and F1 .909 (.932, .901, .909), logistic regression's .930. All of it beside
+further methods: python -m benchmarks.tables --workdir=runs/tables
 """
 
 from jaxdl import config as defaults
