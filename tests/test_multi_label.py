@@ -212,7 +212,8 @@ def test_classes_of_rows_are_learned_and_answered(tmp_path):
     flags = ("--config.data.name=table", f"--config.data.path={file}", "--config.data.kind=class",
              "--config.data.targets=kind", "--config.data.balanced=true", "--config.steps=200",
              "--config.task.class_weights=balanced", "--config.model.hidden=16",
-             "--config.augment.shift=0", "--config.eval.every=100")  # fmt: skip
+             "--config.augment.shift=0", "--config.eval.every=100",
+             "--config.optimizer.learning_rate=1e-2")  # fmt: skip
     assert run("mlp", folder, *flags, "--config.log.report=true") == 0
     assert summary(folder)["final"]["accuracy"] > 0.9
     assert run("mlp", folder, *flags, "--mode=predict", f"--input={file}") == 0
