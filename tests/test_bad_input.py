@@ -69,7 +69,7 @@ def test_unknown_variant_names_the_variants(tmp_path, capsys):
 
 def test_variant_of_an_experiment_without_any(tmp_path, capsys):
     workdir = tmp_path / "run"
-    assert_refused(run("mlp:B/16", workdir), capsys, "has no variants", workdir)
+    assert_refused(run("lenet:B/16", workdir), capsys, "has no variants", workdir)
 
 
 def test_missing_experiment_names_the_nearest_file(tmp_path, capsys):

@@ -264,6 +264,39 @@ def test_huber_is_smooth_at_its_seam_and_linear_behind_it():
     np.testing.assert_allclose(slope, [-2, -2, -0.5, 0, 0.5, 2, 2], rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(5,), (3, 2)])
+def test_quantile_loss(shape):
+    rng = np.random.default_rng(6)
+    levels = np.array([0.05, 0.5, 0.9])
+
+    def reference(predictions, targets):
+        error = targets[..., None] - predictions
+        return per_example(np.where(error > 0, levels * error, (levels - 1) * error))
+
+    x = rng.normal(size=(*shape, 3))
+    check(lambda x, y: losses.quantile(x, y, levels), reference, x, rng.normal(size=shape))
+
+
+def test_what_the_quantile_loss_is_least_at_is_the_quantile():
+    targets = np.random.default_rng(7).exponential(size=999)
+    tried = np.linspace(0, 6, 601)
+    for level in (0.1, 0.5, 0.95):
+        at = lambda x, level=level: losses.quantile(
+            np.full((999, 1), x, np.float32), np.float32(targets), np.float32([level])
+        ).mean()
+        best = tried[np.argmin([at(x) for x in tried[::10]]) * 10]
+        assert best == pytest.approx(np.quantile(targets, level), abs=0.1)
+
+
+def test_positives_may_weigh_more_in_binary_cross_entropy():
+    rng = np.random.default_rng(8)
+    x, t = 2 * rng.normal(size=(4, 3)), (rng.random((4, 3)) < 0.5).astype(np.float64)
+    weight = np.array([[1.0, 3.0, 0.5]])
+    reference = lambda x, t: per_example(-(weight * t * log_expit(x) + (1 - t) * log_expit(-x)))
+    weighed = lambda x, t: losses.binary_cross_entropy(x, t, positive_weight=jnp.asarray(weight))
+    check(weighed, reference, x, t)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_kl_divergence(shape):
     rng = np.random.default_rng(10)

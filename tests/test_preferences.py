@@ -36,7 +36,7 @@ def of_file(path, name="preferences", **more):
     common = dict(
         name=name, path=path, split="random", test_fraction=0.34, split_seed=0, eval_on="test",
         anomaly="", label_noise=0.0, classes=(), labels_per_class=0, label_seed=0, repeat=1,
-        symmetries=1, image_size=0, unseen=(), class_batches=(),
+        symmetries=1, image_size=0, unseen=(), class_batches=(), balanced=False,
     )  # fmt: skip
     return load({**common, **more})
 

@@ -74,7 +74,7 @@ def test_labels_are_texts_or_whole_numbers(tmp_path):
 
 
 BROKEN = {
-    "a.txt": ("text\nx", "is no table of texts: name a file (.jsonl, .ndjson, .csv, .tsv)"),
+    "a.txt": ("text\nx", "is no table: name a file (.jsonl, .ndjson, .csv, .tsv)"),
     "a.jsonl": ("\n \n", "a.jsonl has no rows"),
     "a.csv": ("text,label\n", "a.csv has no rows"),
     "b.csv": ("txt,label\nx,y\n", "line 2: no column 'text': did you mean 'txt'?"),

@@ -73,6 +73,8 @@ _SWEEP = ("--config.model.hidden=16", "--config.population=2", "--config.optimiz
 
 FLAGS = {
     "mlp": ("--config.model.hidden=16",),
+    "mlp:regression": ("--config.model.hidden=16",),
+    "mlp:cancer": ("--config.model.hidden=16",),
     "lenet": (),
     "a2c": _A2C,
     "a2c:acrobot": _A2C,
@@ -111,6 +113,7 @@ FLAGS = {
     "dcgan:conditional": _GAME,
     "ddpm": _UNET,
     "deep_cnn": _DEEP_CNN,
+    "deep_cnn:labels": (*_DEEP_CNN, "--config.data.examples=64", "--config.data.test_examples=32"),
     "dqn": ("--config.steps=6", "--config.batch_size=8", "--config.task.rollout=4",
             "--config.task.updates=2", "--config.task.examples=16", "--config.task.capacity=64",
             "--config.model.hidden=8,8"),

@@ -128,6 +128,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
             lambda v: not v or (len(v) == 2 and all(type(x) is int and x > 1 for x in v)),
             "() or two whole numbers above 1",
         ),
+        "balanced": Key(False, "draw training examples so that all classes are as frequent"),
         "labels_per_class": _at_least(0, 0, "training examples of each class to keep; 0 is all"),
         "label_seed": _seed("draws which those are"),
         "repeat": _at_least(1, 1, "times that a pass goes over each training example"),

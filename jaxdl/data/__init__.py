@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdl import paths
-from jaxdl.data import class_batches, label_noise, parts, statistics, subsets, symmetries
+from jaxdl.data import (
+    balanced,
+    class_batches,
+    label_noise,
+    parts,
+    statistics,
+    subsets,
+    symmetries,
+)
 from jaxdl.data.split import (
     IS_REAL,
     Arrays,
@@ -121,13 +129,13 @@ class Data(NamedTuple):
 _COMMON = (
     *("name", "split", "test_fraction", "split_seed", "eval_on", "anomaly", "label_noise"),
     *("classes", "labels_per_class", "label_seed", "repeat", "symmetries", "unseen"),
-    "class_batches",
+    *("class_batches", "balanced"),
 )
 
 # What only labelled images can have, and how it is when it is not set.
 _OF_IMAGES = dict(
     anomaly="", label_noise=0, classes=(), labels_per_class=0, repeat=1, symmetries=1, unseen=(),
-    class_batches=(),
+    class_batches=(), balanced=False,
 )  # fmt: skip
 
 
@@ -199,6 +207,8 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
         train, measured = turned(train), {name: turned(part) for name, part in measured.items()}
         class_names = symmetries.names(class_names, settings["symmetries"])
     mean, std = statistics.of_channels(train)
+    if settings["balanced"]:
+        train = balanced.create(train, settings["class_batches"])
     if settings["class_batches"]:
         train = class_batches.ClassBatches(train, *settings["class_batches"])
     return Data(

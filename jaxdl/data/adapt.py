@@ -43,6 +43,7 @@ def adapt(data: Data, now: Facts, facts: Facts, *, learns: bool, accepted: bool)
       UserError: changes that were not accepted, or a class to learn that the run does not know, or
         another graph; or nothing that is left to be measured on.
     """
+    _check_columns(facts, now)
     said = changes(facts, now)
     names, gone_and_come = list(facts.class_names), renamed(facts, now)
     if gone_and_come:
@@ -67,6 +68,17 @@ def adapt(data: Data, now: Facts, facts: Facts, *, learns: bool, accepted: bool)
     data = data._replace(class_names=tuple(names) if data.class_names else ())
     data = _standardised(data, facts)
     return Adapted(data, _known(data, now), said)
+
+
+def _check_columns(facts: Facts, now: Facts) -> None:
+    """Raises UserError where rows of numbers have other columns, or in another order."""
+    for name, part in now.parts.items():
+        was = facts.parts[name].about.get("columns") if name in facts.parts else None
+        if was is not None and was != part.about.get("columns"):
+            raise UserError(
+                f"the {name} part has the columns {', '.join(part.about.get('columns') or ())}, "
+                f"and this run knows {', '.join(was)}: bring them back, in that order"
+            )
 
 
 def _known(data: Data, now: Facts) -> Facts:

@@ -31,22 +31,52 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, where: str) -> Array
     Raises:
       UserError: shapes, dtypes or ranges that are not these.
     """
+    _check_numbers(images, where)
+    labels = whole_numbers(labels, where)
+    return Arrays({"image": checked(images, len(labels), where), "label": labels})
+
+
+def _check_numbers(images: np.ndarray, where: str) -> None:
     if images.dtype.kind not in "uif":
         raise UserError(f"{where}: images must be numbers, got {images.dtype}")
+
+
+def whole_numbers(labels: np.ndarray, where: str) -> np.ndarray:
+    """(n,) int32 of labels (n,) or (n, 1); raises as `labelled_images`."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "uif" or not np.isfinite(labels).all():
         raise UserError(
             f"{where}: labels must be (n,) whole numbers, got {labels.dtype}{labels.shape}"
         )
+    whole = labels.astype(np.int32)
+    if not np.array_equal(whole, labels):
+        raise UserError(
+            f"{where}: labels must be (n,) whole numbers, got {labels.dtype}{labels.shape}"
+        )
+    return whole
+
+
+def checked(images: np.ndarray, count: int, where: str) -> np.ndarray:
+    """(n, h, w, c) uint8 or float32 of images as of `labelled_images`.
+
+    Args:
+      images: ``count`` of them.
+      count: of labels.
+      where: the file or data set, for messages.
+
+    Raises:
+      UserError: as `labelled_images`.
+    """
+    _check_numbers(images, where)
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or not images.size:
         raise UserError(f"{where}: images must be (n, h, w) or (n, h, w, c), got {images.shape}")
     if channels_first(images.shape):
         images = images.transpose(0, 2, 3, 1)
-    if len(labels) != len(images):
-        raise UserError(f"{where}: {len(images)} images but {len(labels)} labels")
+    if count != len(images):
+        raise UserError(f"{where}: {len(images)} images but {count} labels")
     if images.dtype != np.uint8:
         images = images.astype(np.float32)
         low, high = float(images.min()), float(images.max())
@@ -55,9 +85,4 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, where: str) -> Array
                 f"{where}: images must be uint8, or floating in [0, 1]; these go from {low:g} to "
                 f"{high:g}"
             )
-    whole = labels.astype(np.int32)
-    if not np.array_equal(whole, labels):
-        raise UserError(
-            f"{where}: labels must be (n,) whole numbers, got {labels.dtype}{labels.shape}"
-        )
-    return Arrays({"image": images, "label": whole})
+    return images

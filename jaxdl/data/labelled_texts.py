@@ -98,7 +98,7 @@ def data(
     parts = {"train": train, "test": test, "validation": validation}
     parts = {name: examples for name, examples in parts.items() if examples is not None}
     encoded_texts.check_context(context, max(len(e.texts) for p in parts.values() for e in p))
-    class_names = _ordered({example.label for example in train})
+    class_names = ordered({example.label for example in train})
     if len(class_names) < 2:
         raise UserError(f"data: there is only one class to learn, {class_names[0]!r}")
     for example in (e for part in parts.values() for e in part):
@@ -129,8 +129,8 @@ def encode(
     return encoded_texts.wrapped([tokenizer.encode(text) for text in texts], special, context)
 
 
-def _ordered(labels: set[str]) -> tuple[str, ...]:
-    """By name, or by number where all are numbers."""
+def ordered(labels: set[str]) -> tuple[str, ...]:
+    """The names of classes, by name, or by number where all are numbers."""
     if all(label.lstrip("-").isdecimal() and label.isascii() for label in labels):
         return tuple(sorted(labels, key=int))
     return tuple(sorted(labels))

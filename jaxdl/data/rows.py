@@ -1,4 +1,4 @@
-"""Tables of texts: a row a line, with columns that have names; .jsonl, .csv and .tsv.
+"""Tables of texts or numbers: a row a line, with columns that have names; .jsonl, .csv and .tsv.
 
 JSON lines (jsonlines.org) are objects, one a line, whose values are of any kind. In .csv (RFC 4180)
 and .tsv (IANA's text/tab-separated-values) the first row has the columns' names, and every value is
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from etils import epath
 
 from jaxdl.data import documents, files
@@ -60,22 +61,49 @@ class Row(NamedTuple):
             raise UserError(f"{self.where}: {column!r} is empty")
         return name
 
+    def number(self, column: str) -> float:
+        """The finite number in ``column``, or that its text is.
+
+        Raises:
+          UserError: there is another thing, or nothing.
+        """
+        found = self.cells.get(column)
+        try:
+            value = np.nan if isinstance(found, bool) else float(found)
+        except (TypeError, ValueError, OverflowError):
+            value = np.nan
+        if not np.isfinite(value):
+            raise UserError(
+                f"{self.where}: {column!r} must be a finite number, not {_shown(found)}"
+            )
+        return value
+
     def _of(self, column: str, kind: Any, called: str) -> Any:
         found = self.cells.get(column)
         if not isinstance(found, kind) or isinstance(found, bool):
-            shown = json.dumps(found, default=str)
-            shown = shown if len(shown) <= 40 else shown[:40] + "…"
-            raise UserError(f"{self.where}: {column!r} must be {called}, not {shown}")
+            raise UserError(f"{self.where}: {column!r} must be {called}, not {_shown(found)}")
         return found
 
 
-def read(file: str | epath.Path, needed: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
+def _shown(found: Any) -> str:
+    shown = json.dumps(found, default=str)
+    return shown if len(shown) <= 40 else shown[:40] + "…"
+
+
+def columns(file: str | epath.Path) -> list[str]:
+    """The names of a table's columns, in the order of its first row; raises as `read`."""
+    return list(read(file, (), None)[0].cells)
+
+
+def read(
+    file: str | epath.Path, needed: Sequence[str], optional: Sequence[str] | None = ()
+) -> list[Row]:
     """The rows of a table, in order; empty lines are passed over.
 
     Args:
       file: ends in .jsonl (.ndjson), .csv or .tsv; in the encodings of `jaxdl.data.files.text`.
       needed: columns that every row must have; other columns may be there.
-      optional: columns that rows may have.
+      optional: columns that rows may have; None is all.
 
     Raises:
       UserError: no such file, another kind of one, a broken line, a row without a column, or no
@@ -83,31 +111,33 @@ def read(file: str | epath.Path, needed: Sequence[str], optional: Sequence[str] 
     """
     file = epath.Path(file)
     if not file.is_file() or file.suffix.lower() not in _READERS:
-        raise UserError(f"{file} is no table of texts: name a file ({', '.join(_READERS)})")
+        raise UserError(f"{file} is no table: name a file ({', '.join(_READERS)})")
     text = files.text(file)
-    found, wanted = [], (*needed, *optional)
+    found, wanted = [], (*needed, *(optional or ()))
     for line, cells in _READERS[file.suffix.lower()](text, str(file)):
         for column in needed:
             if column not in cells:
                 near = nearest(column, cells) if cells else "there is none"
                 raise UserError(f"{file}, line {line}: no column {column!r}: {near}")
-        found.append(Row(str(file), line, {k: cells[k] for k in wanted if k in cells}))
+        kept = cells if optional is None else {k: cells[k] for k in wanted if k in cells}
+        found.append(Row(str(file), line, kept))
     if not found:
         raise UserError(f"{file} has no rows")
     return found
 
 
-def parts(path: str) -> dict[str, epath.Path]:
+def parts(path: str, what: str = "a table of texts") -> dict[str, epath.Path]:
     """The tables of a data set: "train", "test" and "validation", as far as they are there.
 
     Args:
       path: a table, which is all of "train" then; or a folder with train.jsonl, test.jsonl,
         validation.jsonl, of any ending that `read` knows and named as `documents.of_path` has it.
+      what: is wanted, for messages.
 
     Raises:
       UserError: no such file or folder, or one without train, or two tables of one part.
     """
-    return documents.of_path(path, tuple(_READERS), f"a table of texts ({', '.join(_READERS)})")
+    return documents.of_path(path, tuple(_READERS), f"{what} ({', '.join(_READERS)})")
 
 
 def _jsonl(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -92,7 +92,7 @@ def scenes(
       eval_on: "test", or "validation" for scenes of as large a share of the other digits.
     """
     size = image_size or 96
-    _check(size, channels, least, most, scales, examples, test_examples)
+    check(size, channels, least, most, scales, examples, test_examples)
     how = dict(split=split, test_fraction=test_fraction, split_seed=split_seed, eval_on=eval_on)
     divided = parts.divided(digits().train, None, None, how)
     drawn = dict(size=size, channels=channels, least=least, most=most, scales=scales)
@@ -260,7 +260,8 @@ def _paste(picture, mask, stamps, labels, placed: Placed, scene: int, ink: np.nd
         mask[at][covered >= _COVERS] = 1 + labels[index]
 
 
-def _check(size, channels, least, most, scales, examples, test_examples) -> None:
+def check(size, channels, least, most, scales, examples, test_examples) -> None:
+    """Raises UserError for a setting of scenes that cannot be."""
     if not 32 <= size <= 512:
         raise UserError(f"data.image_size={size} must be from 32 to 512")
     if channels not in (1, 3):

@@ -20,7 +20,9 @@ from jaxdl.runs import workdir
 def prepare(options: Options) -> None:
     """Finds out before anything is loaded what a mode in `flags.USES` will need."""
     if options.mode == "predict" and not options.input:
-        raise UserError("--mode=predict needs --input: pictures, sounds, or a file of texts")
+        raise UserError(
+            "--mode=predict needs --input: pictures, sounds, or a file of texts or rows"
+        )
     if options.mode == "export":
         export.prepare()
 

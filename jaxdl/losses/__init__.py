@@ -15,6 +15,7 @@ from jaxdl.losses.per_example import (
     normal_kl,
     normal_log_likelihood,
     poly1,
+    quantile,
     softmax_focal,
     sparsity,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "pixel_cross_entropy",
     "pixel_focal",
     "poly1",
+    "quantile",
     "softmax_focal",
     "sparsity",
     "supervised_contrastive",

@@ -44,23 +44,28 @@ def cross_entropy(
     return _per_example(ops.cross_entropy(logits, labels, label_smoothing))
 
 
-def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """``-t log σ(x) - (1 - t) log(1 - σ(x))``, in nats, through ``log(1 + e^±x)``.
+def binary_cross_entropy(
+    logits: jax.Array, targets: jax.Array, *, positive_weight: jax.Array | None = None
+) -> jax.Array:
+    """``-w t log σ(x) - (1 - t) log(1 - σ(x))``, in nats, through ``log(1 + e^±x)``.
 
     Args:
       logits: (batch, …).
       targets: same shape, probabilities in [0, 1].
+      positive_weight: w ≥ 0, of as many axes as the logits, broadcast to them; None is 1.
 
     Returns:
       (batch,), the mean over all other axes.
     """
     logits, targets = _wide(logits, targets)
-    return _per_example(_bce(logits, targets))
+    (weight,) = (1.0,) if positive_weight is None else _wide(positive_weight)
+    return _per_example(_bce(logits, targets, weight))
 
 
-def _bce(logits: jax.Array, targets: jax.Array) -> jax.Array:
+def _bce(logits: jax.Array, targets: jax.Array, weight: jax.Array | float = 1.0) -> jax.Array:
     # Two terms, not log(1 + e^x) - x t: that difference cancels where a positive is sure.
-    return targets * jnp.logaddexp(-logits, 0.0) + (1 - targets) * jnp.logaddexp(logits, 0.0)
+    positive = targets * jnp.logaddexp(-logits, 0.0) * weight
+    return positive + (1 - targets) * jnp.logaddexp(logits, 0.0)
 
 
 def focal(
@@ -166,6 +171,26 @@ def huber(predictions: jax.Array, targets: jax.Array, *, delta: float = 1.0) -> 
     # Both pieces in one expression, so that the gradient is finite on both sides of the seam.
     inner = jnp.minimum(size, delta)
     return _per_example(inner * (size - 0.5 * inner))
+
+
+def quantile(predictions: jax.Array, targets: jax.Array, levels: jax.Array) -> jax.Array:
+    """Quantile (pinball) loss ``max(τ e, (τ - 1) e)`` of e = target - prediction.
+
+    Koenker and Bassett, 1978, "Regression quantiles": its mean is least where the share τ of the
+    targets lies below the prediction.
+
+    Args:
+      predictions: (batch, …, levels), one for each level.
+      targets: (batch, …).
+      levels: τ in (0, 1), (levels,).
+
+    Returns:
+      (batch,), the mean over all other axes.
+    """
+    predictions, targets, levels = _wide(predictions, targets, levels)
+    levels = levels.reshape((1,) * targets.ndim + (-1,))
+    error = targets[..., None] - predictions
+    return _per_example(jnp.maximum(levels * error, (levels - 1) * error))
 
 
 def kl_divergence(logits_p: jax.Array, logits_q: jax.Array) -> jax.Array:

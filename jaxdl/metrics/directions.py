@@ -12,8 +12,9 @@ LOW, HIGH = "low", "high"
 # (`jaxdl.tasks.Task.directions`), which also counts where it declares one of these.
 DIRECTIONS: dict[str, str] = {
     **dict.fromkeys(("loss", "mse", "rmse", "mae", "perplexity", "kl", "fid", "lpips"), LOW),
-    **dict.fromkeys(("wer", "cer", "nats_per_byte", "bits_per_byte"), LOW),
+    **dict.fromkeys(("wer", "cer", "nats_per_byte", "bits_per_byte", "interval_width"), LOW),
     **dict.fromkeys(("accuracy", "auroc", "mean_return", "mean_iou", "psnr", "ssim", "bleu"), HIGH),
+    **dict.fromkeys(("average_precision", "f1", "r2"), HIGH),
 }
 
 

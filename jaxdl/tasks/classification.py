@@ -1,4 +1,4 @@
-"""Images to classes."""
+"""Images, or rows of numbers, to classes."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxdl import keys, losses, models
 from jaxdl.data import augment, without_padding
-from jaxdl.data.preprocess import of_channels, unit_range
+from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics, calibration
 from jaxdl.pretrained import transfer
@@ -28,6 +28,8 @@ from jaxdl.tasks import (
     over_split,
     register,
 )
+from jaxdl.tasks.shared import class_weights as class_weighing
+from jaxdl.tasks.shared import inputs, row_answers
 
 # Classes that are told of each picture, and those that a confusion matrix has room for.
 TOP, _SHOWN = 5, 50
@@ -73,27 +75,31 @@ def classification(
     loss: str = "cross_entropy",
     top_k: int = 0,
     auxiliary: float = 0.3,
+    class_weights: tuple = (),
 ) -> Task:
-    """Supervised classification of ``image`` (batch, h, w, c) into ``label`` (batch,).
+    """Supervised classification of ``image`` or ``features`` into ``label`` (batch,).
 
     Args:
-      run: the run's config and data.
+      run: the run's config and data; of images (batch, h, w, c), or of rows (batch, columns).
       label_smoothing: share of the target that is spread over all classes, in [0, 1).
       loss: "cross_entropy", "poly1" or "softmax_focal", or one decision a class by
         "binary_cross_entropy" or "focal".
       top_k: adds the metric ``top_k_accuracy``; 0 leaves it out.
       auxiliary: weight of the losses of the further logits that a model sows into the collection
         "auxiliary" in training (Szegedy et al., 2014, section 5).
+      class_weights: of the examples of each class in the mean that training minimises, (1, 5), or
+        "balanced": what makes up for how often a class is there, n / (classes · nᵢ).
 
-    The metrics are ``loss`` (nats an example; at evaluation without smoothing and auxiliary losses)
-    and ``accuracy``. Images are scaled to [0, 1], augmented, and standardised a channel by the
-    training part's statistics, all on the device; what `config.pretrained` starts from standardises
-    them by its own (`jaxdl.pretrained.transfer`).
+    The metrics are ``loss`` (nats an example; at evaluation without smoothing, weights and
+    auxiliary losses) and ``accuracy``. Images are scaled to [0, 1], augmented, and standardised a
+    channel by the training part's statistics, all on the device; what `config.pretrained` starts
+    from standardises them by its own (`jaxdl.pretrained.transfer`). Rows are standardised a column.
 
     Until ``optimizer.unfreeze`` the network runs as at evaluation, so that nothing is dropped and
     batch statistics are used as they are.
     """
-    need_batches(run)
+    array = inputs.need(run)
+    need_batches(run, "label")
     check_smoothing(label_smoothing)
     (module, weights, standardise, check), classes = _start(run)
     names = _class_names(run.data.class_names, classes)
@@ -106,6 +112,10 @@ def classification(
         functools.partial(loss_of, label_smoothing=label_smoothing),
         auxiliary,
         top_k,
+        functools.partial(
+            class_weighing.of_labels,
+            class_weighing.of_run(class_weights, run, len(run.data.class_names)),
+        ),
     )
     order = functools.cache(lambda: call_order(module, standardise, run.data.train))
     begin, update = learner.by_config(
@@ -115,7 +125,9 @@ def classification(
         layers=lambda: models.outermost(order()),
     )
     logits_of = functools.partial(logits, module, standardise)
-    each = jax.jit(lambda state, batch, key: logits_of(state, batch["image"]))
+    each = jax.jit(lambda state, batch, key: logits_of(state, inputs.given(batch)))
+    predict = lambda state, given: shares_of(logits_of(state, given))
+    said = functools.partial(describe, names)
     unsmoothed = functools.partial(loss_of, label_smoothing=0.0)
     return Task(
         init=functools.partial(init, module, standardise, lambda fresh: begin(weights(fresh))),
@@ -125,8 +137,9 @@ def classification(
             _artifacts, each, run.data.class_names, run.config.eval.batch_size
         ),
         parameters=lambda state: learner.parameters(state.params, order()),
-        predict=lambda state, images: shares_of(logits_of(state, images)),
-        describe=functools.partial(describe, names),
+        predict=predict if array == "image" else None,
+        answer=row_answers.create(run.data, predict, said) if array == "features" else None,
+        describe=said,
         labels={"logits": names, "shares": names},
         directions={f"top_{top_k}_accuracy": HIGH} if top_k else {},
         check=check,
@@ -140,6 +153,7 @@ def training_loss(
     loss_of: Callable[[jax.Array, jax.Array], jax.Array],
     auxiliary: float,
     top_k: int,
+    weight_of: Callable[[jax.Array], jax.Array | None],
     params: Any,
     model_state: Any,
     batch: Mapping,
@@ -156,20 +170,23 @@ def training_loss(
       loss_of: (logits (batch, classes), classes or distributions) -> (batch,).
       auxiliary: weight of the losses of what was collected.
       top_k: as `hits`'.
+      weight_of: classes or distributions -> (batch,) weights in the mean, or None.
       params: the network's; so is model_state.
       model_state: its other collections.
-      batch: ``image`` and ``label``.
+      batch: ``image`` or ``features``, and ``label``.
       key: of augmentation and dropout.
       train: False runs the network as at evaluation.
     """
-    seen = {**batch, "image": unit_range(batch["image"])}
+    seen = {**batch, "image": unit_range(inputs.given(batch))}
     seen = augmented(keys.named(key, "augment"), seen)
     found, new_state = forward(params, model_state, key, standardise(seen["image"]), train=train)
     per_example = loss_of(found, seen["label"])
     for further in jax.tree.leaves(new_state.pop("auxiliary", {})):
         per_example += auxiliary * loss_of(further, seen["label"])
     return learner.Loss(
-        Mean.of(per_example, without_padding(batch)), new_state, hits(found, batch, top_k)
+        Mean.of(per_example, without_padding(batch, weight_of(seen["label"]))),
+        new_state,
+        hits(found, batch, top_k),
     )
 
 
@@ -189,7 +206,7 @@ def logits(
     state: learner.Learner,
     images: jax.Array,
 ) -> jax.Array:
-    """(batch, classes) of images (batch, h, w, c), uint8 or floats in [0, 1], by the averages."""
+    """(batch, classes) by the averages, of images (batch, h, w, c), uint8 or in [0, 1], or rows."""
     return module.apply(state.best_variables, standardise(unit_range(images)), train=False)
 
 
@@ -202,7 +219,7 @@ def evaluate(
     key: jax.Array,
 ) -> Metrics:
     """``loss`` and `hits` of a batch that may be padded; ``key`` draws nothing."""
-    found = logits_of(state, batch["image"])
+    found = logits_of(state, inputs.given(batch))
     per_example = loss_of(found, batch["label"])
     return {"loss": Mean.of(per_example, without_padding(batch)), **hits(found, batch, top_k)}
 
@@ -248,7 +265,7 @@ def start(run: Run, outputs: int, **how: Any) -> transfer.Start:
         return transfer.create(config, data, outputs)
     module, own = (
         build_model(run, {"num_classes": outputs}, **how),
-        of_channels(data.mean, data.std),
+        inputs.standardise(data),
     )
     return transfer.fresh(module)._replace(standardise=own)
 
@@ -266,7 +283,7 @@ def init(
     batch: Mapping,
 ) -> learner.Learner:
     """The network's variables at their start, and of them what ``start`` makes."""
-    image = standardise(unit_range(batch["image"][:1]))
+    image = standardise(unit_range(inputs.given(batch)[:1]))
     variables = dict(module.init(key, image, train=False))
     variables.pop("auxiliary", None)
     return start(variables)
@@ -275,8 +292,8 @@ def init(
 def call_order(
     module: Any, standardise: Callable[[jax.Array], jax.Array], train: Any
 ) -> dict[str, int]:
-    """`models.call_order` of a network that takes images like those of ``train``."""
-    image = train.take(np.arange(1))["image"]
+    """`models.call_order` of a network that takes images, or rows, like those of ``train``."""
+    image = inputs.given(train.take(np.arange(1)))
     seen = jax.eval_shape(lambda: standardise(jnp.zeros(image.shape, jnp.float32)))
     return models.call_order(module, seen)
 
@@ -291,6 +308,9 @@ def _artifacts(
 ) -> dict[str, Any]:
     found = over_split(each, split, batch_size, state)
     found = np.asarray(found, np.float64)
+    if "features" in split.take(np.arange(1)):
+        guess = found.argmax(axis=1)
+        return {**confusion(split.labels, guess, class_names), **calibrated(found, split.labels)}
     images = lambda places: split.take(places)["image"]
     return pictures(found, split.labels, class_names, images)
 

@@ -26,11 +26,12 @@ from jaxdl.tasks import (
     register,
     text_classification,
 )
+from jaxdl.tasks.shared import class_weights as class_weighing
 from jaxdl.tasks.shared.splits import EachFn
 
 
 @register("graph_classification", derives=("num_classes",), any_length=True)
-def graph_classification(run: Run, label_smoothing: float = 0.0) -> Task:
+def graph_classification(run: Run, label_smoothing: float = 0.0, class_weights: tuple = ()) -> Task:
     """A class for each graph of ``nodes`` (batch, places, d) and ``edges`` (batch, edges, 2).
 
     Args:
@@ -38,9 +39,10 @@ def graph_classification(run: Run, label_smoothing: float = 0.0) -> Task:
         (`jaxdl.data.graph_examples.Graphs`). The model is called as `jaxdl.models.gin.GIN` is with
         a ``pool``.
       label_smoothing: share of the target that is spread over all classes, in [0, 1).
+      class_weights: as of task "classification".
 
-    The metrics are ``loss`` (nats a graph; at evaluation without smoothing) and ``accuracy``.
-    Features are standardised by the training part's nodes.
+    The metrics are ``loss`` (nats a graph; at evaluation without smoothing and weights) and
+    ``accuracy``. Features are standardised by the training part's nodes.
     """
     need_batches(run, "nodes")
     check_smoothing(label_smoothing)
@@ -48,7 +50,11 @@ def graph_classification(run: Run, label_smoothing: float = 0.0) -> Task:
     module = _module(run)
     packed = functools.partial(inputs, data.mean, data.std)
     loss_fn = functools.partial(
-        text_classification.training_loss, learner.forward(module), packed, label_smoothing
+        text_classification.training_loss,
+        learner.forward(module),
+        packed,
+        label_smoothing,
+        class_weighing.of_run(class_weights, run, len(names)),
     )
     start, update = learner.by_config(run, loss_fn)
     logits_of = functools.partial(text_classification.logits, module, packed)

@@ -24,6 +24,7 @@ from jaxdl.tasks import (
     over_split,
     register,
 )
+from jaxdl.tasks.shared import class_weights as class_weighing
 from jaxdl.tasks.shared import hearing
 from jaxdl.tasks.shared.hearing import Hear, Hearing
 
@@ -35,6 +36,7 @@ def sound_classification(
     bands: int = 40,
     window: float = 0.025,
     hop: float = 0.01,
+    class_weights: tuple = (),
 ) -> Task:
     """Supervised classification of ``samples`` (batch, count) into ``label`` (batch,).
 
@@ -45,17 +47,23 @@ def sound_classification(
       bands: of the mel scale, from 0 Hz to half the rate.
       window: seconds of a frame.
       hop: seconds from one frame to the next.
+      class_weights: as of task "classification".
 
-    The metrics are ``loss`` (nats a sound; at evaluation without smoothing) and ``accuracy``; of
-    data with a fixed part at each of several signal-to-noise ratios also ``accuracy_10db`` and so
-    on. Sounds are drawn, where the data are, and become spectrograms in the step, on the device.
+    The metrics are ``loss`` (nats a sound; at evaluation without smoothing and weights) and
+    ``accuracy``; of data with a fixed part at each of several signal-to-noise ratios also
+    ``accuracy_10db`` and so on. Sounds are drawn, where the data are, and become spectrograms in
+    the step, on the device.
     """
     hears = hearing.of_run(run, bands, window, hop)
     _check(run, label_smoothing)
     names, ratios = run.data.class_names, tuple(getattr(run.data.train, "snrs", ()))
     module = build_model(run, {"num_classes": len(names)}, because="the classes of the data")
     loss_fn = functools.partial(
-        training_loss, learner.forward(module), hearing.training(run, hears), label_smoothing
+        training_loss,
+        learner.forward(module),
+        hearing.training(run, hears),
+        label_smoothing,
+        class_weighing.of_run(class_weights, run, len(names)),
     )
     start, update = learner.by_config(run, loss_fn)
     logits_of = functools.partial(logits, module, hears)
@@ -81,6 +89,7 @@ def training_loss(
     forward: Callable[..., tuple[jax.Array, Any]],
     hear: Hear,
     label_smoothing: float,
+    weights: np.ndarray | None,
     params: Any,
     model_state: Any,
     batch: Mapping,
@@ -90,7 +99,8 @@ def training_loss(
     heard = hear(batch, key)
     found, model_state = forward(params, model_state, key, heard["spectrogram"][..., None])
     nats = losses.cross_entropy(found, heard["label"], label_smoothing=label_smoothing)
-    return learner.Loss(Mean.of(nats, None), model_state, classification.hits(found, heard))
+    loss = Mean.of(nats, class_weighing.of_labels(weights, heard["label"]))
+    return learner.Loss(loss, model_state, classification.hits(found, heard))
 
 
 def logits(module: Any, hears: Hearing, state: learner.Learner, samples: jax.Array) -> jax.Array:

@@ -22,6 +22,7 @@ from jaxdl.tasks import (
     over_split,
     register,
 )
+from jaxdl.tasks.shared import class_weights as class_weighing
 from jaxdl.tasks.shared import text_encoder
 from jaxdl.tasks.shared.splits import EachFn
 from jaxdl.tasks.shared.texts import printable
@@ -36,15 +37,17 @@ _WORST, _LETTERS = 24, 160
     derives=(*text_encoder.DERIVED, "num_classes"),
     any_length=True,
 )
-def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
+def text_classification(run: Run, label_smoothing: float = 0.0, class_weights: tuple = ()) -> Task:
     """A class for each text of ``tokens`` (batch, T), between special tokens, with ``mask``.
 
     Args:
       run: the run's config and data, such as of data set "labelled_texts". The model is called as
         `jaxdl.models.bert.BERT` is with output "classifier".
       label_smoothing: share of the target that is spread over all classes, in [0, 1).
+      class_weights: as of task "classification".
 
-    The metrics are ``loss`` (nats a text; at evaluation without smoothing) and ``accuracy``.
+    The metrics are ``loss`` (nats a text; at evaluation without smoothing and weights) and
+    ``accuracy``.
     """
     need_batches(run, "mask")
     need_batches(run, "label")
@@ -52,7 +55,10 @@ def text_classification(run: Run, label_smoothing: float = 0.0) -> Task:
     data, names = run.data, run.data.class_names
     begin = text_encoder.start(run, "classifier", num_classes=len(names))
     module = begin.module
-    loss_fn = functools.partial(training_loss, learner.forward(module), inputs, label_smoothing)
+    weights = class_weighing.of_run(class_weights, run, len(names))
+    loss_fn = functools.partial(
+        training_loss, learner.forward(module), inputs, label_smoothing, weights
+    )
     start, update = learner.by_config(run, loss_fn)
     logits_of = functools.partial(logits, module, inputs)
     each = jax.jit(lambda state, batch, key: logits_of(state, batch))
@@ -73,6 +79,7 @@ def training_loss(
     forward: Callable[..., tuple[jax.Array, Any]],
     inputs_of: Callable[[Mapping], tuple],
     label_smoothing: float,
+    weights: np.ndarray | None,
     params: Any,
     model_state: Any,
     batch: Mapping,
@@ -84,6 +91,7 @@ def training_loss(
       forward: of `jaxdl.tasks.learner.forward`.
       inputs_of: batch -> what the network takes of it; of texts `inputs`.
       label_smoothing: share of the target that is spread over all classes.
+      weights: of the classes, (classes,), or None.
       params: the network's; so is model_state.
       model_state: its other collections.
       batch: with ``label`` (batch,).
@@ -91,9 +99,9 @@ def training_loss(
     """
     found, model_state = forward(params, model_state, key, *inputs_of(batch))
     nats = losses.cross_entropy(found, batch["label"], label_smoothing=label_smoothing)
-    return learner.Loss(
-        Mean.of(nats, without_padding(batch)), model_state, classification.hits(found, batch)
-    )
+    weight = class_weighing.of_labels(weights, batch["label"])
+    loss = Mean.of(nats, without_padding(batch, weight))
+    return learner.Loss(loss, model_state, classification.hits(found, batch))
 
 
 def logits(
