@@ -10,13 +10,15 @@ import pytest
 import tiny
 from launching import leaves, run, summary
 
-from jaxdl import keys, models
+from jaxdl import experiment, keys, launch, models, pretrained
 from jaxdl.data import answer_world, answered, load, tokens
 from jaxdl.errors import UserError
+from jaxdl.launch import flags as command_line
 from jaxdl.losses import preference as losses
 from jaxdl.metrics import Mean
 from jaxdl.tasks import learner, preference, reward_model, rlhf
 from jaxdl.tasks.shared import answering, speaking, worlds
+from jaxdl.train import evaluate
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 ROWS = [
@@ -332,6 +334,47 @@ def test_prices_are_one_program_and_bf16_is_near(name, tmp_path):
     assert short["loss"] == pytest.approx(final["loss"], rel=0.05, abs=0.02)
 
 
+def used_as_it_learned(folder):
+    """What the runs in ``folder`` say of prompts and of answers, and what they go out as."""
+    use = lambda task, mode, *more: launch.main(
+        [f"--mode={mode}", f"--workdir={folder / task}", *more]
+    )
+    told = lambda task: [
+        json.loads(line) for line in (folder / task / "predictions.jsonl").read_text().splitlines()
+    ]
+    asked = folder / "asked.txt"
+    asked.write_text("a\n\nb\n")
+    greedy = (f"--input={asked}", "--config.task.temperature=0")
+    for task in ("language_modelling", "rlhf", "preference"):
+        assert use(task, "predict", *greedy) == 0
+        assert [row["prompt"] for row in told(task)] == ["a", "", "b"]
+        assert told(task)[1]["completion"] == ""
+        assert (folder / task / "predictions.txt").read_text().count("\n") == 3
+    assert told("language_modelling")[0] == {"line": 1, "prompt": "a", "completion": "yes"}
+    # What one says the other judges.
+    given = folder / "given.jsonl"
+    rows = [dict(prompt="a", completion=said) for said in ("yes", "no, no", "yes")]
+    given.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert use("reward_model", "predict", f"--input={given}") == 0
+    right, wrong, again = told("reward_model")
+    assert right["reward"] == again["reward"] > wrong["reward"]
+    assert {**right, "reward": 0} == {"line": 1, **rows[0], "reward": 0}
+
+    for task in ("rlhf", "preference"):
+        assert use(task, "export") == 0
+        module, variables = pretrained.load(folder / task / "export")
+        text = jnp.array([[97, 256, 98, 3]])
+        options = command_line.parse([f"--workdir={folder / task}", "--mode=sample"])
+        made = experiment.to_use(options.config, folder / task, print)
+        state = evaluate.state_to_use(made, folder / task)
+        merged = dict(state.learner.best_variables["params"])
+        merged.pop("head", None)
+        wanted = module.apply({"params": merged}, text)
+        np.testing.assert_allclose(module.apply(variables, text), wanted, rtol=1e-5, atol=1e-5)
+        said = pretrained.generation(folder / task / "export")
+        assert (said.eos_token_id, said.do_sample) == (256, True)
+
+
 def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
     # As large models are: what one run has learned is what the next begins with, or judges by.
     rows = [dict(prompt="ab"[i % 2], chosen="yes", rejected="no, no") for i in range(40)]
@@ -362,6 +405,7 @@ def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
     assert train("rlhf", *more, "--config.eval.best=reward") == 0
     assert summary(tmp_path / "rlhf")["final"]["answer_length"] <= 6
     assert train("preference", start, "--config.lora.rank=2", "--config.steps=4") == 0
+    used_as_it_learned(tmp_path)
     # What was learned by low rank is one network again.
     again = f"--config.pretrained.source={tmp_path / 'rlhf'}"
     more = ("--config.steps=1", "--config.task.prompt=a")

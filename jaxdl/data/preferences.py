@@ -248,7 +248,13 @@ def _encoded(said: tuple[str, ...], tokenizer: Any, vocabulary: Vocabulary, cont
     prompt, *answers = (tokenizer.encode(text).astype(np.int32) for text in said[:-1])
     for answer in answers:
         answered.check_row(said[-1], prompt, answer, context)
-    return _Row(prompt, tuple(np.append(answer, vocabulary.end) for answer in answers), said[-1])
+    whole = tuple(answered.ended(answer, vocabulary.end) for answer in answers)
+    if len({answer[: context - len(prompt)].tobytes() for answer in whole}) < len(whole):
+        raise UserError(
+            f"{said[-1]}: both answers are equal once they are cut to config.data.context="
+            f"{context}: set more"
+        )
+    return _Row(prompt, whole, said[-1])
 
 
 def _answered(part: Sequence[_Row], side: int, context: int) -> Answered:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,11 +27,9 @@ from jaxdl.tasks import (
     over_split,
     register,
 )
+from jaxdl.tasks.shared import completing
 from jaxdl.tasks.shared.splits import EachFn
 from jaxdl.tasks.shared.texts import along, attention, pieces, printable
-
-# Tokens that a sample adds where neither the settings nor the model's context say how many.
-_MANY = 256
 
 # Tokens whose attention to one another is shown.
 _SEEN = 48
@@ -43,6 +42,7 @@ _LETTERS, _LINES = 96, 12
     "language_modelling",
     groups=("model", "pretrained", "lora"),
     derives=("vocab_size", "context", "output"),
+    asks=("prompt", "tokens", "samples", "temperature", "top_k", "top_p", "beams"),
 )
 def language_modelling(
     run: Run,
@@ -62,8 +62,8 @@ def language_modelling(
     Args:
       run: the run's config and data. The model has a field ``vocab_size`` and no position of its
         output depends on a later one of its input; the rest is as `jaxdl.generate` has it.
-      prompt: what samples begin with.
-      tokens: that are added to it; 0 is as many as the model's context has room for, 256 at most.
+      prompt: what samples begin with; `--mode=predict` has prompts of its own.
+      tokens: that are added at most; 0 is as many as the model's context has room for, 256 at most.
       samples: texts that are drawn.
       temperature: of sampling; 0 takes the likeliest token each time.
       top_k: tokens that are drawn from, the likeliest; 0 is all.
@@ -76,11 +76,14 @@ def language_modelling(
     """
     need_batches(run, "tokens")
     data, begin = run.data, _begin(run)
-    module = begin.module
+    module, end = begin.module, getattr(data.train, "end", None)
+    completer = completing.Completer(
+        module, operator.attrgetter("best_variables"), data.tokenizer, end,
+        completing.column(run), tokens, temperature, top_k, top_p, beams,
+    )  # fmt: skip
     prompt_1xP = data.tokenizer.encode(prompt)[None].astype(np.int32)
     tokens = tokens or _room(module, prompt_1xP.shape[1])
     check_counts(samples=samples)
-    end = getattr(data.train, "end", None)
     generate.check_sampling(temperature, top_k, top_p, "config.task.")
     generate.check_beams(beams, "config.task.")
     generate.check_prompt(module, prompt_1xP, tokens, "config.task.")
@@ -104,6 +107,8 @@ def language_modelling(
         artifacts=functools.partial(_artifacts, module, each, data, run.config.eval.batch_size),
         parameters=functools.partial(_parameters, module, data.train.context),
         sample=functools.partial(_sample, draw_texts, prompt_1xP, data.tokenizer, end),
+        answer=functools.partial(completing.answer, completer),
+        publish=functools.partial(completing.publish, completer),
         check=begin.check,
     )
 
@@ -255,7 +260,7 @@ def _check_kind(run: Run, module: nn.Module) -> None:
 def _room(module: nn.Module, length: int) -> int:
     """The tokens that fit behind a prompt of ``length``, at least 1 and not very many."""
     context = getattr(module, "context", None)
-    return max(1, min(_MANY, context - length)) if context else _MANY
+    return max(1, min(completing.MANY, context - length)) if context else completing.MANY
 
 
 def _most_surprising(nats: np.ndarray, split: Any, tokenizer: Any) -> draw.Picture:

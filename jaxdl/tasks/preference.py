@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxdl import generate
 from jaxdl.data import without_padding
 from jaxdl.errors import UserError
 from jaxdl.losses import preference as losses
@@ -16,7 +17,7 @@ from jaxdl.metrics import HIGH, LOW, Mean, Metrics
 from jaxdl.per_member import any_on
 from jaxdl.registry import choose
 from jaxdl.tasks import Run, Task, check_smoothing, learner, register
-from jaxdl.tasks.shared import answering, worlds
+from jaxdl.tasks.shared import answering, completing, worlds
 
 
 class State(NamedTuple):
@@ -31,13 +32,19 @@ class State(NamedTuple):
     reference: Any
 
 
-@register("preference", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
+@register(
+    "preference",
+    groups=("model", "pretrained", "lora"),
+    derives=answering.DERIVED,
+    asks=("temperature",),
+)
 def preference(
     run: Run,
     loss: str = "dpo",
     beta: float = 0.1,
     label_smoothing: float = 0.0,
     log_p: str = "",
+    temperature: float = 1.0,
 ) -> Task:
     """Answers as those of ``tokens`` (batch, 2, T) that were preferred, near what was said before.
 
@@ -49,6 +56,7 @@ def preference(
         in [0, ½): conservative DPO.
       log_p: of an answer: the "sum" of its tokens' or their "mean"; "" is "mean" for "ipo", else
         "sum".
+      temperature: of the answers of `--mode=predict`; 0 is the likeliest token each time.
 
     The metrics are ``loss``, ``accuracy``, the share of pairs whose preferred answer became
     likelier by more, of equal ones half, and by how much answers did, times β: ``chosen_reward``,
@@ -57,12 +65,14 @@ def preference(
     """
     kind = choose("config.task.loss", loss, losses.DIRECT)
     _check(loss, beta, label_smoothing, log_p)
+    generate.check_sampling(temperature, 0, 1.0, "config.task.")
     if any_on(label_smoothing):
         kind = kind._replace(loss=functools.partial(losses.dpo, label_smoothing=label_smoothing))
     if log_p:
         kind = kind._replace(mean=log_p == "mean")
     begin = answering.begin(run, "answer")
     module = begin.module
+    completer = answering.completer(run, module, temperature)
     loss_fn = functools.partial(training_loss, learner.forward(module), module, kind, beta)
     updates = functools.partial(learner.by_config, run)
     order = functools.cache(lambda: answering.call_order(module, run.data.train.context))
@@ -75,6 +85,8 @@ def preference(
         score=functools.partial(worlds.score, module, beta),
         artifacts=functools.partial(worlds.artifacts, module, beta),
         sample=functools.partial(answering.sample, module, run),
+        answer=functools.partial(completing.answer, completer),
+        publish=functools.partial(completing.publish, completer),
         parameters=lambda state: learner.parameters(state.learner.params, order()),
         directions={
             "gap": HIGH,

@@ -9,13 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl.data import without_padding
+from jaxdl.data import answered, asked, without_padding
+from jaxdl.data.split import Arrays
+from jaxdl.errors import note
 from jaxdl.losses import preference
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.report import draw
-from jaxdl.tasks import Run, Task, check_at_least, learner, over_split, register
-from jaxdl.tasks.shared import answering
+from jaxdl.tasks import Description, Run, Task, check_at_least, learner, over_split, register
+from jaxdl.tasks.shared import answering, completing
 from jaxdl.tasks.shared.splits import EachFn
+from jaxdl.tasks.shared.writing import rounded
 
 
 @register("reward_model", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
@@ -48,6 +51,7 @@ def reward_model(run: Run, margin: float = 0.0, centring: float = 0.0) -> Task:
         eval_step=functools.partial(evaluate, module, how),
         artifacts=functools.partial(_artifacts, each, run.config.eval.batch_size),
         parameters=lambda state: learner.parameters(state.params, order()),
+        answer=functools.partial(answer, run, jax.jit(functools.partial(_judged, module))),
         directions={"gap": HIGH},
         check=begin.check,
     )
@@ -104,6 +108,44 @@ def evaluate(
     """The figures of a batch that may be padded; ``key`` draws nothing."""
     weight = without_padding(batch, batch["weight"])
     return figures(how, rewards(module, state.best_variables, batch), weight)
+
+
+def answer(
+    run: Run, each: EachFn, state: learner.Learner, file: str, at_once: int
+) -> list[Description]:
+    """`Task.answer`: the reward of each answer in a table.
+
+    Args:
+      run: whose data say what texts are.
+      each: batches of texts -> their rewards, compiled.
+      state: the task's.
+      file: with the columns of `jaxdl.data.asked.answers`.
+      at_once: answers that are judged side by side, at most.
+    """
+    train = run.data.train
+    vocabulary = answered.Vocabulary(train.vocabulary, train.end)
+    column = completing.column(run)
+    given = asked.answers(file, column, run.data.tokenizer, vocabulary, train.room)
+    if jax.process_index() == 0:
+        for line in given.notes:
+            note(line)
+    length = rounded(int(given.texts.text.lengths.max()))
+    every = np.arange(len(given.answers))
+    split = Arrays(given.texts.padded(every, min(length, train.room)))
+    rewards = over_split(each, split, at_once, state)
+    return [
+        Description(
+            f"{reward:.4f}  {said}",
+            {asked.PROMPT: prompt, asked.COMPLETION: said, "reward": float(reward)},
+        )
+        for prompt, said, reward in zip(given.prompts, given.answers, rewards, strict=True)
+    ]
+
+
+def _judged(module: nn.Module, state: learner.Learner, batch: Mapping, key: jax.Array) -> jax.Array:
+    """Rewards (n,) of texts (n, T); ``key`` draws nothing."""
+    scores = module.apply(state.best_variables, batch["tokens"], batch["mask"])
+    return answering.last(scores, batch["mask"])
 
 
 def _artifacts(

@@ -1,5 +1,6 @@
 """What tasks share that learn from answers to prompts: their model, its start, and what it says."""
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from jaxdl.data.spread import evenly
 from jaxdl.errors import UserError
 from jaxdl.losses import preference
 from jaxdl.pretrained import encoders, transfer
+from jaxdl.tasks.shared import completing
 from jaxdl.tasks.shared.checks import need_batches
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
@@ -64,6 +66,12 @@ def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> tran
         because=f"for {train.vocabulary} tokens and texts of {context}",
     )
     return transfer.fresh(module)
+
+
+def longest(run: Run, tokens: int) -> int:
+    """Tokens of the longest prompt with an answer of ``tokens``; 0 is as many as the data have."""
+    train = run.data.train
+    return train.prompt_length + tokens if tokens else train.context
 
 
 def _refuse(task: str, model: Any) -> None:
@@ -142,6 +150,21 @@ def written(
     )  # fmt: skip
     ends = jnp.zeros(made.shape, jnp.int32) if end is None else (made == end).astype(jnp.int32)
     return Written(made, jnp.cumsum(ends, axis=1) - ends == 0)
+
+
+def completer(
+    run: Run, module: nn.Module, temperature: float, tokens: int = 0
+) -> completing.Completer:
+    """Who answers prompts of the user's by what a state's ``learner`` has learned."""
+    return completing.Completer(
+        module,
+        operator.attrgetter("learner.best_variables"),
+        run.data.tokenizer,
+        run.data.train.end,
+        completing.column(run),
+        tokens,
+        temperature,
+    )
 
 
 def sample(module: nn.Module, run: Run, state: Any, key: jax.Array) -> dict[str, str]:
