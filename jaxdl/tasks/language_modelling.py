@@ -1,6 +1,7 @@
 """Texts, one token after the other: how likely each is, given those before it."""
 
 import functools
+import inspect
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -57,7 +58,8 @@ def language_modelling(
     """Next-token prediction in ``tokens`` (batch, T + 1), by any model of (batch, T) to logits.
 
     With ``weight`` (batch, T) only some are learned: so a model is fine-tuned on the answers of
-    data set "completions", and begins with the weights of ``config.pretrained.source``.
+    data set "completions", and begins with the weights of ``config.pretrained.source``. With
+    ``segments`` (batch, T + 1) several texts stand in a row, which models such as "gpt" keep apart.
 
     Args:
       run: the run's config and data. The model has a field ``vocab_size`` and no position of its
@@ -129,7 +131,8 @@ def training_loss(
     key: jax.Array,
 ) -> learner.Loss:
     """Nats a token, and ``accuracy``, of a pass of training; ``key`` is dropout's."""
-    logits, model_state = forward(params, model_state, key, batch["tokens"][:, :-1])
+    seen = batch["tokens"][:, :-1]
+    logits, model_state = forward(params, model_state, key, seen, **_apart(batch))
     nats, hits, weight = predictions(logits, batch)
     return learner.Loss(Mean.of(nats, weight), model_state, {"accuracy": Mean.of(hits, weight)})
 
@@ -137,7 +140,13 @@ def training_loss(
 def _predicted(
     module: nn.Module, state: learner.Learner, batch: Mapping
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    return predictions(module.apply(state.best_variables, batch["tokens"][:, :-1]), batch)
+    seen = batch["tokens"][:, :-1]
+    return predictions(module.apply(state.best_variables, seen, **_apart(batch)), batch)
+
+
+def _apart(batch: Mapping) -> dict[str, jax.Array]:
+    """What keeps the texts of a row apart, where several stand in one."""
+    return {"segments": batch["segments"][:, :-1]} if "segments" in batch else {}
 
 
 def evaluate(
@@ -218,8 +227,10 @@ def _artifacts(
         "Most surprising": _most_surprising(nats[weight > 0], split, data.tokenizer),
         "Surprise along the window": along(nats, weight, "tokens before it in the window"),
     }
-    seen = split.take(np.array([len(split) // 2]))["tokens"]
-    seen = seen[:, : min(_SEEN, data.train.context)]
+    taken = split.take(np.array([len(split) // 2]))
+    seen = taken["tokens"][:, : min(_SEEN, data.train.context)]
+    if "segments" in taken:  # of several texts in a row the first
+        seen = seen[:, taken["segments"][0, : seen.shape[1]] == 1]
     text = data.tokenizer.decode(seen[seen < data.tokenizer.size])
     return pictures | attention(module, state.best_variables, seen, text)
 
@@ -254,6 +265,12 @@ def _check_kind(run: Run, module: nn.Module) -> None:
         raise UserError(
             f"task {run.config.task.name!r} needs a model whose tokens see only those before, "
             f"such as 'gpt': {name!r} would see what it is to say"
+        )
+    packed = "segments" in run.data.train.take(np.arange(1))
+    if packed and "segments" not in inspect.signature(type(module).__call__).parameters:
+        raise UserError(
+            "config.data.packed=True needs a model that keeps the texts of a row apart, such as "
+            f"'gpt', and not {run.config.model.name or type(module).__name__!r}"
         )
 
 
