@@ -41,13 +41,8 @@ def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> tran
     Raises:
       UserError: other data, another kind of model, or weights of other tokens.
     """
-    need_batches(run, array)
+    check_data(run, array)
     task, train = run.config.task.name, run.data.train
-    if not hasattr(train, "vocabulary"):
-        raise UserError(
-            f"task {task!r} learns from prompts and answers, such as data set 'preferences' has, "
-            f"and not {run.config.data.name!r}"
-        )
     context = max(train.room, train.prompt_length + tokens)
 
     name = run.config.model.name
@@ -66,6 +61,16 @@ def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> tran
         because=f"for {train.vocabulary} tokens and texts of {context}",
     )
     return transfer.fresh(module)
+
+
+def check_data(run: Run, array: str) -> None:
+    """Raises UserError for data without ``array``, or that are no prompts with answers."""
+    need_batches(run, array)
+    if not hasattr(run.data.train, "vocabulary"):
+        raise UserError(
+            f"task {run.config.task.name!r} learns from prompts and answers, such as data set "
+            f"'preferences' has, and not {run.config.data.name!r}"
+        )
 
 
 def longest(run: Run, tokens: int) -> int:
@@ -96,21 +101,84 @@ def flat(x: jax.Array) -> jax.Array:
     return x.reshape(-1, *x.shape[2:])
 
 
+class Asked(NamedTuple):
+    """Texts as a model takes them to say how likely their answers are.
+
+    Attributes:
+      inputs: of the model, that gives logits (n, T, tokens).
+      target: (n, T), what stands where the logits are of.
+      weight: (n, T), 1 for the tokens of answers.
+    """
+
+    inputs: tuple[jax.Array, ...]
+    target: jax.Array
+    weight: jax.Array
+
+
+class Judged(NamedTuple):
+    """Texts as a model takes them to say how good they are.
+
+    Attributes:
+      inputs: of the model, that gives scores (n, T).
+      mask: (n, T), False in padding: the last that is none is a text's.
+    """
+
+    inputs: tuple[jax.Array, ...]
+    mask: jax.Array
+
+
+class Reads(NamedTuple):
+    """How texts of a prompt and an answer go through a model.
+
+    Attributes:
+      asked: {``tokens``, ``mask``, ``answer``: (n, T)} -> `Asked`.
+      judged: the same -> `Judged`.
+    """
+
+    asked: Callable[[Mapping], Asked]
+    judged: Callable[[Mapping], Judged]
+
+
+def _asked(batch: Mapping) -> Asked:
+    """Padding stands behind, where nothing that counts sees it."""
+    tokens, answer = batch["tokens"], batch["answer"]
+    return Asked((tokens[:, :-1],), tokens[:, 1:], answer[:, 1:])
+
+
+def _judged(batch: Mapping) -> Judged:
+    return Judged((batch["tokens"], batch["mask"]), batch["mask"])
+
+
+# Of language models.
+END_TO_END = Reads(_asked, _judged)
+
+
+def texts(batch: Mapping) -> dict[str, jax.Array]:
+    """The texts of pairs (n, 2, T): (2 n, T)."""
+    return {name: flat(batch[name]) for name in ("tokens", "mask", "answer")}
+
+
 def log_probabilities(
-    apply: Callable[[jax.Array], jax.Array], batch: Mapping, mean: bool
+    apply: Callable[..., jax.Array], batch: Mapping, mean: bool, reads: Reads = END_TO_END
 ) -> jax.Array:
     """Log p (n, 2) of the answers to prompts, the chosen ones in front.
 
     Args:
-      apply: tokens (2 n, T) -> logits (2 n, T, tokens). Padding stands behind, where nothing that
-        counts sees it.
-      batch: ``tokens`` and ``answer`` (n, 2, T + 1).
+      apply: of the inputs that ``reads`` makes -> logits.
+      batch: of pairs, (n, 2, T).
       mean: over an answer's tokens, in place of the sum.
+      reads: how texts go through the model.
     """
-    tokens, answer = flat(batch["tokens"]), flat(batch["answer"])
-    log_p = preference.token_log_probabilities(apply(tokens[:, :-1]), tokens[:, 1:])
-    found = preference.sequence_log_probabilities(log_p, answer[:, 1:], mean=mean)
+    given = reads.asked(texts(batch))
+    log_p = preference.token_log_probabilities(apply(*given.inputs), given.target)
+    found = preference.sequence_log_probabilities(log_p, given.weight, mean=mean)
     return found.reshape(-1, 2)
+
+
+def rewards(apply: Callable[..., jax.Array], batch: Mapping, reads: Reads) -> jax.Array:
+    """Rewards (n,) float32 of texts {``tokens``, ``mask``, ``answer``: (n, T)}."""
+    given = reads.judged(batch)
+    return last(apply(*given.inputs), given.mask)
 
 
 def last(scores: jax.Array, mask: jax.Array) -> jax.Array:
