@@ -218,18 +218,15 @@ def draw(found: dict[str, Any], file: Path) -> None:
     """The chart: reward by the rule over nats from the start."""
     from jaxdl.report import draw as report
 
-    with report.styled():
-        from matplotlib import pyplot as plt
-
-        figure, axes = plt.subplots(figsize=(5.0, 3.2), layout="constrained")
+    def paint(axes: Any) -> None:
         for by, mark in (("best of n", "o-"), ("dpo", "s-"), ("ppo", "^-")):
             own = sorted((p["kl"], p["reward"]) for p in found["points"] if p["by"] == by)
             axes.plot(*zip(*own, strict=True), mark, markersize=4, label=by)
         axes.set_xlabel("KL from the start, nats an answer")
         axes.set_ylabel("mean reward by the rule, of 2")
         axes.legend()
-        figure.savefig(file, metadata={"Date": None})
-        plt.close(figure)
+
+    file.write_bytes(report.figure(5.0, 3.2, paint).data)
 
 
 def main() -> int:
@@ -244,7 +241,8 @@ def main() -> int:
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     draw(found, CHART)
     for point in found["points"]:
-        print(" ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in point.items()))  # fmt: skip
+        told = ((k, f"{v:.3f}" if isinstance(v, float) else v) for k, v in point.items())
+        print(" ".join(f"{name} {value}" for name, value in told))
     return 0
 
 
