@@ -15,13 +15,13 @@ from jaxdl import config as defaults
 from jaxdl.registry import choose
 
 VARIANTS = {
-    "dpo": dict(task=dict(name="preference", beta=0.5), steps=700, batch_size=168),
+    "dpo": dict(task=dict(name="preference", beta=0.5), steps=1500, batch_size=168, rate=1e-3),
     "reward": dict(
         task=dict(name="reward_model"), data=dict(labels="noisy"), steps=400, batch_size=168
     ),
     "rlhf": dict(
         task=dict(name="rlhf", beta=0.5, answers=3, epochs=2, value_clip=0.0, whiten=False),
-        steps=300,
+        steps=900,
         batch_size=168,
     ),
 }
@@ -37,7 +37,7 @@ def get_config(variant: str = "dpo"):
     config.task = dict(own["task"])
     config.update(steps=own["steps"], batch_size=own["batch_size"])
     config.optimizer.name = "adam"
-    config.optimizer.learning_rate = 3e-3
+    config.optimizer.learning_rate = own.get("rate", 3e-3)
     config.optimizer.schedule_unit = "steps"
     config.optimizer.warmup = 20.0
     config.eval.every = 100
