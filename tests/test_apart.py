@@ -119,12 +119,11 @@ def test_runs_prefer_judge_and_are_put_to_use(tmp_path, capsys):
     right, wrong = told("reward_model")
     assert right["reward"] > wrong["reward"]
     capsys.readouterr()
-    judge = (f"--config.task.reward={tmp_path / 'reward_model'}", "--config.model.name=gpt")
-    judge = (*judge, *(f"--config.model.{x}" for x in ("depth=1",)))
+    judge = f"--config.task.reward={tmp_path / 'reward_model'}"
     plain = tmp_path / "plain.py"
     model = "name='gpt', width=16, depth=1, heads=2"
     plain.write_text(CONFIG.format(path=str(table), model=model))
-    assert run(f"{plain}:rlhf", tmp_path / "rlhf", *judge) == 2
+    assert run(f"{plain}:rlhf", tmp_path / "rlhf", judge) == 2
     assert "is a run of an encoder-decoder" in capsys.readouterr().err
     assert run(f"{config}:rlhf", tmp_path / "rlhf") == 2
     assert "needs a language model that has a score too" in capsys.readouterr().err

@@ -60,13 +60,13 @@ def create(
             str(folder), "", (), (("output", "score"),), "reward_model", tuple(data.class_names),
             data.tokenizer.fingerprint, (), stamp(folder),
         )  # fmt: skip
-        if "params/head/kernel" not in found.arrays and "head/kernel" not in found.arrays:
-            raise UserError(f"config.task.reward={source!r} is no run of task 'reward_model'")
         if decoding.reads_source(found.module):
             raise UserError(
                 f"config.task.reward={source!r} is a run of an encoder-decoder: what language "
                 "models answer is judged by one of them"
             )
+        if "params/head/kernel" not in found.arrays and "head/kernel" not in found.arrays:
+            raise UserError(f"config.task.reward={source!r} is no run of task 'reward_model'")
         module = found.module.clone(dtype=precision.compute_dtype(run.config.precision))
         tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
         shapes = jax.eval_shape(module.init, keys.abstract(), tokens)

@@ -12,6 +12,7 @@ from flax import linen as nn
 from jaxdl import generate, models
 from jaxdl.data.spread import evenly
 from jaxdl.errors import UserError
+from jaxdl.generate import decoding
 from jaxdl.losses import preference
 from jaxdl.pretrained import encoders, transfer
 from jaxdl.tasks.shared import completing
@@ -46,10 +47,12 @@ def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> tran
     context = max(train.room, train.prompt_length + tokens)
 
     name = run.config.model.name
-    if name and not {*DERIVED, "heads"} <= {*models.settings(name)}:
+    if name and not (
+        {*DERIVED, "heads"} <= {*models.settings(name)} and _is_writer(models.create(name))
+    ):
         _refuse(task, name)
     if run.config.pretrained.source:
-        check = lambda found: None if hasattr(found, "init_cache") else _refuse(task, type(found))
+        check = lambda found: None if _is_writer(found) else _refuse(task, type(found))
         wanted = encoders.Wanted(
             train.vocabulary, context, "config.data.context", {"output": output}, check
         )
@@ -61,6 +64,11 @@ def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> tran
         because=f"for {train.vocabulary} tokens and texts of {context}",
     )
     return transfer.fresh(module)
+
+
+def _is_writer(module: nn.Module) -> bool:
+    """Whether it goes on from prompts, with a cache."""
+    return hasattr(module, "init_cache") and not decoding.reads_source(module)
 
 
 def check_data(run: Run, array: str) -> None:
