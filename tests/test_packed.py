@@ -92,10 +92,12 @@ from jaxdl import config as settings
 def get_config(packed="yes"):
     config = settings.default()
     config.data.name, config.data.path = "completions", {path!r}
-    config.data.context, config.data.packed = 24, packed == "yes"
+    config.data.context, config.data.packed = 24, packed != "no"
     config.task.name = "language_modelling"
     config.task.prompt = "a"
     config.model = dict(name="gpt", width=16, depth=1, heads=2)
+    if packed == "recurrent":
+        config.model = dict(name="lstm_lm", width=8, hidden=8)
     config.optimizer.learning_rate = 1e-2
     config.eval.batch_size = 8
     return config
@@ -119,6 +121,5 @@ def test_a_run_of_rows_is_measured_as_one_of_texts(tmp_path, capsys):
         final[kind] = summary(tmp_path / kind)["final"]
     for name in ("loss", "accuracy", "nats_per_byte"):
         assert final["yes"][name] == pytest.approx(final["no"][name], rel=1e-5)
-    lstm = ("--config.model.name=lstm", "--config.steps=1")
-    assert run(f"{config}:yes", tmp_path / "lstm", *flags, *lstm) == 2
+    assert run(f"{config}:recurrent", tmp_path / "recurrent", *flags) == 2
     assert "needs a model that keeps the texts of a row apart" in capsys.readouterr().err

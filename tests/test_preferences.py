@@ -364,7 +364,7 @@ def used_as_it_learned(folder):
         assert use(task, "export") == 0
         module, variables = pretrained.load(folder / task / "export")
         text = jnp.array([[97, 256, 98, 3]])
-        options = command_line.parse([f"--workdir={folder / task}", "--mode=sample"])
+        options = command_line.parse([f"--workdir={folder / task}", "--mode=export"])
         made = experiment.to_use(options.config, folder / task, print)
         state = evaluate.state_to_use(made, folder / task)
         merged = dict(state.learner.best_variables["params"])

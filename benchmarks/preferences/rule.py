@@ -116,7 +116,7 @@ def parameters(workdir: Path) -> tuple[Any, Any, Any]:
     from jaxdl.train import evaluate
 
     folder = epath.Path(workdir)
-    options = flags.parse([f"--workdir={workdir}", "--mode=sample"])
+    options = flags.parse([f"--workdir={workdir}", "--mode=export"])
     made = experiment.to_use(options.config, folder, lambda line: None)
     state = evaluate.state_to_use(made, folder)
     return made.task.answer.args[0].module, state.learner.best_variables, state.reference
