@@ -244,7 +244,12 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         _PREFERRED,
     ),
-    "test_apart.py": {"test_runs_prefer_judge_and_are_put_to_use": _PREFERRED},
+    "test_apart.py": {
+        "test_runs_prefer_judge_and_are_put_to_use": _PREFERRED,
+        "test_log_probabilities_and_rewards_are_of_each_answer_given_its_prompt[bart]": (
+            *_PREFERRED, f"{_MODELS}bart.py",
+        ),
+    },
     "test_packed.py": {"test_a_run_of_rows_is_measured_as_one_of_texts": _PREFERRED},
     "test_checkpoint.py": {
         "test_a_damaged_newest_checkpoint_leaves_the_result_as_it_was": (_RUNS,),

@@ -73,6 +73,13 @@ def test_what_is_too_long_loses_the_end_of_its_answer(tmp_path):
     assert found.tokenizer.decode(batch["tokens"][0, 0]) == "along "
 
 
+def test_answers_that_are_equal_once_they_are_cut_are_no_pair(tmp_path):
+    row = dict(prompt="abc", chosen="long answer", rejected="long and short")
+    of_file(written(tmp_path, [ROWS[0], row]), context=12)
+    with pytest.raises(UserError, match="line 2: both answers are equal once they are cut to"):
+        of_file(written(tmp_path, [ROWS[0], row]), context=7)
+
+
 def test_of_completions_the_answers_alone_are_learned(tmp_path):
     rows = [dict(prompt=r["prompt"], completion=r["rejected"]) for r in ROWS]
     found = of_file(written(tmp_path, rows), "completions", context=64)
@@ -403,6 +410,7 @@ def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
     more = (start, "--config.lora.rank=2", "--config.model.name=", "--config.steps=4")
     more = (*more, f"--config.task.reward={tmp_path / 'reward_model'}", "--config.task.tokens=6")
     assert train("rlhf", *more, "--config.eval.best=reward") == 0
+
     assert summary(tmp_path / "rlhf")["final"]["answer_length"] <= 6
     assert train("preference", start, "--config.lora.rank=2", "--config.steps=4") == 0
     used_as_it_learned(tmp_path)
