@@ -382,7 +382,7 @@ def used_as_it_learned(folder):
         assert (said.eos_token_id, said.do_sample) == (256, True)
 
 
-def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
+def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path, capsys):
     # As large models are: what one run has learned is what the next begins with, or judges by.
     rows = [dict(prompt="ab"[i % 2], chosen="yes", rejected="no, no") for i in range(40)]
     asked = [dict(prompt=row["prompt"], completion="yes") for row in rows]
@@ -410,8 +410,10 @@ def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
     more = (start, "--config.lora.rank=2", "--config.model.name=", "--config.steps=4")
     more = (*more, f"--config.task.reward={tmp_path / 'reward_model'}", "--config.task.tokens=6")
     assert train("rlhf", *more, "--config.eval.best=reward") == 0
-
     assert summary(tmp_path / "rlhf")["final"]["answer_length"] <= 6
+    long = (more[-2], "--config.task.tokens=40")
+    assert run(f"{config}:rlhf", tmp_path / "long", *long) == 2
+    assert "has positions for 16 tokens, and prompts with their" in capsys.readouterr().err
     assert train("preference", start, "--config.lora.rank=2", "--config.steps=4") == 0
     used_as_it_learned(tmp_path)
     # What was learned by low rank is one network again.
