@@ -443,8 +443,8 @@ def test_what_cannot_be_is_one_line(name, flag, says, tmp_path, capsys):
     assert message.count("\n") == 1
 
 
-@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
-@pytest.mark.parametrize("variant, steps", [("dpo", 700), ("rlhf", 300)])
+@pytest.mark.parametrize("beta", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("variant, steps", [("dpo", 2000), ("rlhf", 900)])
 def test_the_best_policy_is_found(variant, steps, beta, tmp_path):
     whole = (f"--config.steps={steps}", "--config.batch_size=168", "--config.optimizer.warmup=20")
     more = (f"--config.task.beta={beta}", "--config.eval.every=400", "--config.log.every=100")
