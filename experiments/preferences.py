@@ -2,7 +2,7 @@
 
     python -m jaxdl.launch --config=experiments/preferences.py:dpo --workdir=runs/dpo
 
-Cost: not measured on an idle machine.
+Cost: dpo 72 s on 2 busy CPU cores, compile included; rlhf not measured.
 Result: the reward model agrees with .900 of labels of which 10 % are wrong (jax 0.12.0.1; with
 0.10.2 .873, so it is not there yet). Of the others as below.
 Variants: dpo (the default), reward, rlhf.
