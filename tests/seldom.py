@@ -25,6 +25,8 @@ _PREFERRED = (
     *("jaxdl/tasks/preference.py", "jaxdl/tasks/reward_model.py", "jaxdl/tasks/rlhf.py"),
     *("jaxdl/tasks/shared/answering.py", "jaxdl/tasks/shared/speaking.py", "jaxdl/optim/lora.py"),
     *("jaxdl/data/preferences.py", "jaxdl/data/answer_world.py", "jaxdl/losses/preference.py"),
+    *("jaxdl/tasks/shared/completing.py", "jaxdl/tasks/shared/preferring.py"),
+    *("jaxdl/tasks/shared/apart.py", "jaxdl/data/asked.py", "jaxdl/data/packed.py"),
 )
 _COMMAND = ("jaxdl/launch/", "jaxdl/process.py")
 _GOOGLENET = ("jaxdl/models/googlenet.py", _LAYERS, _PRETRAINED)
@@ -242,6 +244,13 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         _PREFERRED,
     ),
+    "test_apart.py": {
+        "test_runs_prefer_judge_and_are_put_to_use": _PREFERRED,
+        "test_log_probabilities_and_rewards_are_of_each_answer_given_its_prompt[bart]": (
+            *_PREFERRED, f"{_MODELS}bart.py",
+        ),
+    },
+    "test_packed.py": {"test_a_run_of_rows_is_measured_as_one_of_texts": _PREFERRED},
     "test_checkpoint.py": {
         "test_a_damaged_newest_checkpoint_leaves_the_result_as_it_was": (_RUNS,),
         "test_any_damaged_file_of_the_newest_step_is_noticed_or_does_no_harm[flipped]": (_RUNS,),

@@ -10,13 +10,15 @@ import pytest
 import tiny
 from launching import leaves, run, summary
 
-from jaxdl import keys, models
+from jaxdl import experiment, keys, launch, models, pretrained
 from jaxdl.data import answer_world, answered, load, tokens
 from jaxdl.errors import UserError
+from jaxdl.launch import flags as command_line
 from jaxdl.losses import preference as losses
 from jaxdl.metrics import Mean
 from jaxdl.tasks import learner, preference, reward_model, rlhf
 from jaxdl.tasks.shared import answering, speaking, worlds
+from jaxdl.train import evaluate
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 ROWS = [
@@ -69,6 +71,13 @@ def test_what_is_too_long_loses_the_end_of_its_answer(tmp_path):
     assert found.notes == ("2 of 4 answers did not fit into config.data.context=6: cut",)
     batch = found.test.take(np.arange(1))
     assert found.tokenizer.decode(batch["tokens"][0, 0]) == "along "
+
+
+def test_answers_that_are_equal_once_they_are_cut_are_no_pair(tmp_path):
+    row = dict(prompt="abc", chosen="long answer", rejected="long and short")
+    of_file(written(tmp_path, [ROWS[0], row]), context=12)
+    with pytest.raises(UserError, match="line 2: both answers are equal once they are cut to"):
+        of_file(written(tmp_path, [ROWS[0], row]), context=7)
 
 
 def test_of_completions_the_answers_alone_are_learned(tmp_path):
@@ -332,7 +341,48 @@ def test_prices_are_one_program_and_bf16_is_near(name, tmp_path):
     assert short["loss"] == pytest.approx(final["loss"], rel=0.05, abs=0.02)
 
 
-def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
+def used_as_it_learned(folder):
+    """What the runs in ``folder`` say of prompts and of answers, and what they go out as."""
+    use = lambda task, mode, *more: launch.main(
+        [f"--mode={mode}", f"--workdir={folder / task}", *more]
+    )
+    told = lambda task: [
+        json.loads(line) for line in (folder / task / "predictions.jsonl").read_text().splitlines()
+    ]
+    asked = folder / "asked.txt"
+    asked.write_text("a\n\nb\n")
+    greedy = (f"--input={asked}", "--config.task.temperature=0")
+    for task in ("language_modelling", "rlhf", "preference"):
+        assert use(task, "predict", *greedy) == 0
+        assert [row["prompt"] for row in told(task)] == ["a", "", "b"]
+        assert told(task)[1]["completion"] == ""
+        assert (folder / task / "predictions.txt").read_text().count("\n") == 3
+    assert told("language_modelling")[0] == {"line": 1, "prompt": "a", "completion": "yes"}
+    # What one says the other judges.
+    given = folder / "given.jsonl"
+    rows = [dict(prompt="a", completion=said) for said in ("yes", "no, no", "yes")]
+    given.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert use("reward_model", "predict", f"--input={given}") == 0
+    right, wrong, again = told("reward_model")
+    assert right["reward"] == again["reward"] > wrong["reward"]
+    assert {**right, "reward": 0} == {"line": 1, **rows[0], "reward": 0}
+
+    for task in ("rlhf", "preference"):
+        assert use(task, "export") == 0
+        module, variables = pretrained.load(folder / task / "export")
+        text = jnp.array([[97, 256, 98, 3]])
+        options = command_line.parse([f"--workdir={folder / task}", "--mode=export"])
+        made = experiment.to_use(options.config, folder / task, print)
+        state = evaluate.state_to_use(made, folder / task)
+        merged = dict(state.learner.best_variables["params"])
+        merged.pop("head", None)
+        wanted = module.apply({"params": merged}, text)
+        np.testing.assert_allclose(module.apply(variables, text), wanted, rtol=1e-5, atol=1e-5)
+        said = pretrained.generation(folder / task / "export")
+        assert (said.eos_token_id, said.do_sample) == (256, True)
+
+
+def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path, capsys):
     # As large models are: what one run has learned is what the next begins with, or judges by.
     rows = [dict(prompt="ab"[i % 2], chosen="yes", rejected="no, no") for i in range(40)]
     asked = [dict(prompt=row["prompt"], completion="yes") for row in rows]
@@ -361,7 +411,11 @@ def test_fine_tuned_judged_and_learned_from_rewards_by_low_rank(tmp_path):
     more = (*more, f"--config.task.reward={tmp_path / 'reward_model'}", "--config.task.tokens=6")
     assert train("rlhf", *more, "--config.eval.best=reward") == 0
     assert summary(tmp_path / "rlhf")["final"]["answer_length"] <= 6
+    long = (more[-2], "--config.task.tokens=40")
+    assert run(f"{config}:rlhf", tmp_path / "long", *long) == 2
+    assert "has positions for 16 tokens, and prompts with their" in capsys.readouterr().err
     assert train("preference", start, "--config.lora.rank=2", "--config.steps=4") == 0
+    used_as_it_learned(tmp_path)
     # What was learned by low rank is one network again.
     again = f"--config.pretrained.source={tmp_path / 'rlhf'}"
     more = ("--config.steps=1", "--config.task.prompt=a")
@@ -389,8 +443,8 @@ def test_what_cannot_be_is_one_line(name, flag, says, tmp_path, capsys):
     assert message.count("\n") == 1
 
 
-@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
-@pytest.mark.parametrize("variant, steps", [("dpo", 700), ("rlhf", 300)])
+@pytest.mark.parametrize("beta", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("variant, steps", [("dpo", 2000), ("rlhf", 900)])
 def test_the_best_policy_is_found(variant, steps, beta, tmp_path):
     whole = (f"--config.steps={steps}", "--config.batch_size=168", "--config.optimizer.warmup=20")
     more = (f"--config.task.beta={beta}", "--config.eval.every=400", "--config.log.every=100")

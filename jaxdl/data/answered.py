@@ -112,6 +112,11 @@ def check_row(where: str, prompt: np.ndarray, answer: np.ndarray, context: int) 
         )
 
 
+def ended(tokens: np.ndarray, end: int | None) -> np.ndarray:
+    """An answer's tokens (n,) with the one that ends it, where there is one."""
+    return tokens if end is None else np.append(tokens, np.int32(end))
+
+
 def cut_note(
     answered: Sequence[Answered], answers: Sequence[Sequence[np.ndarray]], context: int
 ) -> tuple[str, ...]:

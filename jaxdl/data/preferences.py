@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxdl.data import Data, answered, chat, documents, fingerprint, register, rows, tokens
 from jaxdl.data.answered import Answered, Vocabulary
+from jaxdl.data.packed import Packed
 from jaxdl.data.split import Batch
 from jaxdl.errors import UserError
 
@@ -164,6 +165,7 @@ def completions(
     completion: str = "completion",
     context: int = 512,
     tokenizer: str = "",
+    packed: bool = False,
     test_fraction: float = 0.1,
     eval_on: str = "test",
 ) -> Data:
@@ -175,16 +177,29 @@ def completions(
       completion: the column of the answers: texts, or lists of one message.
       context: tokens of a prompt with its answer.
       tokenizer: of `jaxdl.data.tokens.create`.
+      packed: several texts stand in a row of ``context`` tokens, each for itself, in place of one
+        that is filled up; a batch is then of rows.
       test_fraction: that is held out, of a single table.
       eval_on: "test" or "validation".
     """
     found = _read(path, prompt, (completion,), context, tokenizer, test_fraction, eval_on)
 
-    def split(part: Sequence[_Row], lengths: tuple[int, int, int]) -> Completions:
+    def split(part: Sequence[_Row], lengths: tuple[int, int, int]) -> Completions | Packed:
         size = sum(len(found.tokenizer.decode(row.answers[0][:-1]).encode()) for row in part)
-        return Completions(_answered(part, 0, context), lengths, found.vocabulary, size)
+        texts = _answered(part, 0, context)
+        if packed:
+            return Packed(texts, (lengths[0], context), found.vocabulary, size)
+        return Completions(texts, lengths, found.vocabulary, size)
 
-    return found.data(split)
+    made = found.data(split)
+    return made._replace(notes=(*made.notes, _said_of(made.train))) if packed else made
+
+
+def _said_of(rows: Packed) -> str:
+    """How full rows are, for people."""
+    return (
+        f"{len(rows)} rows of {rows.room} tokens to learn from, {rows.full:.0%} of which are texts"
+    )
 
 
 class _Table(NamedTuple):
@@ -248,7 +263,13 @@ def _encoded(said: tuple[str, ...], tokenizer: Any, vocabulary: Vocabulary, cont
     prompt, *answers = (tokenizer.encode(text).astype(np.int32) for text in said[:-1])
     for answer in answers:
         answered.check_row(said[-1], prompt, answer, context)
-    return _Row(prompt, tuple(np.append(answer, vocabulary.end) for answer in answers), said[-1])
+    whole = tuple(answered.ended(answer, vocabulary.end) for answer in answers)
+    if len({answer[: context - len(prompt)].tobytes() for answer in whole}) < len(whole):
+        raise UserError(
+            f"{said[-1]}: both answers are equal once they are cut to config.data.context="
+            f"{context}: set more"
+        )
+    return _Row(prompt, whole, said[-1])
 
 
 def _answered(part: Sequence[_Row], side: int, context: int) -> Answered:

@@ -49,6 +49,7 @@ from jaxdl.layers.positions import (
     learned_positions,
     relative_buckets,
     resize_positions,
+    segment_positions,
     sincos_positions,
     sinusoids,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "learned_positions",
     "relative_buckets",
     "resize_positions",
+    "segment_positions",
     "sincos_positions",
     "sinusoids",
     "tied_logits",

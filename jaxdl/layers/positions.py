@@ -21,6 +21,22 @@ def learned_positions(
     return module.param(name, init, (1, length, width), jnp.float32)
 
 
+def segment_positions(segments: jax.Array) -> jax.Array:
+    """What number each token has in its own text, where several texts stand in a row.
+
+    Args:
+      segments: (…, T) integers; where they change a text begins.
+
+    Returns:
+      (…, T) int32, from 0 on in each text.
+    """
+    place = jnp.arange(segments.shape[-1])
+    begins = segments[..., 1:] != segments[..., :-1]
+    begins = jnp.pad(begins, [(0, 0)] * (segments.ndim - 1) + [(1, 0)])
+    start = jax.lax.cummax(jnp.where(begins, place, 0), axis=segments.ndim - 1)
+    return place - start
+
+
 def resize_positions(
     table: np.ndarray | jax.Array,
     grid: tuple[int, int],

@@ -15,7 +15,7 @@ from flax import linen as nn
 
 from jaxdl import layers
 from jaxdl.models import register
-from jaxdl.models.encoder_decoder import EncoderDecoder
+from jaxdl.models.encoder_decoder import EncoderDecoder, score_head
 
 VARIANTS = {
     "bart_base": dict(width=768, encoder_depth=6, decoder_depth=6, heads=12, hidden=3072),
@@ -35,6 +35,7 @@ class BART(EncoderDecoder):
     Attributes:
       context: tokens that source and target have at most, each.
       activation_dropout: rate behind the activation of the feed-forward layers.
+      output: as of `jaxdl.models.t5`.
     """
 
     vocab_size: int = 50265
@@ -44,6 +45,7 @@ class BART(EncoderDecoder):
     activation: str = "gelu"
     context: int = 1024
     activation_dropout: float = 0.0
+    output: str = "tokens"
 
     def setup(self):
         """Declares the layers."""
@@ -75,6 +77,7 @@ class BART(EncoderDecoder):
         if self.decoder_depth:
             self.decoder_position, self.decoder_norm = position("decoder"), norm()
             self.decoder_block = [block() for _ in range(self.decoder_depth)]
+            self.score = score_head(self)
             # Whoever has parameters alone has a bias of zeros.
             shape, name = (1, self.vocab_size), "final_logits_bias"
             made = self.is_initializing() or self.has_variable("constants", name)
@@ -88,6 +91,8 @@ class BART(EncoderDecoder):
         return self.drop(getattr(self, f"{side}_norm")(x), train=train), None
 
     def logits(self, x: jax.Array) -> jax.Array:
-        """By the table of tokens."""
+        """By the table of tokens; or the score."""
+        if self.output == "score":
+            return self.score(x)[..., 0]
         logits = layers.tied_logits(x, self.token.embedding)
         return logits if self.logits_bias is None else logits + self.logits_bias.value

@@ -8,6 +8,21 @@ from flax import linen as nn
 
 from jaxdl import layers, ops
 from jaxdl.errors import UserError
+from jaxdl.registry import choose
+
+# What a model may be asked for, of those that say so by a field ``output``.
+OUTPUTS = ("tokens", "score")
+
+
+def score_head(module: nn.Module) -> layers.Dense:
+    """What makes a number of the decoder's features, for a field ``output``; declared in setup.
+
+    Raises:
+      UserError: no such output.
+    """
+    choose("config.model.output", module.output, {name: name for name in OUTPUTS})
+    init = nn.initializers.normal(0.02)
+    return layers.Dense(1, use_bias=False, kernel_init=init, dtype=module.dtype, wide=True)
 
 
 class EncoderDecoder(nn.Module):

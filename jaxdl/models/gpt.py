@@ -67,6 +67,7 @@ class GPT(nn.Module):
         tokens: jax.Array,
         mask: jax.Array | None = None,
         *,
+        segments: jax.Array | None = None,
         train: bool = False,
         cache: layers.Cache | None = None,
     ) -> Any:
@@ -78,13 +79,19 @@ class GPT(nn.Module):
         logits of a call that goes past its length are NaN. ``mask`` (batch, T), booleans or
         integers, is False (0) where a token is padding: no token attends to it and its position is
         not counted, so that texts of unequal length get the logits that each gets alone, padded in
-        front or behind; the logits of padding mean nothing. Where the collection "intermediates" is
-        mutable, ``block_i/attention/weights`` of it are the attention maps, (batch, heads, T, T).
+        front or behind; the logits of padding mean nothing. ``segments`` (batch, T), integers, have
+        another number in each text of a row: a token attends to those of its own text alone, and
+        positions begin anew, so that each text gets the logits that it gets alone. Where the
+        collection "intermediates" is mutable, ``block_i/attention/weights`` of it are the attention
+        maps, (batch, heads, T, T).
 
         Raises:
-          UserError: more tokens than the context, or the cache, has room for; or no such output.
+          UserError: more tokens than the context, or the cache, has room for; segments together
+            with a mask or a cache; or no such output.
         """
         choose("config.model.output", self.output, {k: k for k in ("tokens", "score", "both")})
+        if segments is not None and (mask is not None or cache is not None):
+            raise UserError("segments go with neither a mask nor a cache: padding is one of them")
         T = tokens.shape[1]
         room, name = (self.context, "context") if cache is None else (cache.length, "cache")
         if room < T:
@@ -101,6 +108,9 @@ class GPT(nn.Module):
         if cache is not None:
             cache, seen = cache.mark(mask), None  # it keeps which of its tokens are padding
             position = jnp.take(position[:room], cache.positions(T), axis=0, mode="fill")
+        elif segments is not None:
+            position = position[layers.segment_positions(segments)]
+            seen = segments[:, None, :, None] == segments[:, None, None]
         elif mask is not None:
             position = position[jnp.maximum(jnp.cumsum(mask.astype(jnp.int32), axis=1) - 1, 0)]
         else:

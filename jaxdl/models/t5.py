@@ -15,7 +15,7 @@ from flax import linen as nn
 
 from jaxdl import layers
 from jaxdl.models import register
-from jaxdl.models.encoder_decoder import EncoderDecoder
+from jaxdl.models.encoder_decoder import EncoderDecoder, score_head
 
 # Of version 1.1: the paper's models are tied, scale their output, and take ReLU.
 _GATED = dict(gated=True, activation="gelu_tanh", tied=False, scale_output=False)
@@ -58,6 +58,8 @@ class T5(EncoderDecoder):
       norm_epsilon: of all norms.
       tied: the output layer is the table of tokens; otherwise it has a matrix of its own.
       scale_output: what the decoder gives is divided by √width before the output layer.
+      output: "tokens", the logits; or "score", (batch, T), a number for the source with the target
+        up to each token, by a layer of its own, as reward models have it.
     """
 
     head_dim: int = 64
@@ -67,6 +69,7 @@ class T5(EncoderDecoder):
     norm_epsilon: float = 1e-6
     tied: bool = True
     scale_output: bool = True
+    output: str = "tokens"
 
     def setup(self):
         """Declares the layers."""
@@ -110,6 +113,7 @@ class T5(EncoderDecoder):
             self.decoder_position = position(bidirectional=False)
             self.decoder_block = [block() for _ in range(self.decoder_depth)]
             self.decoder_norm = norm()
+            self.score = score_head(self)
             if not self.tied:
                 self.head = layers.Dense(
                     self.vocab_size,
@@ -129,7 +133,9 @@ class T5(EncoderDecoder):
         return self.drop(getattr(self, f"{side}_norm")(x), train=train)
 
     def logits(self, x: jax.Array) -> jax.Array:
-        """By the table of tokens, or by a matrix of their own."""
+        """By the table of tokens, or by a matrix of their own; or the score."""
+        if self.output == "score":
+            return self.score(x)[..., 0]
         if self.scale_output:
             x = x * self.width**-0.5
         if not self.tied:

@@ -135,6 +135,6 @@ BART_ = register("bart")(
             )
         ),
         model_types=("bart",),
-        optional=("constants",),
+        optional=("constants", "score"),
     )
 )

@@ -11,6 +11,7 @@ from etils import epath
 
 from jaxdl import keys, paths, precision
 from jaxdl.errors import UserError
+from jaxdl.generate import decoding
 from jaxdl.pretrained import encoders
 from jaxdl.pretrained.architecture import by_name, name_of
 from jaxdl.pretrained.transfer import stamp
@@ -28,16 +29,20 @@ class Judge(NamedTuple):
     variables: Callable[[], Any]
 
 
-def create(run: Any, source: str, last: Callable[[jax.Array, jax.Array], jax.Array]) -> Judge:
+def create(
+    run: Any, source: str, last: Callable[[jax.Array, jax.Array], jax.Array], longest: int
+) -> Judge:
     """The judge of a run's answers.
 
     Args:
       run: its config and data.
       source: the folder of a run of task "reward_model"; "" for the data's own rewards.
       last: (scores (n, T), mask (n, T)) -> (n,), which of them is the text's.
+      longest: tokens that texts have.
 
     Raises:
-      UserError: data without rewards, no such folder, or one of another task or of other tokens.
+      UserError: data without rewards, no such folder, or one of another task, of other tokens, of
+        shorter texts, or of an encoder-decoder.
     """
     data, name = run.data, run.config.data.name
     if not source:
@@ -55,6 +60,11 @@ def create(run: Any, source: str, last: Callable[[jax.Array, jax.Array], jax.Arr
             str(folder), "", (), (("output", "score"),), "reward_model", tuple(data.class_names),
             data.tokenizer.fingerprint, (), stamp(folder),
         )  # fmt: skip
+        if decoding.reads_source(found.module):
+            raise UserError(
+                f"config.task.reward={source!r} is a run of an encoder-decoder: what language "
+                "models answer is judged by one of them"
+            )
         if "params/head/kernel" not in found.arrays and "head/kernel" not in found.arrays:
             raise UserError(f"config.task.reward={source!r} is no run of task 'reward_model'")
         module = found.module.clone(dtype=precision.compute_dtype(run.config.precision))
@@ -64,6 +74,12 @@ def create(run: Any, source: str, last: Callable[[jax.Array, jax.Array], jax.Arr
         raise UserError(
             f"config.task.reward={source!r} knows {module.vocab_size} tokens, and the data have "
             f"{data.train.vocabulary}: it takes the tokenizer that it learned with"
+        )
+    if module.context < longest:
+        raise UserError(
+            f"config.task.reward={source!r} has positions for {module.context} tokens, and prompts "
+            f"with their answers have up to {longest}: lower config.task.tokens by "
+            f"{longest - module.context}, or learn rewards with config.data.context={longest}"
         )
     leaves = by_name(shapes)
     arrays = lambda: {k: np.asarray(found.arrays[k], x.dtype) for k, x in leaves.items()}

@@ -154,6 +154,7 @@ T5_ = register("t5")(
             )
         ),
         model_types=("t5", "mt5"),
+        optional=("score",),
         told=_told,
     )
 )

@@ -1,7 +1,9 @@
 """Texts, one token after the other: how likely each is, given those before it."""
 
 import functools
+import inspect
 import math
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,11 +28,9 @@ from jaxdl.tasks import (
     over_split,
     register,
 )
+from jaxdl.tasks.shared import completing
 from jaxdl.tasks.shared.splits import EachFn
 from jaxdl.tasks.shared.texts import along, attention, pieces, printable
-
-# Tokens that a sample adds where neither the settings nor the model's context say how many.
-_MANY = 256
 
 # Tokens whose attention to one another is shown.
 _SEEN = 48
@@ -43,6 +43,7 @@ _LETTERS, _LINES = 96, 12
     "language_modelling",
     groups=("model", "pretrained", "lora"),
     derives=("vocab_size", "context", "output"),
+    asks=("prompt", "tokens", "samples", "temperature", "top_k", "top_p", "beams"),
 )
 def language_modelling(
     run: Run,
@@ -57,13 +58,14 @@ def language_modelling(
     """Next-token prediction in ``tokens`` (batch, T + 1), by any model of (batch, T) to logits.
 
     With ``weight`` (batch, T) only some are learned: so a model is fine-tuned on the answers of
-    data set "completions", and begins with the weights of ``config.pretrained.source``.
+    data set "completions", and begins with the weights of ``config.pretrained.source``. With
+    ``segments`` (batch, T + 1) several texts stand in a row, which models such as "gpt" keep apart.
 
     Args:
       run: the run's config and data. The model has a field ``vocab_size`` and no position of its
         output depends on a later one of its input; the rest is as `jaxdl.generate` has it.
-      prompt: what samples begin with.
-      tokens: that are added to it; 0 is as many as the model's context has room for, 256 at most.
+      prompt: what samples begin with; `--mode=predict` has prompts of its own.
+      tokens: that are added at most; 0 is as many as the model's context has room for, 256 at most.
       samples: texts that are drawn.
       temperature: of sampling; 0 takes the likeliest token each time.
       top_k: tokens that are drawn from, the likeliest; 0 is all.
@@ -76,11 +78,14 @@ def language_modelling(
     """
     need_batches(run, "tokens")
     data, begin = run.data, _begin(run)
-    module = begin.module
+    module, end = begin.module, getattr(data.train, "end", None)
+    completer = completing.Completer(
+        module, operator.attrgetter("best_variables"), data.tokenizer, end,
+        completing.column(run), tokens, temperature, top_k, top_p, beams,
+    )  # fmt: skip
     prompt_1xP = data.tokenizer.encode(prompt)[None].astype(np.int32)
     tokens = tokens or _room(module, prompt_1xP.shape[1])
     check_counts(samples=samples)
-    end = getattr(data.train, "end", None)
     generate.check_sampling(temperature, top_k, top_p, "config.task.")
     generate.check_beams(beams, "config.task.")
     generate.check_prompt(module, prompt_1xP, tokens, "config.task.")
@@ -104,6 +109,8 @@ def language_modelling(
         artifacts=functools.partial(_artifacts, module, each, data, run.config.eval.batch_size),
         parameters=functools.partial(_parameters, module, data.train.context),
         sample=functools.partial(_sample, draw_texts, prompt_1xP, data.tokenizer, end),
+        answer=functools.partial(completing.answer, completer),
+        publish=functools.partial(completing.publish, completer),
         check=begin.check,
     )
 
@@ -124,7 +131,8 @@ def training_loss(
     key: jax.Array,
 ) -> learner.Loss:
     """Nats a token, and ``accuracy``, of a pass of training; ``key`` is dropout's."""
-    logits, model_state = forward(params, model_state, key, batch["tokens"][:, :-1])
+    seen = batch["tokens"][:, :-1]
+    logits, model_state = forward(params, model_state, key, seen, **_apart(batch))
     nats, hits, weight = predictions(logits, batch)
     return learner.Loss(Mean.of(nats, weight), model_state, {"accuracy": Mean.of(hits, weight)})
 
@@ -132,7 +140,13 @@ def training_loss(
 def _predicted(
     module: nn.Module, state: learner.Learner, batch: Mapping
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    return predictions(module.apply(state.best_variables, batch["tokens"][:, :-1]), batch)
+    seen = batch["tokens"][:, :-1]
+    return predictions(module.apply(state.best_variables, seen, **_apart(batch)), batch)
+
+
+def _apart(batch: Mapping) -> dict[str, jax.Array]:
+    """What keeps the texts of a row apart, where several stand in one."""
+    return {"segments": batch["segments"][:, :-1]} if "segments" in batch else {}
 
 
 def evaluate(
@@ -213,8 +227,10 @@ def _artifacts(
         "Most surprising": _most_surprising(nats[weight > 0], split, data.tokenizer),
         "Surprise along the window": along(nats, weight, "tokens before it in the window"),
     }
-    seen = split.take(np.array([len(split) // 2]))["tokens"]
-    seen = seen[:, : min(_SEEN, data.train.context)]
+    taken = split.take(np.array([len(split) // 2]))
+    seen = taken["tokens"][:, : min(_SEEN, data.train.context)]
+    if "segments" in taken:  # of several texts in a row the first
+        seen = seen[:, taken["segments"][0, : seen.shape[1]] == 1]
     text = data.tokenizer.decode(seen[seen < data.tokenizer.size])
     return pictures | attention(module, state.best_variables, seen, text)
 
@@ -250,12 +266,18 @@ def _check_kind(run: Run, module: nn.Module) -> None:
             f"task {run.config.task.name!r} needs a model whose tokens see only those before, "
             f"such as 'gpt': {name!r} would see what it is to say"
         )
+    packed = "segments" in run.data.train.take(np.arange(1))
+    if packed and "segments" not in inspect.signature(type(module).__call__).parameters:
+        raise UserError(
+            "config.data.packed=True needs a model that keeps the texts of a row apart, such as "
+            f"'gpt', and not {run.config.model.name or type(module).__name__!r}"
+        )
 
 
 def _room(module: nn.Module, length: int) -> int:
     """The tokens that fit behind a prompt of ``length``, at least 1 and not very many."""
     context = getattr(module, "context", None)
-    return max(1, min(_MANY, context - length)) if context else _MANY
+    return max(1, min(completing.MANY, context - length)) if context else completing.MANY
 
 
 def _most_surprising(nats: np.ndarray, split: Any, tokenizer: Any) -> draw.Picture:

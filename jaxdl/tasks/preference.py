@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxdl import generate
 from jaxdl.data import without_padding
 from jaxdl.errors import UserError
 from jaxdl.losses import preference as losses
@@ -16,7 +17,7 @@ from jaxdl.metrics import HIGH, LOW, Mean, Metrics
 from jaxdl.per_member import any_on
 from jaxdl.registry import choose
 from jaxdl.tasks import Run, Task, check_smoothing, learner, register
-from jaxdl.tasks.shared import answering, worlds
+from jaxdl.tasks.shared import answering, preferring, worlds
 
 
 class State(NamedTuple):
@@ -31,24 +32,32 @@ class State(NamedTuple):
     reference: Any
 
 
-@register("preference", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
+@register(
+    "preference",
+    groups=("model", "pretrained", "lora"),
+    derives=answering.DERIVED,
+    asks=("temperature",),
+)
 def preference(
     run: Run,
     loss: str = "dpo",
     beta: float = 0.1,
     label_smoothing: float = 0.0,
     log_p: str = "",
+    temperature: float = 1.0,
 ) -> Task:
     """Answers as those of ``tokens`` (batch, 2, T) that were preferred, near what was said before.
 
     Args:
-      run: the run's config and data. The model is called as `jaxdl.models.gpt`.
+      run: the run's config and data. The model is called as `jaxdl.models.gpt` or
+        `jaxdl.models.t5`.
       loss: "dpo", "ipo" or "hinge", of `jaxdl.losses.preference`.
       beta: above 0: how dear it is to leave the reference, in rewards a nat of KL divergence.
       label_smoothing: of "dpo", the share of preferences that are taken to be the wrong way round,
         in [0, ½): conservative DPO.
       log_p: of an answer: the "sum" of its tokens' or their "mean"; "" is "mean" for "ipo", else
         "sum".
+      temperature: of the answers of `--mode=predict`; 0 is the likeliest token each time.
 
     The metrics are ``loss``, ``accuracy``, the share of pairs whose preferred answer became
     likelier by more, of equal ones half, and by how much answers did, times β: ``chosen_reward``,
@@ -57,24 +66,25 @@ def preference(
     """
     kind = choose("config.task.loss", loss, losses.DIRECT)
     _check(loss, beta, label_smoothing, log_p)
+    generate.check_sampling(temperature, 0, 1.0, "config.task.")
     if any_on(label_smoothing):
         kind = kind._replace(loss=functools.partial(losses.dpo, label_smoothing=label_smoothing))
     if log_p:
         kind = kind._replace(mean=log_p == "mean")
-    begin = answering.begin(run, "answer")
-    module = begin.module
-    loss_fn = functools.partial(training_loss, learner.forward(module), module, kind, beta)
+    begin = preferring.begin(run, "tokens", temperature)
+    module, reads = begin.module, begin.reads(run.data.train.prompt_length)
+    loss_fn = functools.partial(training_loss, learner.forward(module), module, reads, kind, beta)
     updates = functools.partial(learner.by_config, run)
-    order = functools.cache(lambda: answering.call_order(module, run.data.train.context))
+    order = functools.cache(begin.call_order)
     return Task(
         init=functools.partial(_init, begin, updates(loss_fn)[0]),
         train_step=functools.partial(
             learner.step_beside, updates, loss_fn, operator.attrgetter("reference")
         ),
-        eval_step=functools.partial(evaluate, module, kind, beta),
+        eval_step=functools.partial(evaluate, module, reads, kind, beta),
         score=functools.partial(worlds.score, module, beta),
         artifacts=functools.partial(worlds.artifacts, module, beta),
-        sample=functools.partial(answering.sample, module, run),
+        **begin.uses,
         parameters=lambda state: learner.parameters(state.learner.params, order()),
         directions={
             "gap": HIGH,
@@ -82,7 +92,7 @@ def preference(
             "rejected_reward": LOW,
             **worlds.DIRECTIONS,
         },
-        check=begin.check,
+        check=begin.start.check,
     )
 
 
@@ -105,6 +115,7 @@ def figures(
 def training_loss(
     forward: Callable[..., tuple[jax.Array, Any]],
     module: nn.Module,
+    reads: answering.Reads,
     kind: losses.Direct,
     beta: Any,
     reference: Any,
@@ -118,6 +129,7 @@ def training_loss(
     Args:
       forward: of `jaxdl.tasks.learner.forward`.
       module: the same without dropout, for the reference.
+      reads: how texts go through both.
       kind: the loss, and what it is of.
       beta: its number.
       reference: variables.
@@ -128,24 +140,31 @@ def training_loss(
     """
     kept = [model_state]
 
-    def policy(tokens: jax.Array) -> jax.Array:
-        logits, kept[0] = forward(params, model_state, key, tokens)
+    def policy(*inputs: jax.Array) -> jax.Array:
+        logits, kept[0] = forward(params, model_state, key, *inputs)
         return logits
 
-    own = answering.log_probabilities(policy, batch, kind.mean)
-    before = log_probabilities(module, reference, batch, kind.mean)
+    own = answering.log_probabilities(policy, batch, kind.mean, reads)
+    before = log_probabilities(module, reference, batch, kind.mean, reads)
     found = figures(kind, beta, own, jax.lax.stop_gradient(before), batch["weight"])
     return learner.Loss(found.pop("loss"), kept[0], found)
 
 
-def log_probabilities(module: nn.Module, variables: Any, batch: Mapping, mean: bool) -> jax.Array:
+def log_probabilities(
+    module: nn.Module,
+    variables: Any,
+    batch: Mapping,
+    mean: bool,
+    reads: answering.Reads = answering.END_TO_END,
+) -> jax.Array:
     """Log p (n, 2) of the answers, without dropout."""
-    apply = lambda tokens: module.apply(variables, tokens)
-    return answering.log_probabilities(apply, batch, mean)
+    apply = functools.partial(module.apply, variables)
+    return answering.log_probabilities(apply, batch, mean, reads)
 
 
 def evaluate(
     module: nn.Module,
+    reads: answering.Reads,
     kind: losses.Direct,
     beta: Any,
     state: State,
@@ -154,16 +173,16 @@ def evaluate(
 ) -> Metrics:
     """The figures of a batch that may be padded; ``key`` draws nothing."""
     policy, reference = (
-        log_probabilities(module, variables, batch, kind.mean)
+        log_probabilities(module, variables, batch, kind.mean, reads)
         for variables in (state.learner.best_variables, state.reference)
     )
     return figures(kind, beta, policy, reference, without_padding(batch, batch["weight"]))
 
 
 def _init(
-    begin: Any, start: Callable[..., learner.Learner], key: jax.Array, batch: Mapping
+    begin: preferring.Begin, start: Callable[..., learner.Learner], key: jax.Array, batch: Mapping
 ) -> State:
-    variables = answering.initial(begin, key)
+    variables = begin.initial(key)
     return State(start(variables, key), jax.tree.map(jnp.copy, variables))
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdl import keys
+from jaxdl import generate, keys
 from jaxdl.control.returns import gae
 from jaxdl.data import without_padding
 from jaxdl.errors import UserError
@@ -22,7 +22,7 @@ from jaxdl.parallel import replicas
 from jaxdl.pretrained import judges_of_texts
 from jaxdl.tasks import Run, Task, check_at_least, check_counts, check_shares, learner, register
 from jaxdl.tasks.ppo import clipped, clipped_value_loss
-from jaxdl.tasks.shared import answering, speaking, worlds
+from jaxdl.tasks.shared import answering, completing, speaking, worlds
 
 _DIRECTIONS = {"reward": HIGH, "kl": LOW, "objective": HIGH, **worlds.DIRECTIONS}
 
@@ -43,7 +43,12 @@ class State(NamedTuple):
     beta: jax.Array
 
 
-@register("rlhf", groups=("model", "pretrained", "lora"), derives=answering.DERIVED)
+@register(
+    "rlhf",
+    groups=("model", "pretrained", "lora"),
+    derives=answering.DERIVED,
+    asks=("temperature",),
+)
 def rlhf(
     run: Run,
     reward: str = "",
@@ -60,6 +65,7 @@ def rlhf(
     value_weight: float = 0.1,
     entropy: float = 0.0,
     whiten: bool = True,
+    temperature: float = 1.0,
 ) -> Task:
     """Answers to ``prompt`` (batch, P) that have more reward, near what was said before.
 
@@ -82,6 +88,8 @@ def rlhf(
       value_weight: weight of the value's loss.
       entropy: weight of the policy's entropy, in nats, which is maximised.
       whiten: the advantages of a batch's tokens, to mean 0 and deviation 1.
+      temperature: of the answers of `--mode=predict`; 0 is the likeliest token each time. Those
+        that are learned from are drawn as the model says.
 
     The metrics are PPO's, and of the answers that were drawn ``reward``, ``kl`` (nats an answer, of
     the policy from the reference), ``objective``, the one less β times the other, and
@@ -93,9 +101,11 @@ def rlhf(
     check_shares(discount=discount, gae_lambda=gae_lambda)
     check_at_least(0, kl_target=kl_target, tokens=tokens, value_clip=value_clip,
                    value_weight=value_weight, entropy=entropy)  # fmt: skip
+    generate.check_sampling(temperature, 0, 1.0, "config.task.")
     begin = answering.begin(run, "prompt", "both", tokens)
-    judge = judges_of_texts.create(run, reward, answering.last)
+    judge = judges_of_texts.create(run, reward, answering.last, answering.longest(run, tokens))
     speaker = speaking.create(begin.module, run.data.train, tokens, judge.score)
+    completer = answering.completer(run, speaker.says, temperature, speaker.tokens)
     loss_fn = functools.partial(
         training_loss, speaker, clip_ratio, value_clip, value_weight, entropy
     )
@@ -112,6 +122,8 @@ def rlhf(
         score=lambda state, *rest: worlds.score(speaker.says, state.beta, state, *rest),
         artifacts=lambda state, *rest: worlds.artifacts(speaker.says, state.beta, state, *rest),
         sample=functools.partial(answering.sample, speaker.says, run),
+        answer=functools.partial(completing.answer, completer),
+        publish=functools.partial(completing.publish, completer),
         parameters=lambda state: learner.parameters(state.learner.params, order()),
         directions=_DIRECTIONS,
         check=begin.check,

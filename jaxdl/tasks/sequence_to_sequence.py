@@ -13,7 +13,7 @@ from jaxdl.data.source_target import Specials
 from jaxdl.metrics import HIGH, LOW, Mean, Metrics, texts
 from jaxdl.tasks import Run, Task, check_at_least, check_smoothing, learner, register
 from jaxdl.tasks.shared import encoder_decoder, writing
-from jaxdl.tasks.shared.reading import Example, Prepare, reader
+from jaxdl.tasks.shared.reading import Example, Prepare, reader, shifted
 from jaxdl.tasks.shared.writing import Writer
 
 _DIRECTIONS = {
@@ -27,7 +27,7 @@ _DIRECTIONS = {
 @register(
     "sequence_to_sequence",
     groups=("model", "pretrained"),
-    derives=("vocab_size", "context"),
+    derives=("vocab_size", "context", "output"),
     any_length=True,
 )
 def sequence_to_sequence(
@@ -118,12 +118,6 @@ def predictions(
     weight = jnp.where(target != special.pad, example.weight[:, None], 0.0)
     nats = ops.cross_entropy(logits, target, label_smoothing)
     return nats, logits.argmax(-1) == target, weight
-
-
-def shifted(target: jax.Array, special: Specials) -> jax.Array:
-    """What the decoder is given for a target (batch, T): a start token, and all but its last."""
-    start = jnp.full((len(target), 1), special.start, target.dtype)
-    return jnp.concatenate([start, target[:, :-1]], axis=1)
 
 
 def logits(forward: Callable, special: Specials, *state: Any, example: Example) -> Any:

@@ -1,5 +1,6 @@
 """What tasks share that learn from answers to prompts: their model, its start, and what it says."""
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,8 +12,10 @@ from flax import linen as nn
 from jaxdl import generate, models
 from jaxdl.data.spread import evenly
 from jaxdl.errors import UserError
+from jaxdl.generate import decoding
 from jaxdl.losses import preference
 from jaxdl.pretrained import encoders, transfer
+from jaxdl.tasks.shared import completing
 from jaxdl.tasks.shared.checks import need_batches
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
@@ -39,20 +42,17 @@ def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> tran
     Raises:
       UserError: other data, another kind of model, or weights of other tokens.
     """
-    need_batches(run, array)
+    check_data(run, array)
     task, train = run.config.task.name, run.data.train
-    if not hasattr(train, "vocabulary"):
-        raise UserError(
-            f"task {task!r} learns from prompts and answers, such as data set 'preferences' has, "
-            f"and not {run.config.data.name!r}"
-        )
     context = max(train.room, train.prompt_length + tokens)
 
     name = run.config.model.name
-    if name and not {*DERIVED, "heads"} <= {*models.settings(name)}:
+    if name and not (
+        {*DERIVED, "heads"} <= {*models.settings(name)} and _is_writer(models.create(name))
+    ):
         _refuse(task, name)
     if run.config.pretrained.source:
-        check = lambda found: None if hasattr(found, "init_cache") else _refuse(task, type(found))
+        check = lambda found: None if _is_writer(found) else _refuse(task, type(found))
         wanted = encoders.Wanted(
             train.vocabulary, context, "config.data.context", {"output": output}, check
         )
@@ -64,6 +64,27 @@ def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> tran
         because=f"for {train.vocabulary} tokens and texts of {context}",
     )
     return transfer.fresh(module)
+
+
+def _is_writer(module: nn.Module) -> bool:
+    """Whether it goes on from prompts, with a cache."""
+    return hasattr(module, "init_cache") and not decoding.reads_source(module)
+
+
+def check_data(run: Run, array: str) -> None:
+    """Raises UserError for data without ``array``, or that are no prompts with answers."""
+    need_batches(run, array)
+    if not hasattr(run.data.train, "vocabulary"):
+        raise UserError(
+            f"task {run.config.task.name!r} learns from prompts and answers, such as data set "
+            f"'preferences' has, and not {run.config.data.name!r}"
+        )
+
+
+def longest(run: Run, tokens: int) -> int:
+    """Tokens of the longest prompt with an answer of ``tokens``; 0 is as many as the data have."""
+    train = run.data.train
+    return train.prompt_length + tokens if tokens else train.context
 
 
 def _refuse(task: str, model: Any) -> None:
@@ -88,21 +109,84 @@ def flat(x: jax.Array) -> jax.Array:
     return x.reshape(-1, *x.shape[2:])
 
 
+class Asked(NamedTuple):
+    """Texts as a model takes them to say how likely their answers are.
+
+    Attributes:
+      inputs: of the model, that gives logits (n, T, tokens).
+      target: (n, T), what stands where the logits are of.
+      weight: (n, T), 1 for the tokens of answers.
+    """
+
+    inputs: tuple[jax.Array, ...]
+    target: jax.Array
+    weight: jax.Array
+
+
+class Judged(NamedTuple):
+    """Texts as a model takes them to say how good they are.
+
+    Attributes:
+      inputs: of the model, that gives scores (n, T).
+      mask: (n, T), False in padding: the last that is none is a text's.
+    """
+
+    inputs: tuple[jax.Array, ...]
+    mask: jax.Array
+
+
+class Reads(NamedTuple):
+    """How texts of a prompt and an answer go through a model.
+
+    Attributes:
+      asked: {``tokens``, ``mask``, ``answer``: (n, T)} -> `Asked`.
+      judged: the same -> `Judged`.
+    """
+
+    asked: Callable[[Mapping], Asked]
+    judged: Callable[[Mapping], Judged]
+
+
+def _asked(batch: Mapping) -> Asked:
+    """Padding stands behind, where nothing that counts sees it."""
+    tokens, answer = batch["tokens"], batch["answer"]
+    return Asked((tokens[:, :-1],), tokens[:, 1:], answer[:, 1:])
+
+
+def _judged(batch: Mapping) -> Judged:
+    return Judged((batch["tokens"], batch["mask"]), batch["mask"])
+
+
+# Of language models.
+END_TO_END = Reads(_asked, _judged)
+
+
+def texts(batch: Mapping) -> dict[str, jax.Array]:
+    """The texts of pairs (n, 2, T): (2 n, T)."""
+    return {name: flat(batch[name]) for name in ("tokens", "mask", "answer")}
+
+
 def log_probabilities(
-    apply: Callable[[jax.Array], jax.Array], batch: Mapping, mean: bool
+    apply: Callable[..., jax.Array], batch: Mapping, mean: bool, reads: Reads = END_TO_END
 ) -> jax.Array:
     """Log p (n, 2) of the answers to prompts, the chosen ones in front.
 
     Args:
-      apply: tokens (2 n, T) -> logits (2 n, T, tokens). Padding stands behind, where nothing that
-        counts sees it.
-      batch: ``tokens`` and ``answer`` (n, 2, T + 1).
+      apply: of the inputs that ``reads`` makes -> logits.
+      batch: of pairs, (n, 2, T).
       mean: over an answer's tokens, in place of the sum.
+      reads: how texts go through the model.
     """
-    tokens, answer = flat(batch["tokens"]), flat(batch["answer"])
-    log_p = preference.token_log_probabilities(apply(tokens[:, :-1]), tokens[:, 1:])
-    found = preference.sequence_log_probabilities(log_p, answer[:, 1:], mean=mean)
+    given = reads.asked(texts(batch))
+    log_p = preference.token_log_probabilities(apply(*given.inputs), given.target)
+    found = preference.sequence_log_probabilities(log_p, given.weight, mean=mean)
     return found.reshape(-1, 2)
+
+
+def rewards(apply: Callable[..., jax.Array], batch: Mapping, reads: Reads) -> jax.Array:
+    """Rewards (n,) float32 of texts {``tokens``, ``mask``, ``answer``: (n, T)}."""
+    given = reads.judged(batch)
+    return last(apply(*given.inputs), given.mask)
 
 
 def last(scores: jax.Array, mask: jax.Array) -> jax.Array:
@@ -142,6 +226,21 @@ def written(
     )  # fmt: skip
     ends = jnp.zeros(made.shape, jnp.int32) if end is None else (made == end).astype(jnp.int32)
     return Written(made, jnp.cumsum(ends, axis=1) - ends == 0)
+
+
+def completer(
+    run: Run, module: nn.Module, temperature: float, tokens: int = 0
+) -> completing.Completer:
+    """Who answers prompts of the user's by what a state's ``learner`` has learned."""
+    return completing.Completer(
+        module,
+        operator.attrgetter("learner.best_variables"),
+        run.data.tokenizer,
+        run.data.train.end,
+        completing.column(run),
+        tokens,
+        temperature,
+    )
 
 
 def sample(module: nn.Module, run: Run, state: Any, key: jax.Array) -> dict[str, str]:

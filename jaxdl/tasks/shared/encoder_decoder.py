@@ -42,7 +42,12 @@ class Begin(NamedTuple):
 
 
 def begin(
-    run: Run, read: Reader, tokens: int = 0, beams: int = 0, generation: Sequence[str] = ()
+    run: Run,
+    read: Reader,
+    tokens: int = 0,
+    beams: int = 0,
+    generation: Sequence[str] = (),
+    output: str = "tokens",
 ) -> Begin:
     """The run's model, as the data need it, or as `config.pretrained.source` has it.
 
@@ -53,6 +58,7 @@ def begin(
         longest target has.
       beams: of beam search; 0 is what the folder says, or 1.
       generation: further settings of `jaxdl.generate.entries`, in place of the folder's.
+      output: of the model, as of `jaxdl.models.t5`.
 
     Raises:
       UserError: no encoder-decoder, one that the config makes too small, weights of other tokens,
@@ -78,13 +84,14 @@ def begin(
             context,
             "config.data.context, config.data.source_length, config.data.target_length or "
             "config.task.tokens",
+            {} if output == "tokens" else {"output": output},
             check=lambda module: _check_kind(module, config.task.name),
             writes=True,
             fields=read.fields,
         )
         start = encoders.create(config, run.data, wanted)
     else:
-        start = transfer.fresh(_model(run, special, context, read.fields))
+        start = transfer.fresh(_model(run, special, context, {**read.fields, "output": output}))
     if times is not None:
         _check_times(run, start.module, special)
     return Begin(start, *_tokens_of(special, settings, source), asked, prompt, times)

@@ -41,6 +41,12 @@ class Example(NamedTuple):
 Prepare = Callable[[Mapping, jax.Array | None], Example]
 
 
+def shifted(target: jax.Array, special: Specials) -> jax.Array:
+    """What the decoder is given for a target (batch, T): a start token, and all but its last."""
+    start = jnp.full((len(target), 1), special.start, target.dtype)
+    return jnp.concatenate([start, target[:, :-1]], axis=1)
+
+
 class Reader(NamedTuple):
     """How examples are made of batches.
 

@@ -1,0 +1,104 @@
+"""Prompts with their answers, several to a row, so that little of what is learned from is padding.
+
+Rows are filled by first fit, the longest text first (Johnson, 1973, "Near-optimal bin packing
+algorithms": at most 11/9 of the fewest rows, and a row more). Each token has the number of its
+text, by which a model keeps texts apart: what is learned is what the texts teach by themselves.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxdl.data import fingerprint
+from jaxdl.data.answered import Answered, Vocabulary
+from jaxdl.data.source_target import Ragged
+from jaxdl.data.split import Batch
+
+
+def first_fit(lengths: Sequence[int], room: int) -> list[list[int]]:
+    """Which texts stand in each row, as indices: the longest first, each in the first with room.
+
+    Args:
+      lengths: tokens of each text, none above ``room``.
+      room: tokens of a row.
+    """
+    rows: list[list[int]] = []
+    left = np.zeros(len(lengths), int)
+    for i in np.argsort(-np.asarray(lengths), kind="stable"):
+        fits = np.flatnonzero(left[: len(rows)] >= lengths[i])
+        if not len(fits):
+            left[len(rows)] = room
+            rows.append([])
+        row = int(fits[0]) if len(fits) else len(rows) - 1
+        rows[row].append(int(i))
+        left[row] -= lengths[i]
+    return rows
+
+
+class Packed:
+    """`jaxdl.data.preferences.Completions` of which several stand in a row.
+
+    Args:
+      texts: n prompts with their answers.
+      lengths: tokens that all prompts are filled up to, and of a row.
+      vocabulary: of the tokens.
+      size: bytes of all answers.
+    """
+
+    def __init__(
+        self, texts: Answered, lengths: tuple[int, int], vocabulary: Vocabulary, size: int
+    ):
+        self.prompt_length, self.room = lengths
+        # A row of T tokens has T - 1 that follow another.
+        self.context = self.room - 1
+        self.vocabulary, self.end = vocabulary
+        rows = first_fit(texts.text.lengths, self.room)
+        order = np.concatenate(rows)
+        sizes, front = texts.text.lengths[order], texts.front[order]
+        ends = np.cumsum([sum(texts.text.lengths[row]) for row in rows])
+        starts = np.concatenate([[0], ends])
+        # Behind one another the texts of a row are a text.
+        self._text = Ragged(texts.text.subset(order).tokens, starts)
+        number = np.concatenate([np.arange(1, len(row) + 1) for row in rows])
+        self._segment = Ragged(np.repeat(number, sizes), starts)
+        place = np.arange(len(self._text.tokens)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        self._answer = Ragged((place >= np.repeat(front, sizes)).astype(np.int32), starts)
+        self.bytes_per_token = size / len(self.tokens)
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self._text.starts) - 1
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """Those that count, one answer behind the other, in the order of the rows."""
+        return self._text.tokens[self._answer.tokens > 0]
+
+    @property
+    def full(self) -> float:
+        """The share of the rows that is no padding."""
+        return len(self._text.tokens) / (len(self) * self.room)
+
+    def take(self, indices: np.ndarray) -> Batch:
+        """``tokens`` and ``segments`` (n, room) int32, and ``weight`` (n, context) float32.
+
+        A segment is a text's number in its row, from 1 on, and 0 in padding; the weight of a
+        prediction is 1 where an answer's token is predicted.
+        """
+        indices = np.asarray(indices)
+        given = {"tokens": self._text, "segments": self._segment, "answer": self._answer}
+        found = {name: x.padded(indices, self.room, 0) for name, x in given.items()}
+        answer = found.pop("answer")
+        return {**found, "weight": answer[:, 1:].astype(np.float32)}
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What tasks ask of it."""
+        names = ("context", "room", "prompt_length", "vocabulary", "end", "bytes_per_token")
+        return {name: getattr(self, name) for name in names}
+
+    def fingerprint(self) -> str:
+        """Of every token, and of what it is."""
+        arrays = {"segments": self._segment.tokens, "answer": self._answer.tokens}
+        return fingerprint.digest({**self._text._asdict(), **arrays})
