@@ -26,15 +26,20 @@ from jaxdl import config as defaults
 from jaxdl.registry import choose
 
 # Passes over the training part.
-VARIANTS = {"classes": 40.0, "unseen": 8.0, "simclr": 60.0}
+VARIANTS = {"classes": 40.0, "unseen": 8.0, "simclr": 60.0, "texts": 8.0}
 
 
 def get_config(variant: str = "classes"):
-    """By classes; "unseen" is judged on others than it learned, "simclr" learns without any."""
+    """By classes; "unseen" is judged on others than it learned, "simclr" learns without any.
+
+    "texts" are in place of digits.
+    """
     config = defaults.default()
     config.task.name = "embedding"
     config.epochs = choose("variant", variant, VARIANTS)
     config.batch_size = 64
+    if variant == "texts":
+        return _texts(config)
     config.model = dict(name="deep_cnn", channels=(32, 64), hidden=128, dropout=0.0)
     config.augment.update(shift=1, rotate=10.0, zoom=0.1)
     config.optimizer.update(learning_rate=2e-3, warmup=2.0, weight_decay=0.05)
@@ -55,4 +60,17 @@ def get_config(variant: str = "classes"):
         config.task.update(dimensions=1024, temperature=0.5)
         config.augment.update(rotate=0.0, zoom=0.0)
         config.optimizer.update(learning_rate=2e-4, weight_decay=0.0)
+    return config
+
+
+def _texts(config):
+    """Paragraphs of the standard library's docstrings, by an encoder whose mean is read."""
+    config.data.name = "docstrings"
+    config.data.update(test_fraction=0.2, tokenizer="bpe:4000", context=48, class_batches=(8, 8))
+    config.model = dict(name="bert", width=128, depth=1, heads=4, segment_types=1)
+    config.model.update(pooling="mean", dropout=0.3)
+    config.task.update(dimensions=64, loss="supervised_contrastive")
+    config.optimizer.update(learning_rate=2e-3, weight_decay=0.01, clip=1.0)
+    config.optimizer.update(schedule_unit="fraction", warmup=0.1, end_factor=0.1)
+    config.eval.best = "recall_at_1"
     return config

@@ -115,8 +115,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         ),
         "split_seed": _seed("draws the split; apart from seed, so that runs compare"),
         "eval_on": _one_of(
-            ("test", "validation"),
-            "validation: the data's own, or test_fraction of the training part; test stays unseen",
+            ("test", "validation", "both"),
+            "validation: the data's own, or test_fraction of the training part; test stays unseen; "
+            "both: that while a run learns, test for --mode=evaluate",
         ),
         "anomaly": Key("", "class, by name or number, that only the evaluation part keeps"),
         "label_noise": _share(0.0, "share of training labels that a random other class replaces"),
