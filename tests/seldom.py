@@ -76,6 +76,7 @@ _SAMPLED_LINKS = (
 _EMBEDDED = (
     *("jaxdl/tasks/embedding.py", "jaxdl/tasks/shared/comparing.py", "jaxdl/losses/"),
     *("jaxdl/tasks/shared/embedded.py", "jaxdl/data/class_batches.py", "jaxdl/inference/rows.py"),
+    *("jaxdl/tasks/shared/trunks.py", "jaxdl/tasks/shared/verifying.py"),
 )
 
 _STYLEGAN = (

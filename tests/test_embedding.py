@@ -15,6 +15,7 @@ from launching import (
     summary,
 )
 from PIL import Image
+from test_rows import written
 
 from jaxdl import keys
 from jaxdl.parallel import replicas
@@ -120,6 +121,38 @@ def test_a_run_reports_and_writes_its_vectors(tmp_path, capsys):
     assert "embeddings.npy" in capsys.readouterr().out
 
 
+def test_texts_become_vectors(tmp_path, capsys):
+    """A run on a table, what it reports, and what it says of a file."""
+    texts = [f"{word} {i}" for i in range(12) for word in ("red", "green", "blue", "white")]
+    table = written(tmp_path / "a.csv", texts, ["red", "green", "blue", "white"] * 12)
+    small = (*tiny.FLAGS["embedding:texts"], "--config.data.name=labelled_texts",
+             f"--config.data.path={table}", "--config.data.context=12",
+             "--config.data.class_batches=(4,4)", "--config.task.dimensions=4",
+             "--config.data.test_fraction=.5", "--config.steps=40",
+             "--config.eval.every=40")  # fmt: skip
+    folder = tmp_path / "run"
+    assert run("embedding:texts", folder, *small, REPORT) == 0
+    assert summary(folder)["final"]["recall_at_1"] > 0.5
+    page = (folder / "report.html").read_text()
+    assert "<h2>Map by t-SNE</h2>" in page
+    (tmp_path / "asked.txt").write_text("red 1\nwhite 3\nred 1\n")
+    asked = ("--mode=predict", f"--input={tmp_path / 'asked.txt'}")
+    assert run("embedding:texts", folder, *small, *asked) == 0
+    rows = np.load(folder / "embeddings.npy")
+    assert (rows.shape, rows.dtype) == ((3, 4), np.float32)
+    np.testing.assert_allclose(np.square(rows).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(rows[0], rows[2])
+    assert np.abs(rows[0] - rows[1]).max() > 0.01
+    assert "embeddings.npy" in capsys.readouterr().out
+
+
+def test_a_text_is_seen_twice_by_dropout():
+    batch = {"tokens": np.arange(6).reshape(2, 3), "mask": np.ones((2, 3), bool)}
+    tokens, segments, mask = trunks.text_views(2, batch)
+    np.testing.assert_array_equal(tokens, [[0, 1, 2], [3, 4, 5]] * 2)
+    assert (segments, mask.shape) == (None, (4, 3))
+
+
 def test_a_probe_of_few_labels():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], 60)
@@ -163,6 +196,24 @@ def test_pictures_of_vectors_that_are_all_alike_or_all_right():
 def test_settings_that_cannot_be(flags, message, tmp_path, capsys):
     given = (f"--config.{flag}" for flag in flags)
     assert run("embedding", tmp_path / "run", *SMALL, *given) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (("augment.shift=1",), "config.augment.shift=1 is of images, and these examples are texts"),
+        (("task.probe=(1,)",), "config.task.probe=(1,) is compared with one on pixels"),
+        (("task.loss=nt_xent", "model.dropout=0."), "set config.model.dropout, such as 0.1"),
+        (("model.name=gpt",), "needs a model that reads whole texts, such as 'bert', not 'gpt'"),
+        (("data.lengths=2",), "data.lengths=2 and data.class_batches exclude each other"),
+    ],
+)
+def test_settings_that_texts_cannot_have(flags, message, tmp_path, capsys):
+    given = (f"--config.{flag}" for flag in flags)
+    assert run("embedding:texts", tmp_path / "run", *tiny.FLAGS["embedding:texts"], *given) == 2
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
