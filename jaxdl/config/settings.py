@@ -161,7 +161,10 @@ KEYS: dict[str, Key | dict[str, Key]] = {
             "() or (operations, magnitude), 1 to 8 and 0 to 30, such as (2, 9)",
         ),
         "aug_mix": Key(
-            0, "severity of AugMix's chains; 3 is usual", lambda v: 0 <= v <= 10, "from 0 to 10"
+            0,
+            "severity of AugMix's chains; 3 is usual, with task.consistency=12 of classification",
+            lambda v: 0 <= v <= 10,
+            "from 0 to 10",
         ),
         "erase": Key(
             0.0, "share of images that lose a rectangle", lambda v: 0 <= v <= 1, "from 0 to 1"
