@@ -92,6 +92,15 @@ def test_members_of_a_population_are_runs_by_themselves(tmp_path):
         assert member["final"] == pytest.approx(summary(alone)["final"], rel=1e-3)
 
 
+def assert_rows_of_length_1(folder, dimensions, *, like, unlike):
+    """embeddings.npy has three rows, of which two are the same and two are not."""
+    rows = np.load(folder / "embeddings.npy")
+    assert (rows.shape, rows.dtype) == ((3, dimensions), np.float32)
+    np.testing.assert_allclose(np.square(rows).sum(axis=1), 1, rtol=1e-3)
+    np.testing.assert_array_equal(*rows[[*like]])
+    assert np.abs(np.subtract(*rows[[*unlike]])).max() > 0.01
+
+
 def test_a_run_reports_and_writes_its_vectors(tmp_path, capsys):
     """In bf16, by angles, with a linear probe; and pictures become rows."""
     flags = (*SMALL, "--config.task.loss=arcface", "--config.task.scale=8", "--config.steps=40",
@@ -113,15 +122,11 @@ def test_a_run_reports_and_writes_its_vectors(tmp_path, capsys):
     Image.fromarray(255 - image).save(folder / "c.png")
     ask = (f"--input={folder}", "--mode=predict")
     assert run("embedding", tmp_path, *flags, *ask) == 0
-    rows = np.load(tmp_path / "embeddings.npy")
-    assert (rows.shape, rows.dtype) == ((3, 8), np.float32)
-    np.testing.assert_allclose(np.square(rows).sum(axis=1), 1, rtol=1e-3)
-    np.testing.assert_array_equal(rows[0], rows[1])
-    assert np.abs(rows[0] - rows[2]).max() > 0.05
+    assert_rows_of_length_1(tmp_path, 8, like=(0, 1), unlike=(0, 2))
     assert "embeddings.npy" in capsys.readouterr().out
 
 
-def test_texts_become_vectors(tmp_path, capsys):
+def test_texts_become_vectors(tmp_path):
     """A run on a table, what it reports, and what it says of a file."""
     texts = [f"{word} {i}" for i in range(12) for word in ("red", "green", "blue", "white")]
     table = written(tmp_path / "a.csv", texts, ["red", "green", "blue", "white"] * 12)
@@ -138,12 +143,7 @@ def test_texts_become_vectors(tmp_path, capsys):
     (tmp_path / "asked.txt").write_text("red 1\nwhite 3\nred 1\n")
     asked = ("--mode=predict", f"--input={tmp_path / 'asked.txt'}")
     assert run("embedding:texts", folder, *small, *asked) == 0
-    rows = np.load(folder / "embeddings.npy")
-    assert (rows.shape, rows.dtype) == ((3, 4), np.float32)
-    np.testing.assert_allclose(np.square(rows).sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_array_equal(rows[0], rows[2])
-    assert np.abs(rows[0] - rows[1]).max() > 0.01
-    assert "embeddings.npy" in capsys.readouterr().out
+    assert_rows_of_length_1(folder, 4, like=(0, 2), unlike=(0, 1))
 
 
 def test_a_text_is_seen_twice_by_dropout():
