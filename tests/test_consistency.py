@@ -32,7 +32,7 @@ def test_the_divergence_is_that_of_its_definition():
 
 
 def test_sure_answers_that_differ_are_as_far_as_can_be():
-    x = np.array([[[1e4, -1e4, 0], [-1e4, 1e4, 0]], [[1e4, 0, 0]] * 2, [[3e38, -3e38, 0]] * 2])
+    x = np.array([[[1e4, -1e4, 0], [-1e4, 1e4, 0]], [[1e4, 0, 0]] * 2, [[1e38, -1e38, 0]] * 2])
     f = jax.jit(jax.value_and_grad(lambda x: losses.jensen_shannon(x).sum()))
     np.testing.assert_allclose(losses.jensen_shannon(jnp.asarray(x)), [np.log(2), 0, 0], rtol=1e-6)
     assert np.isfinite(f(jnp.asarray(x))[1]).all()
