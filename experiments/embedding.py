@@ -22,12 +22,11 @@ unseen learns 0 to 4 by a linear map and is judged on 5 to 9, of other writers: 
 little). What a network learns to tell five digits apart by says less of five others than their
 pixels do: deep_cnn, with a projection, has .960 and .474.
 
-texts (extra `tokenizers`) learns which part of the standard library a paragraph of its docstrings is
+texts (extra `tokenizers`) learns which part of the standard library a paragraph of a docstring is
 of, by a small encoder without pretrained weights: recall@1 .319, map@R .098 and NMI .205 (seed 0
 alone, 675 paragraphs of other files). TF-IDF is not reached, by far: of words it has .784 and .146,
-of two to five letters .818 and .187 (python -m benchmarks.language.baselines embed). The paragraphs
-of one file share rare words, which TF-IDF finds and what is learned of eight parts does not keep.
-For texts of your own begin with a published encoder: --config.pretrained.source=FOLDER
+of two to five letters .818 and .187 (python -m benchmarks.language.baselines embed). What is told
+of one file is alike in its rare words; whether that is why was not measured. For texts of your own begin with a published encoder: --config.pretrained.source=FOLDER
 --config.model.name= --config.data.tokenizer=FOLDER/tokenizer.json.
 """
 
