@@ -133,7 +133,8 @@ def test_texts_become_vectors(tmp_path):
     small = (*tiny.FLAGS["embedding:texts"], "--config.data.name=labelled_texts",
              f"--config.data.path={table}", "--config.data.context=12",
              "--config.data.class_batches=(4,4)", "--config.task.dimensions=4",
-             "--config.data.test_fraction=.5", "--config.steps=40",
+             "--config.task.loss=supervised_contrastive", "--config.task.scale=0",
+             "--config.task.margin=0", "--config.data.test_fraction=.5", "--config.steps=40",
              "--config.eval.every=40")  # fmt: skip
     folder = tmp_path / "run"
     assert run("embedding:texts", folder, *small, REPORT) == 0
@@ -206,7 +207,10 @@ def test_settings_that_cannot_be(flags, message, tmp_path, capsys):
     [
         (("augment.shift=1",), "config.augment.shift=1 is of images, and these examples are texts"),
         (("task.probe=(1,)",), "config.task.probe=(1,) is compared with one on pixels"),
-        (("task.loss=nt_xent", "model.dropout=0."), "set config.model.dropout, such as 0.1"),
+        (
+            ("task.loss=nt_xent", "task.scale=0", "task.margin=0", "model.dropout=0."),
+            "set config.model.dropout, such as 0.1",
+        ),
         (("data.lengths=2",), "data.lengths=2 and data.class_batches exclude each other"),
     ],
 )
