@@ -78,6 +78,7 @@ _SAMPLED_LINKS = (
 _EMBEDDED = (
     *("jaxdl/tasks/embedding.py", "jaxdl/tasks/shared/comparing.py", "jaxdl/losses/"),
     *("jaxdl/tasks/shared/embedded.py", "jaxdl/data/class_batches.py", "jaxdl/inference/rows.py"),
+    *("jaxdl/tasks/shared/trunks.py", "jaxdl/tasks/shared/verifying.py"),
 )
 
 _STYLEGAN = (
@@ -548,6 +549,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_devices_and_time_change_no_number": (*_EMBEDDED, _PARALLEL),
         "test_members_of_a_population": (*_EMBEDDED, "jaxdl/experiment/"),
         "test_a_run_reports_and_writes_its_vectors": (*_EMBEDDED, "jaxdl/report/"),
+        "test_texts_become_vectors": (*_EMBEDDED, "jaxdl/report/", "jaxdl/inference/", *_READERS),
         "test_a_projection_is_for_training_alone": _EMBEDDED,
         **{
             f"test_parts_of_a_batch_on_several_devices_are_compared_as_one[{name}": _EMBEDDED

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from launching import run
+from test_rows import written
 
+from jaxdl import config, data
 from jaxdl.data import Arrays, training_batches
 from jaxdl.data.class_batches import ClassBatches
 from jaxdl.errors import UserError
@@ -89,6 +91,20 @@ def test_settings_that_cannot_be(flags, says, tmp_path, capsys):
     assert message.count("\n") == 1
 
 
-def test_texts_have_no_such_batches(tmp_path, capsys):
+def test_texts_with_classes_have_such_batches(tmp_path):
+    texts, labels = [f"text {i}" for i in range(40)], [f"c{i % 4}" for i in range(40)]
+    given = dict(config.default().data, name="labelled_texts", context=12, class_batches=(2, 3))
+    given["path"] = str(written(tmp_path / "a.csv", texts, labels))
+    train = data.load(given).train
+    assert (train.context, train.batch_size) == (12, 6)
+    for step in range(3):
+        found = training_batches(train, 6, 0)(step)
+        assert found["tokens"].shape == (6, 12)
+        assert sorted(np.bincount(found["label"], minlength=4)) == [0, 0, 3, 3]
+    with pytest.raises(UserError, match=r"data.lengths=2 and data.class_batches exclude"):
+        data.load({**given, "lengths": 2})
+
+
+def test_other_texts_have_no_such_batches(tmp_path, capsys):
     assert run("gpt", tmp_path / "run", "--config.data.class_batches=(2,2)") == 2
     assert "data.class_batches=(2, 2) is for labelled images" in capsys.readouterr().err

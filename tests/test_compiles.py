@@ -37,7 +37,7 @@ VARIANTS = {
     "ddpm": ("",),
     "deep_cnn": ("digits", "labels"),
     "dqn": ("",),
-    "embedding": ("classes", "unseen", "simclr"),
+    "embedding": ("classes", "unseen", "simclr", "texts"),
     "edsr": ("flower", "china", "baseline", "large"),
     "efficientnet": ("digits", "b0"),
     "espcn": ("flower", "china"),

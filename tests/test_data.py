@@ -189,6 +189,18 @@ def test_validation_comes_out_of_the_training_part_and_leaves_the_test_part_unse
     assert not train & validation
     assert not test & (train | validation)
     np.testing.assert_array_equal(np.bincount(chosen.test.labels), [8, 8])
+    both = load(name="npz", path=file, eval_on="both")
+    assert [ids(s) for s in (both.train, both.watched)] == [
+        list(ids(s)) for s in (chosen.train, chosen.test)
+    ]
+    assert ids(both.test) == ids(usual.test)
+
+
+def test_both_parts_are_of_labelled_images_alone():
+    with pytest.raises(
+        UserError, match=r"data\.eval_on='both' is for labelled images: data set 'docstrings'"
+    ):
+        load(name="docstrings", eval_on="both")
 
 
 def test_synthetic_images_are_500_of_28x28x1():

@@ -15,11 +15,11 @@ from launching import (
     summary,
 )
 from PIL import Image
+from test_rows import written
 
 from jaxdl import keys
 from jaxdl.parallel import replicas
-from jaxdl.tasks import embedding
-from jaxdl.tasks.shared import comparing, embedded, probing
+from jaxdl.tasks.shared import comparing, embedded, probing, trunks
 
 SMALL = tiny.FLAGS["embedding"]
 SGD = ("--config.optimizer.name=sgd", "--config.optimizer.b1=none", "--config.optimizer.b2=none",
@@ -53,7 +53,7 @@ def test_parts_of_a_batch_on_several_devices_are_compared_as_one(name):
 def test_two_views_are_of_one_image_and_differ():
     augment = lambda key, batch: {"image": batch["image"] + jax.random.uniform(key, (4, 1, 1, 1))}
     batch = {"image": np.full((4, 8, 8, 1), 51, np.uint8), "label": np.arange(4)}
-    images = embedding.views(augment, lambda x: 2 * x, 2, batch, keys.root(0))
+    images = trunks.image_views(augment, lambda x: 2 * x, 2, batch, keys.root(0))
     moved = (images / 2 - 0.2)[:, 0, 0, 0]
     assert images.shape == (8, 8, 8, 1)
     assert len(set(np.asarray(moved).tolist())) == 8
@@ -92,6 +92,15 @@ def test_members_of_a_population_are_runs_by_themselves(tmp_path):
         assert member["final"] == pytest.approx(summary(alone)["final"], rel=1e-3)
 
 
+def assert_rows_of_length_1(folder, dimensions, *, like, unlike):
+    """embeddings.npy has three rows, of which two are the same and two are not."""
+    rows = np.load(folder / "embeddings.npy")
+    assert (rows.shape, rows.dtype) == ((3, dimensions), np.float32)
+    np.testing.assert_allclose(np.square(rows).sum(axis=1), 1, rtol=1e-3)
+    np.testing.assert_array_equal(*rows[[*like]])
+    assert np.abs(np.subtract(*rows[[*unlike]])).max() > 0.01
+
+
 def test_a_run_reports_and_writes_its_vectors(tmp_path, capsys):
     """In bf16, by angles, with a linear probe; and pictures become rows."""
     flags = (*SMALL, "--config.task.loss=arcface", "--config.task.scale=8", "--config.steps=40",
@@ -113,12 +122,36 @@ def test_a_run_reports_and_writes_its_vectors(tmp_path, capsys):
     Image.fromarray(255 - image).save(folder / "c.png")
     ask = (f"--input={folder}", "--mode=predict")
     assert run("embedding", tmp_path, *flags, *ask) == 0
-    rows = np.load(tmp_path / "embeddings.npy")
-    assert (rows.shape, rows.dtype) == ((3, 8), np.float32)
-    np.testing.assert_allclose(np.square(rows).sum(axis=1), 1, rtol=1e-3)
-    np.testing.assert_array_equal(rows[0], rows[1])
-    assert np.abs(rows[0] - rows[2]).max() > 0.05
+    assert_rows_of_length_1(tmp_path, 8, like=(0, 1), unlike=(0, 2))
     assert "embeddings.npy" in capsys.readouterr().out
+
+
+def test_texts_become_vectors(tmp_path):
+    """A run on a table, what it reports, and what it says of a file."""
+    texts = [f"{word} {i}" for i in range(12) for word in ("red", "green", "blue", "white")]
+    table = written(tmp_path / "a.csv", texts, ["red", "green", "blue", "white"] * 12)
+    small = (*tiny.FLAGS["embedding:texts"], "--config.data.name=labelled_texts",
+             f"--config.data.path={table}", "--config.data.context=12",
+             "--config.data.class_batches=(4,4)", "--config.task.dimensions=4",
+             "--config.task.loss=supervised_contrastive", "--config.task.scale=0",
+             "--config.task.margin=0", "--config.data.test_fraction=.5", "--config.steps=40",
+             "--config.eval.every=40")  # fmt: skip
+    folder = tmp_path / "run"
+    assert run("embedding:texts", folder, *small, REPORT) == 0
+    assert summary(folder)["final"]["recall_at_1"] > 0.5
+    page = (folder / "report.html").read_text()
+    assert "<h2>Map by t-SNE</h2>" in page
+    (tmp_path / "asked.txt").write_text("red 1\nwhite 3\nred 1\n")
+    asked = ("--mode=predict", f"--input={tmp_path / 'asked.txt'}")
+    assert run("embedding:texts", folder, *small, *asked) == 0
+    assert_rows_of_length_1(folder, 4, like=(0, 2), unlike=(0, 1))
+
+
+def test_a_text_is_seen_twice_by_dropout():
+    batch = {"tokens": np.arange(6).reshape(2, 3), "mask": np.ones((2, 3), bool)}
+    tokens, segments, mask = trunks.text_views(2, batch)
+    np.testing.assert_array_equal(tokens, [[0, 1, 2], [3, 4, 5]] * 2)
+    assert (segments, mask.shape) == (None, (4, 3))
 
 
 def test_a_probe_of_few_labels():
@@ -134,12 +167,13 @@ def test_a_probe_of_few_labels():
 
 
 def test_pictures_of_vectors_that_are_all_alike_or_all_right():
-    images = lambda places: np.zeros((len(places), 2, 2, 1))
+    shown = lambda places, captions, caption, columns: (*places.tolist(), *captions)
     x, names = np.eye(4)[[0, 0, 1, 1]], ("one", "two")
-    right = embedded.pictures(x, np.array([0, 0, 1, 1]), names, images)
+    right = embedded.pictures(x, np.array([0, 0, 1, 1]), names, shown)
     assert right["Most mistaken"].startswith("The nearest of 0 of 4 examples is of another class")
-    wrong = embedded.pictures(np.ones((4, 1)), np.array([0, 1, 0, 1]), names, images)
-    assert "Map" in wrong
+    wrong = embedded.pictures(np.ones((4, 1)), np.array([0, 1, 0, 1]), names, shown)
+    assert wrong["Most mistaken"][:4] == (0, 1, 2, 3)
+    assert {*wrong} == {"Map", "Most mistaken"}  # t-SNE finds nothing to place
 
 
 @pytest.mark.parametrize(
@@ -166,6 +200,27 @@ def test_settings_that_cannot_be(flags, message, tmp_path, capsys):
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (("augment.shift=1",), "config.augment.shift=1 is of images, and these examples are texts"),
+        (("task.probe=(1,)",), "config.task.probe=(1,) is compared with one on pixels"),
+        (
+            ("task.loss=nt_xent", "task.scale=0", "task.margin=0", "model.dropout=0."),
+            "set config.model.dropout, such as 0.1",
+        ),
+        (("data.lengths=2",), "data.lengths=2 and data.class_batches exclude each other"),
+    ],
+)
+def test_settings_that_texts_cannot_have(flags, message, tmp_path, capsys):
+    given = (f"--config.{flag}" for flag in flags)
+    assert run("embedding:texts", tmp_path / "run", *tiny.FLAGS["embedding:texts"], *given) == 2
+    # Texts that were cut are noted before.
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("note: ")]
+    assert len(said) == 1
+    assert message in said[0]
 
 
 def test_classes_that_are_judged_alone():

@@ -1,6 +1,7 @@
 """What `experiments/bert.py` is compared with: counting, words and rules, on the same splits.
 
-    python -m benchmarks.language.baselines [masked classify tag answer] [--eval-on=validation]
+    python -m benchmarks.language.baselines [masked classify embed tag answer]
+        [--eval-on=validation]
 
 Needs scikit-learn alone, beside jaxdl. A line of JSON for each: its examples, and figures from 0 to
 1. The data are those that the experiment's variant has, which differ from one version of Python to
@@ -12,6 +13,8 @@ byte and of the four behind it. All other bytes are shown to it, where a masked 
 15 %: it is no rival on even terms.
 classify: accuracy. TF-IDF of words with logistic regression, both as scikit-learn has them; TF-IDF
 of two to five letters, C = 10; TF-IDF of words with complement naive Bayes.
+embed: recall@1 and map@R, each text of the test part asked among the others of it, by the cosines
+of TF-IDF as `classify` has it, fitted on the training part; of words, and of two to five letters.
 tag: F1 of entities. Of each word the tag that it mostly has, or none; and of each word between its
 neighbours, two before it and one behind it, or fewer where these were not seen.
 answer: exact match. To each question its commonest answer; and the piece of the function's head
@@ -32,7 +35,9 @@ from benchmarks.language import ngram
 from experiments import bert
 from jaxdl import data, experiment
 from jaxdl.data.tag_schemes import OUTSIDE
-from jaxdl.metrics import entities, spans
+from jaxdl.metrics import entities, retrieval, spans
+
+_LETTERS = dict(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
 
 # Hidden bytes that are guessed, and the text around each.
 _GUESSED, _ORDER = 3000, 4
@@ -52,8 +57,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def loaded(variant: str, eval_on: str) -> data.Data:
-    """The data of a variant of experiments/bert.py; the texts are those of any tokenizer."""
-    config = experiment.complete(bert.get_config(variant))
+    """The data of a variant of experiments/bert.py; the texts are those of any tokenizer.
+
+    Those of "embed", which is a variant of experiments/embedding.py, are the same as of "classify".
+    """
+    config = experiment.complete(bert.get_config("classify" if variant == "embed" else variant))
     return data.load({**config.data.to_dict(), "tokenizer": "", "eval_on": eval_on})
 
 
@@ -92,15 +100,30 @@ def classify(found: data.Data) -> dict[str, float]:
     from sklearn.naive_bayes import ComplementNB
     from sklearn.pipeline import make_pipeline
 
-    letters = dict(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
     rivals = {
         "words": (TfidfVectorizer(), LogisticRegression(max_iter=1000)),
-        "letters": (TfidfVectorizer(**letters), LogisticRegression(C=10, max_iter=1000)),
+        "letters": (TfidfVectorizer(**_LETTERS), LogisticRegression(C=10, max_iter=1000)),
         "naive_bayes": (TfidfVectorizer(sublinear_tf=True), ComplementNB()),
     }
-    split = lambda part: ([e.texts[0] for e in part.examples], [e.label for e in part.examples])
-    train, test = split(found.train), split(found.test)
+    train, test = _texts(found.train), _texts(found.test)
     return {name: make_pipeline(*parts).fit(*train).score(*test) for name, parts in rivals.items()}
+
+
+def _texts(part: Any) -> tuple[list[str], list[str]]:
+    return [e.texts[0] for e in part.examples], [e.label for e in part.examples]
+
+
+def embed(found: data.Data) -> dict[str, float]:
+    """How well two of scikit-learn's vectors find the texts of their class, by cosines."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    made = {}
+    for name, rival in (("words", TfidfVectorizer()), ("letters", TfidfVectorizer(**_LETTERS))):
+        rival.fit(_texts(found.train)[0])
+        vectors = rival.transform(_texts(found.test)[0]).toarray().astype(np.float32)
+        figures = retrieval.figures(vectors, found.test.labels)
+        made |= {f"{name}_{figure}": value for figure, value in figures.items()}
+    return made
 
 
 # Tags
@@ -201,6 +224,7 @@ def _exact(found: data.Data, rule: Callable[[Any], str]) -> float:
 _OF: dict[str, Callable[[data.Data], dict[str, float]]] = {
     "masked": masked,
     "classify": classify,
+    "embed": embed,
     "tag": tag,
     "answer": answer,
 }

@@ -115,8 +115,9 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         ),
         "split_seed": _seed("draws the split; apart from seed, so that runs compare"),
         "eval_on": _one_of(
-            ("test", "validation"),
-            "validation: the data's own, or test_fraction of the training part; test stays unseen",
+            ("test", "validation", "both"),
+            "validation: the data's own, or test_fraction of the training part; test stays unseen; "
+            "both: that while a run learns, test for --mode=evaluate",
         ),
         "anomaly": Key("", "class, by name or number, that only the evaluation part keeps"),
         "label_noise": _share(0.0, "share of training labels that a random other class replaces"),
@@ -161,7 +162,10 @@ KEYS: dict[str, Key | dict[str, Key]] = {
             "() or (operations, magnitude), 1 to 8 and 0 to 30, such as (2, 9)",
         ),
         "aug_mix": Key(
-            0, "severity of AugMix's chains; 3 is usual", lambda v: 0 <= v <= 10, "from 0 to 10"
+            0,
+            "severity of AugMix's chains; 3 is usual, with task.consistency=12 of classification",
+            lambda v: 0 <= v <= 10,
+            "from 0 to 10",
         ),
         "erase": Key(
             0.0, "share of images that lose a rectangle", lambda v: 0 <= v <= 1, "from 0 to 1"

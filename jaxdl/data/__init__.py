@@ -15,6 +15,7 @@ from jaxdl.data import (
     balanced,
     class_batches,
     label_noise,
+    length_groups,
     parts,
     statistics,
     subsets,
@@ -151,6 +152,11 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
     """
     name = settings["name"]
     loader, takes = _registry.get(name), own_settings(name)
+    if settings["eval_on"] == "both" and "eval_on" in takes:
+        raise UserError(
+            f"data.eval_on='both' is for labelled images: data set {name!r} takes 'test' or "
+            "'validation'"
+        )
     own = {k: v for k, v in settings.items() if k in takes or k not in _COMMON}
     for key in ("path", "image_size"):  # every config has these; not every data set uses them
         if key not in takes and key in own:
@@ -160,11 +166,16 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
     check_names(f"data set {name!r}", own, takes)
     own = {k: paths.expanded(v) if isinstance(v, str) else v for k, v in own.items()}
     source = loader(**own)
+    wanted = bool(settings["class_batches"]) and isinstance(source, Data)
+    texts = wanted and _are_labelled_texts(source.train)
     for key, unset in _OF_IMAGES.items():
-        if settings[key] != unset and not isinstance(source, Source) and key not in takes:
+        fits = isinstance(source, Source) or (texts and key == "class_batches") or key in takes
+        if settings[key] != unset and not fits:
             raise UserError(
                 f"data.{key}={settings[key]!r} is for labelled images: data set {name!r} has none"
             )
+    if texts:
+        return source._replace(train=_in_class_batches(source.train, settings))
     if isinstance(source, Data):
         return source
     if isinstance(source, Whole):
@@ -210,10 +221,23 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
     if settings["balanced"]:
         train = balanced.create(train, settings["class_batches"])
     if settings["class_batches"]:
-        train = class_batches.ClassBatches(train, *settings["class_batches"])
+        train = _in_class_batches(train, settings)
     return Data(
         train, class_names=class_names, mean=mean, std=std, anomaly=anomaly, notes=notes, **measured
     )
+
+
+def _are_labelled_texts(train: Split | None) -> bool:
+    return train is not None and {"tokens", "label"} <= {*train.take(np.arange(1))}
+
+
+def _in_class_batches(train: Split, settings: Mapping[str, Any]) -> Split:
+    if length_groups.of(train) is not None:
+        raise UserError(
+            f"data.lengths={settings['lengths']} and data.class_batches exclude each other: a "
+            "batch of some classes is of texts of any length; set data.lengths=1"
+        )
+    return class_batches.ClassBatches(train, *settings["class_batches"])
 
 
 def _to_be_measured(source: Source, settings: Mapping[str, Any]) -> Data:

@@ -5,6 +5,8 @@ section 3: P classes are drawn, and K examples of each, so that every example me
 own class, and of others, in its batch.
 """
 
+from typing import Any
+
 import numpy as np
 
 from jaxdl.data import fingerprint
@@ -38,7 +40,8 @@ class ClassBatches:
         if classes > len(found):
             raise UserError(f"{setting}: {classes} classes, and the training part has {len(found)}")
         self.classes_in_batch, self.of_each = classes, examples
-        self.about = {"classes_in_batch": classes, "of_each": examples}
+        own = {"classes_in_batch": classes, "of_each": examples}
+        self.about = {**getattr(split, "about", {}), **own}
         self._of_class = [np.flatnonzero(number == i) for i in range(len(found))]
 
     def __len__(self) -> int:
@@ -55,6 +58,12 @@ class ClassBatches:
     def labels(self) -> np.ndarray:
         """Of the split's examples, also of those that are more than a pass has."""
         return self.split.labels
+
+    def __getattr__(self, name: str) -> Any:
+        """What tasks ask of the split, such as ``context`` of texts."""
+        if not name.startswith("_") and name in self.about:
+            return self.about[name]
+        raise AttributeError(name)
 
     def take(self, indices: np.ndarray) -> Batch:
         """The split's examples at ``indices`` (n,)."""

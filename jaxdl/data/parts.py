@@ -17,7 +17,8 @@ class Parts(NamedTuple):
       train: what is learned from.
       test: what is measured on; the validation part, with eval_on=validation.
       validation: what a run is measured on while it learns, in place of ``test``, which it is not
-        chosen by then; None where the data have no such part of their own, or it is ``test``.
+        chosen by then; None where the data have no such part of their own, and eval_on is not
+        "both", or it is ``test``.
     """
 
     train: Split
@@ -33,16 +34,16 @@ def divided(
     Raises:
       UserError: too few examples.
     """
-    fraction, seed = settings["test_fraction"], settings["split_seed"]
-    if settings["eval_on"] == "validation" and validation is not None:
+    fraction, seed, wanted = (settings[name] for name in ("test_fraction", "split_seed", "eval_on"))
+    if wanted == "validation" and validation is not None:
         return Parts(train, validation)
-    if test is None and validation is not None:
+    if wanted != "both" and test is None and validation is not None:
         return Parts(train, validation)
     if test is None:
         train, test = _split_off(train, fraction, seed, settings["split"])
-    if settings["eval_on"] == "validation":
-        return Parts(*_split_off(train, fraction, seed + 1, "random"))
-    return Parts(train, test, validation)
+    if validation is None and wanted != "test":
+        train, validation = _split_off(train, fraction, seed + 1, "random")
+    return Parts(train, validation) if wanted == "validation" else Parts(train, test, validation)
 
 
 def held_out(size: int, fraction: float) -> int:

@@ -22,6 +22,7 @@ from jaxdl.errors import UserError, listed
 from jaxdl.experiment import Experiment
 from jaxdl.inference import coco_results, drawings, made_pictures, masks, rows
 from jaxdl.inference.pictures import Picture, joined, tried
+from jaxdl.models import heads
 from jaxdl.tasks import Description, Sound, classification
 from jaxdl.train import evaluate
 
@@ -142,8 +143,8 @@ def of_checkpoint(config: ConfigDict) -> Predictor:
     layout = parallel.create(config.parallel, jax.device_count())
 
     def predict(variables: Any, images: jax.Array) -> dict[str, jax.Array]:
-        logits = module.apply(variables, standardised(images, prepared), train=False)
-        return classification.shares_of(logits)
+        seen = standardised(images, prepared)
+        return classification.told(*heads.with_features(module, variables, seen, train=False))
 
     variables = jax.device_put(variables, layout.replicated)
     known = pretrained.config.labels(path)

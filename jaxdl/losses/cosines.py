@@ -19,7 +19,7 @@ def unit(x: jax.Array) -> jax.Array:
     largest = jax.lax.stop_gradient(jnp.abs(x).max(axis=-1, keepdims=True))
     x = x / jnp.where(largest > 0, largest, 1)
     squares = jnp.square(x).sum(axis=-1, keepdims=True)
-    return jnp.where(largest > 0, x / jnp.sqrt(jnp.where(largest > 0, squares, 1)), 0)
+    return jnp.where(largest > 0, x / jnp.where(largest > 0, ops.safe_sqrt(squares), 1), 0)
 
 
 def info_nce(
@@ -144,9 +144,7 @@ def arcface(
     cosines = unit(embeddings) @ unit(centres).T
     own = jnp.take_along_axis(cosines, labels[:, None], axis=1)
     # At angles of 0 and π the sine has no derivative: what rounding is away from them has none.
-    squares = 1 - jnp.square(own)
-    inside = squares > jnp.finfo(own.dtype).eps
-    sine = jnp.where(inside, jnp.sqrt(jnp.where(inside, squares, 1)), 0)
+    sine = ops.safe_sqrt(1 - jnp.square(own), above=float(jnp.finfo(own.dtype).eps))
     cos, sin = jnp.cos(margin), jnp.sin(margin)
     wider = jnp.where(own > -cos, own * cos - sine * sin, own - margin * sin)
     hot = jax.nn.one_hot(labels, len(centres), dtype=bool)

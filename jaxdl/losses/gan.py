@@ -98,10 +98,8 @@ def gradient_penalty(
     between = share * real + (1 - share) * fake
     slopes = jax.grad(lambda x: critic(x).sum())(between)
     square = _wide(jnp.square(slopes.reshape(slopes.shape[0], -1)).sum(axis=1))
-    # The root has no derivative at 0, where the discriminator is flat: none flows there.
-    steep = square > 0
-    norm = jnp.where(steep, jnp.sqrt(jnp.where(steep, square, 1.0)), 0.0)
-    return jnp.square(norm - 1)
+    # Where the discriminator is flat none flows.
+    return jnp.square(ops.safe_sqrt(square) - 1)
 
 
 def r1_penalty(critic: Callable[[jax.Array], jax.Array], real: jax.Array) -> jax.Array:
@@ -139,5 +137,4 @@ def path_lengths(
     along = noise / math.sqrt(height * width)
     slopes = _wide(jax.grad(lambda styles: (synthesise(styles) * along).sum())(styles))
     square = jnp.square(slopes).sum(axis=2).mean(axis=1)
-    steep = square > 0  # the root has no derivative at 0
-    return jnp.where(steep, jnp.sqrt(jnp.where(steep, square, 1.0)), 0.0)
+    return ops.safe_sqrt(square)

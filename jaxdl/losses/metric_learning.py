@@ -35,8 +35,7 @@ def distances(rows: jax.Array, columns: jax.Array) -> jax.Array:
     """
     rows, columns = ops.widen(rows), ops.widen(columns)
     squares = jnp.square(rows[:, None] - columns[None]).sum(axis=-1)
-    apart = squares > 0
-    return jnp.where(apart, jnp.sqrt(jnp.where(apart, squares, 1)), 0)
+    return ops.safe_sqrt(squares)
 
 
 def pairs(labels: jax.Array, weights: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:

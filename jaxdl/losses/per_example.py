@@ -193,6 +193,27 @@ def quantile(predictions: jax.Array, targets: jax.Array, levels: jax.Array) -> j
     return _per_example(jnp.maximum(levels * error, (levels - 1) * error))
 
 
+def jensen_shannon(logits: jax.Array) -> jax.Array:
+    """How far several answers are from one another: ``mean_i KL(p_i || m)``, in nats.
+
+    The Jensen-Shannon divergence of the distributions p_i = softmax(logits_i), m their mean (Lin,
+    1991); of three views of an image it is AugMix's consistency (Hendrycks et al., 2019, arXiv
+    1912.02781, section 3).
+
+    Args:
+      logits: (batch, views, classes).
+
+    Returns:
+      (batch,), from 0, where all say the same, to the logarithm of the number of views.
+    """
+    (logits,) = _wide(logits)
+    log_p = jax.nn.log_softmax(logits)
+    log_m = jax.nn.logsumexp(log_p, axis=1, keepdims=True) - math.log(logits.shape[1])
+    p = jnp.exp(log_p)
+    # A share that underflows adds nothing, and its logarithm may be infinite.
+    return (p * jnp.where(p > 0, log_p - log_m, 0)).sum(axis=-1).mean(axis=1)
+
+
 def kl_divergence(logits_p: jax.Array, logits_q: jax.Array) -> jax.Array:
     """``KL(p ‖ q) = Σ p (log p - log q)`` of two categorical distributions, in nats.
 

@@ -38,6 +38,7 @@ from jaxdl.ops.pixel_shuffle import pixel_shuffle
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
 from jaxdl.ops.recurrent import gru, lstm, rnn
 from jaxdl.ops.resampled import conv_downsampled, conv_upsampled
+from jaxdl.ops.roots import safe_sqrt
 from jaxdl.ops.segments import (
     segment_max,
     segment_mean,
@@ -102,6 +103,7 @@ __all__ = [
     "relu",
     "rms_norm",
     "rnn",
+    "safe_sqrt",
     "segment_max",
     "segment_mean",
     "segment_reduction",

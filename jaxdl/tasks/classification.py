@@ -2,17 +2,20 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, losses, models
+from jaxdl import keys, losses, models, ops
 from jaxdl.data import augment, without_padding
 from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
+from jaxdl.losses.cosines import unit
 from jaxdl.metrics import HIGH, Mean, Metrics, calibration
+from jaxdl.models import heads
+from jaxdl.per_member import any_on
 from jaxdl.pretrained import transfer
 from jaxdl.registry import choose
 from jaxdl.report import draw
@@ -21,6 +24,7 @@ from jaxdl.tasks import (
     Run,
     Task,
     build_model,
+    check_at_least,
     check_smoothing,
     learner,
     model_fields,
@@ -59,6 +63,18 @@ def _one_vs_rest(loss):
     return per_example
 
 
+class Consistent(NamedTuple):
+    """What keeps the answers to several views of an image together.
+
+    Attributes:
+      mixed: (key, batch of ``image``) -> a mixture of each.
+      weight: of the divergence in the loss.
+    """
+
+    mixed: Callable[[jax.Array, Mapping], Mapping]
+    weight: float
+
+
 LOSSES = {
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": _one_vs_rest(losses.binary_cross_entropy),
@@ -76,6 +92,7 @@ def classification(
     top_k: int = 0,
     auxiliary: float = 0.3,
     class_weights: tuple = (),
+    consistency: float = 0.0,
 ) -> Task:
     """Supervised classification of ``image`` or ``features`` into ``label`` (batch,).
 
@@ -89,6 +106,9 @@ def classification(
         "auxiliary" in training (Szegedy et al., 2014, section 5).
       class_weights: of the examples of each class in the mean that training minimises, (1, 5), or
         "balanced": what makes up for how often a class is there, n / (classes · nᵢ).
+      consistency: weight of how far the answers to an image and to two mixtures of
+        ``augment.aug_mix`` are from one another, the loss of the labels then being that of the
+        image alone (`jaxdl.losses.jensen_shannon`; AugMix has 12); 0 learns from one mixture.
 
     The metrics are ``loss`` (nats an example; at evaluation without smoothing, weights and
     auxiliary losses) and ``accuracy``. Images are scaled to [0, 1], augmented, and standardised a
@@ -104,10 +124,12 @@ def classification(
     (module, weights, standardise, check), classes = _start(run)
     names = _class_names(run.data.class_names, classes)
     loss_of = choose("loss", loss, LOSSES)
+    consistent = _consistent(run, loss, consistency)
+    alone = {**run.config.augment, **({"aug_mix": 0} if consistent else {})}
     loss_fn = functools.partial(
         training_loss,
         learner.forward(module, collect=("auxiliary",)),
-        augment.create(run.config.augment, classes),
+        augment.create(alone, classes),
         standardise,
         functools.partial(loss_of, label_smoothing=label_smoothing),
         auxiliary,
@@ -116,6 +138,7 @@ def classification(
             class_weighing.of_labels,
             class_weighing.of_run(class_weights, run, len(run.data.class_names)),
         ),
+        consistent=consistent,
     )
     order = functools.cache(lambda: call_order(module, standardise, run.data.train))
     begin, update = learner.by_config(
@@ -137,7 +160,7 @@ def classification(
             _artifacts, each, run.data.class_names, run.config.eval.batch_size
         ),
         parameters=lambda state: learner.parameters(state.params, order()),
-        predict=predict if array == "image" else None,
+        predict=functools.partial(answers, module, standardise) if array == "image" else None,
         answer=row_answers.create(run.data, predict, said) if array == "features" else None,
         describe=said,
         labels={"logits": names, "shares": names},
@@ -159,6 +182,7 @@ def training_loss(
     batch: Mapping,
     key: jax.Array,
     *,
+    consistent: Consistent | None = None,
     train: bool = True,
 ) -> learner.Loss:
     """The loss of augmented images.
@@ -175,19 +199,38 @@ def training_loss(
       model_state: its other collections.
       batch: ``image`` or ``features``, and ``label``.
       key: of augmentation and dropout.
+      consistent: what further views of an image are for, or None.
       train: False runs the network as at evaluation.
     """
     seen = {**batch, "image": unit_range(inputs.given(batch))}
     seen = augmented(keys.named(key, "augment"), seen)
-    found, new_state = forward(params, model_state, key, standardise(seen["image"]), train=train)
-    per_example = loss_of(found, seen["label"])
+    image, count = seen["image"], len(seen["image"])
+    if consistent is not None:
+        image = views(consistent.mixed, keys.named(key, "views"), image)
+    found, new_state = forward(params, model_state, key, standardise(image), train=train)
+    by_image = lambda x: x.reshape(count, -1, x.shape[-1])  # (batch, views, classes)
+    of_image = lambda x: x if consistent is None else by_image(x)[:, 0]
+    per_example = loss_of(of_image(found), seen["label"])
     for further in jax.tree.leaves(new_state.pop("auxiliary", {})):
-        per_example += auxiliary * loss_of(further, seen["label"])
+        per_example += auxiliary * loss_of(of_image(further), seen["label"])
+    if consistent is not None:
+        per_example += consistent.weight * losses.jensen_shannon(by_image(found))
     return learner.Loss(
         Mean.of(per_example, without_padding(batch, weight_of(seen["label"]))),
         new_state,
-        hits(found, batch, top_k),
+        hits(of_image(found), batch, top_k),
     )
+
+
+def views(
+    mixed: Callable[[jax.Array, Mapping], Mapping], key: jax.Array, image: jax.Array
+) -> jax.Array:
+    """Each image and two mixtures of it, one behind the other: (3·batch, h, w, c).
+
+    An image's views stand together, so that they are on one device.
+    """
+    made = [mixed(jax.random.fold_in(key, i), {"image": image})["image"] for i in range(2)]
+    return jnp.stack([image, *made], axis=1).reshape(-1, *image.shape[1:])
 
 
 def hits(found: jax.Array, batch: Mapping, top_k: int = 0) -> Metrics:
@@ -224,18 +267,46 @@ def evaluate(
     return {"loss": Mean.of(per_example, without_padding(batch)), **hits(found, batch, top_k)}
 
 
+def answers(
+    module: Any,
+    standardise: Callable[[jax.Array], jax.Array],
+    state: learner.Learner,
+    images: jax.Array,
+) -> dict[str, jax.Array]:
+    """`Task.predict`: `told` of images (batch, h, w, c), by the averages."""
+    seen = standardise(unit_range(images))
+    return told(*heads.with_features(module, state.best_variables, seen, train=False))
+
+
+def told(found: jax.Array, features: jax.Array | None) -> dict[str, jax.Array]:
+    """`shares_of` logits (batch, classes), and ``vector``, of length 1, of what the head read.
+
+    Args:
+      found: the logits.
+      features: (batch, …, d), whose mean over the middle axes it is; None where nothing is known.
+    """
+    if features is None:
+        return shares_of(found)
+    means = ops.widen(features).reshape(len(features), -1, features.shape[-1]).mean(axis=1)
+    return {**shares_of(found), "vector": unit(means)}
+
+
 def shares_of(found: jax.Array) -> dict[str, jax.Array]:
     """`Task.predict` of logits (batch, classes): them, and their softmax as ``shares``."""
     return {"logits": found, "shares": jax.nn.softmax(found)}
 
 
 def describe(class_names: Sequence[str], prediction: Mapping[str, np.ndarray]) -> Description:
-    """The likeliest classes of an example with ``shares`` (classes,), the first the likeliest."""
+    """The likeliest classes of an example with ``shares`` (classes,), the first the likeliest.
+
+    Its ``vector``, if it has one, is written beside.
+    """
     shares = prediction["shares"]
     best = [(class_names[i], float(shares[i])) for i in np.argsort(-shares, kind="stable")[:TOP]]
     return Description(
         "  ".join(f"{name} {share:.1%}" for name, share in best),
         {"classes": [{"class": name, "share": share} for name, share in best]},
+        vector=prediction.get("vector"),
     )
 
 
@@ -268,6 +339,29 @@ def start(run: Run, outputs: int, **how: Any) -> transfer.Start:
         inputs.standardise(data),
     )
     return transfer.fresh(module)._replace(standardise=own)
+
+
+def _consistent(run: Run, loss: str, weight: float) -> Consistent | None:
+    """What of AugMix's views is to be consistent; None where nothing is.
+
+    Raises:
+      UserError: there are no views, or the loss's answers are no distributions over the classes.
+    """
+    check_at_least(0, consistency=weight)
+    if not any_on(weight):
+        return None
+    severity = run.config.augment.aug_mix
+    if not severity:
+        raise UserError(
+            f"config.task.consistency={weight} compares mixtures of AugMix, and there are none: "
+            "set config.augment.aug_mix, such as 3"
+        )
+    if loss in ("binary_cross_entropy", "focal"):
+        raise UserError(
+            f"config.task.consistency={weight} compares distributions over the classes, and "
+            f"config.task.loss={loss!r} has a decision a class"
+        )
+    return Consistent(functools.partial(augment.aug_mix, severity=severity), weight)
 
 
 def _class_names(known: Sequence[str], count: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Images to vectors, of which what is alike lies close together."""
+"""Images, or texts, to vectors, of which what is alike lies close together."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -7,22 +7,27 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
 from jaxdl import keys, models
-from jaxdl.data import augment, class_batches, without_padding
-from jaxdl.data.preprocess import unit_range
+from jaxdl.data import class_batches, without_padding
 from jaxdl.errors import UserError
 from jaxdl.losses.cosines import unit
 from jaxdl.metrics import Mean
-from jaxdl.tasks import Description, Run, Task, classification, learner, over_split, register
-from jaxdl.tasks.shared import comparing, embedded
-from jaxdl.tasks.shared.checks import check_at_least, check_counts, need_batches
+from jaxdl.tasks import Description, Run, Task, learner, over_split, register
+from jaxdl.tasks.shared import comparing, embedded, text_encoder, trunks, verifying
+from jaxdl.tasks.shared.checks import check_at_least, check_counts
 
 # Numbers of a vector that a line tells; all are in embeddings.npy.
 _TOLD = 8
 
 
-@register("embedding", groups=("model", "augment", "pretrained"), derives=("num_classes",))
+@register(
+    "embedding",
+    groups=("model", "augment", "pretrained"),
+    derives=(*text_encoder.DERIVED, "num_classes"),
+    any_length=True,
+)
 def embedding(
     run: Run,
     dimensions: int = 64,
@@ -34,17 +39,21 @@ def embedding(
     projection: int = 0,
     recalls: tuple = (1, 5),
     probe: tuple = (),
+    verification: str = "",
 ) -> Task:
-    """Vectors of length 1, (batch, dimensions), of ``image`` (batch, h, w, c), by comparing.
+    """Vectors of length 1, (batch, dimensions), by comparing examples.
 
     Args:
-      run: the run's config and data. The model is any that classifies images, with a last layer of
+      run: the run's config and data: batches with ``image`` (batch, h, w, c), of any model that
+        classifies images, or ``tokens`` and ``mask`` (batch, T), of an encoder such as BERT, which
+        is called as `jaxdl.models.bert.BERT` is with output "classifier"; its last layer is of
         ``dimensions``. Batches are of so many classes by so many examples (``data.class_batches``)
         where the loss compares by classes.
       dimensions: of a vector.
       loss: "contrastive", "triplet", "supervised_contrastive" or "arcface" by ``label``; or, by
-        two views of each image, which `config.augment` draws, without labels, "info_nce" or
-        "nt_xent" (`jaxdl.losses.metric_learning`, `jaxdl.losses.cosines`).
+        two views of each example, without labels, "info_nce" or "nt_xent"
+        (`jaxdl.losses.metric_learning`, `jaxdl.losses.cosines`). `config.augment` draws the views
+        of an image; those of a text differ by dropout.
       mining: of the triplets: "all", "hard" or "semi_hard", which "" is.
       margin: distance of "contrastive" (1) and "triplet" (0.2), angle of "arcface" (0.5); 0 is
         these, as it is for the next two.
@@ -54,59 +63,56 @@ def embedding(
         in training alone (Chen et al., 2020, section 4.2); 0 has none.
       recalls: each k of ``recall_at_k``.
       probe: numbers of labels a class: ``probe_k`` is the accuracy of a linear classifier on the
-        vectors of so few, ``pixels_k`` of one on their pixels.
+        vectors of so few, ``pixels_k`` of one on their pixels; of images alone.
+      verification: tells pairs of one class from others by a threshold on their cosine, chosen on
+        the validation part: "equal" where false accepts are as frequent as false rejects, or the
+        share of false accepts that is allowed, such as "0.01" (`jaxdl.tasks.shared.verifying`).
 
     The metric of training is ``loss``, the mean over its terms; figures of evaluation are of the
     whole part (`jaxdl.metrics.retrieval`): the recalls, ``map_at_r`` and ``nmi``.
     """
-    need_batches(run)
     check_counts(dimensions=dimensions)
     check_at_least(0, projection=projection)
     own = dict(mining=mining, margin=margin, temperature=temperature, scale=scale)
     kind, terms = comparing.create(loss, **own)
-    _check(run, loss, kind, recalls, probe)
-    module, weights, standardise, check = classification.start(run, dimensions)
+    trunk = trunks.create(run, dimensions, kind.views)
+    _check(run, loss, kind, recalls, probe, trunk.are_texts)
+    verifying.check(run, verification)
     centres = len(run.data.class_names) if kind.centres else 0
-    augmented = augment.create_alone(run.config.augment)
-    seen = functools.partial(views, augmented, standardise, kind.views)
     compared = functools.partial(comparing.over_devices, terms, kind.views)
-    loss_fn = functools.partial(training_loss, learner.forward(module), seen, compared)
-    order = functools.cache(lambda: classification.call_order(module, standardise, run.data.train))
+    loss_fn = functools.partial(training_loss, learner.forward(trunk.module), trunk.views, compared)
+    order = trunk.order
     start, update = learner.by_config(run, loss_fn, layers=lambda: models.outermost(order()))
     further = functools.partial(_with_further, dimensions, projection, centres)
-    vectors_of = functools.partial(vectors, module, standardise)
-    each = jax.jit(lambda state, batch, key: vectors_of(state, batch["image"]))
+    vectors_of = functools.partial(vectors, trunk.module, trunk.inputs)
+    each = jax.jit(lambda state, batch, key: vectors_of(state, batch))
     over = lambda state, split: over_split(each, split, run.config.eval.batch_size, state)
-    return Task(
-        init=functools.partial(_init, module, standardise, weights, further, start),
-        train_step=update,
-        score=functools.partial(_score, over, run.data.train, recalls, probe),
-        artifacts=functools.partial(_artifacts, over, run.data.class_names),
-        parameters=lambda state: learner.parameters(state.params, order()),
-        predict=lambda state, images: {"vector": vectors_of(state, images)},
-        describe=describe,
-        directions=embedded.directions(recalls, probe),
-        check=check,
+    put_to_use = (
+        dict(embed=functools.partial(text_encoder.each_text, each, run.data, 0))
+        if trunk.are_texts
+        else dict(
+            predict=lambda state, images: {"vector": vectors_of(state, {"image": images})},
+            describe=describe,
+        )
     )
-
-
-def views(
-    augmented: Callable[[jax.Array, Mapping], Mapping],
-    standardise: Callable[[jax.Array], jax.Array],
-    count: int,
-    batch: Mapping,
-    key: jax.Array,
-) -> jax.Array:
-    """``count`` augmentations of each image, (count·batch, h, w, c), one view after the other."""
-    image = unit_range(batch["image"])
-    key = keys.named(key, "augment")
-    made = [augmented(jax.random.fold_in(key, i), {"image": image}) for i in range(count)]
-    return standardise(jnp.concatenate([view["image"] for view in made]))
+    judged = functools.partial(verifying.figures, over, run.data.validation, verification)
+    return Task(
+        init=lambda key, batch: trunk.init(lambda made: start(further(key, made)), key, batch),
+        train_step=update,
+        score=functools.partial(_score, over, run.data.train, recalls, probe, judged),
+        artifacts=functools.partial(
+            _artifacts, over, run.data.class_names, trunk.shown, bool(verification)
+        ),
+        parameters=lambda state: learner.parameters(state.params, order()),
+        directions=embedded.directions(recalls, probe) | verifying.DIRECTIONS,
+        check=trunk.check,
+        **put_to_use,
+    )
 
 
 def training_loss(
     forward: Callable[..., tuple[jax.Array, dict[str, Any]]],
-    seen: Callable[[Mapping, jax.Array], jax.Array],
+    seen: Callable[[Mapping, jax.Array], trunks.Inputs],
     compared: Callable[..., Any],
     params: Any,
     model_state: Any,
@@ -121,10 +127,10 @@ def training_loss(
       compared: `jaxdl.tasks.shared.comparing.over_devices`.
       params: the network's, with ``projection`` and ``centres`` beside, if there are such.
       model_state: its other collections.
-      batch: ``image`` and ``label``.
+      batch: of examples with ``label``.
       key: of augmentation and dropout.
     """
-    made, new_state = forward(params, model_state, key, seen(batch, key))
+    made, new_state = forward(params, model_state, key, *seen(batch, key))
     if "projection" in params:
         made = jax.nn.relu(made) @ params["projection"]["kernel"] + params["projection"]["bias"]
     centres = params["centres"]["embedding"] if "centres" in params else None
@@ -133,14 +139,13 @@ def training_loss(
 
 
 def vectors(
-    module: Any,
-    standardise: Callable[[jax.Array], jax.Array],
+    module: nn.Module,
+    inputs: Callable[[Mapping], trunks.Inputs],
     state: learner.Learner,
-    images: jax.Array,
+    batch: Mapping,
 ) -> jax.Array:
-    """(batch, dimensions) of length 1, of images (batch, h, w, c), by the averages."""
-    made = module.apply(state.best_variables, standardise(unit_range(images)), train=False)
-    return unit(made)
+    """(batch, dimensions) of length 1, of the examples of a batch, by the averages."""
+    return unit(module.apply(state.best_variables, *inputs(batch), train=False))
 
 
 def describe(prediction: Mapping[str, np.ndarray]) -> Description:
@@ -151,7 +156,9 @@ def describe(prediction: Mapping[str, np.ndarray]) -> Description:
     return Description(line, {}, vector=vector)
 
 
-def _check(run: Run, loss: str, kind: comparing.Kind, recalls: tuple, probe: tuple) -> None:
+def _check(
+    run: Run, loss: str, kind: comparing.Kind, recalls: tuple, probe: tuple, are_texts: bool
+) -> None:
     """Raises UserError for settings that do not fit together."""
     config = run.config
     for name, counts in (("recalls", recalls), ("probe", probe)):
@@ -159,14 +166,13 @@ def _check(run: Run, loss: str, kind: comparing.Kind, recalls: tuple, probe: tup
             raise UserError(f"config.task.{name}={counts!r} must be whole numbers above 0: (1, 5)")
     if not recalls:
         raise UserError("config.task.recalls=() must have a number at least: (1, 5)")
+    if probe and are_texts:
+        raise UserError(
+            f"config.task.probe={probe!r} is compared with one on pixels, and these examples are "
+            "texts"
+        )
     if kind.by_class:
         class_batches.check_batch(run.data.train, config.batch_size, f"config.task.loss={loss!r}")
-    for name in ("mixup", "cutmix"):
-        if config.augment[name]:
-            raise UserError(
-                f"config.augment.{name}={config.augment[name]!r} mixes classes: task 'embedding' "
-                "has no use of it"
-            )
     if kind.among and config.accumulate > 1:
         raise UserError(
             f"config.accumulate={config.accumulate}: config.task.loss={loss!r} compares the "
@@ -193,38 +199,31 @@ def _with_further(
     return {**variables, "params": params}
 
 
-def _init(
-    module: Any,
-    standardise: Callable[[jax.Array], jax.Array],
-    weights: Callable[[Any], Any],
-    further: Callable[[jax.Array, Mapping], dict[str, Any]],
-    start: Callable[[Mapping], learner.Learner],
-    key: jax.Array,
-    batch: Mapping,
-) -> learner.Learner:
-    begin = lambda variables: start(further(key, weights(variables)))
-    return classification.init(module, standardise, begin, key, batch)
-
-
 def _score(
     over: Callable[[learner.Learner, Any], np.ndarray],
     train: Any,
     recalls: tuple,
     probe: tuple,
+    judged: Callable[..., dict[str, float]],
     state: learner.Learner,
     split: Any,
     key: jax.Array,
 ) -> dict[str, float]:
-    found = embedded.figures(over(state, split), split.labels, recalls)
-    return found | embedded.probed(functools.partial(over, state), train, split, probe)
+    made = over(state, split)
+    found = embedded.figures(made, split.labels, recalls)
+    found |= embedded.probed(functools.partial(over, state), train, split, probe)
+    return found | judged(state, split, made)
 
 
 def _artifacts(
     over: Callable[[learner.Learner, Any], np.ndarray],
     class_names: tuple[str, ...],
+    shown: Callable[[Any], trunks.Shown],
+    verified: bool,
     state: learner.Learner,
     split: Any,
     key: jax.Array,
 ) -> dict[str, Any]:
-    images = lambda places: split.take(places)["image"]
-    return embedded.pictures(over(state, split), split.labels, class_names, images)
+    made = over(state, split)
+    found = embedded.pictures(made, split.labels, class_names, shown(split))
+    return found | (verifying.picture(made, split.labels) if verified else {})

@@ -25,10 +25,10 @@ from jaxdl.tasks import (
 from jaxdl.tasks.shared import class_weights as class_weighing
 from jaxdl.tasks.shared import text_encoder
 from jaxdl.tasks.shared.splits import EachFn
-from jaxdl.tasks.shared.texts import printable
+from jaxdl.tasks.shared.texts import one_line
 
-# Texts that the report shows, and letters of each.
-_WORST, _LETTERS = 24, 160
+# Texts that the report shows.
+_WORST = 24
 
 
 @register(
@@ -164,16 +164,9 @@ def _artifacts(
     pictures: dict[str, Any] = {**classification.confusion(labels, said, names)}
     wrong = np.flatnonzero(said != labels)
     worst = wrong[np.argsort(shares[wrong, labels[wrong]], kind="stable")][:_WORST]
-    shown = [
-        f"{names[labels[i]]} → {names[said[i]]}  {shares[i, said[i]]:.0%}  {_shown(split, i)}"
-        for i in worst
-    ]
+    told = lambda i: f"{names[labels[i]]} → {names[said[i]]}  {shares[i, said[i]]:.0%}"
+    shown = [f"{told(i)}  {one_line(split.examples[i])}" for i in worst]
     head = f"{len(wrong)} of {len(labels)} evaluation texts are wrong"
     what = "; true class → answer, and the share given to it:" if shown else "."
     pictures["Most wrong"] = "\n\n".join([head + what, *shown])
     return pictures
-
-
-def _shown(split: Any, index: int) -> str:
-    text = " | ".join(" ".join(text.split()) for text in split.examples[index].texts)
-    return printable(text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "…")

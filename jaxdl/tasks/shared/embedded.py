@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from jaxdl.data.spread import evenly
 from jaxdl.metrics import HIGH, retrieval
 from jaxdl.report import draw
 from jaxdl.tasks.shared import probing
 
-# Pictures beside one another in the report: a query and its nearest, and how many such rows.
+# Examples beside one another in the report: a query and its nearest, and how many such rows.
 _NEAREST, _ROWS = 7, 6
+
+# Points that t-SNE places, and its iterations: seconds, whatever the size of the part.
+_POINTS, _ITERATIONS = 1000, 500
 
 
 def directions(recalls: Sequence[int], probe: Sequence[int]) -> dict[str, str]:
@@ -54,37 +58,57 @@ def pictures(
     vectors: np.ndarray,
     labels: np.ndarray,
     class_names: Sequence[str],
-    images: Callable[[np.ndarray], np.ndarray],
+    shown: Callable[[np.ndarray, Sequence[str], str, int], Any],
 ) -> dict[str, Any]:
-    """The map of all vectors, and the nearest of those that are mistaken most surely.
+    """The maps of the vectors, and the nearest of those that are mistaken most surely.
 
     Args:
       vectors: (n, d) of length 1.
       labels: (n,).
       class_names: by the numbers of the labels.
-      images: indices (m,) -> how these examples look.
+      shown: as of `jaxdl.tasks.shared.trunks.Trunk`, of these examples.
     """
+    present = np.unique(labels)
+    names = [class_names[i] for i in present]
+    classes = np.searchsorted(present, labels)
+    made: dict[str, Any] = {"Map": _by_components(vectors, classes, names)}
+    if (map_ := _by_neighbours(vectors, classes, names)) is not None:
+        made["Map by t-SNE"] = map_
+    made["Most mistaken"] = _mistaken(vectors, labels, class_names, shown)
+    return made
+
+
+def _by_components(vectors: np.ndarray, classes: np.ndarray, names: Sequence[str]) -> draw.Picture:
     centred = vectors - vectors.mean(axis=0)
     _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
     flat = np.zeros((len(vectors), 2))
     flat[:, : min(2, len(axes))] = centred @ axes[:2].T
     share = np.square(lengths) / max(np.square(lengths).sum(), np.finfo(np.float32).tiny)
     caption = f"Two principal components, {share[:2].sum():.0%} of the variance."
-    present = np.unique(labels)
-    shown: dict[str, Any] = {
-        "Map": draw.scatter(
-            flat,
-            np.searchsorted(present, labels),
-            [class_names[i] for i in present],
-            caption,
-            ("first component", "second"),
-        )
-    }
-    shown["Most mistaken"] = _mistaken(vectors, labels, class_names, images)
-    return shown
+    return draw.scatter(flat, classes, names, caption, ("first component", "second"))
 
 
-def _mistaken(vectors, labels, class_names, images) -> Any:
+def _by_neighbours(
+    vectors: np.ndarray, classes: np.ndarray, names: Sequence[str]
+) -> draw.Picture | None:
+    """t-SNE's map (van der Maaten and Hinton, 2008); None of vectors that are too few or alike."""
+    from sklearn.manifold import TSNE
+
+    places = evenly(len(vectors), _POINTS)
+    chosen = np.asarray(vectors[places], np.float32)
+    # Twice the points beyond the neighbours that each is to have.
+    perplexity = min(30.0, (len(chosen) - 1) / 3)
+    if perplexity < 5 or np.ptp(chosen, axis=0).max() == 0:
+        return None
+    begin = "pca" if chosen.shape[1] > 1 else "random"
+    made = TSNE(perplexity=perplexity, init=begin, max_iter=_ITERATIONS, random_state=0)
+    flat = made.fit_transform(chosen)
+    told = "" if len(chosen) == len(vectors) else f", {len(chosen)} of {len(vectors)} examples"
+    caption = f"t-SNE, perplexity {perplexity:.0f}{told}: who lies near whom, and no distances."
+    return draw.scatter(flat, classes[places], names, caption)
+
+
+def _mistaken(vectors, labels, class_names, shown) -> Any:
     count = min(_NEAREST, len(vectors) - 1)
     if count < 1:
         return "There is one example alone: it has no neighbour."
@@ -102,9 +126,5 @@ def _mistaken(vectors, labels, class_names, images) -> Any:
         for row in rows
         for column, i in enumerate(row)
     ]
-    return draw.image_grid(
-        images(rows.reshape(-1)),
-        captions,
-        f"{said}; a row each of the surest mistakes, the example and its nearest.",
-        columns=count + 1,
-    )
+    caption = f"{said}; a row each of the surest mistakes, the example and its nearest."
+    return shown(rows.reshape(-1), captions, caption, count + 1)

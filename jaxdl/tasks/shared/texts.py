@@ -10,10 +10,19 @@ from jaxdl.report import attention_maps, draw
 
 UNKNOWN = "\ufffd"
 
+# Of an example in a list of them.
+_LETTERS = 160
+
 
 def printable(text: str) -> str:
     """The text with U+FFFD for what no page can show."""
     return "".join(c if c.isprintable() or c in "\n\t" else UNKNOWN for c in text)
+
+
+def one_line(example: Any) -> str:
+    """The ``texts`` of an example, cut to what a line has room for."""
+    text = " | ".join(" ".join(text.split()) for text in example.texts)
+    return printable(text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "…")
 
 
 def pieces(tokenizer: Tokenizer, tokens: np.ndarray) -> list[str]:
