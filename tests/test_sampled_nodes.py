@@ -221,3 +221,34 @@ def test_graphs_that_cannot_be_are_told_with_the_row(case):
     with pytest.raises(UserError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_figures_and_pictures_go_over_the_graph_once(monkeypatch):
+    """And rounds behind the network are told of beside it."""
+    passes, whole_pass = [], layer_wise.layer_wise
+    count = lambda *args: passes.append(1) or whole_pass(*args)
+    monkeypatch.setattr(layer_wise, "layer_wise", count)
+    one = built(BLOCKS, "--config.task.rounds=2")
+    state = one.init_state()
+    found = one.task.score(state, None, one.key)
+    assert one.task.artifacts(state, None, one.key)["Answers"].endswith("answers are wrong.")
+    assert len(passes) == 1
+    assert set(found) == {"loss", "accuracy", "network_accuracy"}
+    other, _ = one.task.train_step(state, one.batch(0), one.key)
+    assert one.task.score(other, None, one.key)["network_accuracy"] != found["network_accuracy"]
+    assert len(passes) == 2
+
+
+def test_a_hub_makes_no_stretch_larger_than_it_needs():
+    """All stretches together have room for twice the edges, and for one stretch."""
+    rng = np.random.default_rng(2)
+    leaves = np.arange(1, 2000)
+    pairs = np.stack([np.zeros_like(leaves), leaves])  # all are joined to the first
+    graph = csr.create(*np.concatenate([pairs, rng.integers(0, 2000, (2, 500))], axis=1), 2000, "g")
+    for edges in (1, 100, 5000):
+        stretches = layer_wise.Stretches(graph, edges)
+        made = stretches.take(np.arange(len(stretches)))
+        most = max(edges, graph.degrees.max())
+        assert made["source"].shape[1] <= min(most, len(graph.indices))
+        assert made["source"].size <= 2 * len(graph.indices) + most
+        assert made["node"].shape[1] <= most
