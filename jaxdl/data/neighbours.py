@@ -21,8 +21,8 @@ from jaxdl.data.csr import Csr
 from jaxdl.data.split import Batch
 from jaxdl.errors import UserError
 
-# Neighbourhoods that are drawn to see how large they are. Each hop has so many times the room of the
-# largest of them, or room for so many more.
+# Neighbourhoods that are drawn to see how large they are. Each hop has so many times the room of
+# the largest of them, or room for so many more.
 _SEEN, _SPARE, _MORE = 16, 1.25, 64
 
 
