@@ -22,7 +22,7 @@ def blocks(nodes=4000, classes=3, within=0.6, signal=1.0):
 
 
 def test_on_a_block_model_it_comes_near_to_who_knows_the_model():
-    """From 200 labels a class and what features alone tell: belief propagation is told all of it."""
+    """From 200 labels a class; belief propagation is told how likely classes are joined."""
     graph, x, means, labels = blocks()
     alone = block_model.of_features(x, means)
     believed = block_model.beliefs(graph, alone, block_model.odds(0.6, 3))
