@@ -131,6 +131,12 @@ def test_attention_in_a_batch_of_graphs_is_that_in_each(self_loops):
             np.testing.assert_allclose(found[i], wanted[0], rtol=1e-10, atol=1e-12)
 
 
+def test_a_run_by_attention(tmp_path):
+    assert run("gin", tmp_path, *tiny.FLAGS["gin"], "--config.model.name=gat", REPORT) == 0
+    assert 0 <= figures(tmp_path, "eval")[-1]["accuracy"] <= 1
+    assert "attention_source" in (tmp_path / "report.html").read_text()
+
+
 def test_statistics_of_a_batch_norm_are_of_what_is_weighted():
     x = np.random.default_rng(0).normal(3, 2, (4, 5, 2))
     weights = np.float64(np.arange(20).reshape(4, 5) % 3 > 0)
