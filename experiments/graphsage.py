@@ -62,8 +62,10 @@ def get_config(variant="karate"):
         config.optimizer.schedule = "cosine"
         config.optimizer.learning_rate = 7e-3
         config.optimizer.weight_decay = 0.0
-        config.steps = 1500
-        config.eval.every = 500
+        # What is left to be heard of, further away, few numbers tell.
+        config.task.rounds = 6
+        config.steps = 300
+        config.eval.every = 300
     elif variant == "links":
         config.data.update(name="blocks", held_out=0.05, seeds=256, fan_out=(10, 10))
         config.task.name = "sampled_link_prediction"
