@@ -197,7 +197,7 @@ def _step(model: str, given: dict[str, np.ndarray], form, compiled: bool) -> Cal
         loss = torch.nn.functional.cross_entropy(forward(x, form), labels)
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step
 

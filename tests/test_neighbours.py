@@ -191,3 +191,51 @@ def test_threads_draw_beside_each_other():
 def test_a_fan_out_of_nothing_is_refused(fan_out):
     with pytest.raises(UserError, match=r"data.fan_out=.* of at least 1 for each layer"):
         neighbours.Sampler(random_graph(), fan_out)
+
+
+def graph_with_hubs(nodes=20_000, edges=40_000, exponent=2.2):
+    """Degrees whose distribution falls by a power."""
+    rng = np.random.default_rng(5)
+    weights = (1 - rng.random(nodes)) ** (-1 / (exponent - 1))
+    ends = np.searchsorted(np.cumsum(weights) / weights.sum(), rng.random((2, edges)))
+    return csr.create(*ends[:, ends[0] != ends[1]], nodes, "hubs")
+
+
+def test_hubs_leave_little_of_the_room_empty():
+    """Half of it at most, of what could be needed four fifths; and hardly any draw is cut."""
+    graph, fan_out = graph_with_hubs(), (10, 10)
+    assert graph.degrees.max() > 100 * graph.degrees.mean()
+    every = np.arange(graph.nodes)
+    room = neighbours.usual_sizes(graph, every, 256, fan_out)
+    most = neighbours.sizes(graph, every, 256, fan_out)
+    rng, cut, whole = np.random.default_rng(6), neighbours.Sampler(graph, fan_out, room), 0
+    drawn, reached = [], []
+    for _ in range(50):
+        found = cut(rng.choice(every, 256, replace=False), rng)
+        drawn.append(found.drawn[-1])
+        reached.append(found.reached[-1])
+        whole += np.allclose(
+            found.scale, np.maximum(graph.degrees[found.nodes[found.target]] / 10, 1)
+        )
+    assert max(drawn) <= room.edges[-1] < 2 * np.mean(drawn) < most.edges[-1] / 2.5
+    assert max(reached) <= room.nodes[-1] < 2 * np.mean(reached) < most.nodes[-1] / 2.5
+    assert whole >= 45
+
+
+def test_what_does_not_fit_is_stood_for_by_what_does():
+    """Sums over 4,000 draws into little room are within 4 standard errors of the graph's."""
+    graph, rng = random_graph(), np.random.default_rng(7)
+    values, seeds = rng.standard_normal(60), np.arange(12)
+    room = neighbours.Sizes((12, 30, 40), (40, 60))
+    draw, sums = neighbours.Sampler(graph, (4, 3), room), []
+    for _ in range(4000):
+        found = draw(seeds, rng)
+        assert (np.array(found.reached) <= room.nodes).all()
+        assert (np.array(found.drawn) <= room.edges).all()
+        first = slice(found.drawn[0])
+        heard = values[found.nodes[found.source[first]]] * found.scale[first]
+        sums.append(np.bincount(found.target[first], heard, 12))
+    exact = (matrix(graph) @ values)[:12]
+    error = np.std(sums, axis=0) / len(sums) ** 0.5
+    assert (np.abs(np.mean(sums, axis=0) - exact) <= 4 * error).all()
+    assert (error > 0).all()

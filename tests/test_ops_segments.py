@@ -7,6 +7,7 @@ import pytest
 from both_modes import check
 
 from jaxdl import ops
+from jaxdl.ops import graph_heads
 
 # Of five segments the second and the last are empty; the last two rows are padding.
 IDS, COUNT = np.array([0, 0, 0, 2, 3, 3, 5, 6]), 5
@@ -97,3 +98,33 @@ def test_edges_both_ways_have_loops_once():
     assert sorted(zip(found.source.tolist(), found.target.tolist(), strict=True)) == [
         *((0, 1), (1, 0), (2, 2)),
     ]
+
+
+@pytest.mark.parametrize("few", [99, 0])
+def test_sums_of_heads_are_those_of_loops_in_parts_or_at_once(few, monkeypatch):
+    """Values, and derivatives of both modes; a last part is filled up, padding arrives nowhere."""
+    monkeypatch.setattr(graph_heads, "_FEW", few)
+    monkeypatch.setattr(graph_heads, "_AT_ONCE", 3)
+    rng = np.random.default_rng(3)
+    source, target = rng.integers(0, COUNT, len(IDS)), IDS
+    x, weights = rng.standard_normal((COUNT, 2, 3)), rng.standard_normal((len(IDS), 2))
+    edges = ops.Edges(jnp.asarray(source), jnp.asarray(target), jnp.ones(len(IDS)))
+    expected = np.zeros_like(x)
+    for place in np.flatnonzero(target < COUNT):
+        expected[target[place]] += weights[place][:, None] * x[source[place]]
+    with jax.enable_x64(True):
+        f = lambda x, weights: ops.sum_of_heads(x, weights, edges)
+        np.testing.assert_allclose(jax.jit(f)(x, weights), expected, atol=1e-12)
+        check(f, (jnp.asarray(x), jnp.asarray(weights)))
+        plain = lambda x, weights: ops.segment_sum(
+            x[edges.source] * weights[..., None], edges.target, COUNT
+        )
+        slopes = [
+            jax.jit(jax.grad(lambda *a, f=f: jnp.sin(f(*a)).sum(), (0, 1)))(x, weights)
+            for f in (f, plain)
+        ]
+        for a, b in zip(*slopes, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-12)
+    half = jax.jit(f)(x.astype(jnp.bfloat16), weights.astype(np.float32))
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_allclose(half.astype(np.float32), expected, atol=0.05)

@@ -117,6 +117,12 @@ OPS = {
         (weighted, (f64(4, 3), f64(10))),
         (ops.propagate, (f64(4, 3), f64(4, 4))),
     ],
+    "sum_of_heads": [
+        (
+            lambda x, w: ops.sum_of_heads(x, w, ops.normalised(EDGES, 4)),
+            (f64(4, 2, 3), f64(10, 2)),
+        )
+    ],
     "rms_norm": [(lambda *a: ops.rms_norm(*a, 1e-3), (f64(2, 3, 5), f64(5)))],
     "rnn": [
         (

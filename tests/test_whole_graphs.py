@@ -109,6 +109,34 @@ def test_padding_changes_nothing(norm, pool):
             assert np.isfinite(a).all()
 
 
+@pytest.mark.parametrize("self_loops", [True, False])
+def test_attention_in_a_batch_of_graphs_is_that_in_each(self_loops):
+    fields = dict(hidden=(3, 3), heads=2, num_classes=4, pool="max", self_loops=self_loops)
+    module = models.create("gat", **fields, residual=True, dtype=jnp.float64)
+    with jax.enable_x64(True):
+        batch = SOME.take(np.arange(4))
+        x = jnp.asarray(np.pad(np.float64(batch["nodes"]), ((0, 0), (0, 2), (0, 0))))
+        edges = jnp.asarray(batch["edges"])
+        inputs = (*ops.pack_graphs(x, edges, self_loops), jnp.asarray(batch["size"]))
+        assert (jnp.diff(inputs[1].target) >= 0).all()
+        shapes = jax.eval_shape(module.init, keys.root(0), *inputs)["params"]
+        params = jax.tree.map(lambda x: x.astype(jnp.float64), direction(shapes, 1))
+        found = jitted(module.apply)({"params": params}, *inputs)
+        assert np.isfinite(found).all()
+        for i in (0, 1, 3):
+            own, pairs = SOME.graph(i)
+            alone = ops.connect(pairs, len(own), loops=self_loops)
+            own, size = jnp.asarray(own, jnp.float64), jnp.array([len(own)])
+            wanted = module.apply({"params": params}, own, alone, size)
+            np.testing.assert_allclose(found[i], wanted[0], rtol=1e-10, atol=1e-12)
+
+
+def test_a_run_by_attention(tmp_path):
+    assert run("gin", tmp_path, *tiny.FLAGS["gin"], "--config.model.name=gat", REPORT) == 0
+    assert 0 <= figures(tmp_path, "eval")[-1]["accuracy"] <= 1
+    assert "attention_source" in (tmp_path / "report.html").read_text()
+
+
 def test_statistics_of_a_batch_norm_are_of_what_is_weighted():
     x = np.random.default_rng(0).normal(3, 2, (4, 5, 2))
     weights = np.float64(np.arange(20).reshape(4, 5) % 3 > 0)
@@ -340,7 +368,7 @@ def test_devices_and_time_change_no_number(tmp_path):
     [
         (("model.pool=",), "config.model.pool='' must be 'sum', 'mean', 'max' or 'attention'"),
         (("model.pool=median",), "unknown pool 'median'"),
-        (("model.name=gat", "model.jump=", "model.pool=sum"), "model 'gat' has no 'pool'"),
+        (("model.name=gcn", "model.jump=", "model.pool=sum"), "model 'gcn' has no 'pool'"),
         (("data.name=digits",), "learns from 'nodes', and data set 'digits' has image, label"),
     ],
 )

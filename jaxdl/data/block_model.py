@@ -7,6 +7,7 @@ their classes alone: those of one class are, so many times as often as others.
 import numpy as np
 from scipy import sparse
 
+from jaxdl.data import csr
 from jaxdl.data.csr import Csr
 
 # The room in a draw for pairs that are drawn twice.
@@ -72,7 +73,7 @@ def of_neighbours(graph: Csr, labels: np.ndarray, classes: int, ratio: float) ->
     a class, times the logarithm of ``ratio``, of `odds`.
     """
     is_of = (labels[:, None] == np.arange(classes)).astype(np.float32)
-    return np.float32(np.log(ratio)) * (_adjacency(graph) @ is_of)
+    return np.float32(np.log(ratio)) * (csr.matrix(graph) @ is_of)
 
 
 def beliefs(graph: Csr, own: np.ndarray, ratio: float, rounds: int = 10) -> np.ndarray:
@@ -107,11 +108,6 @@ def beliefs(graph: Csr, own: np.ndarray, ratio: float, rounds: int = 10) -> np.n
         heard = np.log1p((ratio - 1) * told)
         total = own + sums @ heard
     return _softmax(total)
-
-
-def _adjacency(graph: Csr) -> sparse.csr_matrix:
-    ones = np.ones(len(graph.indices), np.float32)
-    return sparse.csr_matrix((ones, graph.indices, graph.indptr), (graph.nodes, graph.nodes))
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:

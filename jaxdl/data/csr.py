@@ -40,6 +40,12 @@ class Csr(NamedTuple):
         return np.diff(self.indptr)
 
 
+def matrix(graph: Csr) -> sparse.csr_matrix:
+    """(nodes, nodes) float32: 1 at [i, j] for an edge from j to i. A product with it is a sum."""
+    ones = np.ones(len(graph.indices), np.float32)
+    return sparse.csr_matrix((ones, graph.indices, graph.indptr), (graph.nodes, graph.nodes))
+
+
 def create(
     sources: np.ndarray,
     targets: np.ndarray,

@@ -3,11 +3,15 @@
 Hamilton et al., 2017, "Inductive Representation Learning on Large Graphs": of each node that a
 layer tells of, so many neighbours are drawn without replacement, and of each of those again. A
 node's neighbours are drawn once a neighbourhood: all layers hear the same.
+
+Arrays have room for what neighbourhoods need and not for the largest there could be: few nodes of
+a graph with hubs have as many neighbours as are asked for, and most of the room would stay empty.
+What does not fit is left out by chance, and what stays stands for it too.
 """
 
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +20,10 @@ from jaxdl.data import fingerprint
 from jaxdl.data.csr import Csr
 from jaxdl.data.split import Batch
 from jaxdl.errors import UserError
+
+# Neighbourhoods that are drawn to see how large they are. Each hop has so many times the room of
+# the largest of them, or room for so many more.
+_SEEN, _SPARE, _MORE = 16, 1.25, 64
 
 
 class Neighbourhood(NamedTuple):
@@ -26,7 +34,7 @@ class Neighbourhood(NamedTuple):
       source: (e,) int32, where each edge comes from, below n.
       target: (e,) int32, where it arrives, ascending: edges to seeds first.
       scale: (e,) float32, how many of the graph's edges each stands for: those that arrive at its
-        target, by those that were drawn.
+        target, by those that were drawn; times those of its hop by those that fit, if not all do.
       reached: how many nodes, and ``drawn`` how many edges, there were after each hop.
       drawn: of each hop.
     """
@@ -46,14 +54,16 @@ class Sampler:
       graph: which.
       fan_out: neighbours that are drawn of a seed, of those found so, and so on; all, if a node has
         no more.
+      room: for a neighbourhood: edges of a hop that do not fit, or whose nodes do not, are left out
+        by chance, each as likely. None: for all.
 
     Raises:
       UserError: a fan-out below 1, or none.
     """
 
-    def __init__(self, graph: Csr, fan_out: Sequence[int]):
+    def __init__(self, graph: Csr, fan_out: Sequence[int], room: "Sizes | None" = None):
         check_fan_out(fan_out)
-        self.graph, self.fan_out = graph, tuple(fan_out)
+        self.graph, self.fan_out, self.room = graph, tuple(fan_out), room
         # A number for every node of the graph; as many of them as threads that draw.
         self._scratch = threading.local()
 
@@ -65,8 +75,13 @@ class Sampler:
         frontier = np.asarray(seeds, np.int64)
         numbers[frontier] = np.arange(len(frontier), dtype=np.int32)
         nodes, edges, reached, drawn, first = [frontier], [], [len(frontier)], [], 0
-        for fan_out in self.fan_out:
-            found, row, scale = _draw(self.graph, frontier, fan_out, rng)
+        for hop, fan_out in enumerate(self.fan_out):
+            edges_of_hop = _draw(self.graph, frontier, fan_out, rng)
+            if self.room is not None:
+                most = self.room.edges[hop] - (drawn[-1] if drawn else 0)
+                new = self.room.nodes[hop + 1] - reached[-1]
+                edges_of_hop = _fitting(*edges_of_hop, numbers, most, new, rng)
+            found, row, scale = edges_of_hop
             target = (row + first).astype(np.int32)
             first = reached[-1]
             frontier = _numbered(numbers, found, first)
@@ -106,6 +121,29 @@ def _draw(
     return graph.indices[start[row] + place], row, scale[row]
 
 
+def _fitting(
+    found: np.ndarray,
+    row: np.ndarray,
+    scale: np.ndarray,
+    numbers: np.ndarray,
+    most: int,
+    new: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of what `_draw` returns up to ``most`` edges, with up to ``new`` nodes without a number."""
+    while True:
+        count = len(found)
+        unknown = found[numbers[found] < 0]
+        unknown = len(unknown) if len(unknown) <= new else len(np.unique(unknown))
+        # Fewer each time: the rest of the nodes need not have as few edges as all.
+        kept = min(count, most, count if unknown <= new else count * new // unknown)
+        if kept == count:
+            return found, row, scale
+        chosen = np.sort(rng.choice(count, kept, replace=False))
+        scale = scale[chosen] * np.float32(count / max(kept, 1))
+        found, row = found[chosen], row[chosen]
+
+
 def _subsets(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """(count, n): of each of ``sizes`` (n,), all above ``count``, so many different numbers below.
 
@@ -139,7 +177,7 @@ def _numbered(numbers: np.ndarray, found: np.ndarray, count: int) -> np.ndarray:
 
 
 class Sizes(NamedTuple):
-    """Room for any neighbourhood that can be drawn, so that one program does for all.
+    """Room for a neighbourhood: the same for all, so that one program does for them.
 
     Attributes:
       nodes: of the seeds alone, with those of the first hop, and so on.
@@ -165,6 +203,35 @@ def sizes(graph: Csr, seeds: np.ndarray, at_once: int, fan_out: Sequence[int]) -
         new = min(added, graph.nodes - nodes[-1])
         nodes.append(nodes[-1] + new)
     return Sizes(tuple(nodes), tuple(edges))
+
+
+def usual_sizes(
+    graph: Csr,
+    seeds: np.ndarray,
+    at_once: int,
+    fan_out: Sequence[int],
+    drawn: Callable[[np.random.Generator], np.ndarray] | None = None,
+) -> Sizes:
+    """A quarter more than the largest of 16 neighbourhoods, or 64, and no more than `sizes`.
+
+    Args:
+      graph: as of `sizes`; so are seeds, at_once and fan_out.
+      seeds: see there.
+      at_once: see there.
+      fan_out: see there.
+      drawn: a generator -> seeds of a neighbourhood; any ``at_once`` of ``seeds`` if None.
+    """
+    rng, draw = np.random.default_rng(0), Sampler(graph, fan_out)
+    any_of = drawn or (lambda rng: rng.choice(seeds, at_once, replace=False))
+    seen = [draw(any_of(rng), rng) for _ in range(_SEEN)]
+    most = sizes(graph, seeds, at_once, fan_out)
+    largest = lambda sums: np.max([np.diff(each) for each in sums], axis=0)
+    spare = lambda of_hops: np.maximum(np.ceil(of_hops * _SPARE).astype(int), of_hops + _MORE)
+    room = lambda of_hops, first: first + np.cumsum(spare(of_hops))
+    new = largest([found.reached for found in seen])
+    edges = largest([(0, *found.drawn) for found in seen])
+    nodes = np.minimum(room(new, at_once), most.nodes[1:])
+    return Sizes((at_once, *nodes.tolist()), tuple(np.minimum(room(edges, 0), most.edges).tolist()))
 
 
 def _largest(counts: np.ndarray, most: int) -> int:
@@ -230,10 +297,10 @@ class Neighbourhoods:
     ):
         if seeds < 1:
             raise UserError(f"data.seeds={seeds} must be at least 1")
-        self._draw = Sampler(graph, fan_out)
         self._features, self._labels, self._known = features, labels, np.asarray(known)
         self.seeds, self.fan_out = min(seeds, len(known)), tuple(fan_out)
-        self.room = sizes(graph, self._known, self.seeds, fan_out)
+        self.room = usual_sizes(graph, self._known, self.seeds, fan_out)
+        self._draw = Sampler(graph, fan_out, self.room)
         self._order = functools.lru_cache(4)(self._drawn_order)
 
     def __len__(self) -> int:

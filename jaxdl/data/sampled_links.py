@@ -56,13 +56,13 @@ class Links:
     def __init__(self, graph: Csr, features: np.ndarray, links: int, fan_out: Sequence[int]):
         if links < 1:
             raise UserError(f"data.seeds={links} must be at least 1")
-        self._draw = neighbours.Sampler(graph, fan_out)
         self._graph, self._features = graph, features
         self._known = pairs_of(graph)
         self.seeds, self.fan_out = min(links, len(self._known)), tuple(fan_out)
         every = np.arange(graph.nodes)
         at_once = min(4 * self.seeds, graph.nodes)
-        self.room = neighbours.sizes(graph, every, at_once, fan_out)
+        self.room = neighbours.usual_sizes(graph, every, at_once, fan_out, self._any_nodes)
+        self._draw = neighbours.Sampler(graph, fan_out, self.room)
         self._order = functools.lru_cache(2)(self._drawn_order)
 
     def __len__(self) -> int:
@@ -88,14 +88,23 @@ class Links:
             number, place = divmod(index, len(self))
             own = self._known[self._order(number)[place * count : (place + 1) * count]]
             rng = np.random.default_rng((number, place))
-            asked = np.concatenate([own, self._absent(len(own), rng)])
-            nodes, places = np.unique(asked, return_inverse=True)
-            places = places.reshape(-1, 2)
+            nodes, places = self._asked(own, rng)
             found = self._draw(nodes, rng)
             drawn.append(without(found, places[: len(own)]))
             pair[i, : len(places)], link[i, : len(own)], weight[i, : len(places)] = places, 1, 1
         answers = {"link": link.astype(np.float32), "weight": weight.astype(np.float32)}
         return {**neighbours.filled(drawn, self._features, self.room), "pair": pair, **answers}
+
+    def _asked(self, own: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The nodes of links and of as many other pairs, and the places (pairs, 2) in them."""
+        asked = np.concatenate([own, self._absent(len(own), rng)])
+        nodes, places = np.unique(asked, return_inverse=True)
+        return nodes, places.reshape(-1, 2)
+
+    def _any_nodes(self, rng: np.random.Generator) -> np.ndarray:
+        """Those of any example."""
+        own = self._known[rng.choice(len(self._known), self.seeds, replace=False)]
+        return self._asked(own, rng)[0]
 
     def _absent(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """(count, 2) pairs of different nodes that no known edge joins."""

@@ -51,8 +51,7 @@ class GATConv(nn.Module):
         score = self._dynamic if self.dynamic else self._static
         weights = ops.segment_softmax(ops.widen(score(x, sent, edges)), edges.target, len(x))
         weights = Dropout(self.dropout)(weights, train=train)
-        messages = sent[edges.source] * weights[..., None].astype(sent.dtype)
-        x = ops.segment_sum(messages, edges.target, len(x))
+        x = ops.sum_of_heads(sent, weights, edges)
         x = x.reshape(len(x), -1) if self.joined else x.mean(axis=1)
         bias = self.param("bias", nn.initializers.zeros_init(), x.shape[-1:], jnp.float32)
         return x + bias.astype(x.dtype)

@@ -23,14 +23,16 @@ class GAT(NodeNetwork):
       num_classes: features of the last layer.
       hidden: features of each head of each layer before it, whose heads stand side by side.
       heads: of these layers.
-      head_heads: of the last layer, which averages them.
+      head_heads: of the last layer, which averages them; without ``pool``.
       dynamic: attention as of GATv2.
       self_loops: a node hears itself too.
-      dropout: rate in front of every layer.
+      dropout: rate in front of every layer, but with ``pool`` not of the first.
       attention_dropout: rate of the weights.
       residual: layers are added to what they read.
       jump: "concatenate" or "max" of all layers is read by a dense last one; "" for neither.
       norm: in front of each activation: "batch", "graph", "layer" or "" for none.
+      pool: whole graphs are classified by a dense last layer on the "sum", "mean", "max" or
+        "attention" of their nodes; "" where each node is.
       dtype: of the computation; parameters, softmax and logits stay float32.
     """
 
@@ -41,14 +43,21 @@ class GAT(NodeNetwork):
     self_loops: bool = True
     dropout: float = 0.6
     attention_dropout: float = 0.6
+    pool: str = ""
 
     def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
         """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
         return ops.connect(edges, nodes, both_ways=True, loops=self.self_loops)
 
     @nn.compact
-    def __call__(self, x: jax.Array, edges: ops.Edges, *, train: bool = False) -> jax.Array:
-        """(nodes, features), edges -> (nodes, num_classes)."""
+    def __call__(
+        self, x: jax.Array, edges: ops.Edges, sizes: jax.Array | None = None, *, train: bool = False
+    ) -> jax.Array:
+        """(nodes, features), edges -> (nodes, num_classes).
+
+        With ``sizes`` (graphs,) ``x`` and ``edges`` are of `jaxdl.ops.pack_graphs`, with loops if
+        ``self_loops``, of graphs of so many nodes each; what comes out is (graphs, num_classes).
+        """
 
         def attention(
             features: int, name: str, heads: int = self.heads, joined: bool = True
@@ -70,4 +79,6 @@ class GAT(NodeNetwork):
             head=lambda x: attention(self.num_classes, "head", self.head_heads, False)(x),
             activation=ops.elu,
             train=train,
+            pool=self.pool,
+            sizes=sizes,
         )

@@ -27,6 +27,7 @@ from jaxdl.ops.graph import (
     propagate,
 )
 from jaxdl.ops.graph_batch import Members, members_of, pack_graphs
+from jaxdl.ops.graph_heads import sum_of_heads
 from jaxdl.ops.hops import Hops, of_layer
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
@@ -112,6 +113,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "softmax",
+    "sum_of_heads",
     "tanh",
     "upfirdn",
     "upsampled",

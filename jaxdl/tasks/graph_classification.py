@@ -48,7 +48,7 @@ def graph_classification(run: Run, label_smoothing: float = 0.0, class_weights: 
     check_smoothing(label_smoothing)
     data, names = run.data, run.data.class_names
     module = _module(run)
-    packed = functools.partial(inputs, data.mean, data.std)
+    packed = functools.partial(inputs, data.mean, data.std, getattr(module, "self_loops", False))
     loss_fn = functools.partial(
         text_classification.training_loss,
         learner.forward(module),
@@ -73,17 +73,18 @@ def graph_classification(run: Run, label_smoothing: float = 0.0, class_weights: 
 
 
 def inputs(
-    mean: np.ndarray, std: np.ndarray, batch: Mapping
+    mean: np.ndarray, std: np.ndarray, loops: bool, batch: Mapping
 ) -> tuple[jax.Array, ops.Edges, jax.Array]:
     """What a network takes of a batch: features, edges and sizes of `jaxdl.ops.pack_graphs`.
 
     Args:
       mean: (features,), which is subtracted.
       std: (features,), by which is divided.
+      loops: the network has every node hear itself.
       batch: ``nodes``, ``edges`` and ``size``.
     """
     standard = (batch["nodes"] - mean[None, None]) / std[None, None]
-    return *ops.pack_graphs(standard, batch["edges"]), batch["size"]
+    return *ops.pack_graphs(standard, batch["edges"], loops), batch["size"]
 
 
 def _module(run: Run) -> nn.Module:
@@ -96,8 +97,8 @@ def _module(run: Run) -> nn.Module:
                 "whole graphs are classified"
             )
         raise UserError(
-            f"config.model.name={run.config.model.name!r} tells nothing of whole graphs: use 'gin' "
-            "or 'graphsage'"
+            f"config.model.name={run.config.model.name!r} tells nothing of whole graphs: use "
+            "'gin', 'graphsage' or 'gat'"
         )
     return module
 

@@ -11,10 +11,11 @@ import numpy as np
 from jaxdl import keys, ops
 from jaxdl.data import csr, links
 from jaxdl.data.graph import Graph
-from jaxdl.errors import UserError
 from jaxdl.tasks import Run, Task, build_model, check_counts, learner, need_whole, register
-from jaxdl.tasks.node_classification import State, each_key, partition, train_step
 from jaxdl.tasks.shared import links as shared
+from jaxdl.tasks.shared import side_by_side
+from jaxdl.tasks.shared.kept import kept
+from jaxdl.tasks.shared.side_by_side import State
 
 # Pairs to draw from that are not joined, for each known edge.
 _ABSENT = 10
@@ -58,10 +59,7 @@ def link_prediction(
     need_whole(run, Graph)
     check_counts(dimensions=dimensions)
     config, graph = run.config, run.data.whole
-    if config.accumulate > 1:
-        raise UserError(
-            f"config.accumulate={config.accumulate} must be 1: a graph is learned from as a whole"
-        )
+    side_by_side.check_no_parts(run, "a graph is learned from as a whole")
     nodes, setting = len(graph.features), "config.task.held_out"
     divided = [
         links.divide(graph.edges, nodes, held_out, (split_seed, i), setting)
@@ -71,15 +69,15 @@ def link_prediction(
     module = build_model(run, {"num_classes": dimensions}, because=because)
     loss_fn = functools.partial(training_loss, learner.forward(module))
     start, update = learner.by_config(run, loss_fn)
-    told = jax.jit(functools.partial(_told, module))
+    told = kept(jax.jit(functools.partial(_told, module)))
     counted = functools.cache(lambda: [_counted(one, nodes) for one in divided])
     return Task(
         init=functools.partial(_init, module, start, graph, divided, split_seed),
-        train_step=functools.partial(train_step, update),
+        train_step=functools.partial(side_by_side.train_step, update),
         score=functools.partial(_score, told, divided, counted),
         artifacts=functools.partial(_artifacts, told, divided, counted),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=partition,
+        partition=side_by_side.partition,
         directions=shared.DIRECTIONS,
         examples=config.batch_size * 2 * len(divided[0].known),
     )
@@ -129,9 +127,8 @@ def _init(
     # Of a stream of its own: not the draw that divides the edges.
     each = [_known(module, one, nodes, (split_seed, i, 1)) for i, one in enumerate(divided)]
     one = lambda key: start(module.init(key, features, each[0].adjacency))
-    runs = jnp.arange(len(divided), dtype=jnp.int32)
     known = jax.tree.map(lambda *x: jnp.stack(x), *each)
-    return State(jax.vmap(one)(each_key(key, runs)), runs, known, features)
+    return side_by_side.init(one, len(divided), known, features, key)
 
 
 def _told(module: Any, state: State) -> jax.Array:

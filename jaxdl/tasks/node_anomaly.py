@@ -29,8 +29,9 @@ from jaxdl.tasks import (
     need_whole,
     register,
 )
-from jaxdl.tasks.node_classification import State, each_key, partition, train_step
-from jaxdl.tasks.shared import links
+from jaxdl.tasks.shared import links, side_by_side
+from jaxdl.tasks.shared.kept import kept
+from jaxdl.tasks.shared.side_by_side import State
 
 # Pairs to draw from that are not joined, for each edge.
 _ABSENT = 10
@@ -75,10 +76,7 @@ def node_anomaly(
     check_counts(dimensions=dimensions)
     check_shares(structure=structure)
     config, graph = run.config, run.data.whole
-    if config.accumulate > 1:
-        raise UserError(
-            f"config.accumulate={config.accumulate} must be 1: a graph is learned from as a whole"
-        )
+    side_by_side.check_no_parts(run, "a graph is learned from as a whole")
     if usual not in graph.class_names or len(np.unique(graph.labels)) < 2:
         raise UserError(
             f"config.task.usual={usual!r} must be one of several classes that the graph has: "
@@ -90,14 +88,14 @@ def node_anomaly(
     module = build_model(run, derived, because=because)
     loss_fn = functools.partial(training_loss, learner.forward(module), structure)
     start, update = learner.by_config(run, loss_fn)
-    errors = jax.jit(functools.partial(_errors, module, structure))
+    errors = kept(jax.jit(functools.partial(_errors, module, structure)))
     return Task(
         init=functools.partial(_init, module, start, graph, config.batch_size),
-        train_step=functools.partial(train_step, update),
+        train_step=functools.partial(side_by_side.train_step, update),
         score=functools.partial(_score, errors, graph, common),
         artifacts=functools.partial(_artifacts, errors, graph, common),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=partition,
+        partition=side_by_side.partition,
         directions=dict.fromkeys(_names(graph, common), HIGH),
         examples=config.batch_size * len(graph.features),
     )
@@ -173,8 +171,7 @@ def _init(
         jnp.asarray(graph.features), adjacency, jnp.asarray(graph.edges), jnp.asarray(absent)
     )
     one = lambda key: start(module.init(key, given.features, given.adjacency))
-    runs = jnp.arange(count, dtype=jnp.int32)
-    return State(jax.vmap(one)(each_key(key, runs)), runs, (), given)
+    return side_by_side.init(one, count, (), given, key)
 
 
 def _errors(module: Any, structure: float, state: State) -> jax.Array:

@@ -12,9 +12,11 @@ from jaxdl import losses, ops
 from jaxdl.data.graph import Graph, known_nodes
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
-from jaxdl.parallel import replicas
 from jaxdl.report import draw, graph_layout
 from jaxdl.tasks import Run, Task, build_model, learner, need_whole, register
+from jaxdl.tasks.shared import side_by_side
+from jaxdl.tasks.shared.kept import kept
+from jaxdl.tasks.shared.side_by_side import State
 
 
 class Given(NamedTuple):
@@ -30,22 +32,6 @@ class Given(NamedTuple):
     features: jax.Array
     labels: jax.Array
     adjacency: ops.Edges | jax.Array
-
-
-class State(NamedTuple):
-    """Learners that know nothing of each other, along the first axis of all but the graph.
-
-    Attributes:
-      learner: theirs.
-      run: (learners,) int32, which of them each is.
-      known: what each knows by itself: here (learners, nodes) bool, whose labels.
-      given: what all do: here of type `Given`.
-    """
-
-    learner: learner.Learner
-    run: jax.Array
-    known: Any
-    given: Any
 
 
 @register("node_classification", derives=("num_classes",))
@@ -70,10 +56,7 @@ def node_classification(
     """
     need_whole(run, Graph)
     config, graph = run.config, run.data.whole
-    if config.accumulate > 1:
-        raise UserError(
-            f"config.accumulate={config.accumulate} must be 1: a graph is learned from as a whole"
-        )
+    side_by_side.check_no_parts(run, "a graph is learned from as a whole")
     count = config.batch_size
     known = np.stack([known_nodes(graph, labels_per_class, (label_seed, i)) for i in range(count)])
     derived = {"num_classes": len(graph.class_names)}
@@ -85,14 +68,14 @@ def node_classification(
         )
     loss_fn = functools.partial(training_loss, learner.forward(module))
     start, update = learner.by_config(run, loss_fn)
-    answers = jax.jit(functools.partial(_answers, module, graph.test))
+    answers = kept(jax.jit(functools.partial(_answers, module, graph.test)))
     return Task(
         init=functools.partial(_init, module, start, graph, known, dense),
-        train_step=functools.partial(train_step, update),
+        train_step=functools.partial(side_by_side.train_step, update),
         score=functools.partial(_score, answers),
         artifacts=functools.partial(_artifacts, answers, graph, known[0]),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=partition,
+        partition=side_by_side.partition,
         directions={"least_accuracy": HIGH},
         examples=count * len(graph.features),
     )
@@ -128,28 +111,6 @@ def training_loss(
     return learner.Loss(found.pop("loss"), model_state, found)
 
 
-def train_step(
-    update: Callable[..., tuple[learner.Learner, Metrics]],
-    state: State,
-    batch: Mapping,
-    key: jax.Array,
-) -> tuple[State, Metrics]:
-    """An update of every learner; ``batch`` is empty."""
-
-    def one(own: learner.Learner, known: Any, key: jax.Array) -> Any:
-        return update(own, {"known": known, "given": state.given}, key)
-
-    with replicas.apart():
-        learners, found = jax.vmap(one)(state.learner, state.known, each_key(key, state.run))
-    found = jax.tree.map(lambda x: x.sum(axis=0), found)
-    return state._replace(learner=learners), replicas.total(found)
-
-
-def each_key(key: jax.Array, runs: jax.Array) -> jax.Array:
-    """A key for each of the learners (n,)."""
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(runs)
-
-
 def _given(module: Any, graph: Graph, dense: bool) -> Given:
     adjacency = getattr(module, "adjacency", ops.normalised)(graph.edges, len(graph.features))
     if dense:
@@ -168,8 +129,7 @@ def _init(
 ) -> State:
     given = _given(module, graph, dense)
     one = lambda key: start(module.init(key, given.features, given.adjacency))
-    runs = jnp.arange(len(known), dtype=jnp.int32)
-    return State(jax.vmap(one)(each_key(key, runs)), runs, jnp.asarray(known), given)
+    return side_by_side.init(one, len(known), jnp.asarray(known), given, key)
 
 
 def _answers(module: Any, scored: np.ndarray | None, state: State) -> tuple[jax.Array, Metrics]:
@@ -205,12 +165,6 @@ def _artifacts(
     guess = np.asarray(answers(state)[0][0]).argmax(-1)
     scored = ~known if graph.test is None else graph.test
     return {"Graph": _picture(graph, guess, known, scored)}
-
-
-def partition(state: State) -> State:
-    """`Task.partition`: learners are split, and what all of them have is not."""
-    split = jax.tree.map(lambda leaf: True, state)
-    return split._replace(given=jax.tree.map(lambda leaf: False, state.given))
 
 
 def _picture(

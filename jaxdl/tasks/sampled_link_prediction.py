@@ -13,6 +13,7 @@ from jaxdl.errors import UserError
 from jaxdl.tasks import Run, Task, build_model, check_counts, learner, register
 from jaxdl.tasks.sampled_node_classification import check_model, hops, init
 from jaxdl.tasks.shared import layer_wise, links
+from jaxdl.tasks.shared.kept import kept
 
 
 @register("sampled_link_prediction", derives=("num_classes",))
@@ -45,7 +46,7 @@ def sampled_link_prediction(run: Run, dimensions: int = 16, edges_at_once: int =
     graph = data.whole
     told = layer_wise.of_all(module, graph.edges, graph.features, edges_at_once)
     counted = functools.cache(lambda: links.counted(*graph.edges, graph.asked, graph.absent))
-    scores = lambda state: _scores(told(state.best_variables), graph)
+    scores = kept(lambda state: _scores(told(state.best_variables), graph))
     asked = len(graph.asked)
     return Task(
         init=functools.partial(init, module, data.train.room, start),

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,17 @@ from jaxdl import metrics, ops
 from jaxdl.data.large_graph import LargeGraph
 from jaxdl.data.neighbours import Neighbourhoods, Sizes
 from jaxdl.errors import UserError
+from jaxdl.metrics import HIGH
 from jaxdl.tasks import Run, Task, build_model, check_counts, classification, learner, register
 from jaxdl.tasks.node_classification import figures
 from jaxdl.tasks.shared import layer_wise
+from jaxdl.tasks.shared.checks import check_at_least
+from jaxdl.tasks.shared.collective import collective
+from jaxdl.tasks.shared.kept import kept
 
 
 @register("sampled_node_classification", derives=("num_classes",))
-def sampled_node_classification(run: Run, edges_at_once: int = 131072) -> Task:
+def sampled_node_classification(run: Run, edges_at_once: int = 131072, rounds: int = 0) -> Task:
     """Classifies the nodes of a large graph (`jaxdl.data.large_graph`).
 
     Args:
@@ -26,13 +30,16 @@ def sampled_node_classification(run: Run, edges_at_once: int = 131072) -> Task:
         each of ``data.seeds`` nodes with what ``data.fan_out`` draws around them. On several
         devices each takes its share of them.
       edges_at_once: at evaluation, on each device.
+      rounds: in which nodes are named anew by what their neighbours are taken for, at evaluation
+        (`jaxdl.tasks.shared.collective`): they hear further than the network does.
 
     The model has as many layers on the graph as ``data.fan_out`` has numbers, and a method
     ``drawn(source, target, scale)``, what it makes of edges that were drawn (`jaxdl.ops.Hops`).
 
     The metrics are ``loss`` (nats a node) and ``accuracy``, in training over seeds, by what was
     drawn around them, and at evaluation over the nodes that are measured on, which hear all of
-    their neighbours.
+    their neighbours. With ``rounds`` they are of what comes out of them, and ``network_accuracy``
+    is of the network by itself.
     """
     config, data = run.config, run.data
     if not isinstance(data.train, Neighbourhoods):
@@ -41,19 +48,26 @@ def sampled_node_classification(run: Run, edges_at_once: int = 131072) -> Task:
             f"{config.data.name!r}"
         )
     check_counts(edges_at_once=edges_at_once)
+    check_at_least(0, rounds=rounds)
+    if rounds and len(np.unique(data.whole.labels[data.whole.known])) < 2:
+        raise UserError(
+            f"config.task.rounds={rounds} must be 0: known labels are of one class, and what tells "
+            "it from others cannot be learned"
+        )
     derived = {"num_classes": len(data.class_names)}
     module = build_model(run, derived, at_least=("num_classes",), because="the graph's classes")
     check_model(run, module)
     loss_fn = functools.partial(training_loss, learner.forward(module), module, data.train.room)
     start, update = learner.by_config(run, loss_fn)
     told = layer_wise.of_all(module, data.whole.edges, data.whole.features, edges_at_once)
-    logits = lambda state: told(state.best_variables)
+    answers = kept(lambda state: _answers(data.whole, rounds, told(state.best_variables)))
     return Task(
         init=functools.partial(init, module, data.train.room, start),
         train_step=update,
-        score=functools.partial(_score, logits, data.whole),
-        artifacts=functools.partial(_artifacts, logits, data.whole, data.class_names),
+        score=functools.partial(_score, answers, data.whole),
+        artifacts=functools.partial(_artifacts, answers, data.whole, data.class_names),
         parameters=lambda state: learner.parameters(state.params, {}),
+        directions={"network_accuracy": HIGH} if rounds else {},
         examples=config.batch_size * data.train.seeds,
     )
 
@@ -131,26 +145,41 @@ def init(
     return start(module.init(key, example["features"], hops(module, sizes, example)))
 
 
+class Answers(NamedTuple):
+    """Logits (nodes, classes) of the network, and what comes out of the rounds behind it."""
+
+    network: np.ndarray
+    final: np.ndarray
+
+
+def _answers(graph: LargeGraph, rounds: int, logits: np.ndarray) -> Answers:
+    how = (graph.edges, graph.features, graph.labels, graph.known)
+    return Answers(logits, collective(*how, logits, rounds))
+
+
 def _score(
-    logits: Callable[[learner.Learner], np.ndarray],
+    answers: Callable[[learner.Learner], Answers],
     graph: LargeGraph,
     state: learner.Learner,
     split: Any,
     key: jax.Array,
 ) -> dict[str, float]:
-    asked = graph.scored
-    found = figures(jnp.asarray(logits(state)[asked]), graph.labels[asked], None)
+    asked, told = graph.scored, answers(state)
+    of = lambda logits: figures(jnp.asarray(logits[asked]), graph.labels[asked], None)
+    found = of(told.final)
+    if told.final is not told.network:
+        found["network_accuracy"] = of(told.network)["accuracy"]
     return metrics.divide(jax.device_get(found))
 
 
 def _artifacts(
-    logits: Callable[[learner.Learner], np.ndarray],
+    answers: Callable[[learner.Learner], Answers],
     graph: LargeGraph,
     class_names: Sequence[str],
     state: learner.Learner,
     split: Any,
     key: jax.Array,
 ) -> dict[str, Any]:
-    guess, truth = logits(state)[graph.scored].argmax(-1), graph.labels[graph.scored]
+    guess, truth = answers(state).final[graph.scored].argmax(-1), graph.labels[graph.scored]
     wrong = f"{(guess != truth).sum()} of {len(truth)} answers are wrong."
     return {"Answers": wrong, **classification.confusion(truth, guess, class_names)}

@@ -14,11 +14,10 @@ from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.losses import perceptual
 from jaxdl.metrics import Mean, Metrics
-from jaxdl.parallel import replicas
 from jaxdl.registry import choose
 from jaxdl.report import draw
 from jaxdl.tasks import Run, Task, check_counts, learner, need_whole, register
-from jaxdl.tasks.shared import styling
+from jaxdl.tasks.shared import side_by_side, styling
 
 STARTS = dict.fromkeys(("noise", "content"))
 
@@ -89,10 +88,7 @@ def style_optimisation(
     need_whole(run, type(None))
     check_counts(height=height, width=width)
     choose("start", start, STARTS)
-    if run.config.accumulate > 1:
-        raise UserError(
-            f"config.accumulate={run.config.accumulate} must be 1: there are no batches to cut"
-        )
+    side_by_side.check_no_parts(run, "there are no batches to cut")
     stylist = styling.create(
         run,
         style=style,
@@ -117,7 +113,7 @@ def style_optimisation(
         score=functools.partial(_score, stylist, start == "content", measured),
         artifacts=functools.partial(_artifacts, stylist.picture),
         parameters=lambda state: state.learner.params,
-        partition=_partition,
+        partition=lambda state: side_by_side.alike(state, "content", "wanted", "known"),
         sample=_sample,
         directions=styling.DIRECTIONS,
         check=functools.partial(_check, stylist, shown),
@@ -166,16 +162,9 @@ def train_step(
       key: of the step.
     """
     _, update = updates(functools.partial(loss_of, state.known, state.wanted))
-    with replicas.apart():
-        one = lambda own, key: update(own, {}, key)
-        learners, found = jax.vmap(one)(state.learner, _each(key, state.run))
-    found = jax.tree.map(lambda x: x.sum(axis=0), found)
-    return state._replace(learner=learners), replicas.total(found)
-
-
-def _each(key: jax.Array, runs: jax.Array) -> jax.Array:
-    """A key for each of the pictures (n,)."""
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(runs)
+    one = lambda own, known, key: update(own, {}, key)
+    learners, found = side_by_side.update_each(one, state.learner, (), state.run, key)
+    return state._replace(learner=learners), found
 
 
 def _init(
@@ -190,7 +179,7 @@ def _init(
     known, runs = stylist.known(), jnp.arange(count, dtype=jnp.int32)
     content = styling.read_on_device(shown, stylist.shape)[None]
     noise = lambda key: 0.5 + _DEVIATION * jax.random.normal(key, stylist.shape, jnp.float32)
-    pixels = jax.vmap(noise)(_each(key, runs))
+    pixels = jax.vmap(noise)(side_by_side.each_key(key, runs))
     if as_content:
         pixels = jnp.broadcast_to(unit_range(content), pixels.shape)
     learners = jax.vmap(lambda picture: begin({"params": {"picture": picture}}))(pixels)
@@ -231,13 +220,6 @@ def _score(
             if not (as_content and name == "content")}  # fmt: skip
     loss = float(np.mean(jax.device_get(parts.total(stylist.weights))))
     return {"loss": loss, **last, **left}
-
-
-def _partition(state: State) -> State:
-    split = jax.tree.map(lambda leaf: True, state)
-    alone = lambda tree: jax.tree.map(lambda leaf: False, tree)
-    shared = ("content", "wanted", "known")
-    return split._replace(**{name: alone(getattr(state, name)) for name in shared})
 
 
 def _sample(state: State, key: jax.Array) -> dict[str, draw.Picture]:

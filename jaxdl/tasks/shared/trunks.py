@@ -14,13 +14,12 @@ from flax import linen as nn
 
 from jaxdl import config as settings
 from jaxdl import keys, models
-from jaxdl.data import augment
 from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.per_member import any_on
 from jaxdl.report import draw
 from jaxdl.tasks import classification, learner, text_classification
-from jaxdl.tasks.shared import text_encoder
+from jaxdl.tasks.shared import inputs, text_encoder
 from jaxdl.tasks.shared.checks import need_batches
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.texts import one_line
@@ -74,14 +73,8 @@ def create(run: Run, dimensions: int, views: int) -> Trunk:
 
 
 def _of_images(run: Run, dimensions: int, views: int) -> Trunk:
-    for name in ("mixup", "cutmix"):
-        if run.config.augment[name]:
-            raise UserError(
-                f"config.augment.{name}={run.config.augment[name]!r} mixes classes: task "
-                "'embedding' has no use of it"
-            )
+    augmented = inputs.alone(run)
     module, weights, standardise, check = classification.start(run, dimensions)
-    augmented = augment.create_alone(run.config.augment)
 
     def init(start: Callable, key: jax.Array, batch: Mapping) -> learner.Learner:
         begin = lambda fresh: start(weights(fresh))

@@ -1,0 +1,124 @@
+"""What neighbours hold, summed by weights that each edge has for each head.
+
+The rows that edges carry are many times those of the nodes. As one array they would be most of the
+memory of graph attention, and as such arrays do not fit into caches, most of its time too: on CPUs
+they are made, used and forgotten a few thousand edges at a time, in both passes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxdl.ops.derivatives import with_backward
+from jaxdl.ops.forms import by_platform
+from jaxdl.ops.graph import Edges
+from jaxdl.ops.segments import segment_sum
+from jaxdl.ops.wide import widen
+
+# Edges at a time. Below so many all are taken at once: a loop has a price, too.
+_AT_ONCE, _FEW = 4096, 65536
+
+
+def sum_of_heads(x: jax.Array, weights: jax.Array, edges: Edges) -> jax.Array:
+    """Σ of weight(j → i) x_j over the edges that arrive at i, head by head.
+
+    Args:
+      x: (nodes, heads, features) floating; added in at least float32.
+      weights: (edges, heads) floating; those of the edges themselves are not used.
+      edges: between the nodes. A target that is no node is padding.
+
+    Returns:
+      (nodes, heads, features), of the dtype of ``x``; 0 where no edge arrives.
+    """
+    return _sum(x, weights, edges.source, edges.target)
+
+
+def _forward(
+    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
+) -> tuple[jax.Array, tuple]:
+    form = _few_forward if len(source) <= _FEW else _forward_in_parts
+    given = (x, weights, source, target)
+    return by_platform(_few_forward, *given, cpu=form), given
+
+
+def _backward(kept: tuple, slope: jax.Array) -> tuple[jax.Array, jax.Array, None, None]:
+    form = _few_backward if len(kept[2]) <= _FEW else _backward_in_parts
+    return *by_platform(_few_backward, *kept, slope, cpu=form), None, None
+
+
+def _few_forward(
+    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
+) -> jax.Array:
+    return segment_sum(x[source] * weights[..., None].astype(x.dtype), target, len(x))
+
+
+def _few_backward(
+    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array, slope: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    arrived = _arrived(slope, target)
+    total = jnp.zeros(x.shape, arrived.dtype).at[source].add(arrived * weights[..., None])
+    return total.astype(x.dtype), (arrived * x[source]).sum(axis=-1).astype(weights.dtype)
+
+
+def _forward_in_parts(
+    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
+) -> jax.Array:
+    def add(total: Any, weights: Any, source: Any, target: Any, first: Any) -> jax.Array:
+        sent = widen(x[source] * weights[..., None].astype(x.dtype))
+        return total.at[target].add(sent, mode="drop", indices_are_sorted=True)
+
+    empty = jnp.zeros_like(widen(x))
+    return _over_parts(len(x), weights, source, target, add, empty).astype(x.dtype)
+
+
+def _backward_in_parts(
+    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array, slope: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    def add(made: Any, weights: Any, source: Any, target: Any, first: Any) -> Any:
+        total, products = made
+        arrived = _arrived(slope, target)
+        total = total.at[source].add(arrived * weights[..., None])
+        own = (arrived * x[source]).sum(axis=-1)
+        return total, lax.dynamic_update_slice_in_dim(products, own, first, axis=0)
+
+    count, dtype = len(source), widen(slope).dtype
+    room = jnp.zeros((count + -count % _AT_ONCE, *weights.shape[1:]), dtype)
+    empty = (jnp.zeros(x.shape, dtype), room)
+    total, products = _over_parts(len(x), weights, source, target, add, empty)
+    return total.astype(x.dtype), products[:count].astype(weights.dtype)
+
+
+def _over_parts(
+    nodes: int,
+    weights: jax.Array,
+    source: jax.Array,
+    target: jax.Array,
+    add: Callable[[Any, jax.Array, jax.Array, jax.Array, jax.Array], Any],
+    made: Any,
+) -> Any:
+    """``add(made, weights, source, target, first)`` for one part of the edges after the other.
+
+    What fills up the last part has weight 0 and arrives nowhere.
+    """
+    count = len(source)
+    filled = lambda x, by: jnp.pad(
+        x, [(0, -count % _AT_ONCE), *[(0, 0)] * (x.ndim - 1)], constant_values=by
+    )
+    columns = filled(weights, 0), filled(source, 0), filled(target, nodes)
+
+    def step(i: jax.Array, made: Any) -> Any:
+        at = i * _AT_ONCE
+        return add(made, *(lax.dynamic_slice_in_dim(x, at, _AT_ONCE) for x in columns), at)
+
+    return lax.fori_loop(0, -(-count // _AT_ONCE), step, made)
+
+
+def _arrived(slope: jax.Array, target: jax.Array) -> jax.Array:
+    """What edges carry back of ``slope`` (nodes, heads, features), in at least float32."""
+    return widen(slope).at[target].get(mode="fill", fill_value=0, indices_are_sorted=True)
+
+
+_sum = with_backward(_forward, _backward)
