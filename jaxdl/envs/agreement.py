@@ -50,7 +50,9 @@ def _numbers(env: Environment) -> None:
     for name in ("action_low", "action_high"):
         shape = np.shape(getattr(env, name))
         if shape not in ((), (env.action_size,)):
-            raise UserError(f"{name} has shape {shape}: it must be a number, or ({env.action_size},)")
+            raise UserError(
+                f"{name} has shape {shape}: it must be a number, or ({env.action_size},)"
+            )
     low, high = np.float64(env.action_low), np.float64(env.action_high)
     if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
         raise UserError(

@@ -100,7 +100,8 @@ def create(name: str) -> Environment:
         f"gymnasium's {name} is stepped in Python on the host, one environment after another: at "
         f"most about {rate:,.0f} steps a second on this machine, whatever the device"
     )
-    return _environment(host, world, limit, actions)
+    space = world.observation_space
+    return on_host(host, _size(space), limit, actions, space.shape or None)
 
 
 class Host:
@@ -203,12 +204,25 @@ class Host:
             self._free.append(own.world)
 
 
-def _environment(host: Host, world: Any, limit: int, actions: dict[str, Any]) -> Environment:
-    space = world.observation_space
-    size = _size(space)
+def on_host(
+    host: Host,
+    size: int,
+    limit: int,
+    actions: dict[str, Any],
+    shape: tuple[int, ...] | None = None,
+) -> Environment:
+    """The environment of those on a host.
+
+    Args:
+      host: that has them.
+      size: of an observation.
+      limit: steps of an episode at most, as the host has it.
+      actions: what `Environment` says of its actions, by name.
+      shape: in which an observation is drawn; None is a row.
+    """
+    shape = shape or (size,)
     seen = jax.ShapeDtypeStruct((size,), jnp.float32)
     flag, number = (jax.ShapeDtypeStruct((), dtype) for dtype in (jnp.bool_, jnp.float32))
-    shape = space.shape if space.shape else (size,)
     calls = dict(vmap_method="broadcast_all")
 
     def begun(seed: jax.Array, observation: jax.Array, actions: jax.Array) -> State:
@@ -224,9 +238,7 @@ def _environment(host: Host, world: Any, limit: int, actions: dict[str, Any]) ->
             one = jnp.zeros((limit, size_of), jnp.float32)
         return begun(seed, observation, one), observation
 
-    def step(
-        state: State, action: jax.Array
-    ) -> tuple[State, jax.Array, jax.Array, jax.Array]:
+    def step(state: State, action: jax.Array) -> tuple[State, jax.Array, jax.Array, jax.Array]:
         action = jnp.asarray(action, state.actions.dtype)
         found = jax.pure_callback(
             host.step, Result(seen, number, flag, flag, seen), state.seed, _next(state.seed),
@@ -339,9 +351,7 @@ def _tried(name: str, world: Any, flat: Callable[[Any], np.ndarray]) -> float:
     return steps / (time.perf_counter() - began)
 
 
-def _check(
-    name: str, by: str, seen: Any, size: int, flat: Callable[[Any], np.ndarray]
-) -> None:
+def _check(name: str, by: str, seen: Any, size: int, flat: Callable[[Any], np.ndarray]) -> None:
     try:
         found: Sequence[int] = flat(seen).shape
     except (ValueError, TypeError, KeyError, IndexError) as error:

@@ -53,9 +53,7 @@ def create(name: str) -> Environment:
         seen = observe(seen)
         return State(_strong(own), jax.random.bits(later, (2,), jnp.uint32), seen), seen.ravel()
 
-    def step(
-        state: State, action: jax.Array
-    ) -> tuple[State, jax.Array, jax.Array, jax.Array]:
+    def step(state: State, action: jax.Array) -> tuple[State, jax.Array, jax.Array, jax.Array]:
         now, later = jax.random.split(draws.of_words(state.words))
         seen, own, reward, terminated, _ = theirs.step_env(now, state.own, action, params)
         seen = observe(seen)
