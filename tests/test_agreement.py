@@ -46,7 +46,7 @@ def test_what_keeps_to_its_word_passes():
         (dict(step=stepping(state=jnp.zeros(2, jnp.int32))),
          r"reset returns the state as float32 \(2,\), step as int32 \(2,\)"),
         (dict(reset=lambda key: ({"x": TWO, "y": TWO}, TWO),
-              step=stepping(state={"x": TWO, "y": TWO[0]})), r"the state's y as float32 \(2,\), st"),
+              step=stepping(state={"x": TWO, "y": TWO[0]})), r"the state's y as float32 \(2,\)"),
         (dict(step=stepping(state=(TWO, TWO))), r"step PyTreeDef\(\(\*, \*\)\): they must be the"),
         (dict(step=stepping(reward=jnp.zeros(1))), r"a reward float32 \(1,\): it must be float32"),
         (dict(step=stepping(reward=jnp.int32(1))), r"a reward int32 \(\): it must be float32"),

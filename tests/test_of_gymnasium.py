@@ -218,7 +218,7 @@ def test_spaces_are_taken_as_they_are(gymnasium, named, capfd):
     )
     assert (env.actions, env.observation_size, env.max_steps) == (2, 7, 5)
     many = vectorised.create(env, keys.root(0), 3)
-    end, moves = rolled(env, many, 6)
+    _, moves = rolled(env, many, 6)
     np.testing.assert_array_equal(moves.observation[0, 0], [0, 1, 0, 1, 2, 3, 255])
     assert moves.truncated.T.tolist() == [[False] * 4 + [True, False]] * 3
     assert not moves.terminated.any()

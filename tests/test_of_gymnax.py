@@ -1,4 +1,4 @@
-"""Environments of gymnax: as a plain loop steps them, by one like theirs and, if there, by theirs."""
+"""Environments of gymnax: as a plain loop steps them, of one like theirs, and of theirs."""
 
 import sys
 import types
