@@ -2,8 +2,8 @@
 
     python -m benchmarks.staleness [--staleness=0,4,16,64] [--seeds=4] [--environment=cartpole]
 
-Runs experiments/a2c.py as a population of seeds for each staleness, which is evaluated by 100 greedy
-episodes of every seed each 250 updates. Writes the file of this processor and this jax in
+Runs experiments/a2c.py as a population of seeds for each staleness, which is evaluated by 100
+greedy episodes of every seed each 250 updates. Writes the file of this processor and this jax in
 benchmarks/results/staleness/, the chart docs/staleness.svg, and the table in docs/control.md.
 """
 

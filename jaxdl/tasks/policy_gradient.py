@@ -90,8 +90,8 @@ def policy_gradient(
     At a termination nothing follows. At a truncation, by the clock, the value estimates what would;
     without a baseline nothing does, and the return ends there too.
 
-    The metrics are ``loss`` and its parts, means over steps, and ``episode_return`` and
-    ``episode_length`` of the episodes that ended in the meantime. Evaluation gives ``mean_return``
+    The metrics are ``loss`` and its parts and ``reward``, means over steps, and ``episode_return``
+    and ``episode_length`` of the episodes that ended in the meantime. Evaluation gives ``mean_return``
     of the likeliest actions in 100 episodes.
     """
     agent = agents.create(run, env, continuous)

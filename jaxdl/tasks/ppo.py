@@ -80,8 +80,8 @@ def ppo(
       normalise_advantages: to mean 0 and deviation 1 in each minibatch.
 
     The metrics are ``loss`` and its parts, ``approximate_kl`` of new from old policy [nats] and
-    ``clip_fraction``, both from the updates, and ``episode_return`` and ``episode_length`` of the
-    episodes that ended in the meantime. Evaluation gives ``mean_return`` of the likeliest actions
+    ``clip_fraction``, both from the updates, ``reward`` of a step, and ``episode_return`` and
+    ``episode_length`` of the episodes that ended in the meantime. Evaluation gives ``mean_return`` of the likeliest actions
     in 100 episodes.
     """
     agent = agents.create(run, env, continuous)
