@@ -96,7 +96,8 @@ def dqn(
 
     The metrics are ``loss`` (Huber's), ``value``, the mean of the values learned from,
     ``epsilon``, ``reward`` of a step, and ``episode_return`` and ``episode_length`` of the
-    episodes that ended in the meantime. Evaluation gives ``mean_return`` of the best actions in 100 episodes.
+    episodes that ended in the meantime. Evaluation gives ``mean_return`` of the best actions in 100
+    episodes.
     """
     need_whole(run, type(None))
     environment, count = envs.create(env), run.config.batch_size

@@ -91,8 +91,8 @@ def policy_gradient(
     without a baseline nothing does, and the return ends there too.
 
     The metrics are ``loss`` and its parts and ``reward``, means over steps, and ``episode_return``
-    and ``episode_length`` of the episodes that ended in the meantime. Evaluation gives ``mean_return``
-    of the likeliest actions in 100 episodes.
+    and ``episode_length`` of the episodes that ended in the meantime. Evaluation gives
+    ``mean_return`` of the likeliest actions in 100 episodes.
     """
     agent = agents.create(run, env, continuous)
     _check(rollout, staleness, baseline, gae_lambda, value_weight)
