@@ -81,8 +81,8 @@ def ppo(
 
     The metrics are ``loss`` and its parts, ``approximate_kl`` of new from old policy [nats] and
     ``clip_fraction``, both from the updates, ``reward`` of a step, and ``episode_return`` and
-    ``episode_length`` of the episodes that ended in the meantime. Evaluation gives ``mean_return`` of the likeliest actions
-    in 100 episodes.
+    ``episode_length`` of the episodes that ended in the meantime. Evaluation gives ``mean_return``
+    of the likeliest actions in 100 episodes.
     """
     agent = agents.create(run, env, continuous)
     _check(rollout, minibatches, epochs, clip_ratio, discount=discount, gae_lambda=gae_lambda)
