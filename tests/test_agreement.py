@@ -93,7 +93,13 @@ def spoilt(reward):
     return environment(reset=lambda key: (jnp.int32(0), see(jnp.int32(0))), step=step, max_steps=20)
 
 
-@pytest.mark.parametrize("experiment, reward", [("dqn", np.nan), ("a2c:a3c", -np.inf)])
+@pytest.mark.parametrize(
+    "experiment, reward",
+    [
+        ("dqn", np.nan),
+        pytest.param("a2c:a3c", -np.inf, marks=pytest.mark.slow("jaxdl/tasks/policy_gradient.py")),
+    ],
+)
 def test_a_reward_that_is_not_finite_is_named(experiment, reward, registered, tmp_path, capsys):
     registered(spoilt(jnp.float32(reward)))
     flags = ("--config.task.env=mine", "--config.log.every=1", "--config.task.rollout=2")

@@ -124,6 +124,7 @@ def test_members_of_a_population_may_have_the_same_seeds(begun):
     assert not np.array_equal(found.next_observation[1], found.next_observation[0])
 
 
+@pytest.mark.slow("jaxdl/envs/", "jaxdl/parallel/")
 def test_devices_change_no_number():
     env = walk()
     mesh = Mesh(np.array(jax.devices()[:4]), ("data",), axis_types=(AxisType.Auto,))
@@ -148,6 +149,7 @@ def test_episodes_that_are_over_cost_nothing():
         np.testing.assert_array_equal(found.first.observation[t + 1], np.float32(seen))
 
 
+@pytest.mark.slow("jaxdl/envs/", "jaxdl/runs/")
 def test_a_run_goes_on_to_the_bit(monkeypatch, tmp_path):
     monkeypatch.setitem(envs._registry._entries, "walk", walk)
     flags = (*tiny.FLAGS["a2c"], "--config.task.env=walk", "--config.log.every=1")
@@ -266,6 +268,7 @@ def test_theirs_is_ours(gymnasium):
     assert moves.terminated.any()
 
 
+@pytest.mark.slow("jaxdl/envs/", "ppo")
 def test_an_agent_learns_in_one(gymnasium, tmp_path):
     flags = ("--config.task.env=gymnasium:Pendulum-v1", "--config.log.report=true")
     once = ("--config.steps=2", "--config.eval.every=2")

@@ -93,6 +93,7 @@ def test_steps_are_theirs_and_ends_are_told_apart(library):
     assert len(np.unique(np.asarray(moves.next_observation[:, 0, 0]))) > 2
 
 
+@pytest.mark.slow("jaxdl/envs/", "a2c")
 def test_an_agent_learns_in_one(library, tmp_path):
     flags = ("--config.task.env=gymnax:Drift-v0", "--config.log.report=true")
     once = ("--config.steps=2", "--config.eval.every=2")

@@ -159,7 +159,7 @@ class Host:
             found = [self._step(row, *one) for row, one in enumerate(rows)]
         dtypes = (np.float32, np.float32, np.bool_, np.bool_, np.float32)
         stacked = (np.array(x, d) for x, d in zip(zip(*found, strict=True), dtypes, strict=True))
-        return Result(*(x.reshape(*front, *x.shape[1:]) for x in stacked))
+        return Result(*(x.reshape((*front, *x.shape[1:])) for x in stacked))
 
     def _step(
         self, row: int, seed: np.ndarray, following: np.ndarray, steps: np.ndarray,
