@@ -70,9 +70,19 @@ def curve(metrics: Path) -> dict[str, Any]:
 
 def write() -> None:
     """Makes the page's table and the chart anew from what is stored, of the newest jax."""
-    (measured,) = records.stored(RESULTS)[-1]["workloads"].values()
-    PAGE.write_text(with_figures(PAGE.read_text(), table(measured), "staleness"))
+    stored = records.stored(RESULTS)
+    PAGE.write_text(with_figures(PAGE.read_text(), figures(stored), "staleness"))
+    (measured,) = stored[-1]["workloads"].values()
     CHART.write_bytes(chart(measured).data)
+
+
+def figures(stored: Sequence[Mapping[str, Any]]) -> str:
+    """The page's Markdown: the chart and the table of the last of stored results."""
+    if not stored:
+        return "Not measured yet."
+    (measured,) = stored[-1]["workloads"].values()
+    told = "Mean return over updates, by how many updates old the gradients are"
+    return f"![{told}]({CHART.name})\n\n{table(measured)}"
 
 
 def chart(measured: Mapping[str, Curve]) -> draw.Picture:
