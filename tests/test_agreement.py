@@ -7,9 +7,10 @@ import pytest
 import tiny
 from launching import figures, run
 
-from jaxdl import envs, keys
+from jaxdl import envs, keys, metrics
 from jaxdl.envs import agreement, vectorised
 from jaxdl.errors import UserError
+from jaxdl.tasks.shared import episodes
 
 TWO = jnp.zeros(2, jnp.float32)
 
@@ -93,13 +94,36 @@ def spoilt(reward):
     return environment(reset=lambda key: (jnp.int32(0), see(jnp.int32(0))), step=step, max_steps=20)
 
 
-@pytest.mark.parametrize(
-    "experiment, reward",
-    [
-        ("dqn", np.nan),
-        pytest.param("a2c:a3c", -np.inf, marks=pytest.mark.slow("jaxdl/tasks/policy_gradient.py")),
-    ],
-)
+@pytest.mark.usefixtures("explicit")
+def test_what_is_not_finite_of_a_rollout_is_named_and_counted():
+    time, count = np.arange(1, 5, dtype=np.int32), np.ones((4, 2), bool)
+    moves = vectorised.Transition(
+        observation=np.zeros((4, 2, 3), np.float32),
+        action=np.ones((4, 2), np.int32),
+        reward=np.ones((4, 2), np.float32),
+        next_observation=np.zeros((4, 2, 3), np.float32),
+        terminated=~count,
+        truncated=~count,
+        total=np.ones((4, 2), np.float32),
+        steps=np.stack([time, time + 4], axis=1),
+    )
+    assert episodes.explained(environment(), moves) is None
+    assert metrics.divide(episodes.ended(jax.tree.map(jnp.asarray, moves)))["reward"] == 1
+    moves.next_observation[3, 0, 1] = np.inf
+    told = episodes.explained(environment(), moves)
+    assert "'mine' gave an observation of inf at step 4 of an episode (environment 0, roll" in told
+    moves.reward[2, 1] = np.nan
+    told = episodes.explained(environment(), moves)
+    assert "gave a reward of nan at step 7 of an episode (environment 1, rollout step 2)" in told
+    assert "for action 1 in observation [0., 0., 0.]: it must be finite" in told
+    # No episode has ended: without this figure nobody would see it until it is learned from.
+    found = episodes.ended(jax.tree.map(jnp.asarray, moves))
+    assert np.isnan(found["reward"].total)
+    assert found["episode_return"].total == 0
+
+
+@pytest.mark.slow("jaxdl/tasks/", "jaxdl/train/loop.py", "jaxdl/control/")
+@pytest.mark.parametrize("experiment, reward", [("dqn", np.nan), ("a2c:a3c", -np.inf)])
 def test_a_reward_that_is_not_finite_is_named(experiment, reward, registered, tmp_path, capsys):
     registered(spoilt(jnp.float32(reward)))
     flags = ("--config.task.env=mine", "--config.log.every=1", "--config.task.rollout=2")

@@ -108,6 +108,7 @@ def test_what_is_asked_again_or_was_forgotten_is_played_again(begun, monkeypatch
     assert_same(rolled(forgetful, middle, 15, key=3), last)
 
 
+@pytest.mark.slow("jaxdl/envs/", "jaxdl/experiment/")
 def test_members_of_a_population_may_have_the_same_seeds(begun):
     env, many, (_, moves) = begun
     twice = jax.tree.map(lambda x: jnp.stack([x, x]), many)
