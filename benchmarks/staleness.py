@@ -27,6 +27,7 @@ from jaxdl.report import draw, draw_members
 RESULTS = records.RESULTS / "staleness"
 PAGE, CHART = ROOT / "docs" / "control.md", ROOT / "docs" / "staleness.svg"
 EVERY = 250
+_TINY = ("--config.steps=4", "--config.batch_size=2", "--config.parallel.data=1")
 
 # Of one staleness: "updates" (evaluations,), and "returns" (evaluations, seeds).
 Curve = Mapping[str, Sequence[Any]]
@@ -52,7 +53,7 @@ def measure(staleness: int, options: argparse.Namespace) -> dict[str, Any]:
             f"--config=experiments/a2c.py:{options.environment}", f"--workdir={folder}/run",
             f"--config.task.staleness={staleness}", f"--config.population={options.seeds}",
             f"--config.eval.every={2 if options.tiny else EVERY}", "--config.log.report=false",
-            *(["--config.steps=4", "--config.batch_size=2", "--config.parallel.data=1"] if options.tiny else []),
+            *(_TINY if options.tiny else []),
         ]  # fmt: skip
         took = programs.run(command, {"JAX_PLATFORMS": "cpu"})
         return {**curve(Path(folder, "run", "metrics.jsonl")), "seconds": took.seconds}
