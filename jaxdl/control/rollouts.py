@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl import envs, keys
-from jaxdl.control.policies import Categorical, Gaussian
+from jaxdl.control.policies import Categorical, Gaussian, SquashedGaussian
 from jaxdl.envs import vectorised
 
 
@@ -16,22 +16,30 @@ class Agent(NamedTuple):
     Attributes:
       module: observations (…, size) -> (logits, or mean and log-deviation; value).
       environment: of `jaxdl.envs`.
+      continuous: how continuous actions are distributed.
     """
 
     module: Any
     environment: envs.Environment
+    continuous: type[Gaussian | SquashedGaussian] = Gaussian
 
     def think(
         self, variables: Any, observation: jax.Array
-    ) -> tuple[Categorical | Gaussian, jax.Array]:
+    ) -> tuple[Categorical | Gaussian | SquashedGaussian, jax.Array]:
         """(policy, value) of observations (…, size)."""
         output, value = self.module.apply(variables, observation)
-        return (Categorical(output) if self.environment.actions else Gaussian(*output)), value
+        discrete = self.environment.actions
+        return (Categorical(output) if discrete else self.continuous(*output)), value
+
+    def done(self, drawn: jax.Array) -> jax.Array:
+        """What is done in the environment for actions as they were drawn."""
+        units = (Categorical if self.environment.actions else self.continuous).units
+        return self.environment.from_units(units(drawn))
 
     def greedy(self, variables: Any) -> vectorised.Policy:
         """The likeliest actions, as the environment takes them."""
         likeliest = lambda observation: self.think(variables, observation)[0].mode()
-        return lambda observation: self.environment.from_units(likeliest(observation))
+        return lambda observation: self.done(likeliest(observation))
 
 
 def begin(agent: Agent, key: jax.Array, count: int) -> tuple[Any, vectorised.Vectorised]:
@@ -49,7 +57,7 @@ def acting(
     size = environment.actions or environment.action_size
     # Continuous actions are learned in units of their range, as they were drawn.
     in_units = environment._replace(
-        step=lambda state, action: environment.step(state, environment.from_units(action))
+        step=lambda state, action: environment.step(state, agent.done(action))
     )
 
     def act(observation: jax.Array, own: jax.Array) -> jax.Array:

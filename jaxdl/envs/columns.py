@@ -51,4 +51,10 @@ def split(env: Environment) -> Environment:
         state, observation, reward, terminated = env.step(whole(state), action)
         return *of((state, observation), 0), reward, terminated
 
-    return env._replace(reset=lambda key: of(env.reset(key), 0), step=step)
+    truncated, again = env.truncated, env.again
+    return env._replace(
+        reset=lambda key: of(env.reset(key), 0),
+        step=step,
+        truncated=truncated and (lambda state: truncated(whole(state))),
+        again=again and (lambda state: of(again(whole(state)), 0)),
+    )

@@ -57,5 +57,9 @@ def keys(own: jax.Array, now: jax.Array) -> jax.Array:
     """
     # By words, since XLA does not vectorise what is drawn from one array of pairs; and not by
     # jax.random.fold_in, which would hash twice more.
-    pairs = jnp.stack([own[0] ^ now[0], own[1] ^ now[1]], axis=-1)
-    return jax.random.wrap_key_data(pairs, impl=_HASH)
+    return of_words(jnp.stack([own[0] ^ now[0], own[1] ^ now[1]], axis=-1))
+
+
+def of_words(words: jax.Array) -> jax.Array:
+    """Keys (…) whose draws are cheap, of random uint32 (…, 2)."""
+    return jax.random.wrap_key_data(words, impl=_HASH)

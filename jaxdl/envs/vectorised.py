@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl import keys
-from jaxdl.envs import Environment, columns, draws
+from jaxdl.envs import Environment, agreement, columns, draws
 
 
 class Vectorised(NamedTuple):
@@ -69,7 +69,12 @@ def own_keys(key: jax.Array, index: jax.Array) -> jax.Array:
 
 
 def create(env: Environment, key: jax.Array, count: int) -> Vectorised:
-    """``count`` environments at starts of their own."""
+    """``count`` environments at starts of their own.
+
+    Raises:
+      UserError: the environment does not keep to what it says of itself (`agreement.check`).
+    """
+    agreement.check(env)
     return anew(env, key, jnp.arange(count, dtype=jnp.uint32))
 
 
@@ -82,7 +87,7 @@ def anew(env: Environment, key: jax.Array, index: jax.Array) -> Vectorised:
 
 
 def advance(
-    env: Environment, envs: Vectorised, action: jax.Array, fresh: tuple[Any, jax.Array]
+    env: Environment, envs: Vectorised, action: jax.Array, fresh: tuple[Any, jax.Array] | None
 ) -> tuple[Vectorised, Transition]:
     """One step of every environment; those whose episode ends start anew.
 
@@ -90,11 +95,17 @@ def advance(
       env: the environment.
       envs: n of them.
       action: (n,) int32 or (n, action_size) float32.
-      fresh: (state, observation) of n new starts, from ``jax.vmap(env.reset)``.
+      fresh: (state, observation) of n new starts, from ``jax.vmap(env.reset)``; None takes those
+        that follow the last states, from ``env.again``.
     """
     state, observation, reward, terminated = jax.vmap(env.step)(envs.state, action)
     steps, total = envs.steps + 1, envs.total + reward
-    truncated = (steps >= env.max_steps) & ~terminated
+    truncated = steps >= env.max_steps
+    if env.truncated:
+        truncated |= jax.vmap(env.truncated)(state)
+    truncated &= ~terminated
+    if fresh is None:
+        fresh = jax.vmap(env.again)(state)
     move = Transition(
         envs.observation, action, reward, observation, terminated, truncated, total, steps
     )
@@ -134,7 +145,8 @@ def roll_out(
 
     def body(many: Vectorised, now: jax.Array) -> tuple[Vectorised, Transition]:
         action = act(columns.whole(many.observation), draws.keys(of_actions, now))
-        fresh = jax.vmap(apart.reset)(draws.keys(of_starts, now))
+        drawn = env.again is None
+        fresh = jax.vmap(apart.reset)(draws.keys(of_starts, now)) if drawn else None
         return advance(apart, many, action, fresh)
 
     end, moves = jax.lax.scan(body, columns.of(envs), of_steps)
@@ -176,8 +188,10 @@ def play(env: Environment, policy: Policy, key: jax.Array, episodes: int) -> Pla
         i, envs, going, played = carry
         action = policy(envs.observation)
         state = jax.vmap(env.step)(envs.state, action)[0]
-        # Where an episode has ended, the environment runs on from its start, unheeded.
-        envs, move = advance(env, envs, action, start)
+        # Where an episode has ended, the environment runs on from its start, unheeded. One whose
+        # starts are dear stays at its last step, which it knows, and takes it again and again.
+        back = start if env.again is None else (envs.state, envs.observation)
+        envs, move = advance(env, envs, action, back)
         played = Played(
             jnp.where(going, move.total, played.total),
             jnp.where(going, move.steps, played.steps),

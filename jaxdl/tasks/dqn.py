@@ -75,7 +75,7 @@ def dqn(
 
     Args:
       run: the run's config; the data set must be "none".
-      env: a name in `jaxdl.envs`.
+      env: a name in `jaxdl.envs`, or of another library: "gymnax:…", "gymnasium:…".
       rollout: steps in each environment between updates.
       updates: of the optimizer then, which are what the learning rate's schedule counts.
       examples: transitions in each of these; the environments must divide them.
@@ -95,8 +95,9 @@ def dqn(
         its weight in the loss takes back. Without priority there is nothing to take back.
 
     The metrics are ``loss`` (Huber's), ``value``, the mean of the values learned from,
-    ``epsilon``, and ``episode_return`` and ``episode_length`` of the episodes that ended in the
-    meantime. Evaluation gives ``mean_return`` of the best actions in 100 episodes.
+    ``epsilon``, ``reward`` of a step, and ``episode_return`` and ``episode_length`` of the
+    episodes that ended in the meantime. Evaluation gives ``mean_return`` of the best actions in 100
+    episodes.
     """
     need_whole(run, type(None))
     environment, count = envs.create(env), run.config.batch_size
@@ -137,6 +138,7 @@ def dqn(
     return Task(
         init=functools.partial(_init, agent, start, count, capacity // count),
         train_step=functools.partial(train_step, agent, share, taken_back, learn),
+        explain=functools.partial(_explain, agent, share),
         **episodes.shown(environment, greedy).of(lambda state: state.learner.best_variables),
         parameters=lambda state: learner.parameters(state.learner.params, order()),
         partition=_partition,
@@ -235,7 +237,7 @@ def train_step(
       key: of the step.
     """
     eps = share(state.updates)
-    many, moves = acting(agent, state.learner.params, state.envs, keys.named(key, "act"), eps)
+    many, moves = _act(agent, eps, state, key)
     memory = replay.add(state.replay, {name: getattr(moves, name) for name in kept(agent)})
     (own, target, memory), found = learn(
         (state.learner, state.target), memory, many.index, key, taken_back(state.updates)
@@ -244,6 +246,23 @@ def train_step(
         State(own, target, many, memory, state.updates + 1),
         {**found, **episodes.ended(moves), "epsilon": Mean.once(eps)},
     )
+
+
+def _act(
+    agent: Agent, eps: jax.Array, state: State, key: jax.Array
+) -> tuple[vectorised.Vectorised, vectorised.Transition]:
+    return acting(agent, state.learner.params, state.envs, keys.named(key, "act"), eps)
+
+
+def _explain(
+    agent: Agent,
+    share: Callable[[jax.Array], jax.Array],
+    state: State,
+    batch: Mapping,
+    key: jax.Array,
+) -> str | None:
+    moves = _act(agent, share(state.updates), state, key)[1]
+    return episodes.explained(agent.environment, moves)
 
 
 def _init(

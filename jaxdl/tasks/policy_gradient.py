@@ -54,6 +54,7 @@ class State(NamedTuple):
 def policy_gradient(
     run: Run,
     env: str = "cartpole",
+    continuous: str = "gaussian",
     rollout: int = 5,
     baseline: bool = True,
     staleness: int = 0,
@@ -68,7 +69,10 @@ def policy_gradient(
 
     Args:
       run: the run's config; the data set must be "none".
-      env: a name in `jaxdl.envs`.
+      env: a name in `jaxdl.envs`, or of another library: "gymnax:…", "gymnasium:…".
+      continuous: how continuous actions are drawn: "gaussian", and clipped to their range, or
+        "squashed" into it by tanh, with log-probabilities and entropies of what is squashed, in
+        units of the range.
       rollout: steps in each environment before the parameters change; what would follow the last
         one is estimated. 0 plays one whole episode in each from a fresh start: REINFORCE.
       baseline: whether a value is learned and taken off the returns; without it the model's is left
@@ -86,11 +90,11 @@ def policy_gradient(
     At a termination nothing follows. At a truncation, by the clock, the value estimates what would;
     without a baseline nothing does, and the return ends there too.
 
-    The metrics are ``loss`` and its parts, means over steps, and ``episode_return`` and
-    ``episode_length`` of the episodes that ended in the meantime. Evaluation gives ``mean_return``
-    of the likeliest actions in 100 episodes.
+    The metrics are ``loss`` and its parts and ``reward``, means over steps, and ``episode_return``
+    and ``episode_length`` of the episodes that ended in the meantime. Evaluation gives
+    ``mean_return`` of the likeliest actions in 100 episodes.
     """
-    agent = agents.create(run, env)
+    agent = agents.create(run, env, continuous)
     _check(rollout, staleness, baseline, gae_lambda, value_weight)
     check_shares(discount=discount, gae_lambda=gae_lambda)
     check_at_least(0, entropy=entropy, value_weight=value_weight)
@@ -112,6 +116,7 @@ def policy_gradient(
     return Task(
         init=functools.partial(_init, agent, start, run.config.batch_size, staleness),
         train_step=functools.partial(train_step, agent, steps, not rollout, see, update),
+        explain=functools.partial(_explain, agent, steps, not rollout),
         **agents.shown(agent),
         partition=_partition,
         examples=steps * run.config.batch_size,
@@ -223,15 +228,35 @@ def train_step(
       batch: nothing.
       key: of the step.
     """
-    own, many, past = state
+    own, _, past = state
     params, past = (own.params, None) if past is None else recalled(past, own.params)
     worker = own._replace(params=params)
-    if whole:
-        many = vectorised.anew(agent.environment, keys.named(key, "starts"), many.index)
-    many, moves = acting(agent, worker.variables, many, key, steps)
+    many, moves = _act(agent, steps, whole, worker, state.envs, key)
     own, metrics = update(own, see(worker.variables, moves), key, at=params)
     ended = episodes.ended(moves, first_episode(moves) if whole else None)
     return State(own, many, past), {**metrics, **ended}
+
+
+def _act(
+    agent: Agent,
+    steps: int,
+    whole: bool,
+    worker: learner.Learner,
+    many: vectorised.Vectorised,
+    key: jax.Array,
+) -> tuple[vectorised.Vectorised, vectorised.Transition]:
+    if whole:
+        many = vectorised.anew(agent.environment, keys.named(key, "starts"), many.index)
+    return acting(agent, worker.variables, many, key, steps)
+
+
+def _explain(
+    agent: Agent, steps: int, whole: bool, state: State, batch: Mapping, key: jax.Array
+) -> str | None:
+    own, _, past = state
+    params = own.params if past is None else recalled(past, own.params)[0]
+    moves = _act(agent, steps, whole, own._replace(params=params), state.envs, key)[1]
+    return episodes.explained(agent.environment, moves)
 
 
 def recalled(past: Past, params: Any) -> tuple[Any, Past]:

@@ -45,6 +45,7 @@ class State(NamedTuple):
 def ppo(
     run: Run,
     env: str = "cartpole",
+    continuous: str = "gaussian",
     rollout: int = 128,
     minibatches: int = 4,
     epochs: int = 4,
@@ -61,7 +62,10 @@ def ppo(
 
     Args:
       run: the run's config; the data set must be "none".
-      env: a name in `jaxdl.envs`.
+      env: a name in `jaxdl.envs`, or of another library: "gymnax:…", "gymnasium:…".
+      continuous: how continuous actions are drawn: "gaussian", and clipped to their range, or
+        "squashed" into it by tanh, with log-probabilities and entropies of what is squashed, in
+        units of the range.
       rollout: steps in each environment before the parameters change.
       minibatches: parts that these are cut into, by time; must divide ``rollout``.
       epochs: passes over them. An update of the run is epochs x minibatches of the optimizer, which
@@ -76,11 +80,11 @@ def ppo(
       normalise_advantages: to mean 0 and deviation 1 in each minibatch.
 
     The metrics are ``loss`` and its parts, ``approximate_kl`` of new from old policy [nats] and
-    ``clip_fraction``, both from the updates, and ``episode_return`` and ``episode_length`` of the
-    episodes that ended in the meantime. Evaluation gives ``mean_return`` of the likeliest actions
-    in 100 episodes.
+    ``clip_fraction``, both from the updates, ``reward`` of a step, and ``episode_return`` and
+    ``episode_length`` of the episodes that ended in the meantime. Evaluation gives ``mean_return``
+    of the likeliest actions in 100 episodes.
     """
-    agent = agents.create(run, env)
+    agent = agents.create(run, env, continuous)
     _check(rollout, minibatches, epochs, clip_ratio, discount=discount, gae_lambda=gae_lambda)
     check_at_least(0, value_clip=value_clip, entropy=entropy, value_weight=value_weight)
     loss_fn = functools.partial(training_loss, agent, clip_ratio, value_clip, value_weight, entropy)
@@ -94,6 +98,7 @@ def ppo(
     return Task(
         init=functools.partial(_init, agent, start, run.config.batch_size),
         train_step=functools.partial(train_step, agent, rollout, see, learn),
+        explain=functools.partial(_explain, agent, rollout),
         **agents.shown(agent),
         partition=_partition,
         examples=rollout * run.config.batch_size,
@@ -254,6 +259,13 @@ def train_step(
     many, moves = acting(agent, own.variables, many, key, rollout)
     own, metrics = learn(own, see(own.variables, moves), key)
     return State(own, many), {**metrics, **episodes.ended(moves)}
+
+
+def _explain(
+    agent: Agent, rollout: int, state: State, batch: Mapping, key: jax.Array
+) -> str | None:
+    moves = acting(agent, state.learner.variables, state.envs, key, rollout)[1]
+    return episodes.explained(agent.environment, moves)
 
 
 def _init(

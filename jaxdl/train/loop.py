@@ -398,17 +398,18 @@ class _Run:
                 f"{step + 1}: lower values of optimizer.learning_rate or optimizer.clip=1 may help"
             )
         key = keys.at_step(self.experiment.key, step)
-        where = diagnose.first_non_finite(
-            self.experiment.task.train_step,
-            {"state": self.carry.state, "batch": self.experiment.batch(step), "key": key},
-        )
+        batch, task = self.experiment.batch(step), self.experiment.task
         kept = self.checkpoints.latest_step()
+        left = f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet"
+        if told := task.explain(self.carry.state, batch, key):
+            raise NonFiniteError(f"step {step + 1}: {told}; the update was not applied; {left}")
+        where = diagnose.first_non_finite(
+            task.train_step, {"state": self.carry.state, "batch": batch, "key": key}
+        )
         raise NonFiniteError(
             f"step {step + 1} gave a non-finite number, first in "
             f"{where or 'a metric (not when run one operation at a time)'}; the update was not "
-            f"applied; "
-            + (f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet")
-            + "; a lower optimizer.learning_rate or optimizer.clip=1 may help"
+            f"applied; {left}; a lower optimizer.learning_rate or optimizer.clip=1 may help"
         )
 
     def _figures(self) -> dict[str, Any]:

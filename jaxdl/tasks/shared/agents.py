@@ -8,7 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl import envs, models
+from jaxdl.control.policies import CONTINUOUS
 from jaxdl.control.rollouts import Agent
+from jaxdl.errors import UserError
+from jaxdl.registry import choose
 from jaxdl.tasks import learner
 from jaxdl.tasks.shared import episodes
 from jaxdl.tasks.shared.checks import need_whole
@@ -19,12 +22,25 @@ from jaxdl.tasks.shared.model import build_model
 DERIVES = ("actions", "action_size")
 
 
-def create(run: Run, env: str) -> Agent:
-    """The agent of ``config.model`` in the environment called ``env``; there are no data."""
+def create(run: Run, env: str, continuous: str) -> Agent:
+    """The agent of ``config.model`` in the environment called ``env``; there are no data.
+
+    Args:
+      run: the run's config.
+      env: of `jaxdl.envs`.
+      continuous: of `jaxdl.control.policies.CONTINUOUS`.
+    """
     need_whole(run, type(None))
+    distribution = choose("distribution in config.task.continuous", continuous, CONTINUOUS)
     environment = envs.create(env)
+    if environment.actions and continuous != "gaussian":
+        raise UserError(
+            f"config.task.continuous={continuous!r} is of continuous actions, and environment "
+            f"{env!r} has {environment.actions} discrete ones"
+        )
     sizes = {name: getattr(environment, name) or 0 for name in DERIVES}
-    return Agent(build_model(run, sizes, because=f"as environment {env!r} has it"), environment)
+    module = build_model(run, sizes, because=f"as environment {env!r} has it")
+    return Agent(module, environment, distribution)
 
 
 def shown(agent: Agent) -> dict[str, Callable[..., Any]]:

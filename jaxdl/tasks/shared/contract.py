@@ -86,6 +86,10 @@ def _nothing_to_batch(state: State, batch: Batch, key: jax.Array) -> Metrics:
     return {}
 
 
+def _nothing_known(state: State, batch: Batch, key: jax.Array) -> str | None:
+    return None
+
+
 def _nothing_to_check() -> None:
     return
 
@@ -121,6 +125,9 @@ class Task(NamedTuple):
         (`jaxdl.data.Split`, None without batches) at once, such as a mean return; as often as
         config.eval.score_every says.
       artifacts: (state, data, key) -> {name: `jaxdl.report.draw.Picture` or text}, for the report.
+      explain: (state, batch, key) -> what a step that gave a non-finite number suffers from, as a
+        part of a sentence, or None where that is nothing that the task knows of: then
+        `jaxdl.train.diagnose` looks for the operation.
       compile_score: (state, data, key) -> None: compiles what `score` runs, on a thread beside the
         first updates; of the state there are only shapes, dtypes and shardings. Without it `score`
         compiles when it is called.
@@ -172,6 +179,7 @@ class Task(NamedTuple):
     eval_step: Callable[[State, Batch, jax.Array], Metrics] = _nothing_to_batch
     score: Callable[[State, Any, jax.Array], dict[str, float]] = _no_scores
     artifacts: Callable[[State, Any, jax.Array], dict[str, Any]] = _no_artifacts
+    explain: Callable[[State, Batch, jax.Array], str | None] = _nothing_known
     compile_score: Callable[[State, Any, jax.Array], None] = _nothing_to_compile
     compile_artifacts: Callable[[State, Any, jax.Array], None] = _nothing_to_compile
     parameters: Callable[[State], dict[str, jax.Array]] = _named_leaves

@@ -27,6 +27,8 @@ Greedy = Callable[[Any], vectorised.Policy]
 def ended(moves: vectorised.Transition, among: jax.Array | None = None) -> Metrics:
     """``episode_return`` and ``episode_length`` of the episodes that ended in a rollout.
 
+    And ``reward``, the mean of a step's, by which one that is not finite is noticed at once.
+
     Args:
       moves: (time, environments, …).
       among: which of its steps count, (time, environments) bool; None for all.
@@ -34,10 +36,37 @@ def ended(moves: vectorised.Transition, among: jax.Array | None = None) -> Metri
     over = moves.ended if among is None else moves.ended & among
     return replicas.total(
         {
+            "reward": Mean.of(moves.reward, among),
             "episode_return": Mean.of(moves.total, over),
             "episode_length": Mean.of(moves.steps, over),
         }
     )
+
+
+def explained(environment: envs.Environment, moves: vectorised.Transition) -> str | None:
+    """What of a rollout is not finite, as a part of a sentence; None if all of it is.
+
+    Args:
+      environment: that it is of.
+      moves: (time, environments, …).
+    """
+    moves = jax.device_get(moves)
+    for name, what in (("reward", "a reward"), ("next_observation", "an observation")):
+        found = getattr(moves, name)
+        bad = ~np.isfinite(found)
+        if bad.any():
+            time, which = first = tuple(np.argwhere(bad)[0][:2])
+            return (
+                f"environment {environment.name!r} gave {what} of {found[bad][0]} at step "
+                f"{moves.steps[first]} of an episode (environment {which}, rollout step {time}), "
+                f"for action {np.asarray(moves.action[first]).tolist()} in observation "
+                f"{_short(moves.observation[first])}: it must be finite"
+            )
+    return None
+
+
+def _short(x: np.ndarray) -> str:
+    return np.array2string(x, precision=3, threshold=8, separator=", ").replace("\n", "")
 
 
 class Shown(NamedTuple):
@@ -69,6 +98,8 @@ def shown(environment: envs.Environment, greedy: Greedy) -> Shown:
     def play(variables: Any, key: jax.Array) -> vectorised.Played:
         return vectorised.play(environment, greedy(variables), key, EPISODES)
 
+    # What is stepped in Python is as fast as it is there.
+    on_device = environment.again is None
     # Made when it is first asked for: it looks for devices.
     pace = functools.cache(lambda: _on_device(environment, greedy))
 
@@ -78,17 +109,22 @@ def shown(environment: envs.Environment, greedy: Greedy) -> Shown:
     def artifacts(variables: Any, key: jax.Array) -> dict[str, draw.Picture | str]:
         played = jax.device_get(play(variables, key))
         length, total = int(played.steps[0]), float(played.total[0])
+        paced = {}
+        if on_device:
+            told = steps_a_second(environment, greedy, variables, pace())
+            paced = {"Environment steps a second": told}
         return {
             "Episode": _frames(environment, played.first, length, total),
             "Returns and lengths": _spread(played.total, played.steps),
-            "Environment steps a second": steps_a_second(environment, greedy, variables, pace()),
+            **paced,
         }
 
     def compile_score(variables: Any, key: jax.Array) -> None:
         play.lower(variables, key).compile()
 
     def compile_artifacts(variables: Any, key: jax.Array) -> None:
-        pace().compile(variables)
+        if on_device:
+            pace().compile(variables)
 
     return Shown(score, artifacts, compile_score, compile_artifacts)
 
