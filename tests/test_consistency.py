@@ -49,8 +49,8 @@ def test_the_loss_is_that_of_the_image_and_the_divergence_of_its_views():
     loss_of = lambda found, labels: losses.cross_entropy(found, labels)
     key = keys.root(0)
     found = classification.training_loss(
-        forward, lambda key, batch: batch, lambda x: x, loss_of, 0.3, 0, kernel, {},
-        {"image": images, "label": labels}, key,
+        forward, lambda key, batch: batch, lambda x: x, loss_of, 0.3, 0, lambda labels: None,
+        kernel, {}, {"image": images, "label": labels}, key,
         consistent=classification.Consistent(mixed, 12.0),
     )  # fmt: skip
     key = keys.named(key, "views")

@@ -42,7 +42,7 @@ LIKE_ANOTHER = {
     *("image_translation", "unpaired_translation", "style_optimisation", "style_transfer"),
     *("stylegan2", "graph_classification", "sampled_node_classification", "embedding"),
     *("link_prediction", "sampled_link_prediction", "node_anomaly"),
-    "reward_model",
+    *("reward_model", "regression", "multi_label"),
 }
 # These log no norms of layers.
 WITHOUT_LAYERS = ("q_learning", "optimizers")  # the latter trains a population

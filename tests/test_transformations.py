@@ -143,6 +143,7 @@ OPS = {
     "upsampled": [(ops.upsampled, (f64(1, 2, 3, 2),))],
     "softmax": [(ops.softmax, (f64(3, 4),))],
     "whisper_log_mel": [(lambda x: ops.whisper_log_mel(x, 2), (f64(1, 480),))],
+    "safe_sqrt": [(lambda x: ops.safe_sqrt(1 + x * x), (f64(3, 4),))],
     "widen": [(ops.widen, (f64(3, 4),))],
     **{
         name: [(functools.partial(getattr(ops, name), ids=SEGMENTS, count=3), (f64(4, 2),))]
@@ -206,9 +207,14 @@ LOSSES = {
     ),
     "huber": (functools.partial(losses.huber, delta=0.9), (BATCH, BATCH)),
     "info_nce": (lambda *x: losses.info_nce(*x)[0], (VECTORS, VECTORS)),
+    "jensen_shannon": (losses.jensen_shannon, (f64(3, 2, 4),)),
     "kl_divergence": (losses.kl_divergence, (BATCH, BATCH)),
     "mae": (losses.mae, (BATCH, BATCH)),
     "mse": (losses.mse, (BATCH, BATCH)),
+    "quantile": (
+        lambda p, t: losses.quantile(p, t, jnp.array([0.2, 0.7])),
+        (f64(3, 4, 2), f64(3, 4)),
+    ),
     "normal_kl": (losses.normal_kl, (BATCH, BATCH)),
     "normal_log_likelihood": (losses.normal_log_likelihood, (BATCH, BATCH, BATCH)),
     "nt_xent": (lambda *x: losses.nt_xent(*x)[0], (VECTORS, VECTORS)),

@@ -287,7 +287,7 @@ def told(found: jax.Array, features: jax.Array | None) -> dict[str, jax.Array]:
     """
     if features is None:
         return shares_of(found)
-    means = ops.widen(features).reshape(len(features), -1, features.shape[-1]).mean(axis=1)
+    means = ops.widen(features).reshape(features.shape[0], -1, features.shape[-1]).mean(axis=1)
     return {**shares_of(found), "vector": unit(means)}
 
 
