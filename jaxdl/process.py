@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import functools
 import gc
+import importlib.metadata
 import os
 import sys
 import threading
@@ -29,6 +30,8 @@ _TUNABLES, _ASKED = "GLIBC_TUNABLES", "glibc.malloc.hugetlb"
 
 # What other versions of XLA do not know they ignore.
 LOOPS_ON_ALL_CORES = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1024"
+# jax 0.10 alone loses a step's end with it: `tune` says when.
+IN_ORDER = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
 
 # Seconds of compilation behind which its memory goes back to the system, which takes .01 to .02.
 _LONG = 0.3
@@ -101,10 +104,14 @@ def tune() -> None:
     From jax 0.12 on XLA compiles a loop on a CPU for one core if its turn reads and writes less
     than 1 GiB; here from 1 KiB on all cores take part in it, as before: a token of T5 small takes
     .7 of the time. XLA_FLAGS that name ``xla_backend_extra_options`` stay as they are.
+
+    With jax 0.10 XLA's scheduler for concurrency is turned off: four A2C learners of CartPole as
+    one program never came back from their first call in three of three starts with nothing
+    compiled, and of ten without it all went on (jaxlib 0.10.2, 2 cores); of jax 0.12 all did.
     """
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_backend_extra_options" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {LOOPS_ON_ALL_CORES}".strip()
+    _add_xla_flag(LOOPS_ON_ALL_CORES)
+    if importlib.metadata.version("jaxlib").startswith("0.10."):
+        _add_xla_flag(IN_ORDER)
     gc.set_threshold(*GARBAGE)
     atexit.register(gc.freeze)
     global _tuned
@@ -124,6 +131,13 @@ def tune() -> None:
     ):
         mallopt(parameter, value)
     _tuned = True
+
+
+def _add_xla_flag(flag: str) -> None:
+    """Adds ``--name=value`` to XLA_FLAGS, which name no other value of it."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if flag.partition("=")[0].lstrip("-") not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
 def choose_platform(argv: Sequence[str]) -> None:

@@ -49,8 +49,22 @@ def test_flags_of_the_user_stay(monkeypatch, before, after):
     monkeypatch.setattr(process.gc, "set_threshold", lambda *_: None)
     monkeypatch.setattr(process.atexit, "register", lambda *_: None)
     monkeypatch.setattr(process.sys, "platform", "other")
+    monkeypatch.setattr(process.importlib.metadata, "version", lambda name: "0.12.0.1")
     process.tune()
     assert os.environ["XLA_FLAGS"] == after
+
+
+@pytest.mark.parametrize("own", ["", "--xla_cpu_enable_concurrency_optimized_scheduler=true"])
+def test_what_loses_steps_is_off_where_it_does(monkeypatch, own):
+    monkeypatch.setenv("XLA_FLAGS", own)
+    monkeypatch.setattr(process.gc, "set_threshold", lambda *_: None)
+    monkeypatch.setattr(process.atexit, "register", lambda *_: None)
+    monkeypatch.setattr(process.sys, "platform", "other")
+    monkeypatch.setattr(process.importlib.metadata, "version", lambda name: "0.10.2")
+    process.tune()
+    added = process.LOOPS_ON_ALL_CORES
+    expected = [own, added] if own else [added, process.IN_ORDER]
+    assert os.environ["XLA_FLAGS"].split() == expected
 
 
 FREED = """
