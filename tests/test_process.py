@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import jaxlib
 import pytest
 
 from jaxdl import process
@@ -35,6 +36,22 @@ def test_loops_run_on_all_cores():
     assert small_loops("") == 0
 
 
+@pytest.fixture
+def tuned(monkeypatch):
+    """A function of jaxlib's version and XLA_FLAGS to what these are behind `process.tune`."""
+
+    def flags(version: str, before: str) -> str:
+        monkeypatch.setenv("XLA_FLAGS", before)
+        monkeypatch.setattr(process.gc, "set_threshold", lambda *_: None)
+        monkeypatch.setattr(process.atexit, "register", lambda *_: None)
+        monkeypatch.setattr(process.sys, "platform", "other")
+        monkeypatch.setattr(jaxlib, "__version__", version)
+        process.tune()
+        return os.environ["XLA_FLAGS"]
+
+    return flags
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     {
@@ -44,27 +61,15 @@ def test_loops_run_on_all_cores():
     }.values(),
     ids=["none", "others", "own"],
 )
-def test_flags_of_the_user_stay(monkeypatch, before, after):
-    monkeypatch.setenv("XLA_FLAGS", before)
-    monkeypatch.setattr(process.gc, "set_threshold", lambda *_: None)
-    monkeypatch.setattr(process.atexit, "register", lambda *_: None)
-    monkeypatch.setattr(process.sys, "platform", "other")
-    monkeypatch.setattr(process.importlib.metadata, "version", lambda name: "0.12.0.1")
-    process.tune()
-    assert os.environ["XLA_FLAGS"] == after
+def test_flags_of_the_user_stay(tuned, before, after):
+    assert tuned("0.12.0.1", before) == after
 
 
 @pytest.mark.parametrize("own", ["", "--xla_cpu_enable_concurrency_optimized_scheduler=true"])
-def test_what_loses_steps_is_off_where_it_does(monkeypatch, own):
-    monkeypatch.setenv("XLA_FLAGS", own)
-    monkeypatch.setattr(process.gc, "set_threshold", lambda *_: None)
-    monkeypatch.setattr(process.atexit, "register", lambda *_: None)
-    monkeypatch.setattr(process.sys, "platform", "other")
-    monkeypatch.setattr(process.importlib.metadata, "version", lambda name: "0.10.2")
-    process.tune()
+def test_what_loses_steps_is_off_where_it_does(tuned, own):
     added = process.LOOPS_ON_ALL_CORES
     expected = [own, added] if own else [added, process.IN_ORDER]
-    assert os.environ["XLA_FLAGS"].split() == expected
+    assert tuned("0.10.2", own).split() == expected
 
 
 FREED = """
