@@ -26,7 +26,8 @@ class Example(NamedTuple):
       source: (batch, S) int32, ended and filled up; or whatever else the encoder reads.
       source_mask: (batch, S) booleans, False where a source is filled up; None: it is not.
       target: (batch, T) int32, ended and filled up.
-      weight: (batch,) float32, 0 of those that do not count.
+      weight: float32, 0 of what does not count: (batch,), or (batch, T) where of a target only some
+        tokens do, as in `jaxdl.tasks.shared.apart`.
       hidden: (batch, T), tokens of the target that the source does not show; None of pairs.
     """
 
