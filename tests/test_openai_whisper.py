@@ -145,6 +145,8 @@ def test_what_it_needs_beside_it_is_one_line(file, tmp_path, capsys):
     saved(alone, {"x": np.zeros(1, np.float32)}, n_vocab=311)
     size = tokenizer().get_vocab_size()
     refused(f"is of another Whisper: with the times it has {size} tokens, and .* has 311")
+    with pytest.raises(UserError, match="is one file: it does not say how texts are written"):
+        pretrained.generation(file.with_name("x.safetensors"))
     # A folder that holds it says which file to name.
     arguments = ["--mode=predict", "--input=a.wav", f"--config.pretrained.source={tmp_path}"]
     assert launch.main([*arguments, f"--workdir={tmp_path / 'out'}"]) == 2

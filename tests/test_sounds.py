@@ -176,6 +176,12 @@ def test_other_formats_are_the_librarys(tmp_path):
     file.write_bytes(file.read_bytes()[:300])
     with pytest.raises(UserError, match=r"a\.flac is a broken sound"):
         audio.read(file, 8000)
+    # Of such a one the library says that it is no file.
+    file = tmp_path / "b.mp3"
+    file.write_bytes(b"\xff\xfb\x90\x00" + bytes(50))
+    with pytest.raises(UserError, match=r"b\.mp3 is a broken sound, or none: .*(?<!\.)$") as error:
+        audio.read(file, 8000)
+    assert "does not exist" not in str(error.value)
 
 
 # Folders
