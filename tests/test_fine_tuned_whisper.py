@@ -65,13 +65,13 @@ def tokenizer():
 
 
 @functools.cache
-def published():
+def published(hidden=24):
     """(module, variables, settings, the tokenizer) of a small one."""
     made = tokenizer()
     token = made.token_to_id
     module = models.create(
-        "whisper", vocab_size=made.get_vocab_size(), width=16, heads=2, hidden=24, encoder_depth=1,
-        decoder_depth=1, bands=BANDS, frames=FRAMES, context=24,
+        "whisper", vocab_size=made.get_vocab_size(), width=16, heads=2, hidden=hidden,
+        encoder_depth=1, decoder_depth=1, bands=BANDS, frames=FRAMES, context=24,
     )  # fmt: skip
     given = np.zeros((1, 2, BANDS), np.float32), np.zeros((1, 1), np.int32)
     draws = np.random.default_rng(3)

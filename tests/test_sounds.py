@@ -176,6 +176,12 @@ def test_other_formats_are_the_librarys(tmp_path):
     file.write_bytes(file.read_bytes()[:300])
     with pytest.raises(UserError, match=r"a\.flac is a broken sound"):
         audio.read(file, 8000)
+    # Of such a one the library says that it is no file.
+    file = tmp_path / "b.mp3"
+    file.write_bytes(b"\xff\xfb\x90\x00" + bytes(50))
+    with pytest.raises(UserError, match=r"b\.mp3 is a broken sound, or none: .*(?<!\.)$") as error:
+        audio.read(file, 8000)
+    assert "does not exist" not in str(error.value)
 
 
 # Folders
@@ -304,10 +310,21 @@ def test_texts_with_what_the_tokenizer_lacks_are_told(tmp_path):
     (note,) = [n for n in notes if "lacks" in n]
     assert note.startswith("2 of 4 texts have characters that the tokenizer lacks, such as ")
     assert "'drei' in that of 1.wav" in note or "'vier' in that of 3.wav" in note
+    # One that has no token for what it lacks leaves it out.
+    letters = tokenizers.Tokenizer(
+        tokenizers.models.BPE({c: i for i, c in enumerate("enotwr")}, [])
+    )
+    letters.save(str(tmp_path / "letters.json"))
+    own = {**how, "tokenizer": str(tmp_path / "letters.json")}
+    notes = loaded("recordings", path=str(tmp_path / "own"), **own).notes
+    (note,) = [n for n in notes if "lacks" in n]
+    assert note.startswith("2 of 4 texts have characters that the tokenizer lacks, such as ")
+    assert "'d' in that of 1.wav" in note or "'vi' in that of 3.wav" in note
     (tmp_path / "own" / "1.txt").write_text("one")
     (tmp_path / "own" / "3.txt").write_text("two")
-    assert not any("lacks" in n for n in loaded("recordings", path=str(tmp_path / "own"),
-                                                **how).notes)  # fmt: skip
+    for settings in (how, own):
+        notes = loaded("recordings", path=str(tmp_path / "own"), **settings).notes
+        assert not any("lacks" in n for n in notes)
 
 
 def test_parts_are_tables_or_folders(tmp_path):

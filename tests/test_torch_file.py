@@ -189,16 +189,21 @@ def test_modules_in_modules_do_not_grow_without_end(tmp_path, monkeypatch):
         torch_file.read(archive(tmp_path / "x.pth", code + b".", **numbers))
 
 
-def pickled(offset, shape, strides, count=8) -> bytes:
-    """A state dict of one float32 tensor, made without PyTorch."""
-    tensor = (
+def rebuilt(offset, shape, strides, count, key=0) -> bytes:
+    """The code of one float32 tensor, made without PyTorch."""
+    return (
         b"ctorch._utils\n_rebuild_tensor_v2\n("
-        b"(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\n"
+        b"(S'storage'\nctorch\nFloatStorage\nS'%d'\nS'cpu'\n"
+        % key
         + f"I{count}\ntQI{offset}\n".encode()
         + b"".join(b"(" + b"".join(b"I%d\n" % n for n in x) + b"t" for x in (shape, strides))
         + b"I00\nNtR"
     )
-    return b"}S'weight'\n" + tensor + b"s."
+
+
+def pickled(offset, shape, strides, count=8) -> bytes:
+    """A state dict of one tensor."""
+    return b"}S'weight'\n" + rebuilt(offset, shape, strides, count) + b"s."
 
 
 @pytest.mark.parametrize(

@@ -182,5 +182,6 @@ def _by_library(stream: BinaryIO, file: epath.Path, why: str) -> _Reader:
 
 
 def _said(error: Exception) -> str:
-    """What the library says, without the stream that it says it of."""
-    return one_line(error).rpartition(": ")[2]
+    """What the library says, without the stream that it says it of, nor that this is no file."""
+    said = one_line(error).rpartition(": ")[2].rstrip(".")
+    return "its beginning says nothing of one" if said.startswith("File does not exist") else said

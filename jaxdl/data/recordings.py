@@ -1,5 +1,8 @@
 """Recordings with what is said in them: a table of files and texts, or a text beside each sound."""
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 
 from jaxdl.data import Data, clips, left_out, register, timed, tokens, transcripts
@@ -112,24 +115,50 @@ def _encoded(made: tokens.Tokenizer, special: Specials, clip: Clip) -> np.ndarra
 
 
 def _tell_lacking(made: tokens.Tokenizer, kept: dict, before: str, notes: list[str]) -> None:
-    """A note of texts with what the tokenizer has no token for: they are learned with its own."""
-    unknown = getattr(made, "unknown", None)
-    if unknown is None:
-        return
-    lacking = []
-    for clip in (clip for own in kept.values() for clip in own):
-        said = clip.said
-        for text in [said] if isinstance(said, str) else [segment.text for segment in said]:
-            found, places = made.encode_in_place(before + text)
-            if (found == unknown).any():
-                begin, end = places[(found == unknown).argmax()]
-                lacking.append(f"{(before + text)[begin:end]!r} in that of {clip.sound.name}")
-                break
+    """A note of texts with what the tokenizer has no token for.
+
+    They are learned with its token of what it lacks, or, where it has none, without these letters.
+    """
+    clips = [clip for own in kept.values() for clip in own]
+    lacked, lacking = _what_is_lacked(made, {*"".join("".join(_texts(x)) for x in clips)}), []
+    for clip in clips:
+        found = next(filter(None, (lacked(before + text) for text in _texts(clip))), "")
+        if found:
+            lacking.append(f"{found!r} in that of {clip.sound.name}")
     if lacking:
         notes.append(
-            f"{len(lacking)} of {sum(map(len, kept.values()))} texts have characters that the "
-            f"tokenizer lacks, such as {lacking[0]}"
+            f"{len(lacking)} of {len(clips)} texts have characters that the tokenizer lacks, such "
+            f"as {lacking[0]}"
         )
+
+
+def _texts(clip: Clip) -> list[str]:
+    said = clip.said
+    return [said] if isinstance(said, str) else [segment.text for segment in said]
+
+
+def _what_is_lacked(made: tokens.Tokenizer, letters: set[str]) -> Callable[[str], str]:
+    """What tells the first piece of a text that there is no token for; "" of one without.
+
+    Args:
+      made: the tokenizer.
+      letters: of all texts.
+    """
+    unknown = getattr(made, "unknown", None)
+    if unknown is None:
+        # Nothing is made of these: the places of the tokens around them tell of others then.
+        gone = {x for x in letters if not x.isspace() and not len(made.encode(x))}
+        runs = re.compile(f"[{re.escape(''.join(gone))}]+") if gone else None
+        return lambda text: found[0] if runs and (found := runs.search(text)) else ""
+
+    def lacked(text: str) -> str:
+        found, places = made.encode_in_place(text)
+        if not (found == unknown).any():
+            return ""
+        begin, end = places[(found == unknown).argmax()]
+        return text[begin:end]
+
+    return lacked
 
 
 def _check_parts(kept: dict[str, list[Clip]], left: LeftOut) -> None:

@@ -28,10 +28,21 @@ _LIMITS = dict(
 
 
 def is_whisper(config: ConfigDict) -> bool:
-    """Whether `config.pretrained` names a model of sounds."""
-    path = pretrained.tensors.locate(config.pretrained.source)
+    """Whether `config.pretrained` names a model of sounds.
+
+    Raises:
+      UserError: it names a folder with nothing but OpenAI's file in it, or that file is damaged.
+    """
+    given = config.pretrained
+    path = pretrained.tensors.locate(given.source)
     if not path.is_dir():
-        return False
+        return not given.model and pretrained.openai_whisper.holds(path)
+    if not given.model and not (path / pretrained.config.NAME).is_file():
+        for file in filter(pretrained.openai_whisper.holds, sorted(path.glob("*.pt"))):
+            raise UserError(
+                f"{path} has no {pretrained.config.NAME}: name the file in it by "
+                f"--config.pretrained.source={file}"
+            )
     return pretrained.config.settings(path, pretrained.config.NAME).get("model_type") == "whisper"
 
 

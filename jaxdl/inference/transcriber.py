@@ -60,13 +60,14 @@ class Transcriber(NamedTuple):
 def load(
     source: str | Path, limits: Limits = LIMITS, *, dtype: Any = jnp.float32, **said: Any
 ) -> Transcriber:
-    """A published Whisper: a folder of transformers', or "owner/name" on the hub.
+    """A published Whisper: a folder of transformers', "owner/name" on the hub, or OpenAI's .pt.
 
     >>> whisper = load("whisper-tiny/", language="en")
     >>> transcribe(whisper, audio.read("talk.wav", RATE)).text
 
     Args:
-      source: of the model, its generation_config.json and its tokenizer.json (extra tokenizers).
+      source: of the model, its generation_config.json and its tokenizer.json (extra tokenizers),
+        which stands beside a .pt.
       limits: when it is to try again.
       dtype: of the computation.
       **said: settings in place of the folder's: language ("en"; by default it is detected), task
@@ -77,13 +78,13 @@ def load(
     Raises:
       UserError: something of this is missing, damaged, or not of Whisper's.
     """
-    folder = pretrained.tensors.locate(source)
-    settings, words = _asked(pretrained.generation(folder), said)
-    path = folder / "tokenizer.json"
-    if not path.is_file():
+    path, folder = pretrained.tensors.locate(source), pretrained.tensors.folder_of(source)
+    settings, words = _asked(pretrained.generation(path), said)
+    file = folder / "tokenizer.json"
+    if not file.is_file():
         raise UserError(f"{folder} has no tokenizer.json, by which tokens become text: add it")
-    tokenizer = Vocabulary(str(path))
-    module, variables = pretrained.load(folder, dtype=dtype)
+    tokenizer = Vocabulary(str(file))
+    module, variables = pretrained.load(path, dtype=dtype)
     if getattr(module, "source_features", None) is None:
         raise UserError(f"{source} is a {type(module).__name__}, which hears nothing")
     _check_heads(module, settings)

@@ -26,9 +26,14 @@ def read(folder: Path) -> Chosen:
     """
     path = folder / NAME
     if not folder.is_dir():
-        return _of_file(folder)
+        found = of_file(folder)
+        if found is None:
+            raise UserError(f"{folder} is one file: say which model it is")
+        return found
     if not path.exists():
-        raise UserError(f"{folder} has no {NAME}: add it, or say which model it is")
+        files = ", ".join(sorted(file.name for file in folder.glob("*.pt")))
+        hint = f", or name the file: {files}" if files else ""
+        raise UserError(f"{folder} has no {NAME}: add it, or say which model it is{hint}")
     config = settings(folder, NAME)
     # transformers wraps timm's models too, whose settings stay the same.
     if "architecture" in config and config.get("model_type", "timm_wrapper") == "timm_wrapper":
@@ -36,7 +41,12 @@ def read(folder: Path) -> Chosen:
     return _transformers(config, path)
 
 
-def _of_file(path: Path) -> Chosen:
+def of_file(path: Path) -> Chosen | None:
+    """The model that a file says itself it holds, as OpenAI's Whispers do; None of others.
+
+    Raises:
+      UserError: it is damaged, or no weights.
+    """
     if foreign.kind(path) == foreign.TORCH:
         said = torch_file.beside(path)
         for architecture in catalog.architectures():
@@ -44,7 +54,7 @@ def _of_file(path: Path) -> Chosen:
                 fields = None if naming.beside is None else naming.beside(said, path)
                 if fields is not None:
                     return Chosen(architecture, architecture.model, fields)
-    raise UserError(f"{path} is one file: say which model it is")
+    return None
 
 
 def settings(folder: Path, name: str) -> dict[str, Any]:

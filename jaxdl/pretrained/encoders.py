@@ -20,7 +20,7 @@ from jaxdl.errors import UserError
 from jaxdl.generate import Settings, entries
 from jaxdl.models.bart import OFFSET
 from jaxdl.per_member import Swept
-from jaxdl.pretrained import catalog, tensors
+from jaxdl.pretrained import catalog, generation_config, tensors
 from jaxdl.pretrained.architecture import Architecture, by_name, is_under
 from jaxdl.pretrained.transfer import (
     Start,
@@ -167,9 +167,7 @@ def generation(config: ConfigDict, data: Any) -> Settings | None:
             given.generation = tuple(workdir.stored(path).get("pretrained.generation", ()))
         else:
             _same_tokenizer(config, data)  # whose tokens it tells of
-            given.generation = entries.listed(
-                pretrained.generation(tensors.folder_of(given.source))
-            )
+            given.generation = entries.listed(generation_config.beside(given.source))
     if not given.generation:
         return None
     where = "config.pretrained.generation"

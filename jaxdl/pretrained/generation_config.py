@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings
-from jaxdl.pretrained import config, tensors
+from jaxdl.pretrained import config, openai_whisper, tensors
 
 NAME = "generation_config.json"
 
@@ -22,18 +22,34 @@ def generation(source: str | Path) -> Settings:
     (0, 1, 0)
 
     Args:
-      source: a folder as of `jaxdl.pretrained.load`, or "owner/name" of one on the hub.
+      source: a folder as of `jaxdl.pretrained.load`, or "owner/name" of one on the hub; or OpenAI's
+        .pt of a Whisper.
 
     Returns:
       What generation_config.json says; of a folder without, what config.json says of it, as older
-      ones do.
+      ones do. Of a .pt, what generation_config.json beside it says, or else what OpenAI's code does
+      (`jaxdl.pretrained.openai_whisper`).
 
     Raises:
       UserError: there is no such folder, a file is damaged, or a setting is none of its kind.
     """
-    folder = tensors.locate(source)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is one file: it does not say how texts are written")
+    path = tensors.locate(source)
+    if path.is_dir():
+        return _of_folder(path)
+    if not openai_whisper.holds(path):
+        raise UserError(f"{path} is one file: it does not say how texts are written")
+    if (path.parent / NAME).is_file():
+        return _of_folder(path.parent)
+    return openai_whisper.generation(path)
+
+
+def beside(source: str | Path) -> Settings:
+    """`generation`; of a file that is no Whisper of OpenAI's, what its folder says."""
+    path = tensors.locate(source)
+    return generation(path if path.is_dir() or openai_whisper.holds(path) else path.parent)
+
+
+def _of_folder(folder: Path) -> Settings:
     found, name = config.settings(folder, NAME), NAME
     if not found:
         known = {field.name for field in dataclasses.fields(Settings)}
