@@ -93,12 +93,13 @@ def ours(file: Path, size: int) -> paired.Side:
 
 
 def _written(folder: Path, size: int) -> Path:
-    """A folder of pairs side by side, of which sizes are told."""
+    """A folder of pairs side by side, to learn from and to be measured on."""
     from PIL import Image
 
-    folder.mkdir()
-    for i, pair in enumerate(zip(*batch(size), strict=True)):
-        Image.fromarray(np.concatenate(pair, axis=1)).save(folder / f"{i}.png")
+    for part in ("train", "test"):
+        (folder / part).mkdir(parents=True)
+        for i, pair in enumerate(zip(*batch(size), strict=True)):
+            Image.fromarray(np.concatenate(pair, axis=1)).save(folder / part / f"{i}.png")
     return folder
 
 
@@ -123,8 +124,8 @@ def theirs(file: Path, size: int) -> paired.Side:
         networks = translation.UNet(3, halvings(size), 64), translation.PatchGAN(6, 64, 3)
         for network, tensors in zip(networks, weights, strict=True):
             missing, unknown = network.load_state_dict(tensors, strict=False)
-            counters = all(name.endswith("num_batches_tracked") for name in missing)
-            assert counters and not unknown, (missing, unknown)
+            if unknown or not all(name.endswith("num_batches_tracked") for name in missing):
+                raise ValueError(f"of our tensors {unknown} are unknown, and {missing} missing")
             network.to(memory_format=layout)
         optimizers = [
             torch.optim.Adam(one.parameters(), lr=RATE, betas=(0.5, 0.999), fused=True)
