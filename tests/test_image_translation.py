@@ -318,6 +318,10 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(name, tmp_p
         assert (image.mode, image.size) == ("L", (8, 8))
     lines = [json.loads(x) for x in (folder / "predictions.jsonl").read_text().splitlines()]
     assert [line["picture"] for line in lines] == ["pictures/a.png", "pictures/b.png"]
+    argv = ["--mode=predict", f"--workdir={folder}", f"--input={own / 'a.png'}"]
+    assert launch.main([*argv, "--config.task.resize=false"]) == 0
+    with Image.open(folder / "pictures" / "a.png") as image:
+        assert image.size == (30, 21)
     assert launch.main(["--mode=export", f"--workdir={folder}", "--input_size=32"]) == 2
     assert "takes images of the size that it learned from" in capsys.readouterr().err
 
