@@ -9,6 +9,12 @@ after 2,000 and 4,000 updates. fid/digits .70, precision .84, recall .88, no cla
 nearest neighbours 1.19 times as far as real digits have them (seed 0, one run; settings were chosen
 by thought alone, on no part of the data).
 
+What is left is neither noise nor too few digits: noise of deviation .1 a pixel leaves real digits at
+.52, images lie within 2 % of the space that digits fill, and the discriminator's loss is the same
+of digits that it does not learn from, 1.10, after 2,000 updates. It is learning yet (seen with seed
+7 on the validation part, a rate of 4e-3, r1=.1, without mixing and path lengths: .918 and .868 after
+1,000 and 2,000 updates, neighbours of either kind told alike, with the average and without).
+
 On an Intel Xeon, jax 0.12.0.1. Styles are mixed less than in the paper, whose authors leave it out
 at the size of CIFAR-10; the slope's weight is that of images whose neighbours are some 5 apart.
 """
