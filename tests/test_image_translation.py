@@ -240,7 +240,7 @@ def test_folders_that_are_none_are_one_line(tmp_path):
     assert [len(x) for x in data.test.kinds] == [2, 1]
     with pytest.raises(UserError, match="is no folder"):
         unpaired_pictures(str(tmp_path / "no"))
-    with pytest.raises(UserError, match="image_size=0: set the pixels a side .* such as 256"):
+    with pytest.raises(UserError, match=r"image_size=0: set the pixels a side .* such as 256"):
         unpaired_pictures(str(tmp_path), image_size=0)
     odd = tmp_path / "odd"
     write(odd / "train", "x.png", size=(7, 4))
