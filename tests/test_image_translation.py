@@ -242,6 +242,9 @@ def test_folders_that_are_none_are_one_line(tmp_path):
         unpaired_pictures(str(tmp_path / "no"))
     with pytest.raises(UserError, match=r"image_size=0: set the pixels a side .* such as 256"):
         unpaired_pictures(str(tmp_path), image_size=0)
+    write(tmp_path / "one", "x.png", size=(8, 4))
+    with pytest.raises(UserError, match="1 example cannot be split: one part is to learn from"):
+        picture_pairs(str(tmp_path / "one"), image_size=4)
     odd = tmp_path / "odd"
     write(odd / "train", "x.png", size=(7, 4))
     write(odd / "test", "x.png", size=(8, 4))
