@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,28 @@ def seconds(run: Callable[[], None]) -> float:
     began = time.perf_counter()
     run()
     return time.perf_counter() - began
+
+
+def fastest_of_pytorch(stepper: Callable[[bool, Any], Callable[[], Any]]) -> Callable[[], None]:
+    """The fastest of eager and torch.compile, each in either memory format.
+
+    Args:
+      stepper: (whether compiled, the memory format) -> the work. What fails is told and left out.
+    """
+    import torch
+
+    names, runs = [], []
+    for name, compiled in (("eager", False), ("compile", True)):
+        for layout in (torch.contiguous_format, torch.channels_last):
+            try:
+                run = stepper(compiled, layout)
+                run()
+            except Exception as error:  # torch.compile needs a compiler of C++
+                print(f"{name}: {error}"[:200], file=sys.stderr)
+                continue
+            names.append(f"{name} {layout}")
+            runs.append(run)
+    return fastest(runs, names)
 
 
 def fastest(runs: Sequence[Callable[[], None]], names: Sequence[str]) -> Callable[[], None]:

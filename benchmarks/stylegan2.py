@@ -157,18 +157,8 @@ def theirs(file: Path, size: int) -> paired.Side:
             found += [generator, discriminator]
         return found
 
-    names, steppers = [], []
-    for name, compiled in (("eager", False), ("compile", True)):
-        for layout in (torch.contiguous_format, torch.channels_last):
-            try:
-                updates = stepper(compiled, layout)
-                updates(None)
-            except Exception as error:  # torch.compile needs a compiler of C++
-                print(f"{name}: {error}"[:200], file=sys.stderr)
-                continue
-            names.append(f"{name} {layout}")
-            steppers.append(run_of(updates))
-    return say, paired.fastest(steppers, names)
+    run = lambda compiled, layout: run_of(stepper(compiled, layout))
+    return say, paired.fastest_of_pytorch(run)
 
 
 class _Updates:

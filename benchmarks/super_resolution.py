@@ -114,18 +114,7 @@ def theirs(file: Path, size: int) -> paired.Side:
         update = stepper(False, torch.contiguous_format)
         return [update() for _ in range(UPDATES)]
 
-    names, steppers = [], []
-    for name, compiled in (("eager", False), ("compile", True)):
-        for layout in (torch.contiguous_format, torch.channels_last):
-            update = stepper(compiled, layout)
-            try:
-                update()
-            except Exception as error:  # torch.compile needs a compiler of C++
-                print(f"{name}: {error}"[:200], file=sys.stderr)
-                continue
-            names.append(f"{name} {layout}")
-            steppers.append(update)
-    return say, paired.fastest(steppers, names)
+    return say, paired.fastest_of_pytorch(stepper)
 
 
 if __name__ == "__main__":

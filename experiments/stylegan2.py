@@ -9,6 +9,12 @@ after 2,000 and 4,000 updates. fid/digits .70, precision .84, recall .88, no cla
 nearest neighbours 1.19 times as far as real digits have them (seed 0, one run; settings were chosen
 by thought alone, on no part of the data).
 
+What is left is neither noise nor too few digits: noise of deviation .1 a pixel leaves real digits
+at .52, all but 2.4 % of the images' variance lies in the 61 dimensions that digits fill, and the
+discriminator's loss after 2,000 updates is the same, 1.10, of digits that it does not learn from.
+It is learning yet. (Seen with seed 7 on the validation part, at a rate of 4e-3 and r1=.1, without
+mixing and path lengths: .918 and .868 after 1,000 and 2,000 updates, with the average as without.)
+
 On an Intel Xeon, jax 0.12.0.1. Styles are mixed less than in the paper, whose authors leave it out
 at the size of CIFAR-10; the slope's weight is that of images whose neighbours are some 5 apart.
 """

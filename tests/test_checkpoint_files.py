@@ -4,6 +4,9 @@ The files in golden/checkpoints are made by golden/make_checkpoints.py: by the s
 Lightning, and by torch.save.
 """
 
+import pickle
+import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import ml_dtypes
@@ -40,6 +43,50 @@ def assert_is_the_model(file, first=0.0, prefix=""):
 def test_the_model_is_found_among_all_that_a_program_saves(name):
     file = torch_file.read(GOLDEN / f"{name}.pth")
     assert_is_the_model(file, prefix="model." if name == "lightning" else "")
+
+
+def tensors_said(path):
+    """What PyTorch would be called with for each tensor of a file, and the numbers behind it."""
+    archive = zipfile.ZipFile(path)
+    folder = archive.namelist()[0].partition("/")[0]
+    assert not any(entry.compress_type for entry in archive.infolist())
+    assert archive.read(f"{folder}/byteorder") == b"little"
+    assert archive.read(f"{folder}/version") == b"3\n"
+    called = lambda name: lambda *args: (name, args)
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module, name):
+            whole = f"{module}.{name}"
+            return OrderedDict if whole == "collections.OrderedDict" else called(whole)
+
+        def persistent_load(self, identity):
+            word, kind, key, place, count = identity
+            return word, kind()[0], place, count, archive.read(f"{folder}/data/{key}")
+
+    return dict(Unpickler(archive.open(f"{folder}/data.pkl")).load())
+
+
+def test_pytorch_is_told_the_same_of_what_is_written_as_of_its_own_files(tmp_path):
+    theirs = GOLDEN.parent / "torch_files" / "tensors.pth"
+    file, new = torch_file.read(theirs), tmp_path / "new.pth"
+    pieces = ("parameter", "strided", "row", "expanded")  # of other numbers, or by other functions
+    tensors.write(new, {name: file.read(name) for name in file.names if name not in pieces})
+    said = {name: x for name, x in tensors_said(theirs).items() if name not in pieces}
+    assert len(said) == 9
+    assert tensors_said(new) == said
+
+
+def test_numbers_of_every_kind_are_written(tmp_path):
+    kinds = torch_file.STORAGES.values()
+    drawn = np.random.default_rng(0).integers(0, 2, (3, 4, 5))
+    made = {f"{np.dtype(kind)}": drawn.astype(kind).transpose(2, 0, 1) for kind in kinds}
+    made |= {"scalar": np.array(3.5), "empty": np.zeros((0, 2), np.float32)}
+    file = tmp_path / "new.pt"
+    tensors.write(file, made)
+    found = torch_file.read(file)
+    assert list(found.names) == list(made)
+    for name, x in made.items():
+        np.testing.assert_array_equal(found.read(name), x, strict=True)
 
 
 @pytest.mark.parametrize("name", SEVERAL)

@@ -263,6 +263,10 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
     assert "c.png" in said.err
     with Image.open(folder / "pictures" / "a.png") as image:
         assert (image.mode, image.size) == ("RGBA", (60, 42))
+        made = np.asarray(image)
+    assert launch.main([*argv, "--config.task.tile=13"]) == 2
+    with Image.open(folder / "pictures" / "a.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), made)
     lines = [json.loads(x) for x in (folder / "predictions.jsonl").read_text().splitlines()]
     assert [line["picture"] for line in lines] == ["pictures/a.png", "pictures/b.png"]
     assert lines[0]["made_size"] == [60, 42]

@@ -240,6 +240,11 @@ def test_folders_that_are_none_are_one_line(tmp_path):
     assert [len(x) for x in data.test.kinds] == [2, 1]
     with pytest.raises(UserError, match="is no folder"):
         unpaired_pictures(str(tmp_path / "no"))
+    with pytest.raises(UserError, match=r"image_size=0: set the pixels a side .* such as 256"):
+        unpaired_pictures(str(tmp_path), image_size=0)
+    write(tmp_path / "one", "x.png", size=(8, 4))
+    with pytest.raises(UserError, match="1 example cannot be split: one part is to learn from"):
+        picture_pairs(str(tmp_path / "one"), image_size=4)
     odd = tmp_path / "odd"
     write(odd / "train", "x.png", size=(7, 4))
     write(odd / "test", "x.png", size=(8, 4))
@@ -316,6 +321,10 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(name, tmp_p
         assert (image.mode, image.size) == ("L", (8, 8))
     lines = [json.loads(x) for x in (folder / "predictions.jsonl").read_text().splitlines()]
     assert [line["picture"] for line in lines] == ["pictures/a.png", "pictures/b.png"]
+    argv = ["--mode=predict", f"--workdir={folder}", f"--input={own / 'a.png'}"]
+    assert launch.main([*argv, "--config.task.resize=false"]) == 0
+    with Image.open(folder / "pictures" / "a.png") as image:
+        assert image.size == (30, 21)
     assert launch.main(["--mode=export", f"--workdir={folder}", "--input_size=32"]) == 2
     assert "takes images of the size that it learned from" in capsys.readouterr().err
 

@@ -510,7 +510,7 @@ def test_a_run_that_was_cut_goes_on_and_shows_its_styles(tmp_path, capsys):
     capsys.readouterr()
     pictures = []
     for truncation in ("1", "0"):
-        flags = (*TINY, *few, f"--config.task.truncation={truncation}", "--accept_changes")
+        flags = (*TINY, *few, f"--config.task.truncation={truncation}")
         assert run(NAME, whole, *flags, "--mode=sample") == 0
         pictures.append((whole / "samples" / "samples.png").read_bytes())
     assert pictures[0] != pictures[1]

@@ -53,9 +53,12 @@ def held_out(size: int, fraction: float) -> int:
 
 def _split_off(pool: Split, fraction: float, seed: int, how: str) -> tuple[Split, Split]:
     size = len(pool)
+    if size < 2:
+        raise UserError(
+            f"data: {size} example cannot be split: one part is to learn from, the other to be "
+            "measured on"
+        )
     if how == "halves":
-        if size < 2:
-            raise UserError(f"data: {size} example cannot be split into halves")
         return pool.subset(np.arange(size // 2)), pool.subset(np.arange(size // 2, size))
     try:
         first, second = stratified(pool.labels, fraction, seed)

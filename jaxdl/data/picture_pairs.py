@@ -137,7 +137,10 @@ def checked(path: str, image_size: int, channels: int) -> epath.Path:
     """The folder; raises UserError for the first of a data set's settings that cannot be."""
     root = pictures.root_of(path)
     if image_size < 1:
-        raise UserError(f"data.image_size={image_size} must be at least 1")
+        raise UserError(
+            f"data.image_size={image_size}: set the pixels a side that pictures are brought to, "
+            "such as 256"
+        )
     if channels not in MODES:
         raise UserError(f"data.channels={channels} must be 1 (grey) or 3 (colour)")
     return root

@@ -86,8 +86,9 @@ def save(
     Args:
       module: of an architecture that is known here.
       variables: as ``module.init`` gives them.
-      path: a file that ends in .safetensors, or in .weights for Darknet, or a folder for
-        ``config.json`` and ``model.safetensors``. Folders are made, files replaced.
+      path: a file that ends in .safetensors, in .pth, .pt or .bin as torch.load reads it, or in
+        .weights for Darknet, or a folder for ``config.json`` and ``model.safetensors``. Folders are
+        made, files replaced.
       naming: the library that is to read it: torchvision, timm or transformers. By default the
         first that the architecture has; for a folder, the first that has a config.json.
       generation: how its texts are to be written, as `generation` gives it: a folder then has a
@@ -98,16 +99,11 @@ def save(
         module's; or ``generation`` is given for a file.
     """
     path, architecture = Path(paths.expanded(str(path))), of(module)
-    if path.suffix in tensors.TORCH:
-        raise UserError(
-            f"{path}: save to a file that ends in .safetensors: "
-            "PyTorch reads it by safetensors.torch.load_file"
-        )
     if path.suffix == darknet.SUFFIX:
         naming = naming or darknet.NAMING
         if naming != darknet.NAMING or naming not in architecture.namings:
             raise UserError(f"{path}: {architecture.model!r} has no weights of Darknet's")
-    is_file = path.suffix in (".safetensors", darknet.SUFFIX)
+    is_file = path.suffix in (".safetensors", darknet.SUFFIX, *tensors.TORCH)
     if is_file and generation is not None:
         raise UserError(f"{path} is one file: {generation_config.NAME} needs a folder")
     namings = architecture.namings

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from jaxdl import paths
 from jaxdl.errors import UserError
-from jaxdl.pretrained import candidates, foreign, hub, torch_file
+from jaxdl.pretrained import candidates, foreign, hub, torch_archive, torch_file
 from jaxdl.pretrained.darknet import DarknetFile
 from jaxdl.pretrained.npz_file import NpzFile
 
@@ -204,13 +204,21 @@ def _indexed(index: Path) -> dict[Path, set[str]]:
 
 
 def write(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes all into one file; it replaces an older one once it is whole."""
+    """Writes all into one file; it replaces an older one once it is whole.
+
+    Args:
+      path: of PyTorch's format if it ends in one of `TORCH`, otherwise of safetensors'.
+      tensors: each by its name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.touch()
     mode = part.stat().st_mode
-    # The library writes memory as it lies. Its kin read a file only if it names a format.
-    ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    save_file(ordered, part, metadata={"format": "pt", _OWN: "pretrained"})
+    if path.suffix in TORCH:
+        torch_archive.write(part, tensors)
+    else:
+        # The library writes memory as it lies. Its kin read a file only if it names a format.
+        ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+        save_file(ordered, part, metadata={"format": "pt", _OWN: "pretrained"})
     part.chmod(mode)  # The library's own lets nobody else read it.
     part.replace(path)

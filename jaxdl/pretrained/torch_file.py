@@ -25,7 +25,7 @@ from jaxdl.pretrained import candidates
 from jaxdl.pretrained.stand_ins import StandIn, is_stand_in_class, stand_in
 
 # Storage types of PyTorch, as pickles name them.
-_DTYPES = {
+STORAGES = {
     "DoubleStorage": np.float64,
     "FloatStorage": np.float32,
     "HalfStorage": np.float16,
@@ -253,8 +253,8 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """What stands for what a pickle names."""
-        if module == "torch" and name in _DTYPES:
-            return _Kind(np.dtype(_DTYPES[name]))
+        if module == "torch" and name in STORAGES:
+            return _Kind(np.dtype(STORAGES[name]))
         if (module, name) == _UNTYPED:
             return _Kind(np.dtype(np.uint8))
         whole = f"{module}.{name}"

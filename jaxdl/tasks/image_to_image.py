@@ -33,7 +33,12 @@ from jaxdl.tasks.shared import judged_pictures, tiling
 LOSSES = {"mae": losses.mae, "mse": losses.mse}
 
 
-@register("image_to_image", groups=("model", "pretrained"), derives=("scale", "channels"))
+@register(
+    "image_to_image",
+    groups=("model", "pretrained"),
+    derives=("scale", "channels"),
+    asks=("tile",),
+)
 def image_to_image(
     run: Run,
     loss: str = "mae",

@@ -19,7 +19,7 @@ from jaxdl.tasks.shared import generation, translating, two_players
 from jaxdl.tasks.shared.two_players import State
 
 
-@register("image_translation", derives=("channels",))
+@register("image_translation", derives=("channels",), asks=("resize",))
 def image_translation(
     run: Run,
     loss: str = "cross_entropy",

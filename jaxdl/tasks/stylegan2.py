@@ -46,7 +46,7 @@ class State(NamedTuple):
     path_length: jax.Array
 
 
-@register("stylegan2")
+@register("stylegan2", asks=("truncation",))
 def stylegan2(
     run: Run,
     latent: int = 64,

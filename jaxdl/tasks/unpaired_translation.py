@@ -36,7 +36,7 @@ class State(NamedTuple):
     pools: tuple[image_pool.Pool, ...]
 
 
-@register("unpaired_translation", derives=("channels",))
+@register("unpaired_translation", derives=("channels",), asks=("back", "resize"))
 def unpaired_translation(
     run: Run,
     loss: str = "least_squares",
