@@ -91,13 +91,15 @@ def by_fsdp(made: Experiment, memory: dict[str, float]) -> Remedy | None:
     if made.layout.strategy != "jit" or mesh["data"] == 1:
         return None
     before = bytes_a_chip(state)
+    what, count = experiment.shared(config, made.task)
     for n in (n for n in range(2, mesh["data"] + 1) if mesh["data"] % n == 0):
         sizes = {"data": mesh["data"] // n, "fsdp": mesh["fsdp"] * n}
         layout = parallel.create(
             {**config.parallel, **sizes},
-            config.batch_size,
+            count,
             config.accumulate,
             list(made.layout.mesh.devices.flat),
+            what,
             rules=made.layout.rules,
         )
         after = bytes_a_chip(layout.state(state, made.task.partition(state)))

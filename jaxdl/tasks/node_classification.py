@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import losses, ops
+from jaxdl import losses, ops, parallel
 from jaxdl.data.graph import Graph, known_nodes
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.report import draw, graph_layout
 from jaxdl.tasks import Run, Task, build_model, learner, need_whole, register
-from jaxdl.tasks.shared import side_by_side
+from jaxdl.tasks.shared import graph_on_devices, side_by_side
+from jaxdl.tasks.shared.graph_on_devices import SETTING, Divided
 from jaxdl.tasks.shared.kept import kept
 from jaxdl.tasks.shared.side_by_side import State
 
@@ -24,7 +25,7 @@ class Given(NamedTuple):
     with them while it compiles, for seconds.
 
     Attributes:
-      features: (nodes, features) float32.
+      features: (nodes, features) float32; of a graph in parts by place (`jaxdl.ops.places`).
       labels: (nodes,) int32.
       adjacency: `jaxdl.ops.Edges`, or a matrix (nodes, nodes).
     """
@@ -36,7 +37,11 @@ class Given(NamedTuple):
 
 @register("node_classification", derives=("num_classes",))
 def node_classification(
-    run: Run, labels_per_class: int = 0, label_seed: int = 0, dense: bool = False
+    run: Run,
+    labels_per_class: int = 0,
+    label_seed: int = 0,
+    dense: bool = False,
+    parts: int = 1,
 ) -> Task:
     """Classifies the nodes of a graph (`jaxdl.data.graph.Graph`), the whole of which is each batch.
 
@@ -46,6 +51,9 @@ def node_classification(
       labels_per_class: known labels, drawn for each learner; 0 takes the graph's own.
       label_seed: of that draw; apart from seed, so that runs compare.
       dense: propagates by a product with the adjacency matrix instead of sums over edges.
+      parts: the graph is cut into so many, of as many nodes each and the edges that arrive there;
+        devices share them, and every device has all learners. 1: devices share the learners, and
+        each has the whole graph.
 
     The model takes features and an adjacency: `jaxdl.ops.normalised`, or, if it has a method
     ``adjacency(edges, nodes)``, what that makes of the graph's edges, and no matrix then.
@@ -66,18 +74,23 @@ def node_classification(
             f"config.task.dense={dense} must be False: {config.model.name!r} reads each edge, and "
             "not only their sums"
         )
+    divided = graph_on_devices.divide(run, module, graph.edges, len(graph.features), parts)
+    if dense and parts > 1:
+        raise UserError(f"config.task.dense={dense} must be False with {SETTING}={parts}")
     loss_fn = functools.partial(training_loss, learner.forward(module))
     start, update = learner.by_config(run, loss_fn)
-    answers = kept(jax.jit(functools.partial(_answers, module, graph.test)))
+    by_node = jax.jit(functools.partial(_answers, module, divided, _scored(graph, known)))
+    answers = kept(lambda state: parallel.with_mesh_of(by_node, state))
     return Task(
-        init=functools.partial(_init, module, start, graph, known, dense),
+        init=functools.partial(_init, module, start, graph, known, dense, divided),
         train_step=functools.partial(side_by_side.train_step, update),
         score=functools.partial(_score, answers),
         artifacts=functools.partial(_artifacts, answers, graph, known[0]),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=side_by_side.partition,
+        partition=side_by_side.partition if parts == 1 else _by_part,
         directions={"least_accuracy": HIGH},
         examples=count * len(graph.features),
+        shared=divided.shared,
     )
 
 
@@ -111,11 +124,22 @@ def training_loss(
     return learner.Loss(found.pop("loss"), model_state, found)
 
 
-def _given(module: Any, graph: Graph, dense: bool) -> Given:
-    adjacency = getattr(module, "adjacency", ops.normalised)(graph.edges, len(graph.features))
+def _given(module: Any, graph: Graph, dense: bool, divided: Divided) -> Given:
+    adjacency = divided.adjacency(module, graph.edges)
     if dense:
         adjacency = ops.dense_adjacency(adjacency, len(graph.features))
-    return Given(jnp.asarray(graph.features), jnp.asarray(graph.labels), adjacency)
+    own = (jnp.asarray(divided.laid(x)) for x in (graph.features, graph.labels))
+    return Given(*own, adjacency)
+
+
+def _by_part(state: State) -> State:
+    """`Task.partition` of a graph that lies in parts: the graph is split, and learners are not."""
+    return side_by_side.alike(state, "learner", "run", "known")
+
+
+def _scored(graph: Graph, known: np.ndarray) -> np.ndarray:
+    """(learners, nodes) bool: which nodes are measured on, of learners that know ``known``."""
+    return ~known if graph.test is None else np.broadcast_to(graph.test, known.shape)
 
 
 def _init(
@@ -124,25 +148,28 @@ def _init(
     graph: Graph,
     known: np.ndarray,
     dense: bool,
+    divided: Divided,
     key: jax.Array,
     batch: Mapping,
 ) -> State:
-    given = _given(module, graph, dense)
+    given = _given(module, graph, dense, divided)
+    known = divided.laid(known.T).T
     one = lambda key: start(module.init(key, given.features, given.adjacency))
     return side_by_side.init(one, len(known), jnp.asarray(known), given, key)
 
 
-def _answers(module: Any, scored: np.ndarray | None, state: State) -> tuple[jax.Array, Metrics]:
+def _answers(
+    module: Any, divided: Divided, scored: np.ndarray, state: State
+) -> tuple[jax.Array, Metrics]:
     """Logits (learners, nodes, classes), and the figures of each over the nodes that are scored."""
     features, labels, adjacency = state.given
-    known = state.known
-    test = ~known if scored is None else jnp.broadcast_to(scored, known.shape)
 
     def one(own: learner.Learner, mask: jax.Array) -> tuple[jax.Array, Metrics]:
         logits = module.apply(own.best_variables, features, adjacency, train=False)
-        return logits, figures(logits, labels, mask)
+        logits = divided.of_nodes(logits)
+        return logits, figures(logits, divided.of_nodes(labels), mask)
 
-    return jax.vmap(one)(state.learner, test)
+    return jax.vmap(one)(state.learner, jnp.asarray(scored))
 
 
 def _score(
@@ -163,8 +190,7 @@ def _artifacts(
     key: jax.Array,
 ) -> dict[str, Any]:
     guess = np.asarray(answers(state)[0][0]).argmax(-1)
-    scored = ~known if graph.test is None else graph.test
-    return {"Graph": _picture(graph, guess, known, scored)}
+    return {"Graph": _picture(graph, guess, known, _scored(graph, known))}
 
 
 def _picture(
