@@ -1,7 +1,10 @@
 """Graphs of one's own, from edges, features and labels in files."""
 
+import gzip
+
 import numpy as np
 import pytest
+from launching import run, summary
 from scipy import io, sparse
 
 from jaxdl.data import csr, edge_list
@@ -125,6 +128,55 @@ def test_files_that_cannot_be_are_told_in_one_line(case, tmp_path):
         edge_list.edge_list(path, **READ)
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "cache").glob("graphs/*")) or "known" in case
+
+
+def test_packed_files_are_read(tmp_path):
+    folder = laid(tmp_path / "g", **dict.fromkeys(FILES))
+    for name, text in FILES.items():
+        (tmp_path / "g" / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    check(edge_list.edge_list(folder, **READ))
+
+
+def in_one_piece(folder, **how):
+    made = edge_list.edge_list(folder, whole=True, **how)
+    assert made.train is None
+    return made.whole
+
+
+def test_a_graph_of_ones_own_in_one_piece(tmp_path):
+    """Each edge once, a node without a label neither learned from nor measured on."""
+    path = laid(tmp_path / "g")
+    found = in_one_piece(path)
+    once = {tuple(pair) for pair in np.sort(PAIRS, axis=1).tolist()}
+    assert {tuple(sorted(pair)) for pair in found.edges.tolist()} == once
+    assert len(found.edges) == len(once)
+    assert found.labels.tolist() == [0, 1, -1, 0, 1, 0]
+    assert np.flatnonzero(found.train).tolist() == [0, 1]
+    own = ("--config.data.name=edge_list", f"--config.data.path={path}", "--config.data.whole=True")
+    short = ("--config.steps=4", "--config.eval.every=4", "--config.batch_size=2")
+    assert run("gcn", tmp_path / "run", *own, *short) == 0
+    # Three nodes are measured on.
+    assert summary(tmp_path / "run")["final"]["accuracy"] * 6 % 1 == pytest.approx(0, abs=1e-5)
+    (tmp_path / "g" / "known.csv").unlink()
+    assert in_one_piece(path).train is None
+    (tmp_path / "g" / "labels.csv").unlink()
+    assert in_one_piece(path).labels.tolist() == [-1] * 6
+
+
+@pytest.mark.parametrize("flags", [("directed=True",), ("held_out=.1",)])
+def test_what_is_drawn_from_a_graph_is_not_asked_of_one_piece(flags, tmp_path):
+    name, value = flags[0].split("=")
+    with pytest.raises(UserError, match=f"data.{name}=.* and not with data.whole=True"):
+        edge_list.edge_list(laid(tmp_path / "g"), whole=True, **{name: eval(value)})
+
+
+def test_a_class_asked_of_nodes_without_labels_is_one_line(tmp_path, capsys):
+    path = laid(tmp_path / "g", **{"labels.csv": None, "known.csv": None})
+    own = ("--config.data.name=edge_list", f"--config.data.path={path}", "--config.data.whole=True")
+    assert run("gcn", tmp_path / "run", *own) == 2
+    assert "the graph does not say which labels are known" in capsys.readouterr().err
+    assert run("gcn", tmp_path / "run", *own, "--config.task.labels_per_class=1") == 2
+    assert "labels_per_class=1: no node of the graph has a label" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere"])

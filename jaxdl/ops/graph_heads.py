@@ -52,9 +52,7 @@ def _forward(
     return by_platform(few, *given, cpu=form), given
 
 
-def _backward(
-    nodes: int, kept: tuple, slope: jax.Array
-) -> tuple[jax.Array, jax.Array, None, None]:
+def _backward(nodes: int, kept: tuple, slope: jax.Array) -> tuple[jax.Array, jax.Array, None, None]:
     form = _few_backward if len(kept[2]) <= _FEW else _backward_in_parts
     return *by_platform(_few_backward, *kept, slope, cpu=form), None, None
 

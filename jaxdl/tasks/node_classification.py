@@ -13,11 +13,15 @@ from jaxdl.data.graph import Graph, known_nodes
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.report import draw, graph_layout
-from jaxdl.tasks import Run, Task, build_model, learner, need_whole, register
+from jaxdl.tasks import Run, Task, build_model, classification, learner, need_whole, register
 from jaxdl.tasks.shared import graph_on_devices, side_by_side
 from jaxdl.tasks.shared.graph_on_devices import SETTING, Divided
 from jaxdl.tasks.shared.kept import kept
 from jaxdl.tasks.shared.side_by_side import State
+
+
+# Nodes of a graph, at most, that a picture shows one by one.
+_DRAWN = 5000
 
 
 class Given(NamedTuple):
@@ -139,7 +143,8 @@ def _by_part(state: State) -> State:
 
 def _scored(graph: Graph, known: np.ndarray) -> np.ndarray:
     """(learners, nodes) bool: which nodes are measured on, of learners that know ``known``."""
-    return ~known if graph.test is None else np.broadcast_to(graph.test, known.shape)
+    others = ~known if graph.test is None else np.broadcast_to(graph.test, known.shape)
+    return others & (graph.labels >= 0)
 
 
 def _init(
@@ -190,6 +195,9 @@ def _artifacts(
     key: jax.Array,
 ) -> dict[str, Any]:
     guess = np.asarray(answers(state)[0][0]).argmax(-1)
+    if len(guess) > _DRAWN:
+        scored = _scored(graph, known)
+        return classification.confusion(graph.labels[scored], guess[scored], graph.class_names)
     return {"Graph": _picture(graph, guess, known, _scored(graph, known))}
 
 
