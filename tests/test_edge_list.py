@@ -7,6 +7,7 @@ import pytest
 from launching import run, summary
 from scipy import io, sparse
 
+from jaxdl import ops
 from jaxdl.data import csr, edge_list
 from jaxdl.errors import UserError
 
@@ -177,6 +178,72 @@ def test_a_class_asked_of_nodes_without_labels_is_one_line(tmp_path, capsys):
     assert "the graph does not say which labels are known" in capsys.readouterr().err
     assert run("gcn", tmp_path / "run", *own, "--config.task.labels_per_class=1") == 2
     assert "labels_per_class=1: no node of the graph has a label" in capsys.readouterr().err
+
+
+WEIGHTS = (0.5, 2, 1, 3, 0.25)
+
+
+def weighted(folder, kind):
+    """The folder, with a weight for each edge and one of them twice."""
+    pairs, weights = np.append(PAIRS, [(2, 1)], axis=0), (*WEIGHTS, 1.5)
+    if kind == "csv":
+        rows = [f"{a},{b},{w}" for (a, b), w in zip(pairs, weights, strict=True)]
+        return laid(folder, **{"edges.csv": "\n".join(["from,to,weight", *rows])})
+    laid(folder, **{"edges.csv": None})
+    io.mmwrite(folder / "edges.mtx", sparse.coo_matrix((weights, tuple(pairs.T)), (6, 6)))
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", ["csv", "mtx"])
+def test_edges_have_weights_if_they_are_to_be_read(kind, tmp_path):
+    path = weighted(tmp_path / "g", kind)
+    expected = np.zeros((6, 6))
+    expected[tuple(PAIRS.T)] = WEIGHTS  # of two weights of an edge the larger
+    expected = np.maximum(expected, expected.T)
+    made = edge_list.edge_list(path, weighted=True, **READ)
+    np.testing.assert_array_equal(csr.matrix(made.whole.edges).toarray(), expected)
+    batch = made.train.take(np.arange(len(made.train)))
+    assert batch["edge_weight"].shape == batch["scale"].shape
+    one = in_one_piece(path, weighted=True)
+    np.testing.assert_array_equal(one.weights, expected[tuple(one.edges.T)])
+    if kind == "mtx":
+        check(edge_list.edge_list(path, **READ))
+
+
+def test_runs_hear_by_weights(tmp_path):
+    """A network does on the whole graph what GCN's formula says of a weighted matrix."""
+    one = in_one_piece(weighted(tmp_path / "g", "csv"), weighted=True)
+    edges = ops.normalised(one.edges, 6, one.weights)
+    matrix = np.eye(6)
+    matrix[tuple(one.edges.T)] = matrix[tuple(one.edges.T[::-1])] = one.weights
+    scale = np.diag(matrix.sum(axis=1) ** -0.5)
+    np.testing.assert_allclose(ops.dense_adjacency(edges, 6), scale @ matrix @ scale, atol=1e-6)
+
+
+BAD_WEIGHTS = {
+    "none": ("0,1,1\n1,2,nan\n", "row 2: weight nan must be a finite number above 0"),
+    "below 0": ("a,b,w\n0,1,-1\n", "row 2: weight -1 must be a finite number above 0"),
+    "no column": ("0,1\n1,2\n", "row 1: two nodes and a weight are wanted, not 2 columns"),
+    "half a node": ("0,1.5,1\n", "row 1: nodes have whole numbers, not 0,1.5"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_WEIGHTS)
+def test_weights_that_cannot_be(case, tmp_path):
+    text, message = BAD_WEIGHTS[case]
+    with pytest.raises(UserError, match=f"edges.csv, {message}"):
+        edge_list.edge_list(laid(tmp_path / "g", **{"edges.csv": text}), weighted=True, **READ)
+
+
+def test_tasks_without_weights_say_so(tmp_path, capsys):
+    own = (
+        "--config.data.name=edge_list",
+        "--config.data.whole=True",
+        "--config.data.weighted=True",
+    )
+    path = weighted(tmp_path / "g", "csv")
+    assert run("gcn:links", tmp_path / "run", *own, f"--config.data.path={path}") == 2
+    assert "'link_prediction' has no use for weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere"])

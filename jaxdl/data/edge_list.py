@@ -17,6 +17,7 @@ _KEPT = ("indptr", "indices", "features", "labels", "names")
 def edge_list(
     path: str = "",
     directed: bool = False,
+    weighted: bool = False,
     seeds: int = 512,
     fan_out: Sequence[int] = (10, 10),
     labels_per_class: int = 0,
@@ -28,10 +29,10 @@ def edge_list(
     """A folder with ``edges``, ``features``, ``labels`` and, if there are such, ``known``.
 
     Each is a .csv or .tsv, packed (.gz) or not, a first row of names being left out: two nodes,
-    numbered from 0, in a row of the edges; a node in each row of the others: its numbers; its class,
-    which is a number or a name, and nothing where it has none; 1 where the label is known to begin
-    with, otherwise 0. An .npz archive of one array that is called so will do for each, and for edges
-    an .mtx file (Matrix Market), whose numbers are not read.
+    numbered from 0, in a row of the edges; a node in each row of the others: its numbers; its
+    class, which is a number or a name, and nothing where it has none; 1 where the label is known to
+    begin with, otherwise 0. An .npz archive of one array that is called so will do for each, and
+    for edges an .mtx file (Matrix Market).
 
     What was read is kept in $JAXDL_CACHE, or the usual folder for such, and mapped from there next
     time, if the files have not changed.
@@ -39,6 +40,8 @@ def edge_list(
     Args:
       path: the folder.
       directed: an edge goes from its first node to its second alone.
+      weighted: an edge has a weight, the third column of its row or the number in an .mtx file,
+        which is not read otherwise. Of the same edge's the largest counts.
       seeds: nodes of a neighbourhood, or edges with held_out; ``batch_size`` counts neighbourhoods.
       fan_out: neighbours that are drawn for a node, one number a layer.
       labels_per_class: known labels, drawn of each class; 0 takes those that ``known`` names.
@@ -53,11 +56,12 @@ def edge_list(
     folder = Path(path)
     if not path or not folder.is_dir():
         raise UserError(f"data.path={path!r} is no folder: name one with edges.csv, features.csv …")
-    if held_out and (directed or labels_per_class):
-        name, value = ("directed", True) if directed else ("labels_per_class", labels_per_class)
+    none = {"directed": directed, "weighted": weighted, "labels_per_class": labels_per_class}
+    if held_out and any(none.values()):
+        name, value = next((name, value) for name, value in none.items() if value)
         raise UserError(
             f"data.{name}={value}: links that data.held_out={held_out} asks for go both ways and "
-            "have no classes"
+            "have neither weights nor classes"
         )
     if whole and (directed or held_out):
         name, value = ("directed", True) if directed else ("held_out", held_out)
@@ -67,9 +71,9 @@ def edge_list(
     files = {name: _file(folder, name) for name in ("edges", "features")}
     named = not held_out and _file(folder, "labels", needed=not whole)
     files |= {"labels": named} if named else {}
-    make = lambda: _read(files, directed)
-    arrays = csr.kept(cached(files.values(), directed), make, _KEPT)
-    graph = csr.Csr(arrays["indptr"], arrays["indices"])
+    make, names = lambda: _read(files, directed, weighted), _KEPT + ("weights",) * weighted
+    arrays = csr.kept(cached(files.values(), directed, weighted), make, names)
+    graph = csr.Csr(arrays["indptr"], arrays["indices"], arrays.get("weights"))
     shape = dict(seeds=seeds, fan_out=fan_out)
     if held_out:
         how = dict(held_out=held_out, split_seed=split_seed, **shape)
@@ -104,8 +108,8 @@ def _file(folder: Path, name: str, needed: bool = True) -> Path | None:
     return found[0] if found else None
 
 
-def _read(files: Mapping[str, Path], directed: bool) -> dict[str, np.ndarray]:
-    """The arrays of _KEPT."""
+def _read(files: Mapping[str, Path], directed: bool, weighted: bool) -> dict[str, np.ndarray]:
+    """The arrays of _KEPT, and ``weights`` if weighted."""
     features, first = table(files["features"], np.float32, None, "numbers")
     wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(wrong):
@@ -119,13 +123,30 @@ def _read(files: Mapping[str, Path], directed: bool) -> dict[str, np.ndarray]:
             f"{files['labels']}: {len(labels)} rows, but {files['features'].name} has "
             f"{len(features)}: one a node"
         )
-    if files["edges"].suffix == ".mtx":
-        pairs, first = _market(files["edges"]), 1
-    else:
-        pairs, first = table(files["edges"], np.int64, 2, "two nodes")
-    where = str(files["edges"])
-    graph = csr.create(*pairs.T, len(features), where, both_ways=not directed, first_row=first)
+    pairs, weights, first = _edges(files["edges"], weighted)
+    how = dict(weights=weights, both_ways=not directed, first_row=first)
+    graph = csr.create(*pairs.T, len(features), str(files["edges"]), **how)
     return {**graph._asdict(), "features": features, "labels": labels, "names": names}
+
+
+def _edges(file: Path, weighted: bool) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """(edges, 2), weights (edges,) if weighted, and the number of the first row."""
+    if file.suffix == ".mtx":
+        pairs, weights = _market(file)
+        if weighted and np.iscomplexobj(weights):
+            raise UserError(f"{file}: weights must be real numbers")
+        return pairs, weights if weighted else None, 1
+    if not weighted:
+        pairs, first = table(file, np.int64, 2, "two nodes")
+        return pairs, None, first
+    found, first = table(file, np.float64, 3, "two nodes and a weight")
+    wrong = np.flatnonzero((found[:, :2] % 1 != 0).any(axis=1))
+    if len(wrong):
+        a, b = found[wrong[0], :2]
+        raise UserError(
+            f"{file}, row {first + wrong[0]}: nodes have whole numbers, not {a:g},{b:g}"
+        )
+    return found[:, :2].astype(np.int64), found[:, 2], first
 
 
 def _labels(file: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -155,8 +176,8 @@ def _labels(file: Path) -> tuple[np.ndarray, np.ndarray]:
     return labels, names
 
 
-def _market(file: Path) -> np.ndarray:
-    """(edges, 2): the row and the column of every entry."""
+def _market(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(edges, 2), the row and the column of every entry, and (edges,) its number."""
     from scipy import io
 
     try:
@@ -166,4 +187,4 @@ def _market(file: Path) -> np.ndarray:
     if not hasattr(found, "tocoo"):
         raise UserError(f"{file}: a coordinate file is wanted, not an array")
     found = found.tocoo()
-    return np.stack([found.row, found.col], axis=1)
+    return np.stack([found.row, found.col], axis=1), found.data

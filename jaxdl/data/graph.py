@@ -19,6 +19,7 @@ class Graph(NamedTuple):
       train: (nodes,) bool, the nodes whose labels are known; None leaves it to be drawn.
       test: (nodes,) bool, the nodes to be scored on; None is all others that have a label.
       positions: (nodes, 2) float, where to draw the nodes; None leaves it to the drawing.
+      weights: (edges,) float32, above 0; None of 1 each.
     """
 
     features: np.ndarray
@@ -28,6 +29,7 @@ class Graph(NamedTuple):
     train: np.ndarray | None = None
     test: np.ndarray | None = None
     positions: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
 
 def create(

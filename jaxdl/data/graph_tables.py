@@ -38,7 +38,7 @@ def table(file: Path, dtype: type, columns: int | None, wanted: str) -> tuple[np
 
     Args:
       file: one of DELIMITERS, or an .npz archive of one array, or one that is called as it is.
-      dtype: np.int64 or np.float32.
+      dtype: np.int64, or floating.
       columns: how many there must be; None for any number.
       wanted: of a row, for messages.
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdl.data import Data, neighbours
+from jaxdl.data import Data, csr, neighbours
 from jaxdl.data.csr import Csr
 from jaxdl.data.graph import Graph, drawn_nodes
 from jaxdl.errors import UserError
@@ -21,6 +21,7 @@ class LargeGraph(NamedTuple):
       labels: (nodes,) int32; -1 where nobody knows the class.
       known: (nodes,) bool, the nodes whose labels are learned from.
       scored: (nodes,) bool, the nodes to be measured on.
+      weights: of it, or None.
     """
 
     indptr: np.ndarray
@@ -29,11 +30,12 @@ class LargeGraph(NamedTuple):
     labels: np.ndarray
     known: np.ndarray
     scored: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def edges(self) -> Csr:
         """By receiver."""
-        return Csr(self.indptr, self.indices)
+        return Csr(self.indptr, self.indices, self.weights)
 
 
 def create(
@@ -116,7 +118,8 @@ def create(
     if whole:
         made = in_one_piece(edges, features, labels, class_names, train=known, test=scored)
         return Data(whole=made, notes=notes)
-    graph = LargeGraph(*edges, features, labels, known, scored)
+    own = (edges.indptr, edges.indices, features, labels, known, scored)
+    graph = LargeGraph(*own, edges.weights)
     nodes = np.flatnonzero(known)
     train = neighbours.Neighbourhoods(edges, features, graph.labels, nodes, seeds, fan_out)
     drawn = f"neighbourhoods of up to {train.room.nodes[-1]} nodes and {train.room.edges[-1]} edges"
@@ -142,10 +145,9 @@ def in_one_piece(
       **parts: ``train`` and ``test``.
     """
     labels = np.full(edges.nodes, -1, np.int32) if labels is None else labels
-    target = np.repeat(np.arange(edges.nodes, dtype=np.int32), edges.degrees)
-    once = edges.indices < target
-    pairs = np.stack([edges.indices[once], target[once]], axis=1)
-    return Graph(np.asarray(features), pairs, labels, tuple(class_names), **parts)
+    pairs, weights = csr.pairs_of(edges), csr.weights_of_pairs(edges)
+    names = tuple(class_names)
+    return Graph(np.asarray(features), pairs, labels, names, weights=weights, **parts)
 
 
 def _counts(graph: LargeGraph) -> list[str]:

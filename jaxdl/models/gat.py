@@ -47,8 +47,13 @@ class GAT(NodeNetwork):
     attention_dropout: float = 0.6
     pool: str = ""
 
-    def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
-        """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
+    def adjacency(
+        self, edges: np.ndarray, nodes: int, weight: np.ndarray | None = None
+    ) -> ops.Edges:
+        """What `__call__` takes, of undirected edges (edges, 2), each once and no loops.
+
+        Weights are not used: how much an edge counts is learned.
+        """
         return ops.connect(edges, nodes, both_ways=True, loops=self.self_loops)
 
     @nn.compact

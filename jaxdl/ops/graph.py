@@ -152,22 +152,25 @@ def connect(
     )
 
 
-def normalised(edges: np.ndarray, nodes: int) -> Edges:
+def normalised(edges: np.ndarray, nodes: int, weight: np.ndarray | None = None) -> Edges:
     """Edges both ways and loops, weighted ``1 / √(d_i d_j)`` (Kipf and Welling, 2017, equation 2).
 
     d counts a node's neighbours and itself, so that a propagation is close to a mean and the
-    largest eigenvalue is 1.
+    largest eigenvalue is 1. Weights of edges are multiplied with that, and d is their sum and 1.
 
     Args:
       edges: (edges, 2) whole numbers below ``nodes``, each undirected edge once, no loops; on the
         host.
       nodes: how many there are.
+      weight: (edges,), above 0; None of 1 each.
     """
     once = np.asarray(edges).reshape(-1, 2)
-    scale = 1 / np.sqrt(1 + np.bincount(once.ravel(), minlength=nodes))
+    weight = np.ones(len(once)) if weight is None else np.asarray(weight, np.float64)
+    scale = 1 / np.sqrt(1 + np.bincount(once.ravel(), np.repeat(weight, 2), nodes))
     loops = np.stack([np.arange(nodes)] * 2, axis=1)
     pairs = np.concatenate([once, once[:, ::-1], loops])
-    return connect(pairs, nodes, weight=scale[pairs[:, 0]] * scale[pairs[:, 1]])
+    weight = np.concatenate([weight, weight, np.ones(nodes)])
+    return connect(pairs, nodes, weight=weight * scale[pairs[:, 0]] * scale[pairs[:, 1]])
 
 
 def dense_adjacency(edges: Edges, nodes: int) -> jax.Array:

@@ -57,6 +57,7 @@ def link_prediction(
     learners.
     """
     need_whole(run, Graph)
+    side_by_side.check_no_weights(run)
     check_counts(dimensions=dimensions)
     config, graph = run.config, run.data.whole
     side_by_side.check_no_parts(run, "a graph is learned from as a whole")

@@ -73,6 +73,7 @@ def node_anomaly(
     of what is odd; means over the learners.
     """
     need_whole(run, Graph)
+    side_by_side.check_no_weights(run)
     check_counts(dimensions=dimensions)
     check_shares(structure=structure)
     config, graph = run.config, run.data.whole

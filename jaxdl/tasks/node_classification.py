@@ -19,7 +19,6 @@ from jaxdl.tasks.shared.graph_on_devices import SETTING, Divided
 from jaxdl.tasks.shared.kept import kept
 from jaxdl.tasks.shared.side_by_side import State
 
-
 # Nodes of a graph, at most, that a picture shows one by one.
 _DRAWN = 5000
 
@@ -129,7 +128,7 @@ def training_loss(
 
 
 def _given(module: Any, graph: Graph, dense: bool, divided: Divided) -> Given:
-    adjacency = divided.adjacency(module, graph.edges)
+    adjacency = divided.adjacency(module, graph)
     if dense:
         adjacency = ops.dense_adjacency(adjacency, len(graph.features))
     own = (jnp.asarray(divided.laid(x)) for x in (graph.features, graph.labels))

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from jaxdl import ops
+from jaxdl.data.graph import Graph
 from jaxdl.errors import UserError
 from jaxdl.tasks.shared.checks import check_counts
 from jaxdl.tasks.shared.contract import Run
@@ -36,10 +37,11 @@ class Divided(NamedTuple):
         """(nodes, …): the rows of ``x`` (places, …) in the nodes' order."""
         return x if self.parts == 1 else x[self.at]
 
-    def adjacency(self, module: Any, edges: np.ndarray) -> ops.Edges:
-        """What ``module`` makes of undirected edges (edges, 2) between the nodes, by part."""
+    def adjacency(self, module: Any, graph: Graph) -> ops.Edges:
+        """What ``module`` makes of a graph's edges, by part."""
         with jax.ensure_compile_time_eval():
-            whole = getattr(module, "adjacency", ops.normalised)(edges, len(self.at))
+            made_of = getattr(module, "adjacency", ops.normalised)
+            whole = made_of(graph.edges, len(self.at), graph.weights)
         return whole if self.parts == 1 else ops.cut(whole, self.at, self.parts)
 
     @property
