@@ -111,7 +111,7 @@ BAD = {
     "nothing": ({"edges.csv": ""}, "edges.csv has no rows: two nodes are wanted in each"),
     "no edges": (
         {"edges.csv": None},
-        "one of edges.csv, .tsv, .npz, .mtx is wanted, there is none",
+        "one of edges.csv, .tsv, .csv.gz, .tsv.gz, .npz, .mtx is wanted, there is none",
     ),
     "both": ({"edges.tsv": ""}, "is wanted, there is edges.csv and edges.tsv"),
     "known too short": ({"known.csv": "1\n"}, "known.csv: 1 rows for 6 nodes"),

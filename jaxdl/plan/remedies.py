@@ -59,6 +59,8 @@ def by_accumulation(
     made: Experiment, memory: dict[str, float], more_than: int = 0
 ) -> Remedy | None:
     """The fewest microbatches whose activations, in proportion, fit."""
+    if made.task.shared:  # no batch is cut where devices share something else
+        return None
     before = made.config.accumulate
     each = made.config.batch_size // (made.layout.batch_devices * before)  # examples a chip
     # Of the temporaries a gradient stays, whatever the batch, and the sum of gradients is new.
