@@ -18,7 +18,7 @@ from launching import (
 from scipy.sparse import csr_matrix
 
 from jaxdl import keys, launch, models, ops
-from jaxdl.data import graph, karate
+from jaxdl.data import graph, karate, les_miserables
 from jaxdl.errors import UserError
 from jaxdl.runs import checkpoint
 
@@ -87,6 +87,21 @@ def test_karate_club_is_zacharys():
     assert np.trace(np.linalg.matrix_power(adjacency, 3)) // 6 == 45
     assert np.bincount(club.labels).tolist() == [17, 17]
     assert np.flatnonzero(club.train).tolist() == [0, 33]
+
+
+def test_les_miserables_is_knuths(tmp_path, capsys):
+    novel = les_miserables.les_miserables().content
+    degrees = np.bincount(novel.edges.ravel(), minlength=77)
+    assert len(novel.edges) == len(np.unique(np.sort(novel.edges, axis=1), axis=0)) == 254
+    # Of the network's literature: Valjean, Gavroche, Marius and Javert meet most, 467 triangles.
+    assert np.sort(degrees)[-4:].tolist() == [17, 19, 22, 36]
+    adjacency = np.zeros((77, 77), int)
+    adjacency[tuple(novel.edges.T)] = 1
+    adjacency += adjacency.T
+    assert np.trace(np.linalg.matrix_power(adjacency, 3)) // 6 == 467
+    flags = ("--config.data.name=les_miserables", *SHORT)
+    assert run("gcn", tmp_path / "classes", *flags, "--config.task.labels_per_class=1") == 2
+    assert "no node of the graph has a label" in capsys.readouterr().err
 
 
 def test_labels_are_drawn_evenly_and_from_the_seed():
