@@ -41,6 +41,7 @@ def over_parts(compute: Callable[..., Any], everywhere: Any, *own: jax.Array) ->
         lambda everywhere, *own: each(jax.tree.map(fetched, everywhere), *own),
         in_specs=part,
         out_specs=part,
+        axis_names=set(axes),
         check_vma=False,
     )(everywhere, *own)
 

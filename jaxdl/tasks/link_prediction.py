@@ -142,7 +142,7 @@ def _told(module: Any, state: State) -> jax.Array:
 
 def _counted(divided: links.Divided, nodes: int) -> dict[str, np.ndarray]:
     known = csr.create(*divided.known.T, nodes, "known edges")
-    return shared.counted(*known, divided.asked, divided.absent)
+    return shared.counted(known.indptr, known.indices, divided.asked, divided.absent)
 
 
 def _scores(told: np.ndarray, divided: links.Divided) -> np.ndarray:
