@@ -18,7 +18,7 @@ itself .847), at best .970. Belief propagation reaches .964 on 100,000 nodes: .7
 are the first three. Updates and rounds were chosen on 100,000 nodes with
 --config.data.data_seed=7, where 300 updates reach .821, and .927, .953, .959, .961, .961 and .961
 behind one round to six. Without rounds 1,500 updates reached .927 on the million; width and rate
-were chosen on it and by that figure. Links: AUROC .558 (seed 0, one run, 72 s of processor time,
+were chosen on it and by that figure. Links: AUROC .556 (seed 0, one run, 60 s of processor time,
 1.7 GB), where counting common neighbours, by Adamic and Adar too, has .500, and who knew all
 classes would have .650.
 
