@@ -117,6 +117,7 @@ BAD = {
     "known too short": ({"known.csv": "1\n"}, "known.csv: 1 rows for 6 nodes"),
     "no known": ({"known.csv": None}, "labels_per_class=0, but the graph does not say"),
     "no matrix": ({"edges.csv": None, "edges.mtx": "x"}, "edges.mtx is not a readable .mtx file"),
+    "no text": ({"edges.csv": "0,1\n\0,2\n"}, "edges.csv, row 2: two nodes are wanted, not "),
     "no archive": ({"edges.csv": None, "edges.npz": "x"}, "edges.npz is not a readable .npz"),
 }
 
@@ -136,6 +137,16 @@ def test_packed_files_are_read(tmp_path):
     for name, text in FILES.items():
         (tmp_path / "g" / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
     check(edge_list.edge_list(folder, **READ))
+
+
+@pytest.mark.parametrize("cut", [-9, 20, 0])
+def test_a_packed_file_that_is_broken_is_one_line(cut, tmp_path):
+    folder = laid(tmp_path / "g", **{"edges.csv": None})
+    packed = gzip.compress(b"0,1\n1,2\n" * 100)
+    (tmp_path / "g" / "edges.csv.gz").write_bytes(packed[:cut] or b"0,1\n")
+    with pytest.raises(UserError, match="edges.csv.gz is no sound .gz file") as caught:
+        edge_list.edge_list(folder, **READ)
+    assert "\n" not in str(caught.value)
 
 
 def in_one_piece(folder, **how):

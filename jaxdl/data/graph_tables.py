@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -12,6 +13,9 @@ import numpy as np
 from jaxdl import process
 from jaxdl.data import fingerprint
 from jaxdl.errors import UserError, one_line
+
+# What a packed file that is none, or is cut short, raises.
+_BROKEN = (gzip.BadGzipFile, EOFError, zlib.error)
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".csv.gz": ",", ".tsv.gz": "\t"}
 
@@ -60,8 +64,9 @@ def table(file: Path, dtype: type, columns: int | None, wanted: str) -> tuple[np
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # of no rows, which are told of below
                 found = np.loadtxt(file, dtype, **how)
-        except (ValueError, UnicodeError, OSError, EOFError) as error:
-            raise UserError(_first_wrong(file, dtype, first, wanted) or one_line(error)) from None
+        except (ValueError, UnicodeError, OSError, *_BROKEN) as error:
+            said = _first_wrong(file, dtype, first, wanted) or f"{file}: {one_line(error)}"
+            raise UserError(said) from None
     if not found.size:
         raise UserError(f"{file} has no rows: {wanted} are wanted in each")
     if columns not in (None, found.shape[1]):
@@ -103,10 +108,17 @@ def _first_wrong(file: Path, dtype: type, first: int, wanted: str) -> str:
 
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[TextIO]:
-    """The lines of a file, packed or not; bytes that are no UTF-8 are told by a mark."""
+    """The lines of a file, packed or not; bytes that are no UTF-8 are told by a mark.
+
+    Raises:
+      UserError: it is packed, and broken.
+    """
     how = dict(encoding="utf-8", errors="replace")
-    with gzip.open(file, "rt", **how) if file.suffix == ".gz" else file.open(**how) as lines:
-        yield lines
+    try:
+        with gzip.open(file, "rt", **how) if file.suffix == ".gz" else file.open(**how) as lines:
+            yield lines
+    except _BROKEN as error:
+        raise UserError(f"{file} is no sound .gz file: {one_line(error)}") from None
 
 
 def archive(file: Path) -> np.ndarray:
