@@ -144,7 +144,7 @@ def test_a_packed_file_that_is_broken_is_one_line(cut, tmp_path):
     folder = laid(tmp_path / "g", **{"edges.csv": None})
     packed = gzip.compress(b"0,1\n1,2\n" * 100)
     (tmp_path / "g" / "edges.csv.gz").write_bytes(packed[:cut] or b"0,1\n")
-    with pytest.raises(UserError, match="edges.csv.gz is no sound .gz file") as caught:
+    with pytest.raises(UserError, match=r"edges.csv.gz is no sound .gz file") as caught:
         edge_list.edge_list(folder, **READ)
     assert "\n" not in str(caught.value)
 
