@@ -116,18 +116,13 @@ PLAIN = ("--config.optimizer.name=sgd", "--config.optimizer.learning_rate=.3")
 
 
 def test_one_device_equals_eight(tmp_path):
-    """And, without dropout, the graph in one piece."""
-    small = (*SHORT, *PLAIN, "--config.model.dropout=0")
-    assert run("gcn", tmp_path / "whole", *small) == 0
-    small = (*small, "--config.task.parts=8")
+    small = (*SHORT, *PLAIN, "--config.task.parts=8")
     for devices in (1, 8):
         assert run("gcn", tmp_path / str(devices), *small, f"--config.parallel.data={devices}") == 0
-    where = tmp_path / "whole", tmp_path / "1", tmp_path / "8"
-    whole, one, many = (figures(folder, "eval")[-1] for folder in where)
-    assert one["accuracy"] == many["accuracy"] == whole["accuracy"]
-    for a, b in zip(leaves(where[1]), leaves(where[2]), strict=True):
+    for a, b in zip(leaves(tmp_path / "1"), leaves(tmp_path / "8"), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    assert one["loss"] == pytest.approx(whole["loss"], rel=1e-4)
+    one, many = (figures(tmp_path / name, "eval")[-1] for name in ("1", "8"))
+    assert one["accuracy"] == many["accuracy"]
 
 
 @pytest.mark.parametrize(

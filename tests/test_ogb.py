@@ -4,7 +4,6 @@ import gzip
 
 import numpy as np
 import pytest
-from launching import run, summary
 
 from jaxdl.data import ogb
 from jaxdl.errors import UserError
@@ -46,14 +45,6 @@ def test_the_division_is_the_benchmarks(part, scored, tmp_path):
         assert graph.labels.tolist() == [0, 1, 0, 1, 0, -1, 1]
         assert len(graph.edges if whole else graph.indices) == (6 if whole else 12)
     assert len(ogb.ogb(path, directed=True, **READ).whole.indices) == 6
-
-
-def test_runs_take_it_drawn_and_in_one_piece(tmp_path):
-    own = ("--config.data.name=ogb", f"--config.data.path={laid(tmp_path / 'g')}")
-    short = ("--config.steps=2", "--config.eval.every=2", "--config.batch_size=1")
-    piece = (*own, *short, "--config.data.whole=True")
-    assert run("gcn", tmp_path / "a", *piece) == 0
-    assert summary(tmp_path / "a")["final"]["accuracy"] in (0, 0.5, 1)
 
 
 BAD = {
