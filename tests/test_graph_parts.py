@@ -18,8 +18,8 @@ def graph(features=None):
     pairs = np.minimum(rng.integers(0, NODES - 2, (60, 2)), rng.integers(0, NODES - 2, (60, 2)))
     how = dict(weight=rng.random(60), features=features)
     whole = ops.connect(pairs, NODES, both_ways=True, loops=False, **how)
-    at = ops.places(np.bincount(whole.target, minlength=NODES), PARTS)
-    return whole, ops.cut(whole, at, PARTS), at
+    at = ops.places_in_parts(np.bincount(whole.target, minlength=NODES), PARTS)
+    return whole, ops.edges_in_parts(whole, at, PARTS), at
 
 
 def laid(x, at):
@@ -45,7 +45,7 @@ def test_every_node_has_a_place_and_every_edge_stands_with_its_receiver():
 
 def test_parts_have_as_many_edges_nearly():
     degrees = np.random.default_rng(0).geometric(0.02, 10_000)
-    at = ops.places(degrees, 8)
+    at = ops.places_in_parts(degrees, 8)
     each = np.bincount(at // 1250, degrees, 8)
     assert each.max() <= 1.01 * each.mean()
 

@@ -32,7 +32,7 @@ from jaxdl.ops.graph import (
 )
 from jaxdl.ops.graph_batch import Members, members_of, pack_graphs
 from jaxdl.ops.graph_heads import sum_of_heads
-from jaxdl.ops.graph_parts import cut, places
+from jaxdl.ops.graph_parts import edges_in_parts, places_in_parts
 from jaxdl.ops.hops import Hops, of_layer
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
@@ -79,12 +79,12 @@ __all__ = [
     "conv_transpose",
     "conv_upsampled",
     "cross_entropy",
-    "cut",
     "dense",
     "dense_adjacency",
     "dense_each",
     "downsampled",
     "dropout",
+    "edges_in_parts",
     "elu",
     "gelu",
     "gelu_tanh",
@@ -106,7 +106,7 @@ __all__ = [
     "of_layer",
     "pack_graphs",
     "pixel_shuffle",
-    "places",
+    "places_in_parts",
     "power_spectrogram",
     "propagate",
     "receivers",

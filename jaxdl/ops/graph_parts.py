@@ -51,7 +51,7 @@ def joined(x: jax.Array) -> jax.Array:
     return x.reshape(-1, *x.shape[2:])
 
 
-def places(degrees: np.ndarray, parts: int) -> np.ndarray:
+def places_in_parts(degrees: np.ndarray, parts: int) -> np.ndarray:
     """Where each node lies, so that all parts have as many nodes and, nearly, as many edges.
 
     They are dealt out from the one with most edges on, in turns that go back and forth.
@@ -71,12 +71,12 @@ def places(degrees: np.ndarray, parts: int) -> np.ndarray:
     return found
 
 
-def cut(edges: Any, at: np.ndarray, parts: int) -> Any:
+def edges_in_parts(edges: Any, at: np.ndarray, parts: int) -> Any:
     """A graph's edges by part; on the host.
 
     Args:
       edges: `jaxdl.ops.Edges` (edges,).
-      at: (nodes,) of `places`.
+      at: (nodes,) of `places_in_parts`.
       parts: how many there are.
 
     Returns:

@@ -28,7 +28,8 @@ class Given(NamedTuple):
     with them while it compiles, for seconds.
 
     Attributes:
-      features: (nodes, features) float32; of a graph in parts by place (`jaxdl.ops.places`).
+      features: (nodes, features) float32; of a graph in parts by place
+        (`jaxdl.ops.places_in_parts`).
       labels: (nodes,) int32.
       adjacency: `jaxdl.ops.Edges`, or a matrix (nodes, nodes).
     """

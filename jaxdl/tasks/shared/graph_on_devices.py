@@ -42,7 +42,7 @@ class Divided(NamedTuple):
         with jax.ensure_compile_time_eval():
             made_of = getattr(module, "adjacency", ops.normalised)
             whole = made_of(graph.edges, len(self.at), graph.weights)
-        return whole if self.parts == 1 else ops.cut(whole, self.at, self.parts)
+        return whole if self.parts == 1 else ops.edges_in_parts(whole, self.at, self.parts)
 
     @property
     def shared(self) -> tuple[str, int] | None:
@@ -73,5 +73,5 @@ def divide(run: Run, module: Any, edges: np.ndarray, nodes: int, parts: int) -> 
             f"{SETTING}={parts} must be 1 with config.model.norm={module.norm!r}, which is over "
             "all nodes of a graph: or set 'layer' or ''"
         )
-    at = ops.places(np.bincount(edges.ravel(), minlength=nodes), parts)
+    at = ops.places_in_parts(np.bincount(edges.ravel(), minlength=nodes), parts)
     return Divided(parts, at, parts * -(-nodes // parts))
