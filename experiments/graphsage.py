@@ -49,7 +49,9 @@ def get_config(variant="karate"):
         config.batch_size = 10
         config.task.labels_per_class = 10
         config.model.update(hidden=(64, 64, 64, 64), dropout=0.2)
-        config.steps = 50
+        config.optimizer.schedule = "cosine"
+        config.optimizer.weight_decay = 5e-3
+        config.steps = 75
     elif variant == "blocks":
         config.data.name = "blocks"
         config.data.labels_per_class = 1000

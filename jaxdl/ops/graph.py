@@ -18,8 +18,8 @@ from jaxdl.ops.segments import segment_reduction, segment_softmax
 class Edges(NamedTuple):
     """Directed edges with weights: messages go from ``source`` to ``target``.
 
-    Of a graph in parts (`jaxdl.ops.edges_in_parts`) all have an axis of parts in front, and a target is a
-    place within its part.
+    Of a graph in parts (`jaxdl.ops.edges_in_parts`) all have an axis of parts in front, and a
+    target is a place within its part.
 
     Attributes:
       source: (edges,) int32 node indices.
