@@ -37,10 +37,11 @@ def get_config(variant="karate"):
         config.data.name = "digits_graph"
         config.batch_size = 10
         config.task.labels_per_class = 10
-        config.model = dict(name="gat", hidden=(8, 8, 8, 8), heads=8, dropout=0.2)
-        config.model.update(attention_dropout=0.0, norm="layer")
+        config.model = dict(name="gat", hidden=(8,), heads=8, hops=3, dropout=0.2)
+        config.model.attention_dropout = 0.3
+        config.optimizer.schedule = "cosine"
         config.optimizer.learning_rate = 0.01
-        config.steps = 75
+        config.steps = 100
     else:
         raise UserError(f"experiments/gat.py has no variant {variant!r}: karate, digits")
     return config
