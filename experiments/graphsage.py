@@ -52,6 +52,7 @@ def get_config(variant="karate"):
         config.optimizer.schedule = "cosine"
         config.optimizer.weight_decay = 5e-3
         config.steps = 75
+        config.task.smoothing = 0.95
     elif variant == "blocks":
         config.data.name = "blocks"
         config.data.labels_per_class = 1000

@@ -21,6 +21,7 @@ from jaxdl import keys, launch, models, ops
 from jaxdl.data import graph, karate, les_miserables
 from jaxdl.errors import UserError
 from jaxdl.runs import checkpoint
+from jaxdl.tasks import node_classification
 
 SHORT = ("--config.batch_size=8", "--config.steps=6")
 
@@ -176,6 +177,26 @@ def test_a_broken_pickle_is_one_line(tmp_path, part, content):
         planetoid(str(tmp_path))
 
 
+def test_smoothed_answers_are_what_the_formula_says():
+    """In the limit, (1 - a) (1 - a Â)⁻¹ y, in float64; by sums over edges and in parts."""
+    rng, n = np.random.default_rng(0), 12
+    edges = ops.normalised(random_edges(n, 0), n)
+    logits = rng.standard_normal((n, 3)).astype(np.float32)
+    labels, known = rng.integers(0, 3, n), np.arange(n) < 4
+    own = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    own[known] = np.eye(3)[labels[known]]
+    matrix = np.asarray(ops.dense_adjacency(edges, n), np.float64)
+    expected = 0.2 * np.linalg.solve(np.eye(n) - 0.8 * matrix, own)
+    found = jax.jit(node_classification.smoothed, static_argnums=4)
+    given = (logits, labels, known)
+    np.testing.assert_allclose(np.exp(found(*given, edges, 0.8)), expected, rtol=1e-3)
+    at = ops.places_in_parts(np.bincount(edges.target), 3)
+    back = np.argsort(at)
+    parts = ops.edges_in_parts(edges, at, 3)
+    told = found(*(x[back] for x in given), parts, 0.8)
+    np.testing.assert_allclose(np.exp(told)[at], expected, rtol=1e-3)
+
+
 BAD = {
     "an edge to nowhere": (
         lambda: graph.create(np.eye(3), [(0, 3)], np.zeros(3, int), "g"),
@@ -213,6 +234,7 @@ def test_what_cannot_be_is_told_in_one_line(case):
         (["--config.steps=none", "--config.epochs=3"], "no batches to pass over; set"),
         (["--config.model.name="], "config.model.name is not set"),
         (["--config.accumulate=2"], "a graph is learned from as a whole"),
+        (["--config.task.smoothing=1."], "config.task.smoothing=1.0 must be at least 0 and below"),
     ],
 )
 def test_settings_that_cannot_be(flags, message, tmp_path, capsys):
