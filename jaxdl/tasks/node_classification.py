@@ -165,11 +165,11 @@ def smoothed(
 
 
 def _given(module: Any, graph: Graph, dense: bool, divided: Divided, smooths: bool) -> Given:
-    adjacency = divided.adjacency(module, graph)
+    adjacency = divided.adjacency(getattr(module, "adjacency", ops.normalised), graph)
     if dense:
         adjacency = ops.dense_adjacency(adjacency, len(graph.features))
     own = (jnp.asarray(divided.laid(x)) for x in (graph.features, graph.labels))
-    return Given(*own, adjacency, divided.adjacency(None, graph) if smooths else None)
+    return Given(*own, adjacency, divided.adjacency(ops.normalised, graph) if smooths else None)
 
 
 def _by_part(state: State) -> State:

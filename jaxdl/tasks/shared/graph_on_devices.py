@@ -1,5 +1,6 @@
 """One graph on several devices: a part of its nodes on each, with the edges that arrive there."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -37,10 +38,9 @@ class Divided(NamedTuple):
         """(nodes, …): the rows of ``x`` (places, …) in the nodes' order."""
         return x if self.parts == 1 else x[self.at]
 
-    def adjacency(self, module: Any, graph: Graph) -> ops.Edges:
-        """What ``module`` makes of a graph's edges, by part."""
+    def adjacency(self, made_of: Callable[..., ops.Edges], graph: Graph) -> ops.Edges:
+        """``made_of(edges, nodes, weights)`` of a graph, by part."""
         with jax.ensure_compile_time_eval():
-            made_of = getattr(module, "adjacency", ops.normalised)
             whole = made_of(graph.edges, len(self.at), graph.weights)
         return whole if self.parts == 1 else ops.edges_in_parts(whole, self.at, self.parts)
 
