@@ -603,8 +603,14 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_nodes_are_named": (f"{_MODELS}gin.py", _LAYERS),
     },
     "test_graph_parts.py": {
-        f"test_values_and_gradients_are_those_of_the_whole_graph[{name}": (_OPS, _LAYERS)
-        for name in ("gat", "graphsage", "gin")
+        "test_one_device_equals_eight": (
+            *("jaxdl/ops/graph_parts.py", "jaxdl/tasks/shared/graph_on_devices.py"),
+            *("jaxdl/tasks/node_classification.py", _PARALLEL),
+        ),
+        **{
+            f"test_values_and_gradients_are_those_of_the_whole_graph[{name}": (_OPS, _LAYERS)
+            for name in ("gat", "graphsage", "gin")
+        },
     },
     "test_edge_list.py": {
         "test_a_graph_of_ones_own_in_one_piece": (
