@@ -41,6 +41,7 @@ def get_config(variant="karate"):
         config.model.attention_dropout = 0.3
         config.optimizer.schedule = "cosine"
         config.optimizer.learning_rate = 0.01
+        config.task.smoothing = 0.95
         config.steps = 100
     else:
         raise UserError(f"experiments/gat.py has no variant {variant!r}: karate, digits")
