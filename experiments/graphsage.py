@@ -13,7 +13,7 @@ that are drawn), links (the same graph, of which 5% of the edges are to be found
 label).
 Cost: 12 s from command to exit (karate; Intel Xeon, 2 cores, jax 0.12.0.1).
 Result: accuracy .952, .950 and .958 on karate (seeds 0 to 2). Digits: .964 (median of seeds 0, 1,
-2: .965, .963, .964; the networks by themselves .957, .955, .957; 18 s of processor time each).
+2: .965, .963, .964; the networks by themselves .957, .955, .957; 20 s of processor time each).
 Blocks: .962 (seed 0, one run, 84 s of processor time, 2.0 GB; the network by itself .847), at best
 .970. Belief propagation reaches .964 on 100,000 nodes: .756, .915, .956 and .963 when nodes have
 told their neighbours once, twice, three and four times, of which three layers are the first three.
