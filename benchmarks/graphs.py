@@ -1,7 +1,7 @@
 """Networks on graphs: updates beside PyTorch Geometric's, drawn neighbours, and how both grow.
 
     python -m benchmarks.graphs [update sampling epoch growth] [--torch-python=PATH] [--rounds=9]
-        [--nodes=100000] [--edges=1000000] [--most=10000000]
+        [--nodes=100000] [--edges=1000000] [--most=10000000] [--keep]
 
 "update" is one of Adam on a whole graph, of GCN and of GAT (64 features, 64 hidden, 16 classes, no
 dropout; edges both ways are counted). Both sides have the same weights, and their losses before and
@@ -12,7 +12,7 @@ is and compiled: the fastest counts. Memory is what a process had at most, edges
 programs that were compiled included.
 
 The others are ours alone, as PyTorch Geometric draws no neighbours without pyg-lib or torch-sparse
-(benchmarks/large_graphs.py).
+(benchmarks/large_graphs.py). With --keep the growth is written to docs/speed.md.
 """
 
 import argparse
@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=100_000)
     parser.add_argument("--edges", type=int, default=1_000_000)
     parser.add_argument("--most", type=int, default=10_000_000, help="edges of the largest graph")
+    parser.add_argument("--keep", action="store_true", help="write what grows to docs/speed.md")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--torch-python", default=sys.executable)
     parser.add_argument("--side", choices=("ours", "theirs"))
@@ -65,7 +66,7 @@ def main() -> int:
         apart = max(beside(model, options) for model in MODELS)
     for part in large_graphs.PARTS:
         if part in options.parts:
-            getattr(large_graphs, part)(options.most)
+            getattr(large_graphs, part)(options.most, options.keep)
     return int(apart > _AGREE)
 
 

@@ -8,11 +8,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks import machine
+from benchmarks import graph_growth, machine
 
 PARTS = ("sampling", "epoch", "growth")
 _SEEDS, _FAN_OUT = 512, (10, 10)
@@ -21,7 +20,7 @@ _EDGES_PER_NODE, _KNOWN = 10, 0.1
 _SECONDS = 5
 
 
-def sampling(most: int) -> None:
+def sampling(most: int, keep: bool = False) -> None:
     """Prints edges a second of drawn neighbourhoods, on one core, by one thread."""
     from jaxdl.data import block_model, csr, neighbours
 
@@ -43,24 +42,16 @@ def sampling(most: int) -> None:
     print(f"sampling: {edges / seconds / 1e6:.2f} million edges a second on one core")
 
 
-class Pass(NamedTuple):
-    """What a pass over a graph's known nodes took.
+def one_pass(edges: int) -> dict[str, float]:
+    """A pass of GraphSAGE of two layers over a tenth of the nodes, by the launcher.
 
-    Attributes:
+    Args:
       edges: of the graph, undirected.
-      seconds: of the pass.
-      command: seconds of the whole command: the graph drawn, compiled, a pass, all nodes named.
-      memory: bytes of the process at most.
+
+    Returns:
+      Seconds of the ``pass`` and of the whole ``command``, in which the graph is drawn, the
+      program compiled and all nodes named; its ``processor`` seconds, and its ``memory`` at most.
     """
-
-    edges: int
-    seconds: float
-    command: float
-    memory: int
-
-
-def one_pass(edges: int) -> Pass:
-    """A pass of GraphSAGE of two layers over a tenth of the nodes, by the launcher."""
     nodes = edges // _EDGES_PER_NODE
     known = max(1, int(nodes * _KNOWN) // 5)
     seeds = min(_SEEDS, 5 * known // 4)
@@ -78,44 +69,44 @@ def one_pass(edges: int) -> Pass:
         )
         seconds = time.perf_counter() - began
         found = json.loads((Path(folder) / "summary.json").read_text())
-    memory = int(ran.stdout.split()[-1])
-    return Pass(edges, 5 * known / found["examples_per_second"], seconds, memory)
+    processor, memory = ran.stdout.split()[-2:]
+    took = {"pass": 5 * known / found["examples_per_second"], "command": seconds}
+    return took | {"processor": float(processor), "memory": int(memory)}
 
 
-# The launcher, and what it had in memory at most.
+# The launcher, its seconds of processor time, and what it had in memory at most.
 _LAUNCH = """
-import sys
+import sys, time
 from jaxdl import launch
-from benchmarks import machine
+from benchmarks import graph_growth, machine
 code = launch.main(sys.argv[1:])
-print(machine.peak_memory())
+print(time.process_time(), machine.peak_memory())
 sys.exit(code)
 """
 
 
-def epoch(most: int) -> None:
+def epoch(most: int, keep: bool) -> None:
     """Prints what a pass takes on the largest graph."""
-    _tell(one_pass(most))
+    _tell(most, one_pass(most))
 
 
-def growth(most: int) -> None:
-    """Prints a pass on graphs of 1e4 edges and more, and the slope of both over their number."""
-    sizes = [10**power for power in range(4, round(math.log10(most)) + 1)]
-    found = [one_pass(size) for size in sizes]
-    for each in found:
-        _tell(each)
-    for what in ("seconds", "memory"):
-        print(f"{what} grow with the edges to the power of {slope(found, what):.2f}")
+def growth(most: int, keep: bool) -> None:
+    """Prints a pass on graphs of 1e4 edges and more, and the slopes over their number."""
+    found = {}
+    for power in range(4, round(math.log10(most)) + 1):
+        found[10**power] = one_pass(10**power)
+        _tell(10**power, found[10**power])
+    for what in ("pass", "processor", "memory"):
+        slope = graph_growth.slope(found, what)
+        print(f"{what}: grows with the edges to the power of {slope:.2f}")
+    if keep:
+        graph_growth.keep(found)
 
 
-def slope(found: list[Pass], what: str) -> float:
-    """Of the logarithm of what passes took over that of their edges, by least squares."""
-    edges = np.log([each.edges for each in found])
-    return float(np.polyfit(edges, np.log([getattr(each, what) for each in found]), 1)[0])
-
-
-def _tell(one: Pass) -> None:
+def _tell(edges: int, one: dict[str, float]) -> None:
     print(
-        f"{one.edges:.0e} edges: a pass {one.seconds:.2f} s, {one.command:.0f} s from command to "
-        f"exit, {one.memory / 1e9:.2f} GB at most; {machine.cores()} cores"
+        f"{edges:.0e} edges: a pass {one['pass']:.2f} s, {one['command']:.0f} s from command to "
+        f"exit, {one['processor']:.0f} s of processor time, {one['memory'] / 1e9:.2f} GB at most; "
+        f"{machine.cores()} cores",
+        flush=True,
     )

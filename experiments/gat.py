@@ -4,16 +4,17 @@
     python -m jaxdl.launch --config=experiments/gat.py:digits --workdir=runs/gat_digits
 
 Kind: graphs
-Variants: karate (GATv2, 20 learners, 2 known labels), digits (10 learners of five layers, 10 drawn
-labels a class).
+Variants: karate (GATv2, 20 learners, 2 known labels), digits (10 learners of two layers of three
+hops, 10 drawn labels a class; answers smoothed over the graph).
 Cost: 15 s from command to exit (karate; Intel Xeon, 2 cores, jax 0.12.0.1).
-Result: accuracy .963, .956 and .964 on karate (seeds 0 to 2). Digits: .948 (seed 0, one run, 94 s
-of processor time), below GCN's .960.
+Result: accuracy .963, .956 and .964 on karate (seeds 0 to 2). Digits: .967
+(median of seeds 0, 1, 2: .967, .968, .967; the networks by themselves .960, .959, .961; 62 to 74 s
+of processor time each).
 
 Accuracies are of the nodes whose labels are not known, a mean over the learners of a run. Settings
 were chosen on others: 60 learners of --config.seed=7 (karate, .958) and four draws of labels,
---config.batch_size=4 --config.task.label_seed=100 --config.seed=7 (digits, .956 after 50 steps,
-below GCN's .960). PyTorch Geometric's GAT reached .868 on karate.
+--config.batch_size=4 --config.task.label_seed=100 --config.seed=7 (digits, .969). PyTorch
+Geometric's GAT reached .868 on karate.
 """
 
 from jaxdl import config as defaults
@@ -37,10 +38,12 @@ def get_config(variant="karate"):
         config.data.name = "digits_graph"
         config.batch_size = 10
         config.task.labels_per_class = 10
-        config.model = dict(name="gat", hidden=(8, 8, 8, 8), heads=8, dropout=0.2)
-        config.model.update(attention_dropout=0.0, norm="layer")
+        config.model = dict(name="gat", hidden=(8,), heads=8, hops=3, dropout=0.2)
+        config.model.attention_dropout = 0.3
+        config.optimizer.schedule = "cosine"
         config.optimizer.learning_rate = 0.01
-        config.steps = 75
+        config.task.smoothing = 0.95
+        config.steps = 100
     else:
         raise UserError(f"experiments/gat.py has no variant {variant!r}: karate, digits")
     return config

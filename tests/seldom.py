@@ -602,6 +602,22 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_devices_and_time_change_no_number[graphsage": ("graphsage", _PARALLEL),
         "test_nodes_are_named": (f"{_MODELS}gin.py", _LAYERS),
     },
+    "test_graph_parts.py": {
+        "test_one_device_equals_eight": (
+            *("jaxdl/ops/graph_parts.py", "jaxdl/tasks/shared/graph_on_devices.py"),
+            *("jaxdl/tasks/node_classification.py", _PARALLEL),
+        ),
+        **{
+            f"test_values_and_gradients_are_those_of_the_whole_graph[{name}": (_OPS, _LAYERS)
+            for name in ("gat", "graphsage", "gin")
+        },
+    },
+    "test_edge_list.py": {
+        "test_a_graph_of_ones_own_in_one_piece": (
+            *("jaxdl/data/edge_list.py", "jaxdl/data/large_graph.py"),
+            "jaxdl/tasks/node_classification.py",
+        ),
+    },
     "test_graph_layers.py": {
         **{
             f"test_values_and_gradients_are_those_of_pytorch_geometric[{case}": (_OPS, _LAYERS)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import graphs, large_graphs
+from benchmarks import graph_growth, graphs, large_graphs, records
+from benchmarks.page import with_figures
 
 
 def test_the_drawn_graph_has_so_many_different_edges():
@@ -42,10 +43,28 @@ def test_our_side_learns_and_writes_what_the_other_reads(model, tmp_path):
         assert run() < after < before
 
 
+FOUND = {
+    10**p: {"pass": 2e-6 * 10**p, "processor": 9.0, "memory": 5 * 10 ** (p // 2)} for p in (4, 6, 8)
+}
+
+
 def test_slopes_are_of_logarithms():
-    found = [large_graphs.Pass(10**p, 2e-6 * 10**p, 0, 5 * 10 ** (p // 2)) for p in (4, 6, 8)]
-    assert large_graphs.slope(found, "seconds") == pytest.approx(1)
-    assert large_graphs.slope(found, "memory") == pytest.approx(0.5)
+    assert graph_growth.slope(FOUND, "pass") == pytest.approx(1)
+    assert graph_growth.slope(FOUND, "memory") == pytest.approx(0.5)
+
+
+def test_what_grows_becomes_a_table_and_a_chart():
+    rows = graph_growth.table(FOUND).splitlines()
+    assert rows[3] == "| 1,000,000 | 2.00 | 9 | 0.00 |"
+    assert rows[-1] == "| grows with the edges to the power of | 1.00 | 0.00 | 0.50 |"
+    assert "edges, power of ten" in graph_growth.chart(FOUND).data.decode()
+
+
+def test_the_page_holds_what_is_stored():
+    stored = records.stored(graph_growth.RESULTS)
+    page, name = graph_growth.PAGE.read_text(), graph_growth.NAME
+    assert with_figures(page, graph_growth.figures(stored), name) == page
+    assert graph_growth.CHART.exists() == bool(stored)
 
 
 def test_sampling_tells_a_rate(capsys, monkeypatch):

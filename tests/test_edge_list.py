@@ -1,9 +1,13 @@
 """Graphs of one's own, from edges, features and labels in files."""
 
+import gzip
+
 import numpy as np
 import pytest
+from launching import run, summary
 from scipy import io, sparse
 
+from jaxdl import ops
 from jaxdl.data import csr, edge_list
 from jaxdl.errors import UserError
 
@@ -107,12 +111,13 @@ BAD = {
     "nothing": ({"edges.csv": ""}, "edges.csv has no rows: two nodes are wanted in each"),
     "no edges": (
         {"edges.csv": None},
-        "one of edges.csv, .tsv, .npz, .mtx is wanted, there is none",
+        "one of edges.csv, .tsv, .csv.gz, .tsv.gz, .npz, .mtx is wanted, there is none",
     ),
     "both": ({"edges.tsv": ""}, "is wanted, there is edges.csv and edges.tsv"),
     "known too short": ({"known.csv": "1\n"}, "known.csv: 1 rows for 6 nodes"),
     "no known": ({"known.csv": None}, "labels_per_class=0, but the graph does not say"),
     "no matrix": ({"edges.csv": None, "edges.mtx": "x"}, "edges.mtx is not a readable .mtx file"),
+    "no text": ({"edges.csv": "0,1\n\0,2\n"}, "edges.csv, row 2: two nodes are wanted, not "),
     "no archive": ({"edges.csv": None, "edges.npz": "x"}, "edges.npz is not a readable .npz"),
 }
 
@@ -125,6 +130,131 @@ def test_files_that_cannot_be_are_told_in_one_line(case, tmp_path):
         edge_list.edge_list(path, **READ)
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "cache").glob("graphs/*")) or "known" in case
+
+
+def test_packed_files_are_read(tmp_path):
+    folder = laid(tmp_path / "g", **dict.fromkeys(FILES))
+    for name, text in FILES.items():
+        (tmp_path / "g" / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    check(edge_list.edge_list(folder, **READ))
+
+
+@pytest.mark.parametrize("cut", [-9, 20, 0])
+def test_a_packed_file_that_is_broken_is_one_line(cut, tmp_path):
+    folder = laid(tmp_path / "g", **{"edges.csv": None})
+    packed = gzip.compress(b"0,1\n1,2\n" * 100)
+    (tmp_path / "g" / "edges.csv.gz").write_bytes(packed[:cut] or b"0,1\n")
+    with pytest.raises(UserError, match=r"edges.csv.gz is no sound .gz file") as caught:
+        edge_list.edge_list(folder, **READ)
+    assert "\n" not in str(caught.value)
+
+
+def in_one_piece(folder, **how):
+    made = edge_list.edge_list(folder, whole=True, **how)
+    assert made.train is None
+    return made.whole
+
+
+def test_a_graph_of_ones_own_in_one_piece(tmp_path):
+    """Each edge once, a node without a label neither learned from nor measured on."""
+    path = laid(tmp_path / "g")
+    found = in_one_piece(path)
+    once = {tuple(pair) for pair in np.sort(PAIRS, axis=1).tolist()}
+    assert {tuple(sorted(pair)) for pair in found.edges.tolist()} == once
+    assert len(found.edges) == len(once)
+    assert found.labels.tolist() == [0, 1, -1, 0, 1, 0]
+    assert np.flatnonzero(found.train).tolist() == [0, 1]
+    own = ("--config.data.name=edge_list", f"--config.data.path={path}", "--config.data.whole=True")
+    short = ("--config.steps=4", "--config.eval.every=4", "--config.batch_size=2")
+    assert run("gcn", tmp_path / "run", *own, *short) == 0
+    # Three nodes are measured on.
+    assert summary(tmp_path / "run")["final"]["accuracy"] * 6 % 1 == pytest.approx(0, abs=1e-5)
+    (tmp_path / "g" / "known.csv").unlink()
+    assert in_one_piece(path).train is None
+    (tmp_path / "g" / "labels.csv").unlink()
+    assert in_one_piece(path).labels.tolist() == [-1] * 6
+
+
+@pytest.mark.parametrize("flags", [("directed=True",), ("held_out=.1",)])
+def test_what_is_drawn_from_a_graph_is_not_asked_of_one_piece(flags, tmp_path):
+    name, value = flags[0].split("=")
+    with pytest.raises(UserError, match=f"data.{name}=.* and not with data.whole=True"):
+        edge_list.edge_list(laid(tmp_path / "g"), whole=True, **{name: eval(value)})
+
+
+def test_a_class_asked_of_nodes_without_labels_is_one_line(tmp_path, capsys):
+    path = laid(tmp_path / "g", **{"labels.csv": None, "known.csv": None})
+    own = ("--config.data.name=edge_list", f"--config.data.path={path}", "--config.data.whole=True")
+    assert run("gcn", tmp_path / "run", *own) == 2
+    assert "the graph does not say which labels are known" in capsys.readouterr().err
+    assert run("gcn", tmp_path / "run", *own, "--config.task.labels_per_class=1") == 2
+    assert "labels_per_class=1: no node of the graph has a label" in capsys.readouterr().err
+
+
+WEIGHTS = (0.5, 2, 1, 3, 0.25)
+
+
+def weighted(folder, kind):
+    """The folder, with a weight for each edge and one of them twice."""
+    pairs, weights = np.append(PAIRS, [(2, 1)], axis=0), (*WEIGHTS, 1.5)
+    if kind == "csv":
+        rows = [f"{a},{b},{w}" for (a, b), w in zip(pairs, weights, strict=True)]
+        return laid(folder, **{"edges.csv": "\n".join(["from,to,weight", *rows])})
+    laid(folder, **{"edges.csv": None})
+    io.mmwrite(folder / "edges.mtx", sparse.coo_matrix((weights, tuple(pairs.T)), (6, 6)))
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", ["csv", "mtx"])
+def test_edges_have_weights_if_they_are_to_be_read(kind, tmp_path):
+    path = weighted(tmp_path / "g", kind)
+    expected = np.zeros((6, 6))
+    expected[tuple(PAIRS.T)] = WEIGHTS  # of two weights of an edge the larger
+    expected = np.maximum(expected, expected.T)
+    made = edge_list.edge_list(path, weighted=True, **READ)
+    np.testing.assert_array_equal(csr.matrix(made.whole.edges).toarray(), expected)
+    batch = made.train.take(np.arange(len(made.train)))
+    assert batch["edge_weight"].shape == batch["scale"].shape
+    one = in_one_piece(path, weighted=True)
+    np.testing.assert_array_equal(one.weights, expected[tuple(one.edges.T)])
+    if kind == "mtx":
+        check(edge_list.edge_list(path, **READ))
+
+
+def test_runs_hear_by_weights(tmp_path):
+    """A network does on the whole graph what GCN's formula says of a weighted matrix."""
+    one = in_one_piece(weighted(tmp_path / "g", "csv"), weighted=True)
+    edges = ops.normalised(one.edges, 6, one.weights)
+    matrix = np.eye(6)
+    matrix[tuple(one.edges.T)] = matrix[tuple(one.edges.T[::-1])] = one.weights
+    scale = np.diag(matrix.sum(axis=1) ** -0.5)
+    np.testing.assert_allclose(ops.dense_adjacency(edges, 6), scale @ matrix @ scale, atol=1e-6)
+
+
+BAD_WEIGHTS = {
+    "none": ("0,1,1\n1,2,nan\n", "row 2: weight nan must be a finite number above 0"),
+    "below 0": ("a,b,w\n0,1,-1\n", "row 2: weight -1 must be a finite number above 0"),
+    "no column": ("0,1\n1,2\n", "row 1: two nodes and a weight are wanted, not 2 columns"),
+    "half a node": ("0,1.5,1\n", "row 1: nodes have whole numbers, not 0,1.5"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_WEIGHTS)
+def test_weights_that_cannot_be(case, tmp_path):
+    text, message = BAD_WEIGHTS[case]
+    with pytest.raises(UserError, match=f"edges.csv, {message}"):
+        edge_list.edge_list(laid(tmp_path / "g", **{"edges.csv": text}), weighted=True, **READ)
+
+
+def test_tasks_without_weights_say_so(tmp_path, capsys):
+    own = (
+        "--config.data.name=edge_list",
+        "--config.data.whole=True",
+        "--config.data.weighted=True",
+    )
+    path = weighted(tmp_path / "g", "csv")
+    assert run("gcn:links", tmp_path / "run", *own, f"--config.data.path={path}") == 2
+    assert "'link_prediction' has no use for weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere"])

@@ -18,9 +18,10 @@ from launching import (
 from scipy.sparse import csr_matrix
 
 from jaxdl import keys, launch, models, ops
-from jaxdl.data import graph, karate
+from jaxdl.data import graph, karate, les_miserables
 from jaxdl.errors import UserError
 from jaxdl.runs import checkpoint
+from jaxdl.tasks import node_classification
 
 SHORT = ("--config.batch_size=8", "--config.steps=6")
 
@@ -87,6 +88,21 @@ def test_karate_club_is_zacharys():
     assert np.trace(np.linalg.matrix_power(adjacency, 3)) // 6 == 45
     assert np.bincount(club.labels).tolist() == [17, 17]
     assert np.flatnonzero(club.train).tolist() == [0, 33]
+
+
+def test_les_miserables_is_knuths(tmp_path, capsys):
+    novel = les_miserables.les_miserables().content
+    degrees = np.bincount(novel.edges.ravel(), minlength=77)
+    assert len(novel.edges) == len(np.unique(np.sort(novel.edges, axis=1), axis=0)) == 254
+    # Of the network's literature: Valjean, Gavroche, Marius and Javert meet most, 467 triangles.
+    assert np.sort(degrees)[-4:].tolist() == [17, 19, 22, 36]
+    adjacency = np.zeros((77, 77), int)
+    adjacency[tuple(novel.edges.T)] = 1
+    adjacency += adjacency.T
+    assert np.trace(np.linalg.matrix_power(adjacency, 3)) // 6 == 467
+    flags = ("--config.data.name=les_miserables", *SHORT)
+    assert run("gcn", tmp_path / "classes", *flags, "--config.task.labels_per_class=1") == 2
+    assert "no node of the graph has a label" in capsys.readouterr().err
 
 
 def test_labels_are_drawn_evenly_and_from_the_seed():
@@ -161,6 +177,26 @@ def test_a_broken_pickle_is_one_line(tmp_path, part, content):
         planetoid(str(tmp_path))
 
 
+def test_smoothed_answers_are_what_the_formula_says():
+    """In the limit, (1 - a) (1 - a Â)⁻¹ y, in float64; by sums over edges and in parts."""
+    rng, n = np.random.default_rng(0), 12
+    edges = ops.normalised(random_edges(n, 0), n)
+    logits = rng.standard_normal((n, 3)).astype(np.float32)
+    labels, known = rng.integers(0, 3, n), np.arange(n) < 4
+    own = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    own[known] = np.eye(3)[labels[known]]
+    matrix = np.asarray(ops.dense_adjacency(edges, n), np.float64)
+    expected = 0.2 * np.linalg.solve(np.eye(n) - 0.8 * matrix, own)
+    found = jax.jit(node_classification.smoothed, static_argnums=4)
+    given = (logits, labels, known)
+    np.testing.assert_allclose(np.exp(found(*given, edges, 0.8)), expected, rtol=1e-3)
+    at = ops.places_in_parts(np.bincount(edges.target), 3)
+    back = np.argsort(at)
+    parts = ops.edges_in_parts(edges, at, 3)
+    told = found(*(x[back] for x in given), parts, 0.8)
+    np.testing.assert_allclose(np.exp(told)[at], expected, rtol=1e-3)
+
+
 BAD = {
     "an edge to nowhere": (
         lambda: graph.create(np.eye(3), [(0, 3)], np.zeros(3, int), "g"),
@@ -198,6 +234,7 @@ def test_what_cannot_be_is_told_in_one_line(case):
         (["--config.steps=none", "--config.epochs=3"], "no batches to pass over; set"),
         (["--config.model.name="], "config.model.name is not set"),
         (["--config.accumulate=2"], "a graph is learned from as a whole"),
+        (["--config.task.smoothing=1."], "config.task.smoothing=1.0 must be at least 0 and below"),
     ],
 )
 def test_settings_that_cannot_be(flags, message, tmp_path, capsys):

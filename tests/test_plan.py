@@ -175,6 +175,16 @@ def test_collectives_are_counted_once_a_channel_and_as_often_as_loops_run():
     assert (found.loops, found.unknown) == (2, 1)
 
 
+def test_collectives_of_one_channel_in_one_computation_are_several():
+    """As `jax.shard_map` writes them."""
+    gather = "all-gather(%p), channel_id=1, replica_groups={{0,1},{2,3}}, dimensions={0}"
+    lines = [f"  %g.{i} = f32[8,4]{{1,0}} {gather}" for i in range(3)]
+    entry = ["ENTRY %main (p: f32[4,4]) -> f32[8,4] {", "  %p = f32[4,4]{1,0} parameter(0)", *lines]
+    text = "\n".join([*entry, "  ROOT %r = f32[8,4]{1,0} copy(%g.2)", "}", ""])
+    found = module.read(text, 4).collectives
+    assert found == {"all-gather": (3, 3 * 8 * 4 * 4, 3 * 8 * 4 * 4 / 2)}
+
+
 def test_bytes_moved_are_those_of_the_main_memory():
     outside = {
         "fusion.1 reads a, writes": 8 * 64 * 4 + 2 * 64 * 4,

@@ -32,7 +32,8 @@ def random_graph():
 def whole(graph):
     """The same edges as one piece."""
     target = np.repeat(np.arange(graph.nodes), graph.degrees)
-    return ops.connect(np.stack([graph.indices, target], axis=1), graph.nodes)
+    pairs = np.stack([graph.indices, target], axis=1)
+    return ops.connect(pairs, graph.nodes, weight=graph.weights)
 
 
 def network(hidden=(6, 6), **fields):
@@ -51,12 +52,16 @@ FIELDS = {
     "jump": dict(jump="concatenate"),
     "largest": dict(jump="max", hidden=(6,)),
     "one": dict(hidden=()),
+    "weights": dict(aggregation="sum", hidden=(6,)),
 }
 
 
 @pytest.mark.parametrize("case", FIELDS)
 def test_with_all_neighbours_and_layer_by_layer_it_is_the_network_on_the_whole_graph(case):
     graph, x = random_graph()
+    if case == "weights":
+        own = np.random.default_rng(1).random(len(graph.indices), np.float32) + 0.1
+        graph = graph._replace(weights=own)
     module = network(**FIELDS[case])
     edges = whole(graph)
     variables = jax.jit(module.init)(keys.root(0), x, edges)

@@ -37,6 +37,12 @@ HEADS = f64(1, 4, 2, 3)
 SEGMENTS = np.array([0, 0, 2, 2])
 
 
+def in_parts():
+    """The same edges in two parts, five in each."""
+    edges = ops.normalised(EDGES, 4)
+    return ops.edges_in_parts(edges, ops.places_in_parts(np.bincount(edges.target), 2), 2)
+
+
 def weighted(x, weight):
     edges = ops.normalised(EDGES, 4)
     return ops.propagate(x, edges._replace(weight=weight))
@@ -46,6 +52,22 @@ def weighted(x, weight):
 OPS = {
     "activation": [(ops.activation("identity"), (f64(3, 4),))],
     "aggregate": [(lambda x: ops.aggregate(x, ops.normalised(EDGES, 4), "max"), (f64(4, 3),))],
+    "arrived": [
+        (lambda x: ops.arrived(x, ops.normalised(EDGES, 4), 4, "mean"), (f64(10, 3),)),
+        (lambda x: ops.arrived(x, in_parts(), 4, "max"), (f64(2, 5, 3),)),
+    ],
+    "arrived_softmax": [
+        (lambda x: ops.arrived_softmax(x, ops.normalised(EDGES, 4), 4), (f64(10, 2),)),
+        (lambda x: ops.arrived_softmax(x, in_parts(), 4), (f64(2, 5, 2),)),
+    ],
+    "receivers": [
+        (lambda x: ops.receivers(x, ops.normalised(EDGES, 4)), (f64(4, 3),)),
+        (lambda x: ops.receivers(x, in_parts()), (f64(4, 3),)),
+    ],
+    "senders": [
+        (lambda x: ops.senders(x, ops.normalised(EDGES, 4)), (f64(4, 3),)),
+        (lambda x: ops.senders(x, in_parts()), (f64(4, 3),)),
+    ],
     "adaptive_avg_pool": [(lambda x: ops.adaptive_avg_pool(x, 4), (IMAGE,))],
     "attention": [
         (functools.partial(ops.attention, causal=True), (HEADS, HEADS, HEADS)),
@@ -121,7 +143,8 @@ OPS = {
         (
             lambda x, w: ops.sum_of_heads(x, w, ops.normalised(EDGES, 4)),
             (f64(4, 2, 3), f64(10, 2)),
-        )
+        ),
+        (lambda x, w: ops.sum_of_heads(x, w, in_parts()), (f64(4, 2, 3), f64(2, 5, 2))),
     ],
     "rms_norm": [(lambda *a: ops.rms_norm(*a, 1e-3), (f64(2, 3, 5), f64(5)))],
     "rnn": [
@@ -160,6 +183,8 @@ NO_DERIVATIVE = {
     "Hops": "a container",
     "Members": "a container",
     "connect": "edges, on the host",
+    "edges_in_parts": "edges, on the host",
+    "places_in_parts": "numbers, on the host",
     "mel_bands": "a table, on the host",
     "members_of": "numbers",
     "needed_frames": "counts",

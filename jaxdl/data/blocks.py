@@ -23,6 +23,7 @@ def blocks(
     label_seed: int = 0,
     held_out: float = 0.0,
     split_seed: int = 0,
+    whole: bool = False,
 ) -> Data:
     """A stochastic block model's graph, whose nodes have features by their class.
 
@@ -42,6 +43,8 @@ def blocks(
       held_out: the share of edges that are to be found, for task "sampled_link_prediction"; 0:
         nodes are classified, and all edges known.
       split_seed: of the draw of these edges.
+      whole: the graph is one piece, for tasks such as "node_classification"; seeds and fan_out are
+        then not used.
 
     A note tells what no classifier exceeds but by chance: how often the likeliest class is right
     given a node's own features and the true classes of all other nodes, which is more than anybody
@@ -65,6 +68,11 @@ def blocks(
         raise UserError(
             f"data.labels_per_class={labels_per_class} is for classes of nodes, and "
             f"data.held_out={held_out} for links: set one of them"
+        )
+    if held_out and whole:
+        raise UserError(
+            f"data.held_out={held_out} is for what is drawn from a graph, and not with "
+            "data.whole=True"
         )
     # A node has few of its class to be joined to, and the last free pairs are found by chance.
     most = nodes * (nodes // communities) // 4
@@ -104,6 +112,7 @@ def blocks(
         fan_out=fan_out,
         labels_per_class=labels_per_class,
         label_seed=label_seed,
+        whole=whole,
         notes=(f"no classifier has an accuracy above {best:.4f} here, but by chance",),
     )
 

@@ -24,10 +24,12 @@ class Csr(NamedTuple):
     Attributes:
       indptr: (nodes + 1,) int64, ascending from 0 to the number of edges.
       indices: (edges,) int32, ascending at each node; an undirected edge stands there twice.
+      weights: (edges,) float32, above 0; None of 1 each.
     """
 
     indptr: np.ndarray
     indices: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def nodes(self) -> int:
@@ -41,9 +43,26 @@ class Csr(NamedTuple):
 
 
 def matrix(graph: Csr) -> sparse.csr_matrix:
-    """(nodes, nodes) float32: 1 at [i, j] for an edge from j to i. A product with it is a sum."""
-    ones = np.ones(len(graph.indices), np.float32)
-    return sparse.csr_matrix((ones, graph.indices, graph.indptr), (graph.nodes, graph.nodes))
+    """(nodes, nodes) float32: at [i, j] the weight of an edge from j to i. Products are sums."""
+    weights = graph.weights
+    weights = np.ones(len(graph.indices), np.float32) if weights is None else weights
+    return sparse.csr_matrix((weights, graph.indices, graph.indptr), (graph.nodes, graph.nodes))
+
+
+def pairs_of(graph: Csr) -> np.ndarray:
+    """(edges, 2) int32: each edge once, the lower node first; of a graph both ways."""
+    target = _targets(graph)
+    once = graph.indices > target
+    return np.stack([target[once], graph.indices[once]], axis=1)
+
+
+def weights_of_pairs(graph: Csr) -> np.ndarray | None:
+    """(edges,) the weights of `pairs_of`, if there are any."""
+    return None if graph.weights is None else graph.weights[graph.indices > _targets(graph)]
+
+
+def _targets(graph: Csr) -> np.ndarray:
+    return np.repeat(np.arange(graph.nodes, dtype=np.int32), graph.degrees)
 
 
 def create(
@@ -52,21 +71,26 @@ def create(
     nodes: int,
     where: str,
     *,
+    weights: np.ndarray | None = None,
     both_ways: bool = True,
     first_row: int = 0,
 ) -> Csr:
     """A graph from its edges, in any order; loops are left out, and what stands twice counts once.
+
+    Of different weights of the same edge the largest counts.
 
     Args:
       sources: (edges,) integers, the nodes that edges come from.
       targets: (edges,) integers, where they arrive.
       nodes: how many there are.
       where: the file or data set, for messages.
+      weights: (edges,) floating, or None.
       both_ways: an edge goes both ways.
       first_row: the number of the first edge's row in messages.
 
     Raises:
-      UserError: an edge to a node that is not there, with its row, or loops alone.
+      UserError: an edge to a node that is not there or a weight that is none, with its row, or
+        loops alone.
     """
     ends = np.asarray(sources), np.asarray(targets)
     for end in ends:
@@ -75,6 +99,14 @@ def create(
             raise UserError(
                 f"{where}, row {first_row + wrong[0]}: node {end[wrong[0]]} is missing: with "
                 f"{nodes} nodes they go from 0 to {nodes - 1}"
+            )
+    if weights is not None:
+        weights = np.asarray(weights, np.float32)
+        wrong = np.flatnonzero(~((weights > 0) & (weights < np.inf)))
+        if len(wrong):
+            raise UserError(
+                f"{where}, row {first_row + wrong[0]}: weight {weights[wrong[0]]:g} must be a "
+                "finite number above 0"
             )
     if nodes > np.iinfo(np.int32).max:
         raise UserError(f"{where}: {nodes} nodes are too many: at most 2147483647")
@@ -85,13 +117,27 @@ def create(
             "other: an edge between two nodes is wanted"
         )
     sources, targets = (end[there].astype(np.int32) for end in ends)
+    weights = None if weights is None else weights[there]
     if both_ways:
         sources, targets = np.append(sources, targets), np.append(targets, sources)
+        weights = None if weights is None else np.append(weights, weights)
+    if weights is not None:
+        return _weighted(sources, targets, weights, nodes)
     ones = np.ones(len(sources), bool)
     # Counting, not sorting: linear in the edges.
     found = sparse.coo_matrix((ones, (targets, sources)), (nodes, nodes)).tocsr()
     found.sum_duplicates()
     return Csr(found.indptr.astype(np.int64), found.indices.astype(np.int32, copy=False))
+
+
+def _weighted(sources: np.ndarray, targets: np.ndarray, weights: np.ndarray, nodes: int) -> Csr:
+    order = np.lexsort((sources, targets))
+    sources, targets, weights = sources[order], targets[order], weights[order]
+    new = np.append(True, (np.diff(sources) != 0) | (np.diff(targets) != 0))[: len(order)]
+    first = np.flatnonzero(new)
+    indptr = np.append(0, np.cumsum(np.bincount(targets[first], minlength=nodes)))
+    largest = np.maximum.reduceat(weights, first) if len(first) else weights
+    return Csr(indptr.astype(np.int64), sources[first], largest)
 
 
 def kept(

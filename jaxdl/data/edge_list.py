@@ -1,17 +1,15 @@
 """Graphs of one's own: edges in a file, features and labels of the nodes beside it."""
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jaxdl import process
-from jaxdl.data import Data, csr, fingerprint, large_graph, register, sampled_links
+from jaxdl.data import Data, csr, large_graph, register, sampled_links
+from jaxdl.data.graph_tables import DELIMITERS, archive, cached, is_of, kind, opened, table
 from jaxdl.errors import UserError, one_line
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_KINDS = (".csv", ".tsv", ".npz", ".mtx")
+_KINDS = (*DELIMITERS, ".npz", ".mtx")
 _KEPT = ("indptr", "indices", "features", "labels", "names")
 
 
@@ -19,20 +17,22 @@ _KEPT = ("indptr", "indices", "features", "labels", "names")
 def edge_list(
     path: str = "",
     directed: bool = False,
+    weighted: bool = False,
     seeds: int = 512,
     fan_out: Sequence[int] = (10, 10),
     labels_per_class: int = 0,
     label_seed: int = 0,
     held_out: float = 0.0,
     split_seed: int = 0,
+    whole: bool = False,
 ) -> Data:
     """A folder with ``edges``, ``features``, ``labels`` and, if there are such, ``known``.
 
-    Each is a .csv or .tsv, a first row of names being left out: two nodes, numbered from 0, in a
-    row of the edges; a node in each row of the others: its numbers; its class, which is a number or
-    a name, and nothing where it has none; 1 where the label is known to begin with, otherwise 0. An
-    .npz archive of one array that is called so will do for each, and for edges an .mtx file (Matrix
-    Market), whose numbers are not read.
+    Each is a .csv or .tsv, packed (.gz) or not, a first row of names being left out: two nodes,
+    numbered from 0, in a row of the edges; a node in each row of the others: its numbers; its
+    class, which is a number or a name, and nothing where it has none; 1 where the label is known to
+    begin with, otherwise 0. An .npz archive of one array that is called so will do for each, and
+    for edges an .mtx file (Matrix Market).
 
     What was read is kept in $JAXDL_CACHE, or the usual folder for such, and mapped from there next
     time, if the files have not changed.
@@ -40,6 +40,8 @@ def edge_list(
     Args:
       path: the folder.
       directed: an edge goes from its first node to its second alone.
+      weighted: an edge has a weight, the third column of its row or the number in an .mtx file,
+        which is not read otherwise. Of the same edge's the largest counts.
       seeds: nodes of a neighbourhood, or edges with held_out; ``batch_size`` counts neighbourhoods.
       fan_out: neighbours that are drawn for a node, one number a layer.
       labels_per_class: known labels, drawn of each class; 0 takes those that ``known`` names.
@@ -47,30 +49,40 @@ def edge_list(
       held_out: the share of edges that are to be found, for task "sampled_link_prediction", which
         asks for no labels; 0: nodes are classified, and all edges known.
       split_seed: of the draw of these edges.
+      whole: the graph is one piece, for tasks such as "node_classification" and "link_prediction",
+        and nothing is drawn from it, so that seeds and fan_out are not used. The last two files may
+        then be missing.
     """
     folder = Path(path)
     if not path or not folder.is_dir():
         raise UserError(f"data.path={path!r} is no folder: name one with edges.csv, features.csv …")
-    if held_out and (directed or labels_per_class):
-        name, value = ("directed", True) if directed else ("labels_per_class", labels_per_class)
+    none = {"directed": directed, "weighted": weighted, "labels_per_class": labels_per_class}
+    if held_out and any(none.values()):
+        name, value = next((name, value) for name, value in none.items() if value)
         raise UserError(
             f"data.{name}={value}: links that data.held_out={held_out} asks for go both ways and "
-            "have no classes"
+            "have neither weights nor classes"
+        )
+    if whole and (directed or held_out):
+        name, value = ("directed", True) if directed else ("held_out", held_out)
+        raise UserError(
+            f"data.{name}={value} is for what is drawn from a graph, and not with data.whole=True"
         )
     files = {name: _file(folder, name) for name in ("edges", "features")}
-    files |= {} if held_out else {"labels": _file(folder, "labels")}
-    stats = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files.values()]
-    name = fingerprint.digest({"read": [str(stats), str(directed), "1"]})
-    make = lambda: _read(files, directed)
-    arrays = csr.kept(process.cache_folder() / "graphs" / name, make, _KEPT)
-    graph = csr.Csr(arrays["indptr"], arrays["indices"])
+    named = not held_out and _file(folder, "labels", needed=not whole)
+    files |= {"labels": named} if named else {}
+    make, names = lambda: _read(files, directed, weighted), _KEPT + ("weights",) * weighted
+    arrays = csr.kept(cached(files.values(), directed, weighted), make, names)
+    graph = csr.Csr(arrays["indptr"], arrays["indices"], arrays.get("weights"))
     shape = dict(seeds=seeds, fan_out=fan_out)
     if held_out:
         how = dict(held_out=held_out, split_seed=split_seed, **shape)
         return sampled_links.create(graph, arrays["features"], str(files["edges"]), **how)
     known = None
+    if whole and not named:
+        return Data(whole=large_graph.in_one_piece(graph, arrays["features"]))
     if not labels_per_class and (file := _file(folder, "known", needed=False)):
-        known = _table(file, np.int64, 1, "0 or 1")[0][:, 0] == 1
+        known = table(file, np.int64, 1, "0 or 1")[0][:, 0] == 1
         if len(known) != len(arrays["labels"]):
             raise UserError(f"{file}: {len(known)} rows for {len(arrays['labels'])} nodes")
     return large_graph.create(
@@ -83,11 +95,12 @@ def edge_list(
         labels_per_class=labels_per_class,
         label_seed=label_seed,
         known=known,
+        whole=whole,
     )
 
 
 def _file(folder: Path, name: str, needed: bool = True) -> Path | None:
-    kinds = _KINDS if name == "edges" else _KINDS[:3]
+    kinds = _KINDS if name == "edges" else _KINDS[:-1]
     found = [folder / f"{name}{kind}" for kind in kinds if (folder / f"{name}{kind}").is_file()]
     if len(found) > 1 or (needed and not found):
         there = " and ".join(f.name for f in found) or "none"
@@ -95,9 +108,9 @@ def _file(folder: Path, name: str, needed: bool = True) -> Path | None:
     return found[0] if found else None
 
 
-def _read(files: Mapping[str, Path], directed: bool) -> dict[str, np.ndarray]:
-    """The arrays of _KEPT."""
-    features, first = _table(files["features"], np.float32, None, "numbers")
+def _read(files: Mapping[str, Path], directed: bool, weighted: bool) -> dict[str, np.ndarray]:
+    """The arrays of _KEPT, and ``weights`` if weighted."""
+    features, first = table(files["features"], np.float32, None, "numbers")
     wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(wrong):
         row = first + wrong[0]
@@ -110,80 +123,41 @@ def _read(files: Mapping[str, Path], directed: bool) -> dict[str, np.ndarray]:
             f"{files['labels']}: {len(labels)} rows, but {files['features'].name} has "
             f"{len(features)}: one a node"
         )
-    if files["edges"].suffix == ".mtx":
-        pairs, first = _market(files["edges"]), 1
-    else:
-        pairs, first = _table(files["edges"], np.int64, 2, "two nodes")
-    where = str(files["edges"])
-    graph = csr.create(*pairs.T, len(features), where, both_ways=not directed, first_row=first)
+    pairs, weights, first = _edges(files["edges"], weighted)
+    how = dict(weights=weights, both_ways=not directed, first_row=first)
+    graph = csr.create(*pairs.T, len(features), str(files["edges"]), **how)
     return {**graph._asdict(), "features": features, "labels": labels, "names": names}
 
 
-def _table(file: Path, dtype: type, columns: int | None, wanted: str) -> tuple[np.ndarray, int]:
-    """(rows, columns) of a file, and the number of the first row, names above it not being one."""
-    if file.suffix == ".npz":
-        found = _archive(file)
-        found = found[:, None] if found.ndim == 1 else found
-        if found.ndim != 2 or found.dtype.kind not in ("iu" if dtype is np.int64 else "iufb"):
-            raise UserError(
-                f"{file}: {wanted} in each row are wanted, not {found.dtype}{found.shape}"
-            )
-        found, first = found.astype(dtype), 0
-    else:
-        first = 1 + _has_names(file)
-        how = dict(delimiter=_DELIMITERS[file.suffix], skiprows=first - 1, ndmin=2, comments=None)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # of no rows, which are told of below
-                found = np.loadtxt(file, dtype, **how)
-        except (ValueError, UnicodeError, OSError) as error:
-            raise UserError(_first_wrong(file, dtype, first, wanted) or one_line(error)) from None
-    if not found.size:
-        raise UserError(f"{file} has no rows: {wanted} are wanted in each")
-    if columns not in (None, found.shape[1]):
-        raise UserError(f"{file}, row {first}: {wanted} are wanted, not {found.shape[1]} columns")
-    return found, first
-
-
-def _has_names(file: Path) -> bool:
-    """Whether the first row has a field that is no number."""
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        fields = next(lines, "").rstrip("\r\n").split(_DELIMITERS[file.suffix])
-    return not all(_is(float, field) for field in fields)
-
-
-def _is(kind: Callable, field: str) -> bool:
-    try:
-        kind(field)
-    except ValueError:
-        return False
-    return True
-
-
-def _first_wrong(file: Path, dtype: type, first: int, wanted: str) -> str:
-    """A line on the first row that has another number of fields, or no numbers."""
-    kind, width = int if dtype is np.int64 else float, None
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for row, line in enumerate(lines, 1):
-            fields = line.strip("\r\n").split(_DELIMITERS[file.suffix])
-            if row < first or not line.strip():
-                continue
-            width = width or len(fields)
-            bad = [field for field in fields if not _is(kind, field)]
-            if bad or len(fields) != width:
-                found = f"{bad[0]!r}" if bad else f"{len(fields)} columns after rows of {width}"
-                return f"{file}, row {row}: {wanted} are wanted, not {found}"
-    return ""
+def _edges(file: Path, weighted: bool) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """(edges, 2), weights (edges,) if weighted, and the number of the first row."""
+    if file.suffix == ".mtx":
+        pairs, weights = _market(file)
+        if weighted and np.iscomplexobj(weights):
+            raise UserError(f"{file}: weights must be real numbers")
+        return pairs, weights if weighted else None, 1
+    if not weighted:
+        pairs, first = table(file, np.int64, 2, "two nodes")
+        return pairs, None, first
+    found, first = table(file, np.float64, 3, "two nodes and a weight")
+    wrong = np.flatnonzero((found[:, :2] % 1 != 0).any(axis=1))
+    if len(wrong):
+        a, b = found[wrong[0], :2]
+        raise UserError(
+            f"{file}, row {first + wrong[0]}: nodes have whole numbers, not {a:g},{b:g}"
+        )
+    return found[:, :2].astype(np.int64), found[:, 2], first
 
 
 def _labels(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """(nodes,) int32, -1 where there is none, and the names of the classes."""
     if file.suffix == ".npz":
-        found = _archive(file).ravel()
+        found = archive(file).ravel()
         texts = np.where(found < 0, "", found.astype(str)) if found.dtype.kind in "iu" else found
     else:
-        texts = np.array(file.read_text(encoding="utf-8").splitlines(), str)
-        many = np.flatnonzero(np.char.find(texts, _DELIMITERS[file.suffix]) >= 0)
+        with opened(file) as lines:
+            texts = np.array(lines.read().splitlines(), str)
+        many = np.flatnonzero(np.char.find(texts, DELIMITERS[kind(file)]) >= 0)
         if len(many):
             raise UserError(f"{file}, row {many[0] + 1}: one label is wanted, not several columns")
         if len(texts) and texts[0].lower() in ("label", "labels", "class"):
@@ -191,7 +165,7 @@ def _labels(file: Path) -> tuple[np.ndarray, np.ndarray]:
     texts = np.char.strip(np.asarray(texts, str))
     texts[texts == "-1"] = ""
     names = np.unique(texts[texts != ""])
-    if all(_is(int, name) for name in names):
+    if all(is_of(int, name) for name in names):
         names = names[np.argsort(names.astype(int), kind="stable")]
     if len(names) < 2:
         raise UserError(f"{file}: two classes or more are wanted, not {len(names)}")
@@ -202,17 +176,8 @@ def _labels(file: Path) -> tuple[np.ndarray, np.ndarray]:
     return labels, names
 
 
-def _archive(file: Path) -> np.ndarray:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            name = file.stem if file.stem in archive.files else archive.files[0]
-            return archive[name]
-    except Exception as error:  # zip, its decompressors and headers have errors of their own
-        raise UserError(f"{file} is not a readable .npz archive: {one_line(error)}") from None
-
-
-def _market(file: Path) -> np.ndarray:
-    """(edges, 2): the row and the column of every entry."""
+def _market(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(edges, 2), the row and the column of every entry, and (edges,) its number."""
     from scipy import io
 
     try:
@@ -222,4 +187,4 @@ def _market(file: Path) -> np.ndarray:
     if not hasattr(found, "tocoo"):
         raise UserError(f"{file}: a coordinate file is wanted, not an array")
     found = found.tocoo()
-    return np.stack([found.row, found.col], axis=1)
+    return np.stack([found.row, found.col], axis=1), found.data

@@ -14,11 +14,12 @@ class Graph(NamedTuple):
     Attributes:
       features: (nodes, features) float32.
       edges: (edges, 2) int32, each undirected edge once, no loops.
-      labels: (nodes,) int32.
+      labels: (nodes,) int32; -1 where nobody knows the class.
       class_names: one a class.
       train: (nodes,) bool, the nodes whose labels are known; None leaves it to be drawn.
-      test: (nodes,) bool, the nodes to be scored on; None is all that are not known.
+      test: (nodes,) bool, the nodes to be scored on; None is all others that have a label.
       positions: (nodes, 2) float, where to draw the nodes; None leaves it to the drawing.
+      weights: (edges,) float32, above 0; None of 1 each.
     """
 
     features: np.ndarray
@@ -28,6 +29,7 @@ class Graph(NamedTuple):
     train: np.ndarray | None = None
     test: np.ndarray | None = None
     positions: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
 
 def create(
@@ -92,6 +94,8 @@ def known_nodes(graph: Graph, per_class: int, seed: Sequence[int]) -> np.ndarray
             )
         return graph.train
     setting = "config.task.labels_per_class"
+    if not graph.class_names:
+        raise UserError(f"{setting}={per_class}: no node of the graph has a label")
     return drawn_nodes(graph.labels, graph.class_names, per_class, seed, setting)
 
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdl.data import Data, neighbours
+from jaxdl.data import Data, csr, neighbours
 from jaxdl.data.csr import Csr
-from jaxdl.data.graph import drawn_nodes
+from jaxdl.data.graph import Graph, drawn_nodes
 from jaxdl.errors import UserError
 
 
@@ -21,6 +21,7 @@ class LargeGraph(NamedTuple):
       labels: (nodes,) int32; -1 where nobody knows the class.
       known: (nodes,) bool, the nodes whose labels are learned from.
       scored: (nodes,) bool, the nodes to be measured on.
+      weights: of it, or None.
     """
 
     indptr: np.ndarray
@@ -29,11 +30,12 @@ class LargeGraph(NamedTuple):
     labels: np.ndarray
     known: np.ndarray
     scored: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def edges(self) -> Csr:
         """By receiver."""
-        return Csr(self.indptr, self.indices)
+        return Csr(self.indptr, self.indices, self.weights)
 
 
 def create(
@@ -48,10 +50,12 @@ def create(
     labels_per_class: int = 0,
     label_seed: int = 0,
     known: np.ndarray | None = None,
+    scored: np.ndarray | None = None,
     first_row: int = 0,
     notes: Sequence[str] = (),
+    whole: bool = False,
 ) -> Data:
-    """A checked graph and the neighbourhoods that are learned from.
+    """A checked graph and the neighbourhoods that are learned from, or the graph in one piece.
 
     Args:
       edges: as many nodes as features.
@@ -63,9 +67,11 @@ def create(
       fan_out: neighbours drawn for a node, one number a layer.
       labels_per_class: known labels, drawn of each class; all others are to be found.
       label_seed: of that draw.
-      known: (nodes,) bool, where labels_per_class is 0.
+      known: (nodes,) bool, where labels_per_class is 0; None in one piece leaves it to the task.
+      scored: (nodes,) bool, the nodes to be measured on; None is all that are not known.
       first_row: the number of the first node's row in messages.
       notes: lines for the launcher to print.
+      whole: in one piece; nothing is drawn from it, and every edge must go both ways.
 
     Raises:
       UserError: features that are no numbers, with the row; shapes and labels that do not fit; none
@@ -97,22 +103,51 @@ def create(
         known = drawn_nodes(
             labels, class_names, labels_per_class, (label_seed,), "config.data.labels_per_class"
         )
-    elif known is None:
+    elif known is None and not whole:
         raise UserError(
             "config.data.labels_per_class=0, but the graph does not say which labels are known: "
             "set how many to draw of each class"
         )
-    known, scored = known & (labels >= 0), ~known & (labels >= 0)
+    labels, named = labels.astype(np.int32), labels >= 0
+    if known is None:
+        return Data(whole=in_one_piece(edges, features, labels, class_names), notes=notes)
+    known, scored = known & named, (~known if scored is None else scored & ~known) & named
     for which, found in (("to learn from", known), ("to be measured on", scored)):
         if not found.any():
             raise UserError(f"{where}: no node with a label is {which}")
-    graph = LargeGraph(*edges, features, labels.astype(np.int32), known, scored)
+    if whole:
+        made = in_one_piece(edges, features, labels, class_names, train=known, test=scored)
+        return Data(whole=made, notes=notes)
+    own = (edges.indptr, edges.indices, features, labels, known, scored)
+    graph = LargeGraph(*own, edges.weights)
     nodes = np.flatnonzero(known)
     train = neighbours.Neighbourhoods(edges, features, graph.labels, nodes, seeds, fan_out)
     drawn = f"neighbourhoods of up to {train.room.nodes[-1]} nodes and {train.room.edges[-1]} edges"
     return Data(
         train, class_names=tuple(class_names), whole=graph, notes=(*_counts(graph), drawn, *notes)
     )
+
+
+def in_one_piece(
+    edges: Csr,
+    features: np.ndarray,
+    labels: np.ndarray | None = None,
+    class_names: Sequence[str] = (),
+    **parts: np.ndarray | None,
+) -> Graph:
+    """The graph as `jaxdl.data.graph.Graph`; without labels -1 is everyone's.
+
+    Args:
+      edges: each both ways.
+      features: (nodes, features) float32.
+      labels: (nodes,) int32, or None.
+      class_names: one a class.
+      **parts: ``train`` and ``test``.
+    """
+    labels = np.full(edges.nodes, -1, np.int32) if labels is None else labels
+    pairs, weights = csr.pairs_of(edges), csr.weights_of_pairs(edges)
+    names = tuple(class_names)
+    return Graph(np.asarray(features), pairs, labels, names, weights=weights, **parts)
 
 
 def _counts(graph: LargeGraph) -> list[str]:

@@ -35,6 +35,7 @@ class Neighbourhood(NamedTuple):
       target: (e,) int32, where it arrives, ascending: edges to seeds first.
       scale: (e,) float32, how many of the graph's edges each stands for: those that arrive at its
         target, by those that were drawn; times those of its hop by those that fit, if not all do.
+      weight: (e,) float32, of the graph's edges; 1 of a graph without weights.
       reached: how many nodes, and ``drawn`` how many edges, there were after each hop.
       drawn: of each hop.
     """
@@ -43,8 +44,13 @@ class Neighbourhood(NamedTuple):
     source: np.ndarray
     target: np.ndarray
     scale: np.ndarray
+    weight: np.ndarray
     reached: tuple[int, ...]
     drawn: tuple[int, ...]
+
+
+# Columns of a neighbourhood's edges.
+OF_EDGES = ("source", "target", "scale", "weight")
 
 
 class Sampler:
@@ -81,11 +87,11 @@ class Sampler:
                 most = self.room.edges[hop] - (drawn[-1] if drawn else 0)
                 new = self.room.nodes[hop + 1] - reached[-1]
                 edges_of_hop = _fitting(*edges_of_hop, numbers, most, new, rng)
-            found, row, scale = edges_of_hop
+            found, row, *rest = edges_of_hop
             target = (row + first).astype(np.int32)
             first = reached[-1]
             frontier = _numbered(numbers, found, first)
-            edges.append((numbers[found], target, scale))
+            edges.append((numbers[found], target, *rest))
             nodes.append(frontier)
             reached.append(first + len(frontier))
             drawn.append(len(found) + (drawn[-1] if drawn else 0))
@@ -105,8 +111,8 @@ def check_fan_out(fan_out: Sequence[int]) -> None:
 
 def _draw(
     graph: Csr, nodes: np.ndarray, fan_out: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each node up to ``fan_out`` neighbours: (found, row, scale), each (edges,).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of each node up to ``fan_out`` neighbours: (found, row, scale, weight), each (edges,).
 
     ``found`` are nodes of the graph, ``row`` the places in ``nodes`` that they are drawn for.
     """
@@ -118,18 +124,21 @@ def _draw(
     many = degree > fan_out
     place[many[row]] = _subsets(degree[many], fan_out, rng).T.ravel()
     scale = (degree / np.maximum(count, 1)).astype(np.float32)
-    return graph.indices[start[row] + place], row, scale[row]
+    at = start[row] + place
+    weight = np.ones(len(at), np.float32) if graph.weights is None else graph.weights[at]
+    return graph.indices[at], row, scale[row], weight
 
 
 def _fitting(
     found: np.ndarray,
     row: np.ndarray,
     scale: np.ndarray,
+    weight: np.ndarray,
     numbers: np.ndarray,
     most: int,
     new: int,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of what `_draw` returns up to ``most`` edges, with up to ``new`` nodes without a number."""
     while True:
         count = len(found)
@@ -138,10 +147,10 @@ def _fitting(
         # Fewer each time: the rest of the nodes need not have as few edges as all.
         kept = min(count, most, count if unknown <= new else count * new // unknown)
         if kept == count:
-            return found, row, scale
+            return found, row, scale, weight
         chosen = np.sort(rng.choice(count, kept, replace=False))
         scale = scale[chosen] * np.float32(count / max(kept, 1))
-        found, row = found[chosen], row[chosen]
+        found, row, weight = found[chosen], row[chosen], weight[chosen]
 
 
 def _subsets(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -241,17 +250,20 @@ def _largest(counts: np.ndarray, most: int) -> int:
     return int((values * taken).sum())
 
 
-def filled(drawn: Sequence[Neighbourhood], features: np.ndarray, room: Sizes) -> Batch:
+def filled(
+    drawn: Sequence[Neighbourhood], features: np.ndarray, room: Sizes, weighted: bool = False
+) -> Batch:
     """Neighbourhoods as arrays of one shape.
 
     Args:
       drawn: n of them.
       features: (nodes, features) of the graph.
       room: for each.
+      weighted: edges have weights.
 
     Returns:
       ``features`` (n, nodes, features); ``source``, ``target`` and ``scale`` (n, edges) of
-      `Neighbourhood`, the target of what fills up being no node.
+      `Neighbourhood`, the target of what fills up being no node; if weighted ``edge_weight`` too.
     """
     rows, nodes, edges = len(drawn), room.nodes[-1], room.edges[-1]
     made = {
@@ -260,10 +272,14 @@ def filled(drawn: Sequence[Neighbourhood], features: np.ndarray, room: Sizes) ->
         "target": np.full((rows, edges), nodes, np.int32),
         "scale": np.zeros((rows, edges), np.float32),
     }
+    if weighted:
+        made["edge_weight"] = np.zeros((rows, edges), np.float32)
     for i, found in enumerate(drawn):
         made["features"][i, : len(found.nodes)] = features[found.nodes]
         for name in ("source", "target", "scale"):
             made[name][i, : found.drawn[-1]] = getattr(found, name)
+        if weighted:
+            made["edge_weight"][i, : found.drawn[-1]] = found.weight
     return made
 
 
@@ -325,7 +341,8 @@ class Neighbourhoods:
             own = self._order(number)[place * seeds : (place + 1) * seeds]
             drawn.append(self._draw(own, np.random.default_rng((number, place))))
             label[i, : len(own)], weight[i, : len(own)] = self._labels[own], 1
-        return {**filled(drawn, self._features, self.room), "label": label, "weight": weight}
+        made = filled(drawn, self._features, self.room, self._draw.graph.weights is not None)
+        return {**made, "label": label, "weight": weight}
 
     def _drawn_order(self, drawn: int) -> np.ndarray:
         return np.random.default_rng(drawn).permutation(self._known)

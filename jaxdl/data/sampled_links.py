@@ -57,7 +57,7 @@ class Links:
         if links < 1:
             raise UserError(f"data.seeds={links} must be at least 1")
         self._graph, self._features = graph, features
-        self._known = pairs_of(graph)
+        self._known = csr.pairs_of(graph)
         self.seeds, self.fan_out = min(links, len(self._known)), tuple(fan_out)
         every = np.arange(graph.nodes)
         at_once = min(4 * self.seeds, graph.nodes)
@@ -151,20 +151,15 @@ def create(
       UserError: settings that cannot be, or too few edges, or pairs that are not joined.
     """
     nodes = edges.nodes
-    divided = links.divide(pairs_of(edges), nodes, held_out, (split_seed,), "config.data.held_out")
+    divided = links.divide(
+        csr.pairs_of(edges), nodes, held_out, (split_seed,), "config.data.held_out"
+    )
     known = csr.create(*divided.known.T, nodes, where)
     train = Links(known, features, seeds, fan_out)
     counts = f"{len(divided.known)} known edges, {len(divided.asked)} to be found"
     drawn = f"neighbourhoods of up to {train.room.nodes[-1]} nodes and {train.room.edges[-1]} edges"
-    whole = LinkedGraph(*known, features, divided.asked, divided.absent)
+    whole = LinkedGraph(known.indptr, known.indices, features, divided.asked, divided.absent)
     return Data(train, whole=whole, notes=(f"{nodes} nodes, {counts}", drawn, *notes))
-
-
-def pairs_of(graph: Csr) -> np.ndarray:
-    """(edges, 2) int32: each edge once, the lower node first; of a graph both ways."""
-    target = np.repeat(np.arange(graph.nodes, dtype=np.int32), graph.degrees)
-    once = graph.indices > target
-    return np.stack([target[once], graph.indices[once]], axis=1)
 
 
 def joined(graph: Csr, pairs: np.ndarray) -> np.ndarray:
@@ -188,5 +183,5 @@ def without(found: neighbours.Neighbourhood, pairs: np.ndarray) -> neighbours.Ne
     kept = ~np.isin(keys, np.append(there, back))
     # How many of each hop are left.
     drawn = tuple(int(kept[:last].sum()) for last in found.drawn)
-    columns = {name: getattr(found, name)[kept] for name in ("source", "target", "scale")}
+    columns = {name: getattr(found, name)[kept] for name in neighbours.OF_EDGES}
     return found._replace(**columns, drawn=drawn)

@@ -7,6 +7,7 @@ from jaxdl.experiment.build import (
     check_training,
     complete,
     create,
+    shared,
     usual,
 )
 from jaxdl.experiment.use import fit_devices, to_evaluate, to_train, to_use
@@ -19,6 +20,7 @@ __all__ = [
     "complete",
     "create",
     "fit_devices",
+    "shared",
     "to_evaluate",
     "to_train",
     "to_use",

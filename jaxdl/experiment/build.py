@@ -348,16 +348,24 @@ def _plain(run: tasks.Run, devices: Sequence[jax.Device] | None, learns: bool = 
     batch = _no_batch
     if train is not None:
         batch = data_sets.training_batches(train, config.batch_size, config.seed)
+    task = tasks.create(run)
+    what, count = shared(config, task)
     layout = parallel.create(
         config.parallel,
-        config.batch_size if learns else 0,
+        count if learns else 0,
         config.accumulate,
         devices,
-        rules=layers.TENSOR_RULES,
+        what,
+        layers.TENSOR_RULES,
     )
     key = keys.root(config.seed)
     group = data_sets.step_groups(train, config.batch_size)
-    return Experiment(config, run, tasks.create(run), layout, key, batch, (), learns, group)
+    return Experiment(config, run, task, layout, key, batch, (), learns, group)
+
+
+def shared(config: ConfigDict, task: tasks.Task) -> tuple[str, int]:
+    """The setting and the number of what a plain run's devices share: `jaxdl.parallel.create`."""
+    return task.shared or ("config.batch_size", config.batch_size)
 
 
 def _population(run: tasks.Run, devices: Sequence[jax.Device] | None, learns: bool) -> Experiment:

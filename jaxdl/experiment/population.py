@@ -108,6 +108,9 @@ def create(run: tasks.Run, members: list[sweep.Member]) -> tasks.Task:
     """
     single = task_of(run, members)
     reference = single(0)
+    if reference.shared:
+        setting, number = reference.shared
+        raise UserError(f"{setting}={number} must be 1: devices share the members of a population")
     names = list(members[0].settings)
     origins = {name: Setting(name) for name in names}
 

@@ -33,6 +33,9 @@ class GATConv(nn.Module):
       dynamic: as of GATv2.
       negative_slope: of the leaky ReLU.
       dropout: rate of the weights, in training.
+      hops: how often what nodes hold is passed on by the same weights, so that a node hears by
+        their products (Wang et al., 2021, "Multi-hop Attention Graph Neural Networks", section 3.1,
+        with all of the weight on the last hop).
       dtype: of the computation; the softmax is in float32.
     """
 
@@ -42,6 +45,7 @@ class GATConv(nn.Module):
     dynamic: bool = False
     negative_slope: float = 0.2
     dropout: float = 0.0
+    hops: int = 1
     dtype: Any = None
 
     @nn.compact
@@ -49,34 +53,37 @@ class GATConv(nn.Module):
         """A node hears itself where ``edges`` have its loop; their weights are not used."""
         sent = self._of_heads("source", x, self.dynamic)
         score = self._dynamic if self.dynamic else self._static
-        weights = ops.segment_softmax(ops.widen(score(x, sent, edges)), edges.target, len(x))
+        weights = ops.arrived_softmax(ops.widen(score(x, sent, edges)), edges, len(x))
         weights = Dropout(self.dropout)(weights, train=train)
-        x = ops.sum_of_heads(sent, weights, edges)
+        for _ in range(self.hops):
+            sent = ops.sum_of_heads(sent, weights, edges)
+        x = sent
         x = x.reshape(len(x), -1) if self.joined else x.mean(axis=1)
         bias = self.param("bias", nn.initializers.zeros_init(), x.shape[-1:], jnp.float32)
         return x + bias.astype(x.dtype)
 
     def _of_heads(self, name: str, x: jax.Array, use_bias: bool) -> jax.Array:
-        """(rows, features_in) -> (rows, heads, features)."""
+        """(…, features_in) -> (…, heads, features)."""
         width = self.heads * self.features
         x = Dense(width, use_bias=use_bias, kernel_init=_XAVIER, dtype=self.dtype, name=name)(x)
-        return x.reshape(len(x), self.heads, self.features)
+        return x.reshape(*x.shape[:-1], self.heads, self.features)
 
     def _scores(self, name: str, x: jax.Array) -> jax.Array:
-        """(rows, heads, features) -> (rows, heads)."""
+        """(…, heads, features) -> (…, heads)."""
         a = self.param(name, _XAVIER, (self.heads, self.features), jnp.float32)
-        return jnp.einsum("rhf,hf->rh", x, a.astype(x.dtype))
+        return jnp.einsum("...hf,hf->...h", x, a.astype(x.dtype))
 
     def _static(self, x: jax.Array, sent: jax.Array, edges: ops.Edges) -> jax.Array:
-        scores = self._scores("attention_source", sent)[edges.source]
-        scores += self._scores("attention_target", sent)[edges.target]
+        scores = ops.senders(self._scores("attention_source", sent), edges)
+        scores += ops.receivers(self._scores("attention_target", sent), edges)
         if edges.features is not None:
             edge = self._of_heads("edge", edges.features, use_bias=False)
             scores += self._scores("attention_edge", edge)
         return ops.leaky_relu(scores, self.negative_slope)
 
     def _dynamic(self, x: jax.Array, sent: jax.Array, edges: ops.Edges) -> jax.Array:
-        heard = sent[edges.source] + self._of_heads("target", x, use_bias=True)[edges.target]
+        heard = ops.senders(sent, edges)
+        heard += ops.receivers(self._of_heads("target", x, use_bias=True), edges)
         if edges.features is not None:
             heard += self._of_heads("edge", edges.features, use_bias=False)
         return self._scores("attention", ops.leaky_relu(heard, self.negative_slope))

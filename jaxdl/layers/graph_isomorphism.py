@@ -38,10 +38,8 @@ class GINConv(nn.Module):
             heard = ops.aggregate(x, edges)
         else:
             edge = Dense(x.shape[-1], dtype=self.dtype, name="edge")(edges.features)
-            sent = ops.relu(x[edges.source].astype(edge.dtype) + edge)
-            heard = ops.segment_sum(
-                sent * edges.weight[:, None].astype(edge.dtype), edges.target, len(x)
-            )
+            sent = ops.relu(ops.senders(x, edges).astype(edge.dtype) + edge)
+            heard = ops.arrived(sent * edges.weight[..., None].astype(edge.dtype), edges, len(x))
         epsilon = self.epsilon
         if self.learned:
             epsilon = self.param("epsilon", nn.initializers.zeros_init(), (1,), jnp.float32)

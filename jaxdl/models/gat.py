@@ -26,6 +26,7 @@ class GAT(NodeNetwork):
       head_heads: of the last layer, which averages them; without ``pool``.
       dynamic: attention as of GATv2.
       self_loops: a node hears itself too.
+      hops: how often a layer passes on what nodes hold, by the same weights.
       dropout: rate in front of every layer, but with ``pool`` not of the first.
       attention_dropout: rate of the weights.
       residual: layers are added to what they read.
@@ -41,12 +42,18 @@ class GAT(NodeNetwork):
     head_heads: int = 1
     dynamic: bool = False
     self_loops: bool = True
+    hops: int = 1
     dropout: float = 0.6
     attention_dropout: float = 0.6
     pool: str = ""
 
-    def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
-        """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
+    def adjacency(
+        self, edges: np.ndarray, nodes: int, weight: np.ndarray | None = None
+    ) -> ops.Edges:
+        """What `__call__` takes, of undirected edges (edges, 2), each once and no loops.
+
+        Weights are not used: how much an edge counts is learned.
+        """
         return ops.connect(edges, nodes, both_ways=True, loops=self.self_loops)
 
     @nn.compact
@@ -68,6 +75,7 @@ class GAT(NodeNetwork):
                 joined,
                 self.dynamic,
                 dropout=self.attention_dropout,
+                hops=self.hops,
                 dtype=self.dtype,
                 name=name,
             )

@@ -38,9 +38,11 @@ class GIN(NodeNetwork):
     norm: str = "batch"
     pool: str = ""
 
-    def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
+    def adjacency(
+        self, edges: np.ndarray, nodes: int, weight: np.ndarray | None = None
+    ) -> ops.Edges:
         """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
-        return ops.connect(edges, nodes, both_ways=True)
+        return ops.connect(edges, nodes, both_ways=True, weight=weight)
 
     @nn.compact
     def __call__(

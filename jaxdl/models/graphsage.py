@@ -40,11 +40,19 @@ class GraphSAGE(NodeNetwork):
     normalised: bool = False
     pool: str = ""
 
-    def adjacency(self, edges: np.ndarray, nodes: int) -> ops.Edges:
+    def adjacency(
+        self, edges: np.ndarray, nodes: int, weight: np.ndarray | None = None
+    ) -> ops.Edges:
         """What `__call__` takes, of undirected edges (edges, 2), each once and no loops."""
-        return ops.connect(edges, nodes, both_ways=True)
+        return ops.connect(edges, nodes, both_ways=True, weight=weight)
 
-    def drawn(self, source: jax.Array, target: jax.Array, scale: jax.Array) -> ops.Edges:
+    def drawn(
+        self,
+        source: jax.Array,
+        target: jax.Array,
+        scale: jax.Array,
+        weight: jax.Array | None = None,
+    ) -> ops.Edges:
         """The edges of `jaxdl.ops.Hops`, of such as were drawn.
 
         A sum of them is unbiased, as each counts as often as it stands for others, and so is a
@@ -54,9 +62,10 @@ class GraphSAGE(NodeNetwork):
           source: (edges,) int32.
           target: (edges,) int32, ascending.
           scale: (edges,) how many of the graph's edges each stands for.
+          weight: (edges,) of the graph's edges; None of 1 each.
         """
-        weight = scale if self.aggregation == "sum" else jnp.ones_like(scale)
-        return ops.Edges(source, target, weight)
+        counts = scale if self.aggregation == "sum" else jnp.ones_like(scale)
+        return ops.Edges(source, target, counts if weight is None else counts * weight)
 
     @nn.compact
     def __call__(

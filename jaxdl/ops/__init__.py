@@ -21,13 +21,18 @@ from jaxdl.ops.forms import references
 from jaxdl.ops.graph import (
     Edges,
     aggregate,
+    arrived,
+    arrived_softmax,
     connect,
     dense_adjacency,
     normalised,
     propagate,
+    receivers,
+    senders,
 )
 from jaxdl.ops.graph_batch import Members, members_of, pack_graphs
 from jaxdl.ops.graph_heads import sum_of_heads
+from jaxdl.ops.graph_parts import edges_in_parts, places_in_parts
 from jaxdl.ops.hops import Hops, of_layer
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
@@ -59,6 +64,8 @@ __all__ = [
     "activation",
     "adaptive_avg_pool",
     "aggregate",
+    "arrived",
+    "arrived_softmax",
     "attention",
     "attention_weights",
     "avg_pool",
@@ -77,6 +84,7 @@ __all__ = [
     "dense_each",
     "downsampled",
     "dropout",
+    "edges_in_parts",
     "elu",
     "gelu",
     "gelu_tanh",
@@ -98,8 +106,10 @@ __all__ = [
     "of_layer",
     "pack_graphs",
     "pixel_shuffle",
+    "places_in_parts",
     "power_spectrogram",
     "propagate",
+    "receivers",
     "references",
     "relu",
     "rms_norm",
@@ -110,6 +120,7 @@ __all__ = [
     "segment_reduction",
     "segment_softmax",
     "segment_sum",
+    "senders",
     "sigmoid",
     "silu",
     "softmax",

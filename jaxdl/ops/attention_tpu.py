@@ -9,11 +9,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import PartitionSpec
 
-# How `jaxdl.parallel` names the mesh's axes: the batch lies on two, the heads on one.
-BATCH_AXES = ("data", "fsdp")
-HEAD_AXIS = "tensor"
+from jaxdl.ops.mesh import BATCH_AXES, HEAD_AXIS, free_axes
 
 # The longest that divides is taken. Shorter sequences than SHORTEST, whose scores are small, are
 # left to XLA; neither number was measured on a TPU.
@@ -59,11 +57,7 @@ def form(
 
 def _sharded(query, key, value, mask, *, causal, mesh):
     """Each device's heads of its part of the batch: the compiler cannot split a kernel itself."""
-    free = [
-        name
-        for name, kind in zip(mesh.axis_names, mesh.axis_types, strict=True)
-        if kind != AxisType.Manual
-    ]
+    free = free_axes(mesh)
     kernel = functools.partial(_kernel, causal=causal)
     if not free:
         return kernel(query, key, value)

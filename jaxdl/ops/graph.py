@@ -11,11 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl.ops.segments import segment_reduction
+from jaxdl.ops.graph_parts import joined, over_parts
+from jaxdl.ops.segments import segment_reduction, segment_softmax
 
 
 class Edges(NamedTuple):
     """Directed edges with weights: messages go from ``source`` to ``target``.
+
+    Of a graph in parts (`jaxdl.ops.edges_in_parts`) all have an axis of parts in front, and a
+    target is a place within its part.
 
     Attributes:
       source: (edges,) int32 node indices.
@@ -28,6 +32,45 @@ class Edges(NamedTuple):
     target: jax.Array
     weight: jax.Array
     features: jax.Array | None = None
+
+
+def senders(x: jax.Array, edges: Edges) -> jax.Array:
+    """(edges, …): the row of ``x`` (nodes, …) that each edge comes from; in parts as they are."""
+    if edges.source.ndim == 1:
+        return x[edges.source]
+    return over_parts(lambda x, source: x[source], x, edges.source)
+
+
+def receivers(x: jax.Array, edges: Edges) -> jax.Array:
+    """As `senders`, the row that each edge arrives at; of padding any."""
+    if edges.target.ndim == 1:
+        return x[edges.target]
+    rows = x.reshape(len(edges.target), -1, *x.shape[1:])
+    return over_parts(lambda _, rows, target: rows[target], (), rows, edges.target)
+
+
+def arrived(values: jax.Array, edges: Edges, nodes: int, how: str = "sum") -> jax.Array:
+    """(nodes, …): what edges bring, ``values`` (edges, …), as one for each node; 0 where none does.
+
+    Args:
+      values: floating, in parts where ``edges`` are.
+      edges: those that bring it.
+      nodes: how many there are, or are told of: the first ones.
+      how: "sum", "mean" or "max", of `jaxdl.ops.segment_reduction`.
+    """
+    reduce = segment_reduction(how)
+    if edges.target.ndim == 1:
+        return reduce(values, edges.target, nodes)
+    own = nodes // len(edges.target)
+    return joined(over_parts(lambda _, x, ids: reduce(x, ids, own), (), values, edges.target))
+
+
+def arrived_softmax(scores: jax.Array, edges: Edges, nodes: int) -> jax.Array:
+    """`jaxdl.ops.segment_softmax` over the edges that arrive at each node; as `arrived`."""
+    if edges.target.ndim == 1:
+        return segment_softmax(scores, edges.target, nodes)
+    own = nodes // len(edges.target)
+    return over_parts(lambda _, x, ids: segment_softmax(x, ids, own), (), scores, edges.target)
 
 
 def aggregate(x: jax.Array, edges: Edges, how: str = "sum", nodes: int | None = None) -> jax.Array:
@@ -45,9 +88,9 @@ def aggregate(x: jax.Array, edges: Edges, how: str = "sum", nodes: int | None = 
     Raises:
       UserError: another word for how.
     """
-    weight = edges.weight.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
+    weight = edges.weight.astype(x.dtype).reshape(*edges.weight.shape, *(1,) * (x.ndim - 1))
     nodes = len(x) if nodes is None else nodes
-    return segment_reduction(how)(x[edges.source] * weight, edges.target, nodes)
+    return arrived(senders(x, edges) * weight, edges, nodes, how)
 
 
 def propagate(x: jax.Array, adjacency: Edges | jax.Array) -> jax.Array:
@@ -109,22 +152,25 @@ def connect(
     )
 
 
-def normalised(edges: np.ndarray, nodes: int) -> Edges:
+def normalised(edges: np.ndarray, nodes: int, weight: np.ndarray | None = None) -> Edges:
     """Edges both ways and loops, weighted ``1 / √(d_i d_j)`` (Kipf and Welling, 2017, equation 2).
 
     d counts a node's neighbours and itself, so that a propagation is close to a mean and the
-    largest eigenvalue is 1.
+    largest eigenvalue is 1. Weights of edges are multiplied with that, and d is their sum and 1.
 
     Args:
       edges: (edges, 2) whole numbers below ``nodes``, each undirected edge once, no loops; on the
         host.
       nodes: how many there are.
+      weight: (edges,), above 0; None of 1 each.
     """
     once = np.asarray(edges).reshape(-1, 2)
-    scale = 1 / np.sqrt(1 + np.bincount(once.ravel(), minlength=nodes))
+    weight = np.ones(len(once)) if weight is None else np.asarray(weight, np.float64)
+    scale = 1 / np.sqrt(1 + np.bincount(once.ravel(), np.repeat(weight, 2), nodes))
     loops = np.stack([np.arange(nodes)] * 2, axis=1)
     pairs = np.concatenate([once, once[:, ::-1], loops])
-    return connect(pairs, nodes, weight=scale[pairs[:, 0]] * scale[pairs[:, 1]])
+    weight = np.concatenate([weight, weight, np.ones(nodes)])
+    return connect(pairs, nodes, weight=weight * scale[pairs[:, 0]] * scale[pairs[:, 1]])
 
 
 def dense_adjacency(edges: Edges, nodes: int) -> jax.Array:

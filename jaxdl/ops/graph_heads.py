@@ -5,6 +5,7 @@ memory of graph attention, and as such arrays do not fit into caches, most of it
 they are made, used and forgotten a few thousand edges at a time, in both passes.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from jax import lax
 from jaxdl.ops.derivatives import with_backward
 from jaxdl.ops.forms import by_platform
 from jaxdl.ops.graph import Edges
+from jaxdl.ops.graph_parts import joined, over_parts
 from jaxdl.ops.segments import segment_sum
 from jaxdl.ops.wide import widen
 
@@ -27,32 +29,38 @@ def sum_of_heads(x: jax.Array, weights: jax.Array, edges: Edges) -> jax.Array:
 
     Args:
       x: (nodes, heads, features) floating; added in at least float32.
-      weights: (edges, heads) floating; those of the edges themselves are not used.
+      weights: (edges, heads) floating; those of the edges themselves are not used. In parts where
+        ``edges`` are.
       edges: between the nodes. A target that is no node is padding.
 
     Returns:
       (nodes, heads, features), of the dtype of ``x``; 0 where no edge arrives.
     """
-    return _sum(x, weights, edges.source, edges.target)
+    if edges.source.ndim == 1:
+        return _sum(x, weights, edges.source, edges.target, len(x))
+    own = len(x) // len(edges.source)
+    each = lambda x, *edges: _sum(x, *edges, own)
+    return joined(over_parts(each, x, weights, edges.source, edges.target))
 
 
 def _forward(
-    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
+    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array, nodes: int
 ) -> tuple[jax.Array, tuple]:
     form = _few_forward if len(source) <= _FEW else _forward_in_parts
     given = (x, weights, source, target)
-    return by_platform(_few_forward, *given, cpu=form), given
+    few, form = (functools.partial(each, nodes) for each in (_few_forward, form))
+    return by_platform(few, *given, cpu=form), given
 
 
-def _backward(kept: tuple, slope: jax.Array) -> tuple[jax.Array, jax.Array, None, None]:
+def _backward(nodes: int, kept: tuple, slope: jax.Array) -> tuple[jax.Array, jax.Array, None, None]:
     form = _few_backward if len(kept[2]) <= _FEW else _backward_in_parts
     return *by_platform(_few_backward, *kept, slope, cpu=form), None, None
 
 
 def _few_forward(
-    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
+    nodes: int, x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
 ) -> jax.Array:
-    return segment_sum(x[source] * weights[..., None].astype(x.dtype), target, len(x))
+    return segment_sum(x[source] * weights[..., None].astype(x.dtype), target, nodes)
 
 
 def _few_backward(
@@ -64,14 +72,14 @@ def _few_backward(
 
 
 def _forward_in_parts(
-    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
+    nodes: int, x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
 ) -> jax.Array:
     def add(total: Any, weights: Any, source: Any, target: Any, first: Any) -> jax.Array:
         sent = widen(x[source] * weights[..., None].astype(x.dtype))
         return total.at[target].add(sent, mode="drop", indices_are_sorted=True)
 
-    empty = jnp.zeros_like(widen(x))
-    return _over_parts(len(x), weights, source, target, add, empty).astype(x.dtype)
+    empty = jnp.zeros((nodes, *x.shape[1:]), widen(x).dtype)
+    return _over_parts(nodes, weights, source, target, add, empty).astype(x.dtype)
 
 
 def _backward_in_parts(
@@ -87,7 +95,7 @@ def _backward_in_parts(
     count, dtype = len(source), widen(slope).dtype
     room = jnp.zeros((count + -count % _AT_ONCE, *weights.shape[1:]), dtype)
     empty = (jnp.zeros(x.shape, dtype), room)
-    total, products = _over_parts(len(x), weights, source, target, add, empty)
+    total, products = _over_parts(len(slope), weights, source, target, add, empty)
     return total.astype(x.dtype), products[:count].astype(weights.dtype)
 
 
@@ -121,4 +129,4 @@ def _arrived(slope: jax.Array, target: jax.Array) -> jax.Array:
     return widen(slope).at[target].get(mode="fill", fill_value=0, indices_are_sorted=True)
 
 
-_sum = with_backward(_forward, _backward)
+_sum = with_backward(_forward, _backward, static=(4,))

@@ -12,6 +12,7 @@ from jaxdl.parallel.layout import (
     mesh_shape,
     steps_in_flight,
     wait_for_all,
+    with_mesh_of,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "mesh_shape",
     "steps_in_flight",
     "wait_for_all",
+    "with_mesh_of",
 ]

@@ -5,6 +5,7 @@ A step is written once, for the global batch. Here it becomes a jit over a mesh 
 (single layers are split), or a pmap, which sees one device's part of the batch.
 """
 
+import contextlib
 import math
 import os
 import re
@@ -300,6 +301,13 @@ def layout_of(tree: Any) -> Layout | None:
         if isinstance(sharding, NamedSharding) and sharding.mesh.axis_names == AXES:
             return Layout(sharding.mesh)
     return None
+
+
+def with_mesh_of(fn: Callable[[Any], Any], tree: Any) -> Any:
+    """``fn(tree)`` with the mesh in force that ``tree`` lies on, as when a step is traced."""
+    layout = layout_of(tree)
+    with contextlib.nullcontext() if layout is None else jax.set_mesh(layout.mesh):
+        return fn(tree)
 
 
 def mesh_shape(settings: Mapping[str, Any], count: int, platform: str) -> tuple[int, int, int]:

@@ -219,9 +219,13 @@ def _read(computations: _Computations, x: _Instruction, at: int) -> float:
 def _collectives(
     computations: _Computations, weights: dict[str, float], devices: int
 ) -> dict[str, Collective]:
-    """Counts each channel once: an asynchronous collective appears in several fusions."""
+    """Counts each channel once: an asynchronous collective appears in several fusions.
+
+    In one computation each counts: all that `jax.shard_map` wrote have the same channel.
+    """
     found: dict[Any, tuple[str, int, float, float]] = {}
     for name, times in weights.items():
+        before = collections.Counter()
         for x in computations.get(name, ()):
             kind = x.op.removesuffix("-start")
             group = _group_size(x.line, devices)
@@ -232,6 +236,8 @@ def _collectives(
                 kind, size = "reduce-scatter", size / group
             channel = re.search(r"channel_id=(\d+)", x.line)
             key = (kind, channel[1]) if channel else x.line
+            before[key] += 1
+            key = (key, before[key])
             if key not in found or found[key][1] < times:
                 found[key] = (kind, int(times), size, _sent(kind, size, group))
     result = {}

@@ -59,6 +59,8 @@ def by_accumulation(
     made: Experiment, memory: dict[str, float], more_than: int = 0
 ) -> Remedy | None:
     """The fewest microbatches whose activations, in proportion, fit."""
+    if made.task.shared:  # no batch is cut where devices share something else
+        return None
     before = made.config.accumulate
     each = made.config.batch_size // (made.layout.batch_devices * before)  # examples a chip
     # Of the temporaries a gradient stays, whatever the batch, and the sum of gradients is new.
@@ -91,13 +93,15 @@ def by_fsdp(made: Experiment, memory: dict[str, float]) -> Remedy | None:
     if made.layout.strategy != "jit" or mesh["data"] == 1:
         return None
     before = bytes_a_chip(state)
+    what, count = experiment.shared(config, made.task)
     for n in (n for n in range(2, mesh["data"] + 1) if mesh["data"] % n == 0):
         sizes = {"data": mesh["data"] // n, "fsdp": mesh["fsdp"] * n}
         layout = parallel.create(
             {**config.parallel, **sizes},
-            config.batch_size,
+            count,
             config.accumulate,
             list(made.layout.mesh.devices.flat),
+            what,
             rules=made.layout.rules,
         )
         after = bytes_a_chip(layout.state(state, made.task.partition(state)))

@@ -57,6 +57,7 @@ def link_prediction(
     learners.
     """
     need_whole(run, Graph)
+    side_by_side.check_no_weights(run)
     check_counts(dimensions=dimensions)
     config, graph = run.config, run.data.whole
     side_by_side.check_no_parts(run, "a graph is learned from as a whole")
@@ -141,7 +142,7 @@ def _told(module: Any, state: State) -> jax.Array:
 
 def _counted(divided: links.Divided, nodes: int) -> dict[str, np.ndarray]:
     known = csr.create(*divided.known.T, nodes, "known edges")
-    return shared.counted(*known, divided.asked, divided.absent)
+    return shared.counted(known.indptr, known.indices, divided.asked, divided.absent)
 
 
 def _scores(told: np.ndarray, divided: links.Divided) -> np.ndarray:

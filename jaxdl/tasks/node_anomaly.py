@@ -73,11 +73,12 @@ def node_anomaly(
     of what is odd; means over the learners.
     """
     need_whole(run, Graph)
+    side_by_side.check_no_weights(run)
     check_counts(dimensions=dimensions)
     check_shares(structure=structure)
     config, graph = run.config, run.data.whole
     side_by_side.check_no_parts(run, "a graph is learned from as a whole")
-    if usual not in graph.class_names or len(np.unique(graph.labels)) < 2:
+    if usual not in graph.class_names or len(np.unique(graph.labels[graph.labels >= 0])) < 2:
         raise UserError(
             f"config.task.usual={usual!r} must be one of several classes that the graph has: "
             f"{', '.join(graph.class_names)}"
@@ -191,7 +192,7 @@ def _number(graph: Graph, name: str) -> int:
 
 def _kinds(graph: Graph, usual: int) -> dict[str, np.ndarray]:
     """{suffix of a figure's name: (nodes,) bool}, all that is odd first."""
-    odd = {"": graph.labels != usual}
+    odd = {"": (graph.labels != usual) & (graph.labels >= 0)}
     names = {i: name for i, name in enumerate(graph.class_names) if i != usual}
     return odd | {f"/{name}": graph.labels == i for i, name in names.items()}
 
@@ -230,7 +231,7 @@ def _artifacts(
     key: jax.Array,
 ) -> dict[str, Any]:
     degrees = np.bincount(graph.edges.ravel(), minlength=len(graph.labels))
-    odd = graph.labels != usual
+    odd, known = graph.labels != usual, graph.labels >= 0
     every = {"error of the first learner": np.asarray(errors(state))[0], "degree": degrees}
-    lines = {name: ranking.roc(values, odd) for name, values in every.items()}
+    lines = {name: ranking.roc(values[known], odd[known]) for name, values in every.items()}
     return {"Odd nodes": draw.curves("odd nodes found", lines, xlabel="usual ones taken for odd")}

@@ -7,16 +7,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from jaxdl import losses, ops
+from jaxdl import losses, ops, parallel
 from jaxdl.data.graph import Graph, known_nodes
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.report import draw, graph_layout
-from jaxdl.tasks import Run, Task, build_model, learner, need_whole, register
-from jaxdl.tasks.shared import side_by_side
+from jaxdl.tasks import Run, Task, build_model, classification, learner, need_whole, register
+from jaxdl.tasks.shared import graph_on_devices, side_by_side
+from jaxdl.tasks.shared.graph_on_devices import SETTING, Divided
 from jaxdl.tasks.shared.kept import kept
 from jaxdl.tasks.shared.side_by_side import State
+
+# In which answers are smoothed: of what comes from further away little is left.
+_ROUNDS = 50
+
+# Nodes of a graph, at most, that a picture shows one by one.
+_DRAWN = 5000
 
 
 class Given(NamedTuple):
@@ -24,19 +32,27 @@ class Given(NamedTuple):
     with them while it compiles, for seconds.
 
     Attributes:
-      features: (nodes, features) float32.
+      features: (nodes, features) float32; of a graph in parts by place
+        (`jaxdl.ops.places_in_parts`).
       labels: (nodes,) int32.
       adjacency: `jaxdl.ops.Edges`, or a matrix (nodes, nodes).
+      smoothing: `jaxdl.ops.normalised`, by which answers are smoothed, if they are.
     """
 
     features: jax.Array
     labels: jax.Array
     adjacency: ops.Edges | jax.Array
+    smoothing: ops.Edges | None = None
 
 
 @register("node_classification", derives=("num_classes",))
 def node_classification(
-    run: Run, labels_per_class: int = 0, label_seed: int = 0, dense: bool = False
+    run: Run,
+    labels_per_class: int = 0,
+    label_seed: int = 0,
+    dense: bool = False,
+    parts: int = 1,
+    smoothing: float = 0.0,
 ) -> Task:
     """Classifies the nodes of a graph (`jaxdl.data.graph.Graph`), the whole of which is each batch.
 
@@ -46,13 +62,19 @@ def node_classification(
       labels_per_class: known labels, drawn for each learner; 0 takes the graph's own.
       label_seed: of that draw; apart from seed, so that runs compare.
       dense: propagates by a product with the adjacency matrix instead of sums over edges.
+      parts: the graph is cut into so many, of as many nodes each and the edges that arrive there;
+        devices share them, and every device has all learners. 1: devices share the learners, and
+        each has the whole graph.
+      smoothing: at evaluation, the share that a node's neighbours have in what it is taken for
+        (`smoothed`), below 1; 0: the network alone answers.
 
     The model takes features and an adjacency: `jaxdl.ops.normalised`, or, if it has a method
     ``adjacency(edges, nodes)``, what that makes of the graph's edges, and no matrix then.
 
     The metrics are ``loss`` (nats a known node) and ``accuracy``, in training over known nodes and
     at evaluation over the others; means over the learners, and ``least_accuracy`` the worst of
-    them.
+    them. With ``smoothing`` they are of what comes out of it, and ``network_accuracy`` is of the
+    network by itself.
     """
     need_whole(run, Graph)
     config, graph = run.config, run.data.whole
@@ -66,18 +88,26 @@ def node_classification(
             f"config.task.dense={dense} must be False: {config.model.name!r} reads each edge, and "
             "not only their sums"
         )
+    divided = graph_on_devices.divide(run, module, graph.edges, len(graph.features), parts)
+    if dense and parts > 1:
+        raise UserError(f"config.task.dense={dense} must be False with {SETTING}={parts}")
+    if not 0 <= smoothing < 1:
+        raise UserError(f"config.task.smoothing={smoothing} must be at least 0 and below 1")
     loss_fn = functools.partial(training_loss, learner.forward(module))
     start, update = learner.by_config(run, loss_fn)
-    answers = kept(jax.jit(functools.partial(_answers, module, graph.test)))
+    scored = _scored(graph, known)
+    by_node = jax.jit(functools.partial(_answers, module, divided, scored, smoothing))
+    answers = kept(lambda state: parallel.with_mesh_of(by_node, state))
     return Task(
-        init=functools.partial(_init, module, start, graph, known, dense),
+        init=functools.partial(_init, module, start, graph, known, dense, divided, smoothing > 0),
         train_step=functools.partial(side_by_side.train_step, update),
         score=functools.partial(_score, answers),
         artifacts=functools.partial(_artifacts, answers, graph, known[0]),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=side_by_side.partition,
-        directions={"least_accuracy": HIGH},
+        partition=side_by_side.partition if parts == 1 else _by_part,
+        directions={"least_accuracy": HIGH} | ({"network_accuracy": HIGH} if smoothing else {}),
         examples=count * len(graph.features),
+        shared=divided.shared,
     )
 
 
@@ -111,11 +141,46 @@ def training_loss(
     return learner.Loss(found.pop("loss"), model_state, found)
 
 
-def _given(module: Any, graph: Graph, dense: bool) -> Given:
-    adjacency = getattr(module, "adjacency", ops.normalised)(graph.edges, len(graph.features))
+def smoothed(
+    logits: jax.Array, labels: jax.Array, known: jax.Array, edges: ops.Edges, share: float
+) -> jax.Array:
+    """(nodes, classes): logarithms of what nodes are taken for when they have heard each other.
+
+    ``z ← share · Â z + (1 - share) · y`` some rounds on, from z = y, which are the network's
+    probabilities, and of known nodes their labels (Zhou et al., 2004, "Learning with Local and
+    Global Consistency"; Huang et al., 2021, "Combining Label Propagation and Simple Models
+    Out-performs Graph Neural Networks", section 2.3).
+
+    Args:
+      logits: (nodes, classes), of the network.
+      labels: (nodes,) integers; so many as are known count.
+      known: (nodes,) bool.
+      edges: Â, of `jaxdl.ops.normalised`.
+      share: of the neighbours, in [0, 1).
+    """
+    truth = jax.nn.one_hot(labels, logits.shape[-1])
+    own = jnp.where(known[:, None], truth, ops.softmax(logits))
+    step = lambda _, z: share * ops.propagate(z, edges) + (1 - share) * own
+    return jnp.log(jnp.maximum(lax.fori_loop(0, _ROUNDS, step, own), 1e-12))
+
+
+def _given(module: Any, graph: Graph, dense: bool, divided: Divided, smooths: bool) -> Given:
+    adjacency = divided.adjacency(getattr(module, "adjacency", ops.normalised), graph)
     if dense:
         adjacency = ops.dense_adjacency(adjacency, len(graph.features))
-    return Given(jnp.asarray(graph.features), jnp.asarray(graph.labels), adjacency)
+    own = (jnp.asarray(divided.laid(x)) for x in (graph.features, graph.labels))
+    return Given(*own, adjacency, divided.adjacency(ops.normalised, graph) if smooths else None)
+
+
+def _by_part(state: State) -> State:
+    """`Task.partition` of a graph that lies in parts: the graph is split, and learners are not."""
+    return side_by_side.alike(state, "learner", "run", "known")
+
+
+def _scored(graph: Graph, known: np.ndarray) -> np.ndarray:
+    """(learners, nodes) bool: which nodes are measured on, of learners that know ``known``."""
+    others = ~known if graph.test is None else np.broadcast_to(graph.test, known.shape)
+    return others & (graph.labels >= 0)
 
 
 def _init(
@@ -124,25 +189,35 @@ def _init(
     graph: Graph,
     known: np.ndarray,
     dense: bool,
+    divided: Divided,
+    smooths: bool,
     key: jax.Array,
     batch: Mapping,
 ) -> State:
-    given = _given(module, graph, dense)
+    given = _given(module, graph, dense, divided, smooths)
+    known = divided.laid(known.T).T
     one = lambda key: start(module.init(key, given.features, given.adjacency))
     return side_by_side.init(one, len(known), jnp.asarray(known), given, key)
 
 
-def _answers(module: Any, scored: np.ndarray | None, state: State) -> tuple[jax.Array, Metrics]:
+def _answers(
+    module: Any, divided: Divided, scored: np.ndarray, smoothing: float, state: State
+) -> tuple[jax.Array, Metrics]:
     """Logits (learners, nodes, classes), and the figures of each over the nodes that are scored."""
-    features, labels, adjacency = state.given
-    known = state.known
-    test = ~known if scored is None else jnp.broadcast_to(scored, known.shape)
+    given = state.given
+    labels = divided.of_nodes(given.labels)
 
-    def one(own: learner.Learner, mask: jax.Array) -> tuple[jax.Array, Metrics]:
-        logits = module.apply(own.best_variables, features, adjacency, train=False)
-        return logits, figures(logits, labels, mask)
+    def one(own: learner.Learner, known: jax.Array, mask: jax.Array) -> tuple[jax.Array, Metrics]:
+        logits = module.apply(own.best_variables, given.features, given.adjacency, train=False)
+        found = {}
+        if given.smoothing is not None:
+            alone = figures(divided.of_nodes(logits), labels, mask)
+            found["network_accuracy"] = alone["accuracy"]
+            logits = smoothed(logits, given.labels, known, given.smoothing, smoothing)
+        logits = divided.of_nodes(logits)
+        return logits, figures(logits, labels, mask) | found
 
-    return jax.vmap(one)(state.learner, test)
+    return jax.vmap(one)(state.learner, state.known, jnp.asarray(scored))
 
 
 def _score(
@@ -163,8 +238,10 @@ def _artifacts(
     key: jax.Array,
 ) -> dict[str, Any]:
     guess = np.asarray(answers(state)[0][0]).argmax(-1)
-    scored = ~known if graph.test is None else graph.test
-    return {"Graph": _picture(graph, guess, known, scored)}
+    if len(guess) > _DRAWN:
+        scored = _scored(graph, known)
+        return classification.confusion(graph.labels[scored], guess[scored], graph.class_names)
+    return {"Graph": _picture(graph, guess, known, _scored(graph, known))}
 
 
 def _picture(

@@ -45,7 +45,9 @@ def sampled_link_prediction(run: Run, dimensions: int = 16, edges_at_once: int =
     start, update = learner.by_config(run, loss_fn)
     graph = data.whole
     told = layer_wise.of_all(module, graph.edges, graph.features, edges_at_once)
-    counted = functools.cache(lambda: links.counted(*graph.edges, graph.asked, graph.absent))
+    counted = functools.cache(
+        lambda: links.counted(graph.indptr, graph.indices, graph.asked, graph.absent)
+    )
     scores = kept(lambda state: _scores(told(state.best_variables), graph))
     asked = len(graph.asked)
     return Task(

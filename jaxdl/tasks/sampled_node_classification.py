@@ -34,7 +34,8 @@ def sampled_node_classification(run: Run, edges_at_once: int = 131072, rounds: i
         (`jaxdl.tasks.shared.collective`): they hear further than the network does.
 
     The model has as many layers on the graph as ``data.fan_out`` has numbers, and a method
-    ``drawn(source, target, scale)``, what it makes of edges that were drawn (`jaxdl.ops.Hops`).
+    ``drawn(source, target, scale, weight)``, what it makes of edges that were drawn
+    (`jaxdl.ops.Hops`).
 
     The metrics are ``loss`` (nats a node) and ``accuracy``, in training over seeds, by what was
     drawn around them, and at evaluation over the nodes that are measured on, which hear all of
@@ -78,7 +79,8 @@ def hops(module: Any, sizes: Sizes, example: Mapping[str, jax.Array]) -> ops.Hop
     The first layer hears by all edges, and tells of all nodes but those of the last hop; the last
     one tells of the seeds.
     """
-    edges = module.drawn(example["source"], example["target"], example["scale"])
+    columns = (example[name] for name in ("source", "target", "scale"))
+    edges = module.drawn(*columns, example.get("edge_weight"))
     return ops.Hops(edges, sizes.nodes[-2::-1], sizes.edges[::-1])
 
 

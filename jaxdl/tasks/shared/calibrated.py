@@ -3,7 +3,7 @@
 They are part of the state, so that what is told of new examples needs none of the run's data.
 """
 
-import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -99,14 +99,8 @@ def ready(known_of: Known, state: State) -> State:
 
 def ready_once(known_of: Known) -> Callable[[State], State]:
     """`ready`, compiled, for many batches."""
-    compiled = jax.jit(known_of)
-
-    def at_once(state: State) -> State:
-        layout = parallel.layout_of(state)
-        with contextlib.nullcontext() if layout is None else jax.set_mesh(layout.mesh):
-            return ready(compiled, state)
-
-    return at_once
+    compiled = functools.partial(ready, jax.jit(known_of))
+    return functools.partial(parallel.with_mesh_of, compiled)
 
 
 def predict(

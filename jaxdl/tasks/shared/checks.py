@@ -25,8 +25,10 @@ def need_whole(run: Run, kind: type) -> None:
     """Raises UserError unless the data are one piece of type ``kind`` (``type(None)``: no data)."""
     if not isinstance(run.data.whole, kind) or run.data.train is not None:
         wanted = "data.name='none'" if kind is type(None) else f"a {kind.__name__.lower()}"
+        name, drawn = run.config.data.name, run.config.data.get("whole") is False
         raise UserError(
-            f"task {run.config.task.name!r} needs {wanted}, not data set {run.config.data.name!r}"
+            f"task {run.config.task.name!r} needs {wanted}, not data set {name!r}"
+            + (" of which a part is drawn: set data.whole=True" if drawn else "")
         )
 
 

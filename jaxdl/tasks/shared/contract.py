@@ -170,6 +170,8 @@ class Task(NamedTuple):
         `jaxdl.metrics.DIRECTIONS` does not have; only these can name the best checkpoint.
       examples: what an update learns from, in examples, environment steps or the like; None is the
         batch size.
+      shared: the setting, and its number, that is split over the devices in place of
+        config.batch_size: of something that is learned from as a whole and lies on them in parts.
       check: raises UserError for what keeps a run from beginning, and not from going on: weights to
         start from that are gone.
     """
@@ -199,6 +201,7 @@ class Task(NamedTuple):
     labels: Mapping[str, Sequence[str]] = {}
     directions: Mapping[str, str] = {}
     examples: int | None = None
+    shared: tuple[str, int] | None = None
     check: Callable[[], None] = _nothing_to_check
 
     @property

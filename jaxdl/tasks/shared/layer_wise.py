@@ -50,13 +50,17 @@ class Stretches:
 
         Returns:
           ``node`` (n, nodes) int32, ``source`` (n, edges) int32, nodes of the graph, and ``target``
-          (n, edges) int32, places in ``node``; one behind the last fills up.
+          (n, edges) int32, places in ``node``; one behind the last fills up; ``weight`` (n, edges)
+          float32 of a graph that has weights.
         """
         made = {
             "node": np.zeros((len(indices), self._nodes), np.int32),
             "source": np.zeros((len(indices), self._edges), np.int32),
             "target": np.full((len(indices), self._edges), self._nodes, np.int32),
         }
+        weights = self._graph.weights
+        if weights is not None:
+            made["weight"] = np.zeros((len(indices), self._edges), np.float32)
         for i, index in enumerate(indices):
             start, stop = self._starts[index : index + 2]
             ends = self._graph.indptr[start : stop + 1]
@@ -64,6 +68,8 @@ class Stretches:
             made["node"][i, : stop - start] = np.arange(start, stop)
             made["source"][i, :count] = self._graph.indices[ends[0] : ends[-1]]
             made["target"][i, :count] = np.repeat(np.arange(stop - start), np.diff(ends))
+            if weights is not None:
+                made["weight"][i, :count] = weights[ends[0] : ends[-1]]
         return made
 
     def joined(self, rows: np.ndarray) -> np.ndarray:
@@ -100,17 +106,20 @@ def _layer(
 ) -> jax.Array:
     variables, x = state
 
-    def one(node: jax.Array, source: jax.Array, target: jax.Array) -> jax.Array:
+    def one(batch: Batch) -> jax.Array:
+        node, source, target = (batch[name] for name in ("node", "source", "target"))
         if isinstance(x, tuple):
             near, source = tuple(told[node] for told in x), source[:0]
         else:
             near = x[jnp.concatenate([node, source])]
         places = len(node) + jnp.arange(len(source), dtype=jnp.int32)
-        edges = module.drawn(places, target[: len(source)], jnp.ones(source.shape, jnp.float32))
+        count = len(source)
+        weight = batch["weight"][:count] if "weight" in batch else None
+        edges = module.drawn(places, target[:count], jnp.ones(count, jnp.float32), weight)
         hops = ops.Hops(edges, (len(node),) * module.depth, (len(source),) * module.depth)
         return module.apply(variables, near, hops, train=False, only=index)
 
-    return jax.vmap(one)(batch["node"], batch["source"], batch["target"])
+    return jax.vmap(one)(dict(batch))
 
 
 def layer_wise(

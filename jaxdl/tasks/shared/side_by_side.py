@@ -38,6 +38,15 @@ def check_no_parts(run: Run, because: str) -> None:
         raise UserError(f"config.accumulate={parts} must be 1: {because}")
 
 
+def check_no_weights(run: Run) -> None:
+    """Raises UserError if the edges of the run's graph have weights."""
+    if run.data.whole.weights is not None:
+        raise UserError(
+            f"data.weighted=True must be False: task {run.config.task.name!r} has no use for "
+            "weights of edges"
+        )
+
+
 def init(
     start: Callable[[jax.Array], learner.Learner],
     count: int,

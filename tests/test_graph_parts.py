@@ -1,0 +1,156 @@
+"""A graph in parts: the same sums, networks and runs, wherever its nodes lie."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from launching import figures, leaves, run
+
+from jaxdl import keys, models, ops, parallel
+from jaxdl.ops import graph_parts
+
+NODES, PARTS = 21, 8
+
+
+def graph(features=None):
+    """Edges (both ways, hubs, loops left out, two nodes alone), and their form in parts."""
+    rng = np.random.default_rng(0)
+    pairs = np.minimum(rng.integers(0, NODES - 2, (60, 2)), rng.integers(0, NODES - 2, (60, 2)))
+    how = dict(weight=rng.random(60), features=features)
+    whole = ops.connect(pairs, NODES, both_ways=True, loops=False, **how)
+    at = ops.places_in_parts(np.bincount(whole.target, minlength=NODES), PARTS)
+    return whole, ops.edges_in_parts(whole, at, PARTS), at
+
+
+def laid(x, at):
+    made = np.zeros((PARTS * -(-NODES // PARTS), *x.shape[1:]), np.float32)
+    made[at] = x
+    return made
+
+
+def test_every_node_has_a_place_and_every_edge_stands_with_its_receiver():
+    whole, parts, at = graph()
+    assert len(set(at.tolist())) == NODES
+    own = -(-NODES // PARTS)
+    assert at.max() < PARTS * own
+    back = np.full(PARTS * own, -1)
+    back[at] = np.arange(NODES)
+    real = np.asarray(parts.target) < own
+    target = (np.asarray(parts.target) + own * np.arange(PARTS)[:, None])[real]
+    found = zip(back[np.asarray(parts.source)[real]], back[target], parts.weight[real], strict=True)
+    assert sorted(found) == sorted(zip(whole.source, whole.target, whole.weight, strict=True))
+    assert (np.diff(np.asarray(parts.target), axis=1) >= 0).all()
+    assert (np.asarray(parts.weight)[~real] == 0).all()
+
+
+def test_parts_have_as_many_edges_nearly():
+    degrees = np.random.default_rng(0).geometric(0.02, 10_000)
+    at = ops.places_in_parts(degrees, 8)
+    each = np.bincount(at // 1250, degrees, 8)
+    assert each.max() <= 1.01 * each.mean()
+
+
+NETWORKS = {
+    "gcn": dict(hidden=(6,), hops=2),
+    "gat": dict(hidden=(3,), heads=2, attention_dropout=0.0),
+    "gatv2": dict(hidden=(3,), heads=2, hops=2, attention_dropout=0.0),
+    "graphsage": dict(hidden=(6,), aggregation="max", pooled=True, norm="layer"),
+    "gin": dict(hidden=(6,), norm=""),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_values_and_gradients_are_those_of_the_whole_graph(name):
+    """On eight devices and on one; with edges' features where a network has them."""
+    rng = np.random.default_rng(1)
+    whole, parts, at = graph(rng.standard_normal((60, 2)) if name in ("gat", "gin") else None)
+    x, w = (rng.standard_normal((NODES, d)).astype(np.float32) for d in (5, 3))
+    module = models.create(name, num_classes=3, dropout=0.0, **NETWORKS[name])
+    variables = jax.jit(module.init)(keys.root(0), x, whole)
+
+    def loss(variables, x, w, edges):
+        return (module.apply(variables, x, edges) * w).sum()
+
+    slopes = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    expected, (of_weights, of_x) = slopes(variables, x, w, whole)
+    layout = parallel.create(dict(strategy="jit", data=4, fsdp=2, tensor=1, fsdp_min_size=1e9), 8)
+    given = jax.device_put((laid(x, at), laid(w, at), parts), layout.batch())
+    placed = jax.device_put(variables, layout.replicated)
+    with jax.set_mesh(layout.mesh):
+        many = slopes(placed, *given)
+    for found, (own, of_places) in (slopes(variables, laid(x, at), laid(w, at), parts), many):
+        assert found == pytest.approx(float(expected), rel=1e-5, abs=1e-5)
+        np.testing.assert_allclose(of_places[at], of_x, rtol=1e-5, atol=1e-5)
+        for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(of_weights), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_a_device_computes_its_own_parts():
+    """No device has more of the edges than its own, and sums go back to where rows came from."""
+    _, parts, _ = graph()
+    layout = parallel.create(dict(strategy="jit", data=8, fsdp=1, tensor=1, fsdp_min_size=1), 8)
+    x = jax.device_put(jnp.ones((PARTS * -(-NODES // PARTS), 4)), layout.batch())
+    edges = jax.device_put(parts, layout.batch())
+    slope = jax.jit(jax.grad(lambda x, edges: jnp.square(ops.aggregate(x, edges)).sum()))
+    with jax.set_mesh(layout.mesh):
+        lowered = slope.lower(x, edges)
+    assert lowered.as_text().count("all_gather") > 0
+    text = lowered.compile().as_text()
+    most = parts.source.shape[1]
+    assert f"f32[{most},4]" in text or f"f32[1,{most},4]" in text
+    assert f"f32[{PARTS},{most},4]" not in text
+    assert "reduce-scatter" in text
+
+
+def test_without_a_mesh_that_divides_them_parts_are_computed_together():
+    layout = parallel.create(dict(strategy="jit", data=3, fsdp=1, tensor=1, fsdp_min_size=1), 3)
+    x, own = jnp.arange(16.0), jnp.arange(8.0)
+    twice = lambda x, own: x.sum() * own
+    with jax.set_mesh(layout.mesh):
+        found = jax.jit(lambda x, own: graph_parts.over_parts(twice, x, own))(x, own)
+    np.testing.assert_allclose(found, 120 * np.arange(8.0))
+
+
+SHORT = ("--config.steps=6", "--config.eval.every=3", "--config.batch_size=3")
+PLAIN = ("--config.optimizer.name=sgd", "--config.optimizer.learning_rate=.3")
+
+
+def test_one_device_equals_eight(tmp_path):
+    small = (*SHORT, *PLAIN, "--config.task.parts=8")
+    for devices in (1, 8):
+        assert run("gcn", tmp_path / str(devices), *small, f"--config.parallel.data={devices}") == 0
+    for a, b in zip(leaves(tmp_path / "1"), leaves(tmp_path / "8"), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    one, many = (figures(tmp_path / name, "eval")[-1] for name in ("1", "8"))
+    assert one["accuracy"] == many["accuracy"]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (("--config.task.parts=0",), "config.task.parts=0 must be at least 1"),
+        (("--config.task.parts=35",), "config.task.parts=35 must be at most 34, the nodes of the"),
+        (
+            ("--config.task.parts=3", "--config.parallel.data=2"),
+            "config.task.parts=3 does not divide over 2 devices: use 4",
+        ),
+        (("--config.task.parts=2", "--config.task.dense=true"), "config.task.dense=True must be F"),
+        (
+            ("--config.task.parts=2", "--config.parallel.strategy=pmap"),
+            "config.task.parts=2 must be 1 with config.parallel.strategy='pmap'",
+        ),
+        (
+            ("--config.task.parts=2", "--config.model.norm=graph"),
+            "config.task.parts=2 must be 1 with config.model.norm='graph'",
+        ),
+        (
+            ("--config.task.parts=2", "--config.population=2"),
+            "config.task.parts=2 must be 1: devices share the members of a population",
+        ),
+    ],
+)
+def test_settings_that_cannot_be(flags, message, tmp_path, capsys):
+    assert run("gcn", tmp_path / "run", *SHORT, *flags) == 2
+    captured = capsys.readouterr().err
+    assert message in captured
+    assert captured.count("\n") == 1
