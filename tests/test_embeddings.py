@@ -113,3 +113,14 @@ def test_an_encoder_without_a_masked_head_is_refused(folder, tmp_path):
     pretrained.save(module, variables, tmp_path / "tagger")
     with pytest.raises(UserError, match="is no masked language model"):
         fill_masks.load(tmp_path / "tagger")
+
+
+@pytest.mark.parametrize("name", ["gpt", "bart"])
+def test_a_model_that_writes_embeds_nothing(name, tmp_path):
+    fields = dict(vocab_size=20, context=8, width=8, heads=2)
+    depths = dict(depth=1) if name == "gpt" else dict(encoder_depth=1, decoder_depth=1, hidden=8)
+    module = models.create(name, **fields, **depths)
+    tokens = [np.zeros((1, 2), np.int32)] * (1 if name == "gpt" else 2)
+    pretrained.save(module, module.init(jax.random.key(0), *tokens), tmp_path)
+    with pytest.raises(UserError, match="only encoders such as BERT embed"):
+        embeddings.load(tmp_path)

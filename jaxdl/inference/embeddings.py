@@ -74,7 +74,7 @@ def load(source: str | Path, **fields: Any) -> Encoder:
     folder = tensors.folder_of(source)
     _check_pooling(folder, source)
     module, variables = pretrained.load(source, **fields)
-    if not {*text_encoder.DERIVED} <= {*type(module).__dataclass_fields__}:
+    if not text_encoder.reads_whole_texts(module):
         raise UserError(f"{source} is a {type(module).__name__}: only encoders such as BERT embed")
     said = config.settings(folder, "sentence_bert_config.json").get("max_seq_length")
     return Encoder(

@@ -96,7 +96,9 @@ class BERT(nn.Module):
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
 
-    is_language_model = False  # no field: `jaxdl.generate` looks at it
+    # No fields: `jaxdl.generate` looks at the first, tasks and embeddings of texts at the second.
+    is_language_model = False
+    reads_whole_texts = True
     output: str = "masked_lm"
     num_classes: int = 2
     vocab_size: int = 30522

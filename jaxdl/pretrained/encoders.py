@@ -109,6 +109,8 @@ def create(config: ConfigDict, data: Any, wanted: Wanted) -> Start:
                     stamp(path),
                 )  # fmt: skip
             else:
+                # Of its kind before the weights are read, which no other kind's fields fit.
+                wanted.check(models.create(architecture(given.source, given.model)))
                 found = _published(
                     given.source, given.model, config.model.name, fixed, hashable(derived),
                     stamp(path),
@@ -181,18 +183,18 @@ def _sized(model: str) -> list[str]:
     return [field for field in _SIZES if field in models.settings(model)]
 
 
+def architecture(source: str, model: str) -> str:
+    """Its name in `jaxdl.models`: as ``model`` says, or the folder's config.json."""
+    if model:
+        return catalog.chosen(model).model
+    return pretrained.config.read(tensors.locate(source)).model
+
+
 @functools.lru_cache(maxsize=1)
 def _published(
     source: str, model: str, name: str, fields: tuple, derived: tuple, stamp: float
 ) -> Weights:
     wanted, own = dict(derived), dict(fields)
-    path = tensors.locate(source)
-    found = (catalog.chosen(model) if model else pretrained.config.read(path)).model
-    if not {*wanted} <= {*models.settings(found)}:
-        raise UserError(
-            f"pretrained.source={source} is {found!r}: the task needs a model that reads whole "
-            "texts, such as 'bert'"
-        )
     if name:
         # All fields stand in a config; those that were left as they come are the checkpoint's.
         usual = models.settings(name)

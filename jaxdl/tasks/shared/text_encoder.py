@@ -33,6 +33,9 @@ def start(run: Run, output: str, around: int = 0, **derived: Any) -> transfer.St
         run.data.train.context + around,
         "config.data.context",
         {"output": output, **derived},
+        lambda module: _check_kind(
+            run, module, f"the {type(module).__name__} of {run.config.pretrained.source}"
+        ),
     )
     return encoders.create(run.config, run.data, wanted)
 
@@ -52,13 +55,7 @@ def build(run: Run, output: str, around: int = 0, **derived: Any) -> nn.Module:
     name, context = run.config.model.name, run.data.train.context
     also = f" and {around} special tokens" if around else ""
     size = encoded_texts.specials(run.data.tokenizer).size
-    fields = models.settings(name) if name else dict.fromkeys(DERIVED)
-    # A model that goes on with texts has outputs too; its first is what each next token is.
-    if not {*DERIVED} <= {*fields} or fields["output"] == "tokens":
-        raise UserError(
-            f"task {run.config.task.name!r} needs a model that reads whole texts, such as 'bert', "
-            f"not {name!r}"
-        )
+    _check_kind(run, models.create(name), repr(name))
     return build_model(
         run,
         {"vocab_size": size, "context": context + around, "output": output, **derived},
@@ -66,6 +63,19 @@ def build(run: Run, output: str, around: int = 0, **derived: Any) -> nn.Module:
         because=f"for a vocabulary of {size}, special tokens among them, and examples of "
         f"config.data.context={context} tokens{also}",
     )
+
+
+def _check_kind(run: Run, module: nn.Module, called: str) -> None:
+    if not reads_whole_texts(module):
+        raise UserError(
+            f"task {run.config.task.name!r} needs a model that reads whole texts, such as 'bert', "
+            f"not {called}"
+        )
+
+
+def reads_whole_texts(module: nn.Module) -> bool:
+    """Whether it is an encoder, whose tokens see all others, as `jaxdl.models.bert.BERT` says."""
+    return getattr(module, "reads_whole_texts", False)
 
 
 def embeddings(features: jax.Array, mask: jax.Array) -> jax.Array:
