@@ -1,5 +1,6 @@
 """The model of a task that reads whole texts: an encoder such as BERT, for the data's tokens."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from jaxdl import models
 from jaxdl.data import Data, encoded_texts, lines
 from jaxdl.errors import UserError, note
 from jaxdl.pretrained import encoders, transfer
-from jaxdl.tasks.shared import by_length
+from jaxdl.tasks.shared import by_length, packed_texts
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
 from jaxdl.tasks.shared.splits import EachFn
@@ -78,32 +79,49 @@ def reads_whole_texts(module: nn.Module) -> bool:
     return getattr(module, "reads_whole_texts", False)
 
 
-def embeddings(features: jax.Array, mask: jax.Array) -> jax.Array:
-    """A vector of length 1 for each text: the mean of its tokens' features, (batch, width).
+def embeddings(features: jax.Array, own: jax.Array) -> jax.Array:
+    """A vector of length 1 for each text: the mean of its tokens' features, (batch, K, width).
 
     As sentence-transformers has them (Reimers and Gurevych, 2019, "Sentence-BERT", section 3):
     special tokens count, padding does not.
 
     Args:
       features: (batch, T, width), of an encoder's last block.
-      mask: (batch, T), False in padding.
+      own: (batch, K, T) booleans, which tokens are of each of K texts of a row; the vector of one
+        that has none is zeros.
     """
-    weight = mask.astype(jnp.float32)[..., None]
-    mean = (features * weight).sum(axis=1) / jnp.maximum(weight.sum(axis=1), 1e-9)
+    weight = own.astype(jnp.float32)
+    total = jnp.einsum("bkt,btc->bkc", weight, features, precision=jax.lax.Precision.HIGHEST)
+    mean = total / jnp.maximum(weight.sum(axis=-1, keepdims=True), 1e-9)
     length = jnp.linalg.norm(mean, axis=-1, keepdims=True)
     return mean / jnp.maximum(length, 1e-12)
 
 
-def embed(module: nn.Module) -> EachFn:
-    """What makes the `embeddings` of a batch, by the averages; compiled once."""
+def embed(
+    module: nn.Module,
+    data: Data,
+    around: int,
+    encode: Callable[[str], np.ndarray] | None = None,
+) -> Callable[[Any, str, int], np.ndarray]:
+    """(state, file, texts at once) -> `vectors` of a file's texts by the averages, (n, width).
 
-    return jax.jit(lambda state, batch, key: vectors(module, state.best_variables, batch))
+    Args:
+      module: an encoder.
+      data: as of `each_text`, as are the others.
+      around: special tokens.
+      encode: the tokens of a text.
+    """
+    fn = jax.jit(lambda state, batch, key: vectors(module, state.best_variables, batch))
+    return functools.partial(
+        each_text, fn, data, around, encode=encode, over=packed_texts.over_texts
+    )
 
 
 def vectors(module: nn.Module, variables: Any, batch: Mapping) -> jax.Array:
-    """The `embeddings` of a batch of ``tokens`` and ``mask``, (batch, T) each."""
-    inputs = batch["tokens"], batch.get("segments"), batch["mask"]
-    return embeddings(module.apply(variables, *inputs, features=True), batch["mask"])
+    """The `embeddings` of a batch of `packed_texts`, (rows, places, width)."""
+    features = module.apply(variables, batch["tokens"], texts=batch["texts"], features=True)
+    numbers = 1 + jnp.arange(packed_texts.places(features.shape[1]))
+    return embeddings(features, batch["texts"][:, None] == numbers[:, None])
 
 
 def each_text(
@@ -114,6 +132,7 @@ def each_text(
     file: str,
     at_once: int,
     encode: Callable[[str], np.ndarray] | None = None,
+    over: Callable[..., np.ndarray] = by_length.over_texts,
 ) -> np.ndarray:
     """What ``fn`` makes of each text in a file, a row a text; long ones are cut, and counted.
 
@@ -126,6 +145,7 @@ def each_text(
       file: of lines, or a table with a column called text.
       at_once: texts at most.
       encode: the tokens of a text, (n,); None is the tokenizer's.
+      over: by what batches are made, and so what ``fn`` takes; of `packed_texts` otherwise.
     """
     length, special = data.train.context + around, encoded_texts.specials(data.tokenizer)
     encode = encode or data.tokenizer.encode
@@ -133,4 +153,4 @@ def each_text(
     encoded = [encoded_texts.wrapped([encode(text)], special, length) for text in found]
     for line in encoded_texts.cut_note(encoded, length):
         note(line)
-    return by_length.over_texts(fn, encoded, special, length, at_once, state)
+    return over(fn, encoded, special, length, at_once, state)
