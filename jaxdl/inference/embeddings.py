@@ -11,7 +11,7 @@ import numpy as np
 from jaxdl import pretrained
 from jaxdl.data import encoded_texts, labelled_texts, tokens
 from jaxdl.errors import UserError, note, one_line
-from jaxdl.pretrained import config, tensors
+from jaxdl.pretrained import config, encoders, tensors
 from jaxdl.tasks.shared import packed_texts, text_encoder
 from jaxdl.tasks.shared.splits import EachFn
 
@@ -69,8 +69,8 @@ def load(source: str | Path, **fields: Any) -> Encoder:
       **fields: of the module, such as dtype.
 
     Raises:
-      UserError: it cannot be read, has no tokenizer.json, is no encoder of texts, or makes vectors
-        of texts in another way than by the mean of their tokens.
+      UserError: it cannot be read, has no tokenizer.json or one of more tokens, is no encoder
+        of texts, or makes vectors of texts in another way than by the mean of their tokens.
     """
     folder = tensors.folder_of(source)
     _check_pooling(folder, source)
@@ -81,7 +81,7 @@ def load(source: str | Path, **fields: Any) -> Encoder:
     return Encoder(
         variables,
         jax.jit(lambda variables, batch, key: text_encoder.vectors(module, variables, batch)),
-        tokens.create(str(folder / "tokenizer.json")),
+        encoders.tokenizer_of(source, module),
         min(module.context, said or module.context),
     )
 

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from jaxdl import config as settings
 from jaxdl import keys, models, precision, pretrained
-from jaxdl.data import tokens
+from jaxdl.data import encoded_texts, tokens
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings, entries
 from jaxdl.models.bart import OFFSET
@@ -297,6 +297,29 @@ def _check_tokenizer(config: ConfigDict, data: Any, module: Any, size: int) -> N
             f"pretrained.source={source} knows {module.vocab_size} tokens, which bytes are not: "
             "set config.data.tokenizer to the tokenizer.json that it learned with"
         )
+
+
+def tokenizer_of(source: Any, module: Any) -> tokens.Tokenizer:
+    """The tokenizer.json beside the weights of an encoder of texts.
+
+    Args:
+      source: as of `jaxdl.pretrained.load`.
+      module: that came of it.
+
+    Raises:
+      UserError: it is not there, or has tokens that the weights do not know, special ones among
+        them.
+    """
+    file = tensors.folder_of(source) / "tokenizer.json"
+    found = tokens.create(str(file))
+    special = encoded_texts.specials(found)
+    if special.size > module.vocab_size:
+        without = f", without {', '.join(special.appended)}" if special.appended else ""
+        raise UserError(
+            f"{file} has {found.size} tokens{without}, and the weights know {module.vocab_size}: "
+            "it is not the tokenizer that they learned with"
+        )
+    return found
 
 
 def _same_tokenizer(config: ConfigDict, data: Any) -> bool:
