@@ -75,7 +75,10 @@ def _check_kind(run: Run, module: nn.Module, called: str) -> None:
 
 
 def reads_whole_texts(module: nn.Module) -> bool:
-    """Whether it is an encoder, whose tokens see all others, as `jaxdl.models.bert.BERT` says."""
+    """Whether it is an encoder, whose tokens see all others, and is called as one.
+
+    As `jaxdl.models.bert.BERT` is; a model says it by an attribute of this name.
+    """
     return getattr(module, "reads_whole_texts", False)
 
 
