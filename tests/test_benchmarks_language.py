@@ -16,6 +16,7 @@ from benchmarks.language import (
     masked,
     ngram,
     page,
+    reading,
     rows,
     search,
     side,
@@ -245,3 +246,13 @@ def test_rules_take_what_the_training_part_mostly_has():
     found = baselines.tag(SimpleNamespace(train=learned, test=measured))
     # By the word alone x is a V, and y nothing; behind def both are an F.
     assert found == {"word": 0.0, "neighbours": 1.0}
+
+
+def test_what_a_token_reads_is_the_decoder_without_what_is_there_once():
+    squares = lambda width, hidden: 6 * width**2 + 2 * width * hidden
+    t5 = 6 * (squares(512, 2048) + 3 * 512) + 512 + 32128 * 512
+    assert reading.weights("t5_small") == t5
+    biases = 6 * 768 + 3072 + 768 + 3 * 2 * 768
+    bart = 6 * (squares(768, 3072) + biases) + 2 * 768 + 50265 * 768
+    assert reading.weights("bart_base") == bart
+    assert 1e8 < reading.rate(1, megabytes=8) < 1e13

@@ -97,6 +97,19 @@ def test_no_segments_are_the_first_and_no_mask_is_none_of_padding():
     assert np.abs(other - found).max() > 0.01
 
 
+def test_each_text_of_a_row_gets_the_features_that_it_gets_alone():
+    module = create()
+    variables = drawn(module)
+    texts = np.array([[1, 1, 2, 2, 2, 0], [1, 1, 1, 1, 1, 1]])
+    together = jax.jit(functools.partial(module.apply, features=True))
+    found = together(variables, TOKENS, texts=texts)
+    alone = together(variables, TOKENS[:1, 2:5])
+    np.testing.assert_allclose(found[0, 2:5], alone[0], rtol=1e-5, atol=1e-5)
+    whole = together(variables, TOKENS)
+    np.testing.assert_allclose(found[1], whole[1], rtol=1e-5, atol=1e-5)
+    assert np.abs(found[0] - whole[0]).max() > 0.01
+
+
 def test_what_cannot_be_is_refused_in_one_line():
     with pytest.raises(UserError, match="a sequence of 9 tokens is longer than the context: 8"):
         jax.eval_shape(create().init, keys.root(0), jax.ShapeDtypeStruct((1, 9), jnp.int32))
@@ -104,6 +117,10 @@ def test_what_cannot_be_is_refused_in_one_line():
         jax.eval_shape(create(output="tager").init, keys.root(0), TEXT)
     with pytest.raises(UserError, match="unknown pooling 'men': did you mean 'mean'"):
         jax.eval_shape(create(pooling="men").init, keys.root(0), TEXT)
+    for output, others in (("masked_lm", dict(mask=TOKENS)), ("classifier", {})):
+        init = functools.partial(create(output=output).init, texts=TOKENS, **others)
+        with pytest.raises(UserError, match="texts go with no mask, and with no classes"):
+            jax.eval_shape(init, keys.root(0), TEXT)
 
 
 @pytest.mark.slow("jaxdl/models/bert.py")

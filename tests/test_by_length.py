@@ -10,7 +10,7 @@ from jaxdl.tasks.shared import by_length
 SPECIAL = encoded_texts.specials(tokens.Bytes())
 
 
-def _texts(sizes):
+def encoded(sizes):
     rng = np.random.default_rng(0)
     texts = [rng.integers(0, 256, size - 2) for size in sizes]
     return [encoded_texts.wrapped([text], SPECIAL, 300) for text in texts]
@@ -39,7 +39,7 @@ def test_shapes_are_few_and_padding_little():
     sizes = np.clip(np.random.default_rng(2).lognormal(3.3, 0.5, 5000).astype(int) + 3, 3, 300)
     found = list(by_length.groups(sizes, 300, 256))
     assert len(found) <= len(by_length.lengths(300))
-    texts = _texts(sizes)
+    texts = encoded(sizes)
     assert by_length.padding(texts, 300, 256) < 0.15
     assert by_length.padding(texts, 300, 5000) < 0.15
 
@@ -52,7 +52,7 @@ def test_rows_come_back_in_order_and_shapes_are_as_said():
         real = jnp.where(batch["mask"], batch["tokens"], 0)
         return {"sum": real.sum(axis=1) * state, "size": batch["mask"].sum(axis=1)}
 
-    texts = _texts(sizes)
+    texts = encoded(sizes)
     found = by_length.over_texts(each, texts, SPECIAL, 300, 4, jnp.int32(2))
     assert found["size"].tolist() == sizes
     assert found["sum"].tolist() == [2 * int(text.tokens.sum()) for text in texts]

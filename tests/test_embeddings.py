@@ -1,6 +1,7 @@
 """Vectors of texts by a published encoder, and what it says of hidden words."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -15,6 +16,15 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "red", "green", "b
 TEXTS = ["red", "the green bird and the red bird", "", "green bird", "red " * 30]
 
 
+def known(words):
+    """A tokenizer of these words."""
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({name: i for i, name in enumerate(words)}, unk_token="[UNK]")
+    )
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    return made
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A small encoder with the tokenizer that it knows."""
@@ -22,11 +32,7 @@ def folder(tmp_path_factory):
     module = models.create("bert", vocab_size=20, context=16, width=16, depth=1, heads=2)
     params = jax.jit(lambda: module.init(jax.random.key(1), np.zeros((1, 4), np.int32)))()
     pretrained.save(module, jax.tree.map(lambda x: 10 * x, params), path)
-    made = tokenizers.Tokenizer(
-        tokenizers.models.WordLevel({name: i for i, name in enumerate(WORDS)}, unk_token="[UNK]")
-    )
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    made.save(str(path / "tokenizer.json"))
+    known(WORDS).save(str(path / "tokenizer.json"))
     return path
 
 
@@ -113,3 +119,24 @@ def test_an_encoder_without_a_masked_head_is_refused(folder, tmp_path):
     pretrained.save(module, variables, tmp_path / "tagger")
     with pytest.raises(UserError, match="is no masked language model"):
         fill_masks.load(tmp_path / "tagger")
+
+
+@pytest.mark.parametrize("name", ["gpt", "bart"])
+def test_a_model_that_writes_embeds_nothing(name, tmp_path):
+    fields = dict(vocab_size=20, context=8, width=8, heads=2)
+    depths = dict(depth=1) if name == "gpt" else dict(encoder_depth=1, decoder_depth=1, hidden=8)
+    module = models.create(name, **fields, **depths)
+    tokens = [np.zeros((1, 2), np.int32)] * (1 if name == "gpt" else 2)
+    pretrained.save(module, module.init(jax.random.key(0), *tokens), tmp_path)
+    with pytest.raises(UserError, match="only encoders such as BERT embed"):
+        embeddings.load(tmp_path)
+
+
+def test_a_tokenizer_that_is_not_the_checkpoints_is_refused(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "bert")
+    large, bare = [*WORDS, *map(str, range(11))], ["[UNK]", *map(str, range(17))]
+    for words, says in ((large, "21 tokens"), (bare, r"18 tokens, without \[PAD\], \[CLS\], ")):
+        known(words).save(str(other / "tokenizer.json"))
+        for module in (embeddings, fill_masks):
+            with pytest.raises(UserError, match=f"has {says}.*and the weights know 20"):
+                module.load(other)

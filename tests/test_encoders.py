@@ -119,3 +119,15 @@ def test_another_tokenizer_is_refused(published, table, tmp_path):
         folder, table, "--config.data.context=18",
         f"--config.data.tokenizer={tmp_path / 'own.json'}",
     )  # fmt: skip
+
+
+def test_what_reads_no_whole_texts_is_refused_by_name(tmp_path, table):
+    folder = tmp_path / "gpt"
+    module = models.create("gpt", vocab_size=260, context=20, width=16, depth=1, heads=2)
+    variables = jax.jit(module.init)(jax.random.key(0), np.zeros((1, 2), np.int32))
+    pretrained.save(module, variables, folder)
+    # The second's fields are GPT's too.
+    for name, data in (("bert:classify", table), ("bert", ())):
+        says = "needs a model that reads whole texts, such as 'bert', not the GPT of .*gpt$"
+        with pytest.raises(UserError, match=says):
+            begun(folder, data, "--config.data.context=16", name=name)

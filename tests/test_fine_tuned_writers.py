@@ -224,7 +224,7 @@ def test_an_encoder_writes_no_texts_and_a_writer_is_no_encoder(folders, tmp_path
     texts = dict(config.default().data, name="labelled_texts", path=str(tmp_path / "a.csv"))
     changed = {"task": dict(name="text_classification"), "data": texts}
     given = asked(folders, "t5", **changed)
-    with pytest.raises(UserError, match="is 't5': the task needs a model that reads whole texts"):
+    with pytest.raises(UserError, match="model that reads whole texts, such as 'bert', not the T5"):
         experiment.create(given)
 
 

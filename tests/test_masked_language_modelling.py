@@ -20,6 +20,7 @@ KEY = keys.root(0)
 class Before(nn.Module):
     """Guesses a token by the one in front of it alone: a table."""
 
+    reads_whole_texts = True
     output: str = "masked_lm"
     vocab_size: int = 7
     context: int = 7

@@ -25,8 +25,14 @@ def texts():
 
 
 def test_rows_are_filled_longest_first_and_no_text_is_lost(texts):
-    assert packed.first_fit([3, 9, 2, 8, 4, 1], 10) == [[1, 5], [3, 2], [4, 0]]
-    assert packed.first_fit([4, 4, 4], 4) == [[0], [1], [2]]
+    found = packed.first_fit([3, 9, 2, 8, 4, 1], [10])
+    assert found == [(10, [1, 5]), (10, [3, 2]), (10, [4, 0])]
+    assert packed.first_fit([4, 4, 4], [4]) == [(4, [0]), (4, [1]), (4, [2])]
+    # A long one opens two rows, and what is short fills both before a row of its own length.
+    found = packed.first_fit([3, 9, 4, 1, 5, 2], [5, 10], together=lambda room: room // 5)
+    assert found == [(10, [1, 3]), (10, [4, 2]), (5, [0, 5])]
+    assert packed.first_fit([9], [5, 10], together=lambda room: 2) == [(10, [0]), (10, [])]
+    assert packed.first_fit([], [5]) == []
     split = packed.Packed(texts, (5, 12), Vocabulary(8, 7), 30)
     batch = split.take(np.arange(len(split)))
     kept = (batch["segments"] > 0).sum()

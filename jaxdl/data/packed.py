@@ -5,7 +5,7 @@ algorithms": at most 11/9 of the fewest rows, and a row more). Each token has th
 text, by which a model keeps texts apart: what is learned is what the texts teach by themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,33 @@ from jaxdl.data.source_target import Ragged
 from jaxdl.data.split import Batch
 
 
-def first_fit(lengths: Sequence[int], room: int) -> list[list[int]]:
-    """Which texts stand in each row, as indices: the longest first, each in the first with room.
+def first_fit(
+    lengths: Sequence[int], rooms: Sequence[int], together: Callable[[int], int] = lambda room: 1
+) -> list[tuple[int, list[int]]]:
+    """Which texts stand in each row: the longest first, each in the first row with room.
 
     Args:
-      lengths: tokens of each text, none above ``room``.
-      room: tokens of a row.
+      lengths: tokens of each text, none above the last of ``rooms``.
+      rooms: tokens that a row may have, ascending: where a text finds no row, the next have the
+        least of them that it fits.
+      together: (room) -> how many rows are then opened.
+
+    Returns:
+      (room, indices of texts) for each row; no texts where none came.
     """
-    rows: list[list[int]] = []
-    left = np.zeros(len(lengths), int)
+    found: list[tuple[int, list[int]]] = []
+    left = np.zeros(max(1, len(lengths)), int)
     for i in np.argsort(-np.asarray(lengths), kind="stable"):
-        fits = np.flatnonzero(left[: len(rows)] >= lengths[i])
-        if not len(fits):
-            left[len(rows)] = room
-            rows.append([])
-        row = int(fits[0]) if len(fits) else len(rows) - 1
-        rows[row].append(int(i))
+        row, most = int((left >= lengths[i]).argmax()), len(found)
+        if left[row] < lengths[i]:
+            room = next(room for room in rooms if room >= lengths[i])
+            found += [(room, []) for _ in range(together(room))]
+            while len(left) < len(found):
+                left = np.concatenate([left, np.zeros_like(left)])
+            left[most : len(found)], row = room, most
+        found[row][1].append(int(i))
         left[row] -= lengths[i]
-    return rows
+    return found
 
 
 class Packed:
@@ -53,7 +62,7 @@ class Packed:
         # A row of T tokens has T - 1 that follow another.
         self.context = self.room - 1
         self.vocabulary, self.end = vocabulary
-        rows = first_fit(texts.text.lengths, self.room)
+        rows = [row for _, row in first_fit(texts.text.lengths, [self.room])]
         order = np.concatenate(rows)
         sizes, front = texts.text.lengths[order], texts.front[order]
         ends = np.cumsum([sum(texts.text.lengths[row]) for row in rows])

@@ -11,8 +11,8 @@ import numpy as np
 from jaxdl import pretrained
 from jaxdl.data import encoded_texts, labelled_texts, tokens
 from jaxdl.errors import UserError, note, one_line
-from jaxdl.pretrained import config, tensors
-from jaxdl.tasks.shared import by_length, text_encoder
+from jaxdl.pretrained import config, encoders, tensors
+from jaxdl.tasks.shared import packed_texts, text_encoder
 from jaxdl.tasks.shared.splits import EachFn
 
 
@@ -23,7 +23,8 @@ class Encoder(NamedTuple):
 
     Attributes:
       variables: of the model.
-      each: (variables, batch, key) -> (batch, width); compiled for each shape of a batch.
+      each: (variables, batch, key) -> (rows, texts, width), as of
+        `jaxdl.tasks.shared.packed_texts`; compiled for each shape of a batch.
       tokenizer: that the weights know.
       longest: tokens of a text at most, special ones among them.
     """
@@ -38,7 +39,7 @@ class Encoder(NamedTuple):
 
         Args:
           texts: n of any length; what is too long is cut, and counted in one line.
-          batch_size: texts in a batch at most.
+          batch_size: rows in a batch at most, of several short texts each, or of a long one.
         """
         if not len(texts):
             return np.zeros((0, self._width), np.float32)
@@ -46,7 +47,7 @@ class Encoder(NamedTuple):
         for line in encoded_texts.cut_note(encoded, self.longest, "the encoder's context"):
             note(line)
         special = encoded_texts.specials(self.tokenizer)
-        return by_length.over_texts(
+        return packed_texts.over_texts(
             self.each, encoded, special, self.longest, batch_size, self.variables
         )
 
@@ -68,19 +69,19 @@ def load(source: str | Path, **fields: Any) -> Encoder:
       **fields: of the module, such as dtype.
 
     Raises:
-      UserError: it cannot be read, has no tokenizer.json, is no encoder of texts, or makes vectors
-        of texts in another way than by the mean of their tokens.
+      UserError: it cannot be read, has no tokenizer.json or one of more tokens, is no encoder
+        of texts, or makes vectors of texts in another way than by the mean of their tokens.
     """
     folder = tensors.folder_of(source)
     _check_pooling(folder, source)
     module, variables = pretrained.load(source, **fields)
-    if not {*text_encoder.DERIVED} <= {*type(module).__dataclass_fields__}:
+    if not text_encoder.reads_whole_texts(module):
         raise UserError(f"{source} is a {type(module).__name__}: only encoders such as BERT embed")
     said = config.settings(folder, "sentence_bert_config.json").get("max_seq_length")
     return Encoder(
         variables,
         jax.jit(lambda variables, batch, key: text_encoder.vectors(module, variables, batch)),
-        tokens.create(str(folder / "tokenizer.json")),
+        encoders.tokenizer_of(source, module),
         min(module.context, said or module.context),
     )
 

@@ -12,7 +12,7 @@ from flax import linen as nn
 from jaxdl import pretrained
 from jaxdl.data import encoded_texts, tokens
 from jaxdl.errors import UserError
-from jaxdl.pretrained import tensors
+from jaxdl.pretrained import encoders
 from jaxdl.tasks.shared import filling
 
 
@@ -63,10 +63,10 @@ def load(source: str | Path, **fields: Any) -> Filler:
       **fields: of the module, such as dtype.
 
     Raises:
-      UserError: it cannot be read, has no tokenizer.json, or says nothing of masked tokens.
+      UserError: it cannot be read, has no tokenizer.json or one of more tokens, or says nothing
+        of masked tokens.
     """
-    folder = tensors.folder_of(source)
     module, variables = pretrained.load(source, **fields)
     if getattr(module, "output", "") != "masked_lm":
         raise UserError(f"{source} is no masked language model: it says nothing of hidden tokens")
-    return Filler(module, variables, tokens.create(str(folder / "tokenizer.json")))
+    return Filler(module, variables, encoders.tokenizer_of(source, module))

@@ -96,7 +96,9 @@ class BERT(nn.Module):
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
 
-    is_language_model = False  # no field: `jaxdl.generate` looks at it
+    # No fields: `jaxdl.generate` looks at the first, tasks and embeddings of texts at the second.
+    is_language_model = False
+    reads_whole_texts = True
     output: str = "masked_lm"
     num_classes: int = 2
     vocab_size: int = 30522
@@ -124,6 +126,7 @@ class BERT(nn.Module):
         mask: jax.Array | None = None,
         *,
         places: jax.Array | None = None,
+        texts: jax.Array | None = None,
         train: bool = False,
         features: bool = False,
     ) -> jax.Array:
@@ -137,17 +140,24 @@ class BERT(nn.Module):
           places: (batch, K) integers: the tokens whose logits a masked language model is to give,
             (batch, K, vocab_size). At 30,522 tokens its head does more work than four blocks of
             width 512, and a seventh of the tokens is what it learns from.
+          texts: (batch, T) integers, another number in each text of a row, in place of a mask where
+            several stand in one: a token attends to those of its own text alone, and positions
+            begin anew, so that each text gets the features that it gets alone.
           train: whether there is dropout.
           features: return what the last block gives, (batch, T, width), and no logits.
 
         Raises:
-          UserError: more tokens than the context has room for.
+          UserError: more tokens than the context has room for; texts together with a mask, or for
+            a classifier, which makes one answer of a row.
         """
         T = tokens.shape[1]
         choose("output", self.output, dict.fromkeys(OUTPUTS))
         choose("pooling", self.pooling, dict.fromkeys(POOLINGS))
         if self.context < T:
             raise UserError(f"a sequence of {T} tokens is longer than the context: {self.context}")
+        whole = self.output == "classifier" and not features
+        if texts is not None and (mask is not None or whole):
+            raise UserError("texts go with no mask, and with no classes of a whole row")
         # As in the code that was published with the paper: cut off at two deviations, not rescaled.
         init = nn.initializers.truncated_normal(self.deviation)
         embed = lambda count, name: layers.TokenEmbedding(
@@ -158,13 +168,16 @@ class BERT(nn.Module):
         positions = layers.learned_positions(
             self, self.context, self.width, init=self._waves if self.position_scale else init
         )
-        x += positions[:, :T].astype(self.dtype)
+        place = slice(T) if texts is None else layers.segment_positions(texts)
+        x += positions[0, place].astype(self.dtype)
         # Of one segment there is nothing to look up, and nothing to add up in the backward pass.
         x += kinds.embedding[0].astype(self.dtype) if segments is None else kinds(segments)
         x = layers.LayerNorm(epsilon=self.norm_epsilon, dtype=self.dtype, name="norm")(x)
         drop = layers.Dropout(self.dropout)
         x = drop(x, train=train)
         seen = None if mask is None else mask.astype(bool)[:, None, None]
+        if texts is not None:
+            seen = texts[:, None, :, None] == texts[:, None, None]
         for i in range(self.depth):
             x = layers.Block(
                 self.heads,

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from jaxdl import config as settings
 from jaxdl import keys, models, precision, pretrained
-from jaxdl.data import tokens
+from jaxdl.data import encoded_texts, tokens
 from jaxdl.errors import UserError
 from jaxdl.generate import Settings, entries
 from jaxdl.models.bart import OFFSET
@@ -109,6 +109,8 @@ def create(config: ConfigDict, data: Any, wanted: Wanted) -> Start:
                     stamp(path),
                 )  # fmt: skip
             else:
+                # Of its kind before the weights are read, which no other kind's fields fit.
+                wanted.check(models.create(architecture(given.source, given.model)))
                 found = _published(
                     given.source, given.model, config.model.name, fixed, hashable(derived),
                     stamp(path),
@@ -179,18 +181,18 @@ def _sized(model: str) -> list[str]:
     return [field for field in _SIZES if field in models.settings(model)]
 
 
+def architecture(source: str, model: str) -> str:
+    """Its name in `jaxdl.models`: as ``model`` says, or the folder's config.json."""
+    if model:
+        return catalog.chosen(model).model
+    return pretrained.config.read(tensors.locate(source)).model
+
+
 @functools.lru_cache(maxsize=1)
 def _published(
     source: str, model: str, name: str, fields: tuple, derived: tuple, stamp: float
 ) -> Weights:
     wanted, own = dict(derived), dict(fields)
-    path = tensors.locate(source)
-    found = (catalog.chosen(model) if model else pretrained.config.read(path)).model
-    if not {*wanted} <= {*models.settings(found)}:
-        raise UserError(
-            f"pretrained.source={source} is {found!r}: the task needs a model that reads whole "
-            "texts, such as 'bert'"
-        )
     if name:
         # All fields stand in a config; those that were left as they come are the checkpoint's.
         usual = models.settings(name)
@@ -293,6 +295,29 @@ def _check_tokenizer(config: ConfigDict, data: Any, module: Any, size: int) -> N
             f"pretrained.source={source} knows {module.vocab_size} tokens, which bytes are not: "
             "set config.data.tokenizer to the tokenizer.json that it learned with"
         )
+
+
+def tokenizer_of(source: Any, module: Any) -> tokens.Tokenizer:
+    """The tokenizer.json beside the weights of an encoder of texts.
+
+    Args:
+      source: as of `jaxdl.pretrained.load`.
+      module: that came of it.
+
+    Raises:
+      UserError: it is not there, or has tokens that the weights do not know, special ones among
+        them.
+    """
+    file = tensors.folder_of(source) / "tokenizer.json"
+    found = tokens.create(str(file))
+    special = encoded_texts.specials(found)
+    if special.size > module.vocab_size:
+        without = f", without {', '.join(special.appended)}" if special.appended else ""
+        raise UserError(
+            f"{file} has {found.size} tokens{without}, and the weights know {module.vocab_size}: "
+            "it is not the tokenizer that they learned with"
+        )
+    return found
 
 
 def _same_tokenizer(config: ConfigDict, data: Any) -> bool:

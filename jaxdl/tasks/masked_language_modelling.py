@@ -91,9 +91,7 @@ def masked_language_modelling(
         parameters=functools.partial(_parameters, module, data.train.context + 2),
         directions={"masked_accuracy": HIGH},
         answer=functools.partial(_answer, module, data, hiding),
-        embed=functools.partial(
-            text_encoder.each_text, text_encoder.embed(module), data, 2, encode=encode
-        ),
+        embed=text_encoder.embed(module, data, 2, encode),
         check=begin.check,
     )
 

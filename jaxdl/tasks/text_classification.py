@@ -70,7 +70,7 @@ def text_classification(run: Run, label_smoothing: float = 0.0, class_weights: t
         artifacts=functools.partial(_artifacts, each, names, run.config.eval.batch_size),
         parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
         answer=functools.partial(_answer, each, data, names),
-        embed=functools.partial(text_encoder.each_text, text_encoder.embed(module), data, 0),
+        embed=text_encoder.embed(module, data, 0),
         check=begin.check,
     )
 

@@ -22,12 +22,17 @@ LENGTHS = (8, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512)
 TOKENS, BATCHES = 1024, 64
 
 
-def lengths(longest: int) -> list[int]:
-    """LENGTHS below ``longest`` and that itself, beyond the last in steps of as much again."""
-    found = list(LENGTHS)
+def lengths(longest: int, among: Sequence[int] = LENGTHS) -> list[int]:
+    """Those below ``longest`` and that itself, beyond the last in steps of as much again."""
+    found = list(among)
     while found[-1] < longest:
-        found.append(found[-1] + LENGTHS[-1])
+        found.append(found[-1] + among[-1])
     return [*(n for n in found if n < longest), longest]
+
+
+def tokens(sizes: np.ndarray) -> int:
+    """In a batch, of texts of these sizes (n,)."""
+    return max(TOKENS, int(sizes.sum()) // BATCHES)
 
 
 def groups(sizes: np.ndarray, longest: int, at_once: int) -> Iterator[tuple[int, int, np.ndarray]]:
@@ -41,12 +46,11 @@ def groups(sizes: np.ndarray, longest: int, at_once: int) -> Iterator[tuple[int,
       at_once: texts in a batch at most.
     """
     order, allowed = np.argsort(-sizes, kind="stable"), np.array(lengths(longest))
-    tokens = max(TOKENS, int(sizes.sum()) // BATCHES)
-    start = 0
+    most, start = tokens(sizes), 0
     while start < len(order):
         i = np.searchsorted(allowed, sizes[order[start]])
         length = int(allowed[i])
-        rows = max(1, min(at_once, tokens // length))
+        rows = max(1, min(at_once, most // length))
         # All that no shorter batch has room for.
         own = int((sizes[order[start:]] > (allowed[i - 1] if i else 0)).sum())
         stop = start + -(-own // rows) * rows
@@ -74,7 +78,7 @@ def over_texts(
       state: for ``fn``; a batch lies on its devices (`over_split`).
     """
     found, order = [], []
-    for length, rows, chosen in groups(_sizes(texts), longest, at_once):
+    for length, rows, chosen in groups(sizes(texts), longest, at_once):
         batch = encoded_texts.stacked([texts[i] for i in chosen], special, length)
         del batch["segments"]
         found.append(over_split(fn, Arrays(batch), rows, state))
@@ -85,12 +89,18 @@ def over_texts(
 
 def padding(texts: Sequence[encoded_texts.Encoded], longest: int, at_once: int) -> float:
     """The share of the tokens that go through a model that are padding, on one device."""
-    sizes, through = _sizes(texts), 0
-    for length, rows, chosen in groups(sizes, longest, at_once):
-        rows = min(rows, len(chosen))
-        through += length * rows * -(-len(chosen) // rows)
-    return float(1 - sizes.sum() / through)
+    own, total = sizes(texts), 0
+    for length, rows, chosen in groups(own, longest, at_once):
+        total += length * through(len(chosen), rows)
+    return float(1 - own.sum() / total)
 
 
-def _sizes(texts: Sequence[encoded_texts.Encoded]) -> np.ndarray:
+def through(count: int, rows: int) -> int:
+    """Rows that go through a model where there are ``count``, in batches of ``rows`` at most."""
+    rows = min(rows, count)
+    return rows * -(-count // rows)
+
+
+def sizes(texts: Sequence[encoded_texts.Encoded]) -> np.ndarray:
+    """(n,) the tokens of each."""
     return np.array([len(text.tokens) for text in texts])

@@ -10,12 +10,12 @@ import numpy as np
 from etils import epath
 from flax import linen as nn
 
-from jaxdl import models, pretrained
+from jaxdl import models
 from jaxdl.data.source_target import specials
 from jaxdl.data.spread import evenly
 from jaxdl.errors import UserError
 from jaxdl.generate import decoding
-from jaxdl.pretrained import catalog, tensors, transfer
+from jaxdl.pretrained import encoders, transfer
 from jaxdl.runs import workdir
 from jaxdl.tasks.shared import answering, apart, completing, encoder_decoder, writing
 from jaxdl.tasks.shared.contract import Run
@@ -94,9 +94,7 @@ def _name(run: Run) -> str:
     path = epath.Path(source)
     if (path / "checkpoints").is_dir():
         return workdir.stored(path).get("model.name", "")
-    if config.pretrained.model:
-        return catalog.chosen(config.pretrained.model).model
-    return pretrained.config.read(tensors.locate(source)).model
+    return encoders.architecture(source, config.pretrained.model)
 
 
 def _apart(run: Run, output: str, name: str) -> Begin:

@@ -1,5 +1,6 @@
 """The model of a task that reads whole texts: an encoder such as BERT, for the data's tokens."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from jaxdl import models
 from jaxdl.data import Data, encoded_texts, lines
 from jaxdl.errors import UserError, note
 from jaxdl.pretrained import encoders, transfer
-from jaxdl.tasks.shared import by_length
+from jaxdl.tasks.shared import by_length, packed_texts
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.model import build_model
 from jaxdl.tasks.shared.splits import EachFn
@@ -33,6 +34,9 @@ def start(run: Run, output: str, around: int = 0, **derived: Any) -> transfer.St
         run.data.train.context + around,
         "config.data.context",
         {"output": output, **derived},
+        lambda module: _check_kind(
+            run, module, f"the {type(module).__name__} of {run.config.pretrained.source}"
+        ),
     )
     return encoders.create(run.config, run.data, wanted)
 
@@ -52,13 +56,7 @@ def build(run: Run, output: str, around: int = 0, **derived: Any) -> nn.Module:
     name, context = run.config.model.name, run.data.train.context
     also = f" and {around} special tokens" if around else ""
     size = encoded_texts.specials(run.data.tokenizer).size
-    fields = models.settings(name) if name else dict.fromkeys(DERIVED)
-    # A model that goes on with texts has outputs too; its first is what each next token is.
-    if not {*DERIVED} <= {*fields} or fields["output"] == "tokens":
-        raise UserError(
-            f"task {run.config.task.name!r} needs a model that reads whole texts, such as 'bert', "
-            f"not {name!r}"
-        )
+    _check_kind(run, models.create(name), repr(name))
     return build_model(
         run,
         {"vocab_size": size, "context": context + around, "output": output, **derived},
@@ -68,32 +66,65 @@ def build(run: Run, output: str, around: int = 0, **derived: Any) -> nn.Module:
     )
 
 
-def embeddings(features: jax.Array, mask: jax.Array) -> jax.Array:
-    """A vector of length 1 for each text: the mean of its tokens' features, (batch, width).
+def _check_kind(run: Run, module: nn.Module, called: str) -> None:
+    if not reads_whole_texts(module):
+        raise UserError(
+            f"task {run.config.task.name!r} needs a model that reads whole texts, such as 'bert', "
+            f"not {called}"
+        )
+
+
+def reads_whole_texts(module: nn.Module) -> bool:
+    """Whether it is an encoder, whose tokens see all others, and is called as one.
+
+    As `jaxdl.models.bert.BERT` is; a model says it by an attribute of this name.
+    """
+    return getattr(module, "reads_whole_texts", False)
+
+
+def embeddings(features: jax.Array, own: jax.Array) -> jax.Array:
+    """A vector of length 1 for each text: the mean of its tokens' features, (batch, K, width).
 
     As sentence-transformers has them (Reimers and Gurevych, 2019, "Sentence-BERT", section 3):
     special tokens count, padding does not.
 
     Args:
       features: (batch, T, width), of an encoder's last block.
-      mask: (batch, T), False in padding.
+      own: (batch, K, T) booleans, which tokens are of each of K texts of a row; the vector of one
+        that has none is zeros.
     """
-    weight = mask.astype(jnp.float32)[..., None]
-    mean = (features * weight).sum(axis=1) / jnp.maximum(weight.sum(axis=1), 1e-9)
+    weight = own.astype(jnp.float32)
+    total = jnp.einsum("bkt,btc->bkc", weight, features, precision=jax.lax.Precision.HIGHEST)
+    mean = total / jnp.maximum(weight.sum(axis=-1, keepdims=True), 1e-9)
     length = jnp.linalg.norm(mean, axis=-1, keepdims=True)
     return mean / jnp.maximum(length, 1e-12)
 
 
-def embed(module: nn.Module) -> EachFn:
-    """What makes the `embeddings` of a batch, by the averages; compiled once."""
+def embed(
+    module: nn.Module,
+    data: Data,
+    around: int,
+    encode: Callable[[str], np.ndarray] | None = None,
+) -> Callable[[Any, str, int], np.ndarray]:
+    """(state, file, texts at once) -> `vectors` of a file's texts by the averages, (n, width).
 
-    return jax.jit(lambda state, batch, key: vectors(module, state.best_variables, batch))
+    Args:
+      module: an encoder.
+      data: as of `each_text`, as are the others.
+      around: special tokens.
+      encode: the tokens of a text.
+    """
+    fn = jax.jit(lambda state, batch, key: vectors(module, state.best_variables, batch))
+    return functools.partial(
+        each_text, fn, data, around, encode=encode, over=packed_texts.over_texts
+    )
 
 
 def vectors(module: nn.Module, variables: Any, batch: Mapping) -> jax.Array:
-    """The `embeddings` of a batch of ``tokens`` and ``mask``, (batch, T) each."""
-    inputs = batch["tokens"], batch.get("segments"), batch["mask"]
-    return embeddings(module.apply(variables, *inputs, features=True), batch["mask"])
+    """The `embeddings` of a batch of `packed_texts`, (rows, places, width)."""
+    features = module.apply(variables, batch["tokens"], texts=batch["texts"], features=True)
+    numbers = 1 + jnp.arange(packed_texts.places(features.shape[1]))
+    return embeddings(features, batch["texts"][:, None] == numbers[:, None])
 
 
 def each_text(
@@ -104,6 +135,7 @@ def each_text(
     file: str,
     at_once: int,
     encode: Callable[[str], np.ndarray] | None = None,
+    over: Callable[..., np.ndarray] = by_length.over_texts,
 ) -> np.ndarray:
     """What ``fn`` makes of each text in a file, a row a text; long ones are cut, and counted.
 
@@ -116,6 +148,7 @@ def each_text(
       file: of lines, or a table with a column called text.
       at_once: texts at most.
       encode: the tokens of a text, (n,); None is the tokenizer's.
+      over: by what batches are made, and so what ``fn`` takes; of `packed_texts` otherwise.
     """
     length, special = data.train.context + around, encoded_texts.specials(data.tokenizer)
     encode = encode or data.tokenizer.encode
@@ -123,4 +156,4 @@ def each_text(
     encoded = [encoded_texts.wrapped([encode(text)], special, length) for text in found]
     for line in encoded_texts.cut_note(encoded, length):
         note(line)
-    return by_length.over_texts(fn, encoded, special, length, at_once, state)
+    return over(fn, encoded, special, length, at_once, state)
