@@ -612,6 +612,10 @@ def test_a_run_that_was_cut_ends_like_one_that_was_not_and_is_of_use(tmp_path, c
         np.testing.assert_allclose(np.add(row["bbox"], [0, 0, *row["bbox"][:2]]), expected,
                                    atol=1e-3)  # fmt: skip
         assert row["score"] == pytest.approx(one["score"], abs=1e-5)
+    # How sure is asked for at the time.
+    assert launch.main([*argv, "--config.task.shown_score=1."]) == 0
+    assert not json.loads((folder / "predictions.jsonl").read_text())["objects"]
+    assert json.loads((folder / "coco_results.json").read_text()) == rows
     # A list of COCO's form says which pictures, and what these and the classes are called.
     listed = dict(
         images=[dict(id=4711, file_name="7.png")],

@@ -9,6 +9,7 @@ import numpy as np
 import published as weights
 import pytest
 import tiny
+import writing_scenes
 from etils import epath
 from launching import assert_resumes_to_the_bit, built, learned, made, summary
 from PIL import Image
@@ -336,6 +337,19 @@ def test_a_bad_setting_is_one_clear_line(argument):
         made("unet", *([] if "digits" in argument else SCENES), *argument.split())
     assert "\n" not in str(error.value)
     assert BAD[argument] in str(error.value)
+
+
+def test_masks_of_annotations_are_to_be_asked_for(tmp_path):
+    own = np.array([[[2, 2, 9, 9]]], np.float32), np.array([[1]]), np.array([[True]])
+    arrays = dict(zip(("boxes", "classes", "present"), own, strict=True))
+    arrays["image"] = np.zeros((1, 16, 16, 1), np.uint8)
+    arrays = {name: x.repeat(8, axis=0) for name, x in arrays.items()}
+    writing_scenes.coco(tmp_path, arrays, ("a", "b"))
+    flags = ("--config.data.name=coco", f"--config.data.path={tmp_path}", "--config.batch_size=2")
+    with pytest.raises(UserError, match=r"learns from 'mask', .* config\.data\.masks=true"):
+        made("unet", *flags)
+    one = made("unet", *flags, "--config.data.masks=true", "--config.augment_scene.window=8")
+    assert one.run.data.train.take(np.arange(1))["mask"].sum() == 2 * 7 * 7
 
 
 @pytest.mark.slow("jaxdl/tasks/segmentation.py")

@@ -487,7 +487,7 @@ def validate(config: ConfigDict) -> None:
     if config.epochs is not None and config.steps is not None:
         raise UserError(
             "config.steps and config.epochs are both set: set one "
-            f"(here epochs={config.epochs:g}, steps={config.steps})"
+            f"(here epochs={config.epochs:g}, steps={config.steps}), and the other to none"
         )
     if config.epochs is None and config.steps is None:
         raise UserError("config.epochs or config.steps must be set: how long is the run?")

@@ -33,6 +33,7 @@ from jaxdl.tasks.shared.detectors import Kind
     "detection",
     groups=("model", "augment_scene", "pretrained"),
     derives=("num_classes", "anchors", "mean", "std"),
+    asks=("shown_score",),
 )
 def detection(
     run: Run,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxdl.config.settings import MOST
+from jaxdl.data import names, own_settings
 from jaxdl.errors import UserError
 from jaxdl.tasks.shared.contract import Run
 
@@ -16,8 +17,11 @@ def need_batches(run: Run, array: str = "image") -> None:
         )
     found = run.data.train.take(np.arange(1))
     if array not in found:
+        # Outlines in annotations are drawn where that is asked for.
+        asked = array == "mask" and data in names() and "masks" in own_settings(data)
         raise UserError(
             f"task {task!r} learns from {array!r}, and data set {data!r} has {', '.join(found)}"
+            + ("; with config.data.masks=true also 'mask'" if asked else "")
         )
 
 
