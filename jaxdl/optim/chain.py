@@ -18,6 +18,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 from jaxdl.errors import UserError, nearest
+from jaxdl.optim import matrices
 from jaxdl.optim.schedules import Schedule
 from jaxdl.per_member import any_on
 from jaxdl.registry import check_names
@@ -45,14 +46,22 @@ def _adamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, nesterov=False, weight_dec
 def _kernels_as_matrices(params: Any) -> Any:
     # (k, k, in, out) is a matrix of k k in rows, as a convolution multiplies by it; of a transposed
     # one's (k, k, out, in) that is the transposed matrix, and so are its orthogonal factor and what
-    # ``consistent_rms`` multiplies it by.
-    of = {2: MuonDimensionNumbers(), 4: MuonDimensionNumbers((0, 1, 2), 3)}
-    return jax.tree.map(lambda x: of.get(x.ndim), params)
+    # ``consistent_rms`` multiplies it by. Adam has what no layer multiplies by: embeddings too.
+    def numbers(path: Any, x: jax.Array) -> MuonDimensionNumbers | None:
+        name, axes = path_name(path), tuple(range(x.ndim))
+        if not matrices.is_map(name, x.shape):
+            return None
+        rows = matrices.inputs(name, x.shape)
+        return MuonDimensionNumbers(axes[:rows], axes[rows:])
+
+    return jax.tree.map_with_path(numbers, params)
 
 
 @functools.wraps(optax.contrib.muon)
 def _muon(*args, muon_weight_dimension_numbers=_kernels_as_matrices, **options):
-    # Jordan, 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" flattens kernels in this way.
+    # Jordan, 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" flattens kernels in this way;
+    # what is split into heads is one matrix there. "Muon: An optimizer for hidden layers in neural
+    # networks" of the same year leaves embeddings out.
     options["muon_weight_dimension_numbers"] = muon_weight_dimension_numbers
     return optax.contrib.muon(*args, **options)
 
@@ -202,6 +211,22 @@ def _clip_by_norm(limit: float) -> optax.GradientTransformation:
     return optax.stateless(lambda updates, params: jax.tree.map(clip, updates))
 
 
+def _clip_by_unit(limit: float) -> optax.GradientTransformation:
+    """Scales what goes into each unit down to ``limit`` times its weights' norm.
+
+    Brock et al., 2021, "High-Performance Large-Scale Image Recognition Without Normalization",
+    equation 3. Of three axes optax takes each column along the first for a unit.
+    """
+    clip = optax.adaptive_grad_clip(limit)
+
+    def update(updates, params):
+        as_matrices = matrices.as_matrices
+        clipped, _ = clip.update(as_matrices(updates), optax.EmptyState(), as_matrices(params))
+        return jax.tree.map(lambda new, old: new.reshape(old.shape), clipped, updates)
+
+    return optax.stateless(update)
+
+
 def _clipping(settings: Mapping[str, Any]) -> list[optax.GradientTransformation]:
     return [
         make(settings[key])
@@ -209,7 +234,7 @@ def _clipping(settings: Mapping[str, Any]) -> list[optax.GradientTransformation]
             ("clip_value", optax.clip),
             ("clip_norm", _clip_by_norm),
             ("clip", optax.clip_by_global_norm),
-            ("clip_adaptive", optax.adaptive_grad_clip),
+            ("clip_adaptive", _clip_by_unit),
         )
         if settings[key]
     ]
