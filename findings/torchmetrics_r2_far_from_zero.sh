@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# torchmetrics 1.9.0: R2Score of numbers that are large beside what they vary by is off, the more the
-# more of them there are, and nothing is said.
+# torchmetrics 1.9.0: R2Score of numbers that are large beside what they vary by is off in the second
+# digit, and nothing is said.
 # Expected: R2 to 4 digits, as scikit-learn has it of the same float32 numbers.
-# Seen: of 400,000 years of 1998, give or take 11, in batches of 1,024 .329 in place of .350; of air
-# pressures of 101,325 Pa, give or take 800, .355 in place of .351. Sums of squares are kept in
+# Seen: of 400,000 numbers around 1998, give or take 11, in batches of 1,024 .329 in place of .350; of
+# air pressures of 101,325 Pa, give or take 800, .355 in place of .351. Sums of squares are kept in
 # float32, and what is left of them less n times the square of the mean is mostly rounding. In
 # float64 (set_dtype) it is right.
 set -euo pipefail
