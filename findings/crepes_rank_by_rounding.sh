@@ -9,7 +9,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/env"
-"$folder/env/bin/pip" install --quiet crepes==0.9.1 numpy==2.4.6
+"$folder/env/bin/pip" install --quiet crepes==0.9.1 scikit-learn==1.9.1 numpy==2.4.6
 "$folder/env/bin/python" - <<'PY'
 from fractions import Fraction
 from math import ceil
