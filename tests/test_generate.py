@@ -131,6 +131,25 @@ def test_samples_have_the_distribution(how):
         np.testing.assert_allclose(share, second, atol=3 / np.sqrt(len(after)))
 
 
+class Level(nn.Module):
+    """After any text all tokens are as likely, in the dtype that a network computes in."""
+
+    vocab_size: int
+    context: int | None = None
+
+    @nn.compact
+    def __call__(self, tokens, *, train=False):
+        level = self.param("level", nn.initializers.zeros, (self.vocab_size,), jnp.bfloat16)
+        return jnp.broadcast_to(level, (*tokens.shape, self.vocab_size))
+
+
+def test_samples_of_bfloat16_logits_are_of_the_whole_vocabulary():
+    # jax.random.categorical of bfloat16 takes nearly all from the first hundreds (jax 0.12.0.1).
+    variables = {"params": {"level": jnp.zeros(4096, jnp.bfloat16)}}
+    made = np.asarray(generate.sample(Level(4096), variables, [[0]] * 200, KEY, tokens=1))
+    np.testing.assert_allclose(np.percentile(made, [25, 50, 75]), [1024, 2048, 3072], atol=500)
+
+
 def test_samples_follow_from_the_key():
     module, variables, _ = chain(5)
     draw = lambda key: generate.sample(module, variables, [[0], [0]], key, tokens=20)

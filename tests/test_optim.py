@@ -199,6 +199,24 @@ def test_clip_adaptive_limits_each_units_norm_by_its_weights():
     )
 
 
+def test_clip_adaptive_takes_all_that_goes_into_a_unit_of_three_axes():
+    # Along time (k, c, features), out of heads (heads, head_dim, width): the last axis has the
+    # units. Into heads (width, heads, head_dim): those behind the first. optax 0.2.8 takes the norm
+    # over the first alone of any, against its own description.
+    rng = np.random.default_rng(0)
+    shapes = {"conv/kernel": (3, 4, 5), "out/kernel": (2, 3, 6), "query/kernel": (6, 2, 3)}
+    draw = lambda: {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    nest = lambda flat: {n.split("/")[0]: {"kernel": x.astype(np.float32)} for n, x in flat.items()}
+    weights, grads = draw(), draw()
+    updates = update_once(make(name="sgd", clip_adaptive=0.2), nest(grads), nest(weights))
+    for name, g in grads.items():
+        axes = (0,) if name == "query/kernel" else (0, 1)
+        norm = lambda x, axes=axes: np.sqrt((x**2).sum(axes, keepdims=True))
+        expected = g * np.minimum(1, 0.2 * norm(weights[name]) / norm(g))
+        found = updates[name.split("/")[0]]["kernel"]
+        np.testing.assert_allclose(found, -RATE * expected, rtol=1e-5, err_msg=name)
+
+
 def test_frozen_parameters_keep_every_bit_and_have_no_memory():
     at = params()
     optimizer = make(name="adam", groups=("^head=0", "bias=0"), weight_decay=0.1, l2=0.1, clip=1.0)

@@ -227,6 +227,34 @@ def test_scores_of_texts_are_from_0_to_100_and_from_0_to_1():
     assert texts.score(("bleu",), ["", ""], wanted) == {"bleu": 0}
 
 
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("The U.S. dog's 3.5_kg, well-fed!", "the u s dog s 3 5 kg well fed"),
+        ("Größe, ÜBER", "größe über"),
+        ("Привет, мир", "привет мир"),
+        ("हिन्दी में", "हिन्दी में"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("我爱你 2024年", "我 爱 你 2024 年"),
+        ("กำลัง", "ก ำ ลั ง"),
+    ],
+)
+def test_words_are_rouge_scores_and_letters_of_all_scripts_belong_to_them(text, words):
+    assert texts.Words().tokenize(text) == words.split()
+    if text.isascii():
+        tokenizers = pytest.importorskip("rouge_score.tokenizers")
+        assert tokenizers.DefaultTokenizer(False).tokenize(text) == words.split()
+
+
+def test_rouge_of_a_text_with_itself_is_1_in_any_script():
+    # rouge-score 0.1.2 by itself: 0.
+    pytest.importorskip("rouge_score")
+    said = ["привет мир", "我爱你"]
+    assert set(texts.score(("rouge",), said, said).values()) == {1.0}
+    found = texts.score(("rouge",), ["Größe"], ["Gr"])
+    assert found["rouge1"] == 0  # rouge-score: 2 / 3, as of "gr e" with "gr"
+
+
 # Texts to be restored
 
 

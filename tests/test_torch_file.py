@@ -51,6 +51,19 @@ def test_all_kinds_of_tensors_are_read(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_views_that_are_conjugated_or_negated_when_used_are_so(kind):
+    # Their numbers are stored as they were before: torch 2.13.0.
+    file = torch_file.read(GOLDEN / f"conjugated{kind}.pth")
+    plane = np.array([1 + 2j, 3 - 4j, -1 + 1j], np.complex64)
+    wanted = {"plane": plane, "conjugate": plane.conj(), "pieces": plane.conj()[::2]}
+    assert list(file.names) == list(wanted)
+    for name, expected in wanted.items():
+        np.testing.assert_array_equal(file.read(name), expected, err_msg=name)
+    found = torch_file.read(GOLDEN / f"negated{kind}.pth").read("imaginary")
+    np.testing.assert_array_equal(found, np.float32([-2, 4, -1]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_state_dict_beside_an_optimizer_is_found(kind):
     file = torch_file.read(GOLDEN / f"nested{kind}.pth")
     names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]

@@ -18,6 +18,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 from jaxdl.errors import UserError, nearest
+from jaxdl.optim import matrices
 from jaxdl.optim.schedules import Schedule
 from jaxdl.per_member import any_on
 from jaxdl.registry import check_names
@@ -45,7 +46,7 @@ def _adamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, nesterov=False, weight_dec
 def _kernels_as_matrices(params: Any) -> Any:
     # (k, k, in, out) is a matrix of k k in rows, as a convolution multiplies by it; of a transposed
     # one's (k, k, out, in) that is the transposed matrix, and so are its orthogonal factor and what
-    # ``consistent_rms`` multiplies it by.
+    # ``consistent_rms`` multiplies it by. Adam has what has three axes, attention's kernels too.
     of = {2: MuonDimensionNumbers(), 4: MuonDimensionNumbers((0, 1, 2), 3)}
     return jax.tree.map(lambda x: of.get(x.ndim), params)
 
@@ -202,6 +203,22 @@ def _clip_by_norm(limit: float) -> optax.GradientTransformation:
     return optax.stateless(lambda updates, params: jax.tree.map(clip, updates))
 
 
+def _clip_by_unit(limit: float) -> optax.GradientTransformation:
+    """Scales what goes into each unit down to ``limit`` times its weights' norm.
+
+    Brock et al., 2021, "High-Performance Large-Scale Image Recognition Without Normalization",
+    equation 3. Of three axes optax takes each column along the first for a unit.
+    """
+    clip = optax.adaptive_grad_clip(limit)
+
+    def update(updates, params):
+        as_matrices = matrices.as_matrices
+        clipped, _ = clip.update(as_matrices(updates), optax.EmptyState(), as_matrices(params))
+        return jax.tree.map(lambda new, old: new.reshape(old.shape), clipped, updates)
+
+    return optax.stateless(update)
+
+
 def _clipping(settings: Mapping[str, Any]) -> list[optax.GradientTransformation]:
     return [
         make(settings[key])
@@ -209,7 +226,7 @@ def _clipping(settings: Mapping[str, Any]) -> list[optax.GradientTransformation]
             ("clip_value", optax.clip),
             ("clip_norm", _clip_by_norm),
             ("clip", optax.clip_by_global_norm),
-            ("clip_adaptive", optax.adaptive_grad_clip),
+            ("clip_adaptive", _clip_by_unit),
         )
         if settings[key]
     ]

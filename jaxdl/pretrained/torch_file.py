@@ -64,12 +64,17 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A piece of a storage, not read yet."""
+    """A piece of a storage, not read yet.
+
+    Of a view that is conjugated or negated when it is used, the storage has the numbers of before.
+    """
 
     storage: Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    conjugated: bool = False
+    negated: bool = False
 
     def check(self, size: int) -> None:
         """Raises ValueError if a storage of so many bytes has no such numbers."""
@@ -92,13 +97,15 @@ class Tensor(NamedTuple):
         return 1 + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
 
     def of(self, data: memoryview) -> np.ndarray:
-        """Its numbers from those of the storage, without a copy if they lie well."""
+        """Its numbers from those of the storage, without a copy if they lie well and are these."""
         kind = self.storage.dtype
         flat = np.frombuffer(
             data, kind, self.count, (self.storage.start + self.offset) * kind.itemsize
         )
         strides = [step * kind.itemsize for step in self.strides]
         view = np.lib.stride_tricks.as_strided(flat, self.shape, strides, writeable=False)
+        view = view.conj() if self.conjugated else view
+        view = -view if self.negated else view
         return np.require(view, requirements="A")
 
 
@@ -290,13 +297,17 @@ class _Rebuild:
     __slots__ = ()
 
     def __call__(
-        self, storage: Storage | StandIn, offset: int, shape: tuple, strides: tuple, *_: Any
+        self, storage: Storage | StandIn, offset: int, shape: tuple, strides: tuple, *more: Any
     ) -> Tensor | StandIn:
         if isinstance(storage, StandIn):
             return storage
         if not isinstance(storage, Storage):
             raise pickle.UnpicklingError("a tensor of no storage")
-        return Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+        # Behind whether it has a gradient, and its hooks.
+        marks = more[2] if len(more) > 2 and isinstance(more[2], dict) else {}
+        lazily = (marks.get("conj") is True, marks.get("neg") is True)
+        shape, strides = (tuple(map(int, numbers)) for numbers in (shape, strides))
+        return Tensor(storage, int(offset), shape, strides, *lazily)
 
 
 class _Wrap:

@@ -31,6 +31,12 @@ def tensors() -> dict[str, torch.Tensor]:
     }
 
 
+def marked() -> dict[str, torch.Tensor]:
+    """Views whose conjugation, or sign, is a mark that stands beside the numbers."""
+    plane = torch.tensor([1 + 2j, 3 - 4j, -1 + 1j])
+    return {"plane": plane, "conjugate": plane.conj(), "pieces": plane.conj()[::2]}
+
+
 def classifier() -> dict[str, torch.Tensor]:
     """The state dict of a small classifier under DataParallel, for tests/test_pretrained_images."""
     stages = [
@@ -56,6 +62,8 @@ def main() -> None:
         "nested": {"epoch": 3, "optimizer": {"lr": 0.1}, "model": module.state_dict()},
         "module": module,
         "list": [torch.zeros(1)],
+        "conjugated": marked(),
+        "negated": {"imaginary": marked()["conjugate"].imag},
         "classifier": {"state_dict": classifier()},
     }
     for name, content in files.items():
