@@ -1,5 +1,6 @@
 """Environments stepped on the host: against a plain loop, repeated, forgotten, and gymnasium's."""
 
+import re
 import sys
 
 import jax
@@ -46,9 +47,9 @@ class Walk:
         return self.seen(), self.x, self.x > 2, cut, {}
 
 
-def walk():
-    host = Host(Walk, LIMIT, lambda seen: np.float32(seen), lambda action: int(action) - 1)
-    return on_host(host, 2, LIMIT, dict(actions=3))
+def walk(world=Walk):
+    flat, take = lambda seen: np.float32(seen), lambda action: int(action) - 1
+    return on_host(Host("a walk", world, 2, LIMIT, flat, take), dict(actions=3))
 
 
 def rolled(env, many, steps, key=1):
@@ -157,6 +158,38 @@ def test_a_run_goes_on_to_the_bit(monkeypatch, tmp_path):
     more = ("--config.steps=4", "--config.eval.every=4", "--config.checkpoint.every=2")
     assert_resumes_to_the_bit("a2c", tmp_path, *flags, *more, at=2)
     assert figures(tmp_path / "whole", "train")[-1]["episode_length"] <= LIMIT
+
+
+class Fails(Walk):
+    """It breaks when so many episodes have begun."""
+
+    begun = 0
+
+    def reset(self, seed=None):
+        type(self).begun += 1
+        return super().reset(seed)
+
+    def step(self, action):
+        if self.begun > 28:
+            raise ValueError("the motor is\nnot there")
+        return super().step(action)
+
+
+@pytest.mark.slow("jaxdl/envs/", "jaxdl/train/", "jaxdl/errors.py")
+def test_an_environment_that_fails_on_the_way_is_one_line_and_the_checkpoint_is_kept(
+    monkeypatch, tmp_path, capfd
+):
+    monkeypatch.setitem(envs._registry._entries, "walk", lambda: walk(Fails))
+    monkeypatch.setattr(Fails, "begun", 0)
+    flags = (*tiny.FLAGS["a2c"], "--config.task.env=walk", "--config.checkpoint.every=1")
+    assert run("a2c", tmp_path, *flags, "--config.steps=40", "--config.eval.every=40") == 2
+    told = capfd.readouterr().err.strip().splitlines()
+    assert "Traceback" not in "\n".join(told)
+    wanted = (
+        r"error: step \d+: a walk failed at step \d of an episode, for action \d: ValueError: the "
+        r"motor is not there; the update was not applied; checkpoint \d+ is kept"
+    )
+    assert re.fullmatch(wanted, told[-1])
 
 
 @pytest.mark.parametrize("library", ["gymnasium", "gymnax"])

@@ -20,6 +20,7 @@ from jaxdl.metrics import Mean, Metrics
 from jaxdl.tasks import (
     Run,
     Task,
+    check_above,
     check_at_least,
     check_counts,
     check_shares,
@@ -291,8 +292,7 @@ def _check(rollout: int, minibatches: int, epochs: int, clip_ratio: float, **sha
             f"config.task.minibatches={minibatches} does not divide config.task.rollout={rollout}: "
             f"use a rollout of {-(-rollout // minibatches) * minibatches}"
         )
-    if not clip_ratio > 0:
-        raise UserError(f"config.task.clip_ratio={clip_ratio} must be above 0")
+    check_above(0, clip_ratio=clip_ratio)
     check_shares(**shares)
 
 
