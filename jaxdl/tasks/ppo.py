@@ -100,7 +100,7 @@ def ppo(
         init=functools.partial(_init, agent, start, run.config.batch_size),
         train_step=functools.partial(train_step, agent, rollout, see, learn),
         explain=functools.partial(_explain, agent, rollout),
-        **agents.shown(agent),
+        **agents.shown(agent, discount, reward_scale),
         partition=_partition,
         examples=rollout * run.config.batch_size,
     )
