@@ -10,7 +10,7 @@ from jaxdl import config as defaults
 from jaxdl.registry import choose
 
 _WORLD = dict(width=32, depth=2, heads=2)
-_TEXTS = dict(width=128, depth=3, heads=4)
+_TEXTS = dict(width=128, depth=2, heads=4)
 
 VARIANTS = {
     "dpo": dict(task=dict(name="preference", beta=0.5), steps=2000, batch_size=168, rate=1e-3),
@@ -25,12 +25,12 @@ VARIANTS = {
         clip=1.0,
     ),
     "sft": dict(
-        task=dict(name="language_modelling"), data=dict(name="topic_answers"), steps=1000,
-        batch_size=32, model=_TEXTS, rate=2e-3, clip=1.0, best="nats_per_byte",
+        task=dict(name="language_modelling"), data=dict(name="topic_answers"), steps=600,
+        batch_size=32, model=_TEXTS, rate=3e-3, clip=1.0, every=600, best="nats_per_byte",
     ),
     "rule": dict(
-        task=dict(name="preference", beta=0.1), data=dict(name="topic_preferences"), steps=300,
-        batch_size=32, model=_TEXTS, rate=2e-4, clip=1.0, best="accuracy",
+        task=dict(name="preference", beta=0.1), data=dict(name="topic_preferences"), steps=150,
+        batch_size=32, model=_TEXTS, rate=3e-4, clip=1.0, every=150, best="accuracy",
     ),
 }  # fmt: skip
 
@@ -48,6 +48,6 @@ def get_config(variant: str = "dpo"):
     config.optimizer.clip = own.get("clip", 0.0)
     config.optimizer.schedule_unit = "steps"
     config.optimizer.warmup = 20.0
-    config.eval.every = 100
+    config.eval.every = own.get("every", 100)
     config.eval.best = own.get("best", "total_variation")
     return config

@@ -5,10 +5,10 @@ from jaxdl.config import files
 from jaxdl.registry import choose
 
 RUNS = {
-    "reward": dict(task=dict(name="reward_model"), steps=300, batch_size=32, rate=3e-4),
+    "reward": dict(task=dict(name="reward_model"), steps=200, batch_size=32, rate=3e-4),
     "ppo": dict(
-        task=dict(name="rlhf", beta=0.1, minibatches=2, epochs=2), steps=150, batch_size=64,
-        rate=2e-4,
+        task=dict(name="rlhf", beta=0.1, minibatches=2, epochs=2), steps=80, batch_size=64,
+        rate=3e-4,
     ),
 }  # fmt: skip
 
@@ -20,5 +20,6 @@ def get_config(variant: str = "ppo"):
     config.task = dict(own["task"])
     config.update(steps=own["steps"], batch_size=own["batch_size"])
     config.optimizer.learning_rate = own["rate"]
+    config.eval.every = own["steps"]
     config.eval.best = "accuracy" if variant == "reward" else "reward"
     return config

@@ -34,7 +34,7 @@ SHARED = ROOT / "experiments" / "preferences.py"
 RESULTS = records.RESULTS / "preferences"
 PAGE, CHART = ROOT / "docs" / "preferences.md", ROOT / "docs" / "preferences.svg"
 
-HELD_OUT, BEST_OF = 256, (1, 2, 4, 8, 16, 32)
+HELD_OUT, BEST_OF = 256, (1, 2, 4, 8, 16)
 BETAS = {"dpo": (0.05, 0.2, 0.8), "ppo": (0.02, 0.1, 0.4)}
 _CONFIGS = {"start": f"{SHARED}:sft", "dpo": f"{SHARED}:rule", "reward": f"{OWN}:reward",
             "ppo": f"{OWN}:ppo"}  # fmt: skip

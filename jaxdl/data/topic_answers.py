@@ -45,7 +45,7 @@ def reward(answer: str) -> int:
 
 @register("topic_answers")
 def topic_answers(
-    examples: int = 20000, test_fraction: float = 0.1, eval_on: str = "test", data_seed: int = 0
+    examples: int = 10000, test_fraction: float = 0.1, eval_on: str = "test", data_seed: int = 0
 ) -> Data:
     """Prompts of Python's documentation, with the answer that follows each there.
 
@@ -69,7 +69,7 @@ def topic_answers(
 
 @register("topic_preferences")
 def topic_preferences(
-    pairs: int = 10000,
+    pairs: int = 5000,
     noise: float = 0.1,
     test_fraction: float = 0.1,
     eval_on: str = "test",
