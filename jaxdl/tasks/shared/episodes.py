@@ -231,9 +231,8 @@ def returns(reward: np.ndarray, steps: np.ndarray, discount: float) -> np.ndarra
 def _expected(played: vectorised.Played, expected: Expected) -> dict[str, draw.Picture]:
     """Values of the steps whose returns are known, but for `MISSING`; {} where none are."""
     left = played.steps - np.arange(len(played.reward))[:, None]
-    with np.errstate(divide="ignore"):
-        enough = np.log(MISSING) / np.log(min(float(expected.discount), 1.0))
-    known = (left > 0) & (~played.cut | (left >= enough))
+    missing = float(expected.discount) ** np.maximum(left, 0)
+    known = (left > 0) & (~played.cut | (missing <= MISSING))
     if not known.any():
         return {}
     after = returns(played.reward, played.steps, expected.discount)[known] * expected.reward_scale
