@@ -10,7 +10,7 @@ from jaxdl import config as defaults
 from jaxdl.registry import choose
 
 _WORLD = dict(width=32, depth=2, heads=2)
-_TEXTS = dict(width=128, depth=2, heads=4)
+_TEXTS = dict(width=64, depth=2, heads=4)
 
 VARIANTS = {
     "dpo": dict(task=dict(name="preference", beta=0.5), steps=2000, batch_size=168, rate=1e-3),

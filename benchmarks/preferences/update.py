@@ -105,6 +105,7 @@ def theirs(file: Path, size: int) -> paired.Side:
         train_dataset=Dataset.from_list([dict(prompt="<1>", chosen="<2>", rejected="<3>")]),
         processing_class=network.tokenizer(),
     )  # fmt: skip
+    trainer.current_gradient_accumulation_steps = 1  # which its own loop says
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0, fused=True)
     batch: dict[str, Any] = trainer.data_collator(rows)
 
