@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import paired
 from benchmarks.preferences import network
 
-UPDATES, RATE, BETA, CLIP = 3, 1e-4, 0.1, 1.0
+UPDATES, RATE, BETA, CLIP = 3, 1e-6, 0.1, 1.0
 
 # Largest difference of a loss, in nats a pair.
 _AGREE = 1e-3
