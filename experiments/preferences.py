@@ -29,8 +29,8 @@ VARIANTS = {
         batch_size=32, model=_TEXTS, rate=3e-3, clip=1.0, every=600, best="nats_per_byte",
     ),
     "rule": dict(
-        task=dict(name="preference", beta=0.1), data=dict(name="topic_preferences"), steps=150,
-        batch_size=32, model=_TEXTS, rate=3e-4, clip=1.0, every=150, best="accuracy",
+        task=dict(name="preference", beta=0.1), data=dict(name="topic_preferences"), steps=80,
+        batch_size=32, model=_TEXTS, rate=5e-4, clip=1.0, every=80, best="accuracy",
     ),
 }  # fmt: skip
 

@@ -7,8 +7,8 @@ from jaxdl.registry import choose
 RUNS = {
     "reward": dict(task=dict(name="reward_model"), steps=200, batch_size=32, rate=3e-4),
     "ppo": dict(
-        task=dict(name="rlhf", beta=0.1, minibatches=2, epochs=2), steps=80, batch_size=64,
-        rate=3e-4,
+        task=dict(name="rlhf", beta=0.1, minibatches=2, epochs=2), steps=40, batch_size=64,
+        rate=5e-4,
     ),
 }  # fmt: skip
 
