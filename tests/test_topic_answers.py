@@ -5,6 +5,8 @@ import pytest
 import tiny
 from launching import run, summary
 
+from benchmarks import records
+from benchmarks.page import with_figures
 from benchmarks.preferences import rule
 from jaxdl.data import topic_answers as topics
 from jaxdl.errors import UserError
@@ -90,6 +92,22 @@ def test_the_first_of_the_best_reward_is_chosen_and_a_draw_is_half_a_win():
     assert found["win_rate"] == 0.5
     assert found["reward"] == 1.0
     assert found["right"] == pytest.approx(1 / 3)
+
+
+def test_points_become_a_table_and_a_chart():
+    one = dict(reward=1.5, right=0.5, win_rate=0.75, length=30.0)
+    points = [dict(by="best of n", n=2, kl=0.2, **one), dict(by="best of n", n=4, kl=0.6, **one)]
+    points += [dict(by=by, beta=0.1, kl=1.0, **one) for by in ("dpo", "ppo")]
+    rows = rule.table({"points": points}).splitlines()
+    assert rows[2] == "| best of 2 | 0.20 | 1.50 | 0.50 | 0.75 | 30 |"
+    assert rows[4].startswith("| dpo, β = 0.1 | 1.00 |")
+    assert "KL from the start" in rule.chart({"points": points}).data.decode()
+
+
+def test_the_page_holds_what_is_stored():
+    stored, page = records.stored(rule.RESULTS), rule.PAGE.read_text()
+    assert with_figures(page, rule.page(stored), "rule") == page
+    assert rule.CHART.exists() == bool(stored)
 
 
 @pytest.mark.slow("jaxdl/data/topic_answers.py", "preferences:sft", "preferences:rule")
