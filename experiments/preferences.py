@@ -11,7 +11,7 @@ Variants: dpo (the default), reward, rlhf; and in Python's documentation sft and
 
 All with jax 0.12.0.1. With 0.10.2 the reward model agrees with .873, so it is not there yet. Total
 variation by what divergence costs (--config.task.beta): rlhf .0021 at β = .25 (seed 0), .0016 at .5
-(seeds 1 and 2), @PPO1 at 1 (seed 0); dpo 2e-5 at .25, @DPO5 at .5, @DPO1 at 1 (seed 0). The less it
+(seeds 1 and 2), 9e-8 at 1 (seed 0); dpo 2e-5 at .25, @DPO5 at .5, @DPO1 at 1 (seed 0). The less it
 costs, the longer it takes: with 300 steps of rlhf the learning rate is gone before the rarer answers
 have their share (.17 at β = .25), and dpo at a learning rate of 3e-3 jumps between steps 200 and
 300, from which 700 steps are too few to come back (.08).

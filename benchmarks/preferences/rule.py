@@ -182,8 +182,13 @@ def page(stored: Sequence[Mapping[str, Any]]) -> str:
     """The page's Markdown: the chart and the table of the last of stored results."""
     if not stored:
         return "Not measured yet."
-    (measured,) = stored[-1]["workloads"].values()
-    return f"![Mean reward over the nats from the start]({CHART.name})\n\n{table(measured)}"
+    about, (measured,) = stored[-1]["about"], stored[-1]["workloads"].values()
+    return (
+        f"![Mean reward over the nats from the start]({CHART.name})\n\n{table(measured)}\n\n"
+        f"The reward model agrees with {measured['reward_model']:.3f} of labels. Seed "
+        f"{about['seed']}, jax {about['jax']['jax']}, and the texts of Python {about['python']}, "
+        "which differ from one version to the next."
+    )
 
 
 def table(measured: Mapping[str, Any]) -> str:
