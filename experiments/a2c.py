@@ -10,9 +10,8 @@ Result: mean return 500, all there is (100 greedy episodes, seeds 0 to 4: 500 ea
 Acrobot's is the median of seeds 0, 1 and 2 (-87, -83, -85).
 The settings were chosen with seeds 100 to 102.
 
-What stale gradients cost (`--config.population=4 --config.eval.every=250`, staleness 0, 4, 16, 64):
-the mean of four seeds is at 500 from update 1,500 on with gradients of the newest parameters and
-with those 4 updates old, from 3,250 on with those 16 old, and at 298 in the end with those 64 old.
+What stale gradients cost (staleness 0, 4, 16, 64; `python -m benchmarks.staleness`) is drawn in
+docs/control.md: those 16 updates old take twice the updates, those 64 old never come to it.
 """
 
 from jaxdl import config as defaults

@@ -61,6 +61,24 @@ class StoppedError(JaxdlError):
         self.exit_code = exit_code
 
 
+_put_off: list[JaxdlError] = []
+
+
+def put_off(error: JaxdlError) -> None:
+    """Keeps an error where it cannot be raised, in a callback of a compiled program.
+
+    That gives NaN then; who reads the program's results asks for `taken`. Of several the first is
+    kept.
+    """
+    if not _put_off:
+        _put_off.append(error)
+
+
+def taken() -> JaxdlError | None:
+    """The error that was put off, which is then no longer kept; None if none was."""
+    return _put_off.pop() if _put_off else None
+
+
 def told(error: JaxdlError) -> int:
     """Prints an error as commands do, a line on stderr; returns the command's exit code."""
     print(f"error: {error}", file=sys.stderr)

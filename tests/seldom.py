@@ -25,6 +25,7 @@ _PREFERRED = (
     *("jaxdl/tasks/preference.py", "jaxdl/tasks/reward_model.py", "jaxdl/tasks/rlhf.py"),
     *("jaxdl/tasks/shared/answering.py", "jaxdl/tasks/shared/speaking.py", "jaxdl/optim/lora.py"),
     *("jaxdl/data/preferences.py", "jaxdl/data/answer_world.py", "jaxdl/losses/preference.py"),
+    "jaxdl/data/topic_answers.py",
     *("jaxdl/tasks/shared/completing.py", "jaxdl/tasks/shared/preferring.py"),
     *("jaxdl/tasks/shared/apart.py", "jaxdl/data/asked.py", "jaxdl/data/packed.py"),
 )

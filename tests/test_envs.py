@@ -157,7 +157,9 @@ def test_an_end_at_the_time_limit_is_a_termination():
 def test_returns_are_of_one_episode_each():
     env = envs.create("cartpole")
     always_left = lambda x: jnp.zeros(x.shape[0], jnp.int32)
-    found = vectorised.play(env, always_left, keys.root(0), 20)
+    height = lambda seen: seen[:, 2]
+    found = vectorised.play(env, always_left, keys.root(0), 20, height)
+    assert not found.cut.any()
     state = jax.vmap(env.reset)(vectorised.own_keys(keys.root(0), jnp.arange(20)))[0]
     step = jax.jit(env.step)
     for i in range(3):
@@ -169,7 +171,31 @@ def test_returns_are_of_one_episode_each():
     states, length = found.first, found.steps[0]
     assert states.shape == (501, 4)
     assert_close(states[0], state[0])
+    assert_close(found.value[:length, 0], states[:length, 2])
+    assert (found.reward[:length, 0] == 1).all()
     assert abs(states[length, 2]) > np.deg2rad(12) >= abs(states[length - 1, 2])
+
+
+def test_values_stand_beside_returns_that_are_known():
+    rng, gamma, steps = np.random.default_rng(0), 0.5, np.array([3, 8])
+    reward = rng.normal(size=(10, 2)).astype(np.float32)
+    found = episodes.returns(reward, steps, gamma)
+    for i, length in enumerate(steps):
+        for t in range(length):
+            after = sum(gamma**k * float(r) for k, r in enumerate(reward[t:length, i]))
+            assert found[t, i] == pytest.approx(after)
+    assert not found[8:].any()
+    # The second was cut off: .5^5 is less than 5 % and .5^4 is not, so of it the first four steps.
+    cut, value = np.array([False, True]), np.ones((10, 2), np.float32)
+    played = vectorised.Played(None, steps, None, cut, reward, value)
+    expected = episodes.Expected(None, gamma, 2.0)
+    (picture,) = episodes._expected(played, expected).values()
+    known = np.concatenate([found[:3, 0], found[:4, 1]])
+    assert "at 7 steps of 2 episodes" in picture.caption
+    assert f"{2 * known.mean():.3g} and 1 in the mean" in picture.caption
+    endless = episodes.Expected(None, 1.0, 1.0)
+    assert "at 3 steps of 2" in episodes._expected(played, endless)["Values and returns"].caption
+    assert episodes._expected(played._replace(cut=np.array([True, True])), endless) == {}
 
 
 def at_random(env):

@@ -1,5 +1,6 @@
 """Environments stepped on the host: against a plain loop, repeated, forgotten, and gymnasium's."""
 
+import re
 import sys
 
 import jax
@@ -10,7 +11,7 @@ import tiny
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from launching import assert_resumes_to_the_bit, figures, run
 
-from jaxdl import envs, keys
+from jaxdl import envs, errors, keys
 from jaxdl.control.policies import evenly
 from jaxdl.envs import of_gymnasium, vectorised
 from jaxdl.envs.of_gymnasium import Host, on_host
@@ -46,9 +47,9 @@ class Walk:
         return self.seen(), self.x, self.x > 2, cut, {}
 
 
-def walk():
-    host = Host(Walk, LIMIT, lambda seen: np.float32(seen), lambda action: int(action) - 1)
-    return on_host(host, 2, LIMIT, dict(actions=3))
+def walk(world=Walk):
+    flat, take = lambda seen: np.float32(seen), lambda action: int(action) - 1
+    return on_host(Host("a walk", world, 2, LIMIT, flat, take), dict(actions=3))
 
 
 def rolled(env, many, steps, key=1):
@@ -159,6 +160,62 @@ def test_a_run_goes_on_to_the_bit(monkeypatch, tmp_path):
     assert figures(tmp_path / "whole", "train")[-1]["episode_length"] <= LIMIT
 
 
+class Fails(Walk):
+    """It breaks when so many episodes have begun."""
+
+    begun = 0
+
+    def reset(self, seed=None):
+        type(self).begun += 1
+        return super().reset(seed)
+
+    def step(self, action):
+        if self.begun > 28:
+            raise ValueError("the motor is\nnot there")
+        return super().step(action)
+
+
+def test_an_exception_is_put_off_and_all_is_nan_from_there_on(monkeypatch):
+    monkeypatch.setattr(Fails, "begun", 0)
+    host = Host(
+        "a walk", Fails, 2, LIMIT, lambda seen: np.float32(seen), lambda action: int(action)
+    )
+    seed, none = np.uint32([[3, 4]]), np.zeros(1, np.int32)
+    step = lambda: host.step(seed, seed + 1, none, np.zeros((1, LIMIT), np.int32), none)
+    assert np.isfinite(host.start(seed)).all()
+    monkeypatch.setattr(Fails, "begun", 99)
+    for _ in range(2):
+        found = step()
+        assert np.isnan(found.reward).all()
+        assert np.isnan(found.observation).all()
+        assert found.observation.shape == (1, 2)
+        assert not found.terminated.any()
+    assert np.isnan(host.start(seed)).all()
+    error = errors.taken()
+    assert str(error) == (
+        "a walk failed at step 1 of an episode, for action 0: ValueError: the motor is not there"
+    )
+    assert isinstance(error.__cause__, ValueError)
+    assert errors.taken() is None
+
+
+@pytest.mark.slow("jaxdl/envs/", "jaxdl/train/", "jaxdl/errors.py")
+def test_an_environment_that_fails_on_the_way_is_one_line_and_the_checkpoint_is_kept(
+    monkeypatch, tmp_path, capfd
+):
+    monkeypatch.setitem(envs._registry._entries, "walk", lambda: walk(Fails))
+    monkeypatch.setattr(Fails, "begun", 0)
+    flags = (*tiny.FLAGS["a2c"], "--config.task.env=walk", "--config.checkpoint.every=1")
+    assert run("a2c", tmp_path, *flags, "--config.steps=40", "--config.eval.every=40") == 2
+    told = capfd.readouterr().err.strip().splitlines()
+    assert "Traceback" not in "\n".join(told)
+    wanted = (
+        r"error: step \d+: a walk failed at step \d of an episode, for action \d: ValueError: the "
+        r"motor is not there; the update was not applied; checkpoint \d+ is kept"
+    )
+    assert re.fullmatch(wanted, told[-1])
+
+
 @pytest.mark.parametrize("library", ["gymnasium", "gymnax"])
 def test_a_library_that_is_missing_is_named_with_its_extra(library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
@@ -253,6 +310,35 @@ def test_what_cannot_be_had_is_one_line(gymnasium, named):
         with pytest.raises(UserError, match=message) as caught:
             envs.create(name)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("when", ["its making", "reset", "step 1 of random ones"])
+def test_what_fails_when_it_is_tried_is_one_line(gymnasium, when):
+    class Broken(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+        action_space = gymnasium.spaces.Discrete(2)
+
+        def __init__(self):
+            self.fail("its making")
+
+        def reset(self, *, seed=None, options=None):
+            self.fail("reset")
+            return np.zeros(2, np.float32), {}
+
+        def step(self, action):
+            self.fail("step 1 of random ones")
+
+        def fail(self, now):
+            if now == when:
+                raise RuntimeError("no motor")
+
+    gymnasium.register("Broken-v0", entry_point=Broken, max_episode_steps=5)
+    try:
+        with pytest.raises(UserError) as caught:
+            envs.create("gymnasium:Broken-v0")
+    finally:
+        del gymnasium.registry["Broken-v0"]
+    assert str(caught.value) == f"gymnasium's Broken-v0 failed at {when}: RuntimeError: no motor"
 
 
 def test_theirs_is_ours(gymnasium):

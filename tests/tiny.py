@@ -168,6 +168,8 @@ FLAGS = {
     "pix2pix:published": (*_TRANSLATION, "--config.model.depth=3", "--config.data.image_size=32"),
     "preferences": _WORLD,
     "preferences:reward": _WORLD,
+    "preferences:sft": (*_WORLD, "--config.data.examples=100", "--config.optimizer.warmup=0"),
+    "preferences:rule": (*_WORLD, "--config.data.pairs=100", "--config.optimizer.warmup=0"),
     "preferences:rlhf": (*_WORLD, "--config.batch_size=12", "--config.steps=6",
                          "--config.task.answers=2", "--config.task.minibatches=2"),
     "ppo": _PPO,

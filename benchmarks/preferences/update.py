@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import paired
 from benchmarks.preferences import network
 
-UPDATES, RATE, BETA, CLIP = 3, 1e-4, 0.1, 1.0
+UPDATES, RATE, BETA, CLIP = 3, 1e-6, 0.1, 1.0
 
 # Largest difference of a loss, in nats a pair.
 _AGREE = 1e-3
@@ -105,6 +105,7 @@ def theirs(file: Path, size: int) -> paired.Side:
         train_dataset=Dataset.from_list([dict(prompt="<1>", chosen="<2>", rejected="<3>")]),
         processing_class=network.tokenizer(),
     )  # fmt: skip
+    trainer.current_gradient_accumulation_steps = 1  # which its own loop says
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0, fused=True)
     batch: dict[str, Any] = trainer.data_collator(rows)
 

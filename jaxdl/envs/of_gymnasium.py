@@ -94,21 +94,26 @@ def create(name: str) -> Environment:
         )
     flat = _flat(name, world.observation_space)
     actions, take = _actions(name, world.action_space)
-    host = Host(make, limit, flat, take)
+    space = world.observation_space
+    host = Host(f"gymnasium's {name}", make, _size(space), limit, flat, take)
     rate = _tried(name, world, flat)
     errors.note(
         f"gymnasium's {name} is stepped in Python on the host, one environment after another: at "
         f"most about {rate:,.0f} steps a second on this machine, whatever the device"
     )
-    space = world.observation_space
-    return on_host(host, _size(space), limit, actions, space.shape or None)
+    return on_host(host, actions, space.shape or None)
 
 
 class Host:
     """Environments on the host, found by the seed and the actions of their episodes.
 
+    Where one raises an exception, that is put off, and all of it is NaN from there on: a callback
+    that raises would end the program with a traceback of XLA's.
+
     Args:
+      name: what messages call it.
       make: a new one.
+      size: of an observation.
       limit: steps of an episode at most.
       flat: an observation of theirs as a row of float32.
       take: an action of ours as one of theirs.
@@ -116,12 +121,16 @@ class Host:
 
     def __init__(
         self,
+        name: str,
         make: Callable[[], Any],
+        size: int,
         limit: int,
         flat: Callable[[Any], np.ndarray],
         take: Callable[[np.ndarray], Any],
     ):
-        self._make, self._limit, self._flat, self._take = make, limit, flat, take
+        self.size, self.limit = size, limit
+        self._name, self._make, self._flat, self._take = name, make, flat, take
+        self._failed = False
         # By seed, and place in a call: members of a population may have the same seeds.
         self._episodes: OrderedDict[tuple[int, int, int], _Episode] = OrderedDict()
         self._free: list[Any] = []
@@ -135,7 +144,10 @@ class Host:
         rows = seed.reshape(-1, 2)
         with self._lock:
             self._most = max(self._most, CALLS * len(rows))
-            seen = [self._begin(one, row) for row, one in enumerate(rows)]
+            seen = [
+                self._guarded(self._nothing, 0, None, self._begin, one, row)
+                for row, one in enumerate(rows)
+            ]
         return np.stack(seen).reshape(*seed.shape[:-1], -1)
 
     def step(self, seed: Any, following: Any, steps: Any, actions: Any, action: Any) -> Result:
@@ -156,10 +168,35 @@ class Host:
         rows = list(zip(*map(flat, (seed, following, steps, actions, action)), strict=True))
         with self._lock:
             self._most = max(self._most, CALLS * len(rows))
-            found = [self._step(row, *one) for row, one in enumerate(rows)]
+            found = [
+                self._guarded(self._no_result, int(one[2]) + 1, one[-1], self._step, row, *one)
+                for row, one in enumerate(rows)
+            ]
         dtypes = (np.float32, np.float32, np.bool_, np.bool_, np.float32)
         stacked = (np.array(x, d) for x, d in zip(zip(*found, strict=True), dtypes, strict=True))
         return Result(*(x.reshape((*front, *x.shape[1:])) for x in stacked))
+
+    def _nothing(self) -> np.ndarray:
+        return np.full(self.size, np.nan, np.float32)
+
+    def _no_result(self) -> Result:
+        return Result(self._nothing(), np.nan, False, False, self._nothing())
+
+    def _guarded(
+        self, instead: Callable[[], Any], step: int, action: Any, do: Callable, *given: Any
+    ) -> Any:
+        """What ``do`` comes to, or ``instead()`` once an environment has raised an exception."""
+        if self._failed:
+            return instead()
+        try:
+            return do(*given)
+        except Exception as error:  # any: it is of the user's own code
+            self._failed = True
+            when = f"step {step} of an episode, for action {action.tolist()}" if step else "reset"
+            failed = _failed(self._name, when, error)
+            failed.__cause__ = error
+            errors.put_off(failed)
+            return instead()
 
     def _step(
         self, row: int, seed: np.ndarray, following: np.ndarray, steps: np.ndarray,
@@ -182,7 +219,7 @@ class Host:
         seen = self._flat(seen)
         start = np.zeros_like(seen)
         own.past, own.last = past, now
-        if terminated or truncated or steps + 1 >= self._limit:
+        if terminated or truncated or steps + 1 >= self.limit:
             self._free.append(own.world)
             own.world = None
             start = self._begin(following, row)
@@ -205,21 +242,16 @@ class Host:
 
 
 def on_host(
-    host: Host,
-    size: int,
-    limit: int,
-    actions: dict[str, Any],
-    shape: tuple[int, ...] | None = None,
+    host: Host, actions: dict[str, Any], shape: tuple[int, ...] | None = None
 ) -> Environment:
     """The environment of those on a host.
 
     Args:
       host: that has them.
-      size: of an observation.
-      limit: steps of an episode at most, as the host has it.
       actions: what `Environment` says of its actions, by name.
       shape: in which an observation is drawn; None is a row.
     """
+    size, limit = host.size, host.limit
     shape = shape or (size,)
     seen = jax.ShapeDtypeStruct((size,), jnp.float32)
     flag, number = (jax.ShapeDtypeStruct((), dtype) for dtype in (jnp.bool_, jnp.float32))
@@ -285,6 +317,8 @@ def _made(name: str) -> tuple[Callable[[], Any], Any]:
         return make, make()
     except (gymnasium.error.Error, ImportError) as error:
         raise UserError(f"gymnasium cannot make {name!r}: {one_line(error)}") from error
+    except Exception as error:  # any: it is of the user's own code
+        raise _failed(f"gymnasium's {name}", "its making", error) from error
 
 
 def _size(space: Any) -> int:
@@ -338,9 +372,15 @@ def _tried(name: str, world: Any, flat: Callable[[Any], np.ndarray]) -> float:
     world.action_space.seed(0)
     began, over, steps = time.perf_counter(), True, 0
     while steps < TRIAL_STEPS and time.perf_counter() - began < TRIAL_SECONDS:
+        when = "reset"
+        try:
+            first = world.reset(seed=steps)[0] if over else None
+            when = f"step {steps + 1} of random ones"
+            seen, reward, terminated, truncated, _ = world.step(world.action_space.sample())
+        except Exception as error:  # any: it is of the user's own code
+            raise _failed(f"gymnasium's {name}", when, error) from error
         if over:
-            _check(name, "reset", world.reset(seed=steps)[0], size, flat)
-        seen, reward, terminated, truncated, _ = world.step(world.action_space.sample())
+            _check(name, "reset", first, size, flat)
         steps, over = steps + 1, terminated or truncated
         _check(name, "step", seen, size, flat)
         if not np.isfinite(np.float32(reward)):
@@ -349,6 +389,13 @@ def _tried(name: str, world: Any, flat: Callable[[Any], np.ndarray]) -> float:
                 "rewards must be finite"
             )
     return steps / (time.perf_counter() - began)
+
+
+def _failed(name: str, when: str, error: Exception) -> UserError:
+    """One line of an exception of an environment's own; --debug shows where it came from."""
+    said = one_line(error)
+    kind = type(error).__name__
+    return UserError(f"{name} failed at {when}: {kind if said == kind else f'{kind}: {said}'}")
 
 
 def _check(name: str, by: str, seen: Any, size: int, flat: Callable[[Any], np.ndarray]) -> None:

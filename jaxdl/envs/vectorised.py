@@ -164,14 +164,26 @@ class Played(NamedTuple):
       steps: the length of each, (episodes,) int32.
       first: the states of the first, to look at, with an axis of max_steps + 1 in front, from the
         start on; those after ``steps[0]`` are of no meaning.
+      cut: whether it was truncated, (episodes,) bool.
+      reward: of each step, (max_steps, episodes) float32, of no meaning after an episode's steps.
+      value: what was expected in front of each, of that shape; None where none is asked for.
     """
 
     total: jax.Array
     steps: jax.Array
     first: Any
+    cut: jax.Array
+    reward: jax.Array
+    value: jax.Array | None = None
 
 
-def play(env: Environment, policy: Policy, key: jax.Array, episodes: int) -> Played:
+def play(
+    env: Environment,
+    policy: Policy,
+    key: jax.Array,
+    episodes: int,
+    expects: Callable[[jax.Array], jax.Array] | None = None,
+) -> Played:
     """So many episodes, all at once, until the last has ended.
 
     Args:
@@ -179,6 +191,7 @@ def play(env: Environment, policy: Policy, key: jax.Array, episodes: int) -> Pla
       policy: (n, observation_size) -> n actions.
       key: of the starts.
       episodes: how many.
+      expects: observations (n, observation_size) -> values (n,), for `Played.value`.
     """
     envs = create(env, key, episodes)
     start = (envs.state, envs.observation)
@@ -191,18 +204,28 @@ def play(env: Environment, policy: Policy, key: jax.Array, episodes: int) -> Pla
         # Where an episode has ended, the environment runs on from its start, unheeded. One whose
         # starts are dear stays at its last step, which it knows, and takes it again and again.
         back = start if env.again is None else (envs.state, envs.observation)
+        value = played.value
+        if expects is not None:
+            value = value.at[i].set(expects(envs.observation))
         envs, move = advance(env, envs, action, back)
         played = Played(
             jnp.where(going, move.total, played.total),
             jnp.where(going, move.steps, played.steps),
             jax.tree.map(lambda seen, x: seen.at[i + 1].set(x[0]), played.first, state),
+            jnp.where(going, move.truncated, played.cut),
+            played.reward.at[i].set(move.reward),
+            value,
         )
         return i + 1, envs, going & ~move.ended, played
 
+    by_step = jnp.zeros((env.max_steps, episodes), jnp.float32)
     nothing = Played(
         jnp.zeros(episodes, jnp.float32),
         jnp.zeros(episodes, jnp.int32),
         jax.tree.map(film, envs.state),
+        jnp.zeros(episodes, bool),
+        by_step,
+        None if expects is None else by_step,
     )
     carry = jnp.int32(0), envs, jnp.ones(episodes, bool), nothing
     return jax.lax.while_loop(lambda carry: carry[2].any(), body, carry)[3]

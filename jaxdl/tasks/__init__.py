@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from jaxdl.registry import Registry, check_names
 from jaxdl.tasks.shared.checks import (
+    check_above,
     check_at_least,
     check_counts,
     check_shares,
@@ -38,6 +39,7 @@ __all__ = [
     "Task",
     "Traits",
     "build_model",
+    "check_above",
     "check_at_least",
     "check_counts",
     "check_shares",

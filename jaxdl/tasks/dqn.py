@@ -133,13 +133,17 @@ def dqn(
     )
     taken_back = lambda done: correction + (1 - correction) * (done / run.steps)
     greedy = lambda variables: lambda observation: module.apply(variables, observation).argmax(-1)
+    best = lambda variables: lambda observation: module.apply(variables, observation).max(-1)
+    expected = episodes.Expected(best, discount, reward_scale)
     seen = jax.ShapeDtypeStruct((1, environment.observation_size), jnp.float32)
     order = functools.cache(lambda: models.call_order(module, seen))
     return Task(
         init=functools.partial(_init, agent, start, count, capacity // count),
         train_step=functools.partial(train_step, agent, share, taken_back, learn),
         explain=functools.partial(_explain, agent, share),
-        **episodes.shown(environment, greedy).of(lambda state: state.learner.best_variables),
+        **episodes.shown(environment, greedy, expected).of(
+            lambda state: state.learner.best_variables
+        ),
         parameters=lambda state: learner.parameters(state.learner.params, order()),
         partition=_partition,
         examples=rollout * count,

@@ -117,7 +117,7 @@ def policy_gradient(
         init=functools.partial(_init, agent, start, run.config.batch_size, staleness),
         train_step=functools.partial(train_step, agent, steps, not rollout, see, update),
         explain=functools.partial(_explain, agent, steps, not rollout),
-        **agents.shown(agent),
+        **agents.shown(agent, discount, reward_scale, baseline),
         partition=_partition,
         examples=steps * run.config.batch_size,
     )

@@ -20,6 +20,7 @@ from jaxdl.metrics import Mean, Metrics
 from jaxdl.tasks import (
     Run,
     Task,
+    check_above,
     check_at_least,
     check_counts,
     check_shares,
@@ -99,7 +100,7 @@ def ppo(
         init=functools.partial(_init, agent, start, run.config.batch_size),
         train_step=functools.partial(train_step, agent, rollout, see, learn),
         explain=functools.partial(_explain, agent, rollout),
-        **agents.shown(agent),
+        **agents.shown(agent, discount, reward_scale),
         partition=_partition,
         examples=rollout * run.config.batch_size,
     )
@@ -291,8 +292,7 @@ def _check(rollout: int, minibatches: int, epochs: int, clip_ratio: float, **sha
             f"config.task.minibatches={minibatches} does not divide config.task.rollout={rollout}: "
             f"use a rollout of {-(-rollout // minibatches) * minibatches}"
         )
-    if not clip_ratio > 0:
-        raise UserError(f"config.task.clip_ratio={clip_ratio} must be above 0")
+    check_above(0, clip_ratio=clip_ratio)
     check_shares(**shares)
 
 

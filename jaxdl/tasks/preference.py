@@ -16,7 +16,7 @@ from jaxdl.losses import preference as losses
 from jaxdl.metrics import HIGH, LOW, Mean, Metrics
 from jaxdl.per_member import any_on
 from jaxdl.registry import choose
-from jaxdl.tasks import Run, Task, check_smoothing, learner, register
+from jaxdl.tasks import Run, Task, check_above, check_smoothing, learner, register
 from jaxdl.tasks.shared import answering, preferring, worlds
 
 
@@ -187,8 +187,7 @@ def _init(
 
 
 def _check(loss: str, beta: float, label_smoothing: float, log_p: str) -> None:
-    if not 0 < beta < float("inf"):
-        raise UserError(f"config.task.beta={beta} must be above 0")
+    check_above(0, beta=beta)
     check_smoothing(label_smoothing)
     if not label_smoothing < 0.5:
         raise UserError(

@@ -20,7 +20,16 @@ from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, LOW, Mean, Metrics
 from jaxdl.parallel import replicas
 from jaxdl.pretrained import judges_of_texts
-from jaxdl.tasks import Run, Task, check_at_least, check_counts, check_shares, learner, register
+from jaxdl.tasks import (
+    Run,
+    Task,
+    check_above,
+    check_at_least,
+    check_counts,
+    check_shares,
+    learner,
+    register,
+)
 from jaxdl.tasks.ppo import clipped, clipped_value_loss
 from jaxdl.tasks.shared import answering, completing, speaking, worlds
 
@@ -293,10 +302,7 @@ def _init(
 
 
 def _check(run: Run, beta: float, minibatches: int, clip_ratio: float) -> None:
-    if not 0 < beta < float("inf"):
-        raise UserError(f"config.task.beta={beta} must be above 0")
-    if not clip_ratio > 0:
-        raise UserError(f"config.task.clip_ratio={clip_ratio} must be above 0")
+    check_above(0, beta=beta, clip_ratio=clip_ratio)
     check_counts(minibatches=minibatches)
     if run.config.batch_size % minibatches:
         raise UserError(

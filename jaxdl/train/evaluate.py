@@ -5,7 +5,7 @@ from typing import Any
 import jax
 from etils import epath
 
-from jaxdl import keys, metrics, tasks
+from jaxdl import errors, keys, metrics, tasks
 from jaxdl.data import padded_batches
 from jaxdl.errors import UserError
 from jaxdl.experiment import Experiment
@@ -53,7 +53,11 @@ class Evaluator:
         self._experiment.task.compile_score(state, self._split, self._key)
 
     def __call__(self, state: tasks.State, scored: bool = True) -> dict[str, Any]:
-        """{name: figure} of ``state`` on the split, with the task's whole-set scores if wanted."""
+        """{name: figure} of ``state`` on the split, with the task's whole-set scores if wanted.
+
+        Raises:
+          UserError: an environment on the host raised an exception.
+        """
         total = None
         layout = self._experiment.layout
         for i, load in enumerate(self._batches):
@@ -64,6 +68,8 @@ class Evaluator:
         found = metrics.divide(jax.device_get(total or {}))
         if scored:
             found |= self._experiment.task.score(state, self._split, self._key)
+        if error := errors.taken():
+            raise error
         return found
 
 

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from etils import epath
 
-from jaxdl import keys, metrics, parallel, precision, process, report, tasks
+from jaxdl import errors, keys, metrics, parallel, precision, process, report, tasks
 from jaxdl.errors import NonFiniteError, StoppedError
 from jaxdl.experiment import Experiment, history, population
 from jaxdl.experiment.history import Watch
@@ -58,6 +58,7 @@ def train(
 
     Raises:
       NonFiniteError: a step's metrics were not finite; that update was not applied.
+      UserError: an environment on the host raised an exception; so too.
     """
     with Checkpoints(workdir, experiment.config) as checkpoints, ahead.Ahead() as thread:
         return _Run(experiment, workdir, checkpoints, check, init, thread).to_the_end()
@@ -392,6 +393,11 @@ class _Run:
         """Repeats the step that failed, one operation at a time, and says where it went wrong."""
         self.checkpoints.wait()
         self.writer.flush()
+        kept = self.checkpoints.latest_step()
+        left = f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet"
+        if error := errors.taken():
+            told = f"step {step + 1}: {error}; the update was not applied; {left}"
+            raise type(error)(told) from error
         if self.members:
             raise NonFiniteError(
                 f"all {self._number} members gave a non-finite number, the first at step "
@@ -399,8 +405,6 @@ class _Run:
             )
         key = keys.at_step(self.experiment.key, step)
         batch, task = self.experiment.batch(step), self.experiment.task
-        kept = self.checkpoints.latest_step()
-        left = f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet"
         if told := task.explain(self.carry.state, batch, key):
             raise NonFiniteError(f"step {step + 1}: {told}; the update was not applied; {left}")
         where = diagnose.first_non_finite(

@@ -43,12 +43,23 @@ def create(run: Run, env: str, continuous: str) -> Agent:
     return Agent(module, environment, distribution)
 
 
-def shown(agent: Agent) -> dict[str, Callable[..., Any]]:
-    """The parts of a `jaxdl.tasks.Task` that show it, of a state with a ``learner``."""
+def shown(
+    agent: Agent, discount: float, reward_scale: float, values: bool = True
+) -> dict[str, Callable[..., Any]]:
+    """The parts of a `jaxdl.tasks.Task` that show it, of a state with a ``learner``.
+
+    Args:
+      agent: who acts.
+      discount: γ of its values.
+      reward_scale: factor on the rewards that they are of.
+      values: whether it learns any.
+    """
     seen = jax.ShapeDtypeStruct((1, agent.environment.observation_size), jnp.float32)
     order = functools.cache(lambda: models.call_order(agent.module, seen))
+    expects = lambda variables: lambda seen: agent.think(variables, seen)[1]
+    expected = episodes.Expected(expects, discount, reward_scale) if values else None
     return {
-        **episodes.shown(agent.environment, agent.greedy).of(
+        **episodes.shown(agent.environment, agent.greedy, expected).of(
             lambda state: state.learner.best_variables
         ),
         "parameters": lambda state: learner.parameters(state.learner.params, order()),

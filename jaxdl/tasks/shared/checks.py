@@ -62,6 +62,14 @@ def check_at_least(low: float, **settings: float) -> None:
             raise UserError(f"config.task.{name}={value} must be at most {MOST:.2g}")
 
 
+def check_above(low: float, **settings: float) -> None:
+    """Raises UserError for the first of the task's settings that is not above ``low``."""
+    for name, value in settings.items():
+        if not low < value:
+            raise UserError(f"config.task.{name}={value} must be above {low}")
+    check_at_least(low, **settings)
+
+
 def check_smoothing(label_smoothing: float) -> None:
     """Raises UserError for a share of the target that would leave nothing of it, or is none."""
     if not 0 <= label_smoothing < 1:

@@ -20,8 +20,25 @@ FRAMES = 12
 SIDE_BY_SIDE, STEPS = 1024, 32
 ROUNDS, SECONDS = 3, 0.04
 
+# Points of a picture of values, and what of a return may be missing behind a truncation.
+POINTS, MISSING = 400, 0.05
+
 # From the network's variables to what is done.
 Greedy = Callable[[Any], vectorised.Policy]
+
+
+class Expected(NamedTuple):
+    """What an agent expects.
+
+    Attributes:
+      values: the network's variables -> (observations (n, size) -> values (n,)).
+      discount: γ of the returns that they estimate.
+      reward_scale: factor on their rewards.
+    """
+
+    values: Callable[[Any], Callable[[jax.Array], jax.Array]]
+    discount: float
+    reward_scale: float
 
 
 def ended(moves: vectorised.Transition, among: jax.Array | None = None) -> Metrics:
@@ -75,7 +92,7 @@ class Shown(NamedTuple):
     Attributes:
       score: (variables, key) -> {"mean_return": over EPISODES fresh episodes}.
       artifacts: (variables, key) -> the report's "Episode", "Returns and lengths" of all that were
-        played, and "Environment steps a second".
+        played, "Values and returns" where it expects any, and "Environment steps a second".
       compile_score: (variables, key) -> None, as the task's.
       compile_artifacts: so too.
     """
@@ -91,12 +108,13 @@ class Shown(NamedTuple):
         return {name: own(f) for name, f in self._asdict().items()}
 
 
-def shown(environment: envs.Environment, greedy: Greedy) -> Shown:
+def shown(environment: envs.Environment, greedy: Greedy, expected: Expected | None = None) -> Shown:
     """How an agent is shown: both figures and pictures are of one program."""
 
     @jax.jit
     def play(variables: Any, key: jax.Array) -> vectorised.Played:
-        return vectorised.play(environment, greedy(variables), key, EPISODES)
+        values = expected.values(variables) if expected else None
+        return vectorised.play(environment, greedy(variables), key, EPISODES, values)
 
     # What is stepped in Python is as fast as it is there.
     on_device = environment.again is None
@@ -116,6 +134,7 @@ def shown(environment: envs.Environment, greedy: Greedy) -> Shown:
         return {
             "Episode": _frames(environment, played.first, length, total),
             "Returns and lengths": _spread(played.total, played.steps),
+            **(_expected(played, expected) if expected else {}),
             **paced,
         }
 
@@ -197,3 +216,39 @@ def _spread(returns: np.ndarray, lengths: np.ndarray) -> draw.Picture:
         caption=f"{len(returns)} episodes of the likeliest actions: the median, and from the 5th "
         "to the 95th percentile.",
     )  # fmt: skip
+
+
+def returns(reward: np.ndarray, steps: np.ndarray, discount: float) -> np.ndarray:
+    """Discounted returns (time, episodes) from each step on, of ``steps`` (episodes,) rewards."""
+    reward = np.where(np.arange(len(reward))[:, None] < steps, reward, 0).astype(np.float64)
+    found = np.zeros_like(reward)
+    after = np.zeros(reward.shape[1])
+    for time in reversed(range(len(reward))):
+        found[time] = after = reward[time] + discount * after
+    return found
+
+
+def _expected(played: vectorised.Played, expected: Expected) -> dict[str, draw.Picture]:
+    """Values of the steps whose returns are known, but for `MISSING`; {} where none are."""
+    left = played.steps - np.arange(len(played.reward))[:, None]
+    missing = float(expected.discount) ** np.maximum(left, 0)
+    known = (left > 0) & (~played.cut | (missing <= MISSING))
+    if not known.any():
+        return {}
+    after = returns(played.reward, played.steps, expected.discount)[known] * expected.reward_scale
+    value = played.value[known]
+    shown = np.linspace(0, len(value) - 1, min(len(value), POINTS)).round().astype(int)
+
+    def paint(axes: Any) -> None:
+        axes.plot(after[shown], value[shown], ".", markersize=3, alpha=0.5)
+        axes.axline((after.mean(), after.mean()), slope=1, color="tab:orange", linewidth=1)
+        axes.set(xlabel="discounted return that followed", ylabel="value")
+
+    picture = draw.figure(
+        3.6, 3.0, paint,
+        caption=f"What was expected at {len(shown)} steps of {len(played.steps)} episodes of the "
+        f"likeliest actions, and what came: {after.mean():.3g} and {value.mean():.3g} in the mean "
+        f"of {len(value)} steps, rewards times {float(expected.reward_scale):g}. Steps are left "
+        "out behind which an episode was cut off too soon to tell.",
+    )  # fmt: skip
+    return {"Values and returns": picture}
