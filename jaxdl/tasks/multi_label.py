@@ -14,8 +14,8 @@ from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics, ranking
 from jaxdl.registry import choose
 from jaxdl.report import draw
-from jaxdl.tasks import Description, Run, Task, classification, over_split, register
-from jaxdl.tasks.shared import calibrated, class_weights, inputs, outputs, row_answers
+from jaxdl.tasks import Description, Run, Task, over_split, register
+from jaxdl.tasks.shared import calibrated, class_weights, classified, inputs, outputs, row_answers
 from jaxdl.tasks.shared.calibrated import State
 
 LOSSES = {"binary_cross_entropy": losses.binary_cross_entropy, "focal": losses.focal}
@@ -284,7 +284,7 @@ def _artifacts(
         made["Precision and recall"] = draw.curves("precision", lines, xlabel="recall")
     if known.other:
         names = (known.other, known.names[0])
-        made |= classification.confusion(truth[:, 0].astype(int), holds[:, 0].astype(int), names)
+        made |= classified.confusion(truth[:, 0].astype(int), holds[:, 0].astype(int), names)
     else:
         made["Labels"] = _table(known.names, found)
     return made
