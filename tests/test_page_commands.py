@@ -116,12 +116,14 @@ def test_commands_that_change_settings_train(home, tmp_path, monkeypatch):
     assert len(CHANGED) > 6
     failed = []
     for place, argv in enumerate(CHANGED.values()):
-        small = (*SHORT, *tiny.FLAGS[trained(argv)])
-        size = [word for word in argv if word.startswith("--config.population=")]
-        fewer = ["--config.population=2"] * bool(size)
-        own = [word for word in argv if not word.startswith(("--workdir=", "--config.epochs="))]
+        config, *own = [
+            word for word in argv if not word.startswith(("--workdir=", "--config.epochs="))
+        ]
+        named = {word.partition("=")[0] for word in own}
+        small = [word for word in tiny.FLAGS[trained(argv)] if word.partition("=")[0] not in named]
+        few = ["--config.population=2"] * ("--config.population" in named)
         workdir = f"--workdir={tmp_path / str(place)}"
-        if launch.main([*own[:1], *small, *own[1:], *fewer, workdir]) != 0:
+        if launch.main([config, *SHORT, *small, *own, *few, workdir]) != 0:
             failed.append(argv)
     assert not failed
 
