@@ -14,7 +14,7 @@ from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.report import draw, graph_layout
 from jaxdl.tasks import Run, Task, build_model, learner, need_whole, register
-from jaxdl.tasks.shared import side_by_side
+from jaxdl.tasks.shared import classified, side_by_side
 from jaxdl.tasks.shared.kept import kept
 from jaxdl.tasks.shared.side_by_side import State
 
@@ -162,9 +162,12 @@ def _artifacts(
     split: Any,
     key: jax.Array,
 ) -> dict[str, Any]:
-    guess = np.asarray(answers(state)[0][0]).argmax(-1)
+    found = np.asarray(answers(state)[0][0], np.float64)
     scored = ~known if graph.test is None else graph.test
-    return {"Graph": _picture(graph, guess, known, scored)}
+    return {
+        "Graph": _picture(graph, found.argmax(-1), known, scored),
+        **classified.calibrated(found[scored], graph.labels[scored]),
+    }
 
 
 def _picture(

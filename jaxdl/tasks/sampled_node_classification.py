@@ -180,6 +180,10 @@ def _artifacts(
     split: Any,
     key: jax.Array,
 ) -> dict[str, Any]:
-    guess, truth = answers(state).final[graph.scored].argmax(-1), graph.labels[graph.scored]
-    wrong = f"{(guess != truth).sum()} of {len(truth)} answers are wrong."
-    return {"Answers": wrong, **classified.confusion(truth, guess, class_names)}
+    found, truth = answers(state).final[graph.scored], graph.labels[graph.scored]
+    guess = found.argmax(-1)
+    return {
+        "Answers": f"{(guess != truth).sum()} of {len(truth)} answers are wrong.",
+        **classified.confusion(truth, guess, class_names),
+        **classified.calibrated(found.astype(np.float64), truth),
+    }
