@@ -125,7 +125,7 @@ FLAGS = {
     "embedding:simclr": (*_DEEP_CNN, "--config.task.dimensions=16", "--config.task.probe=()"),
     "embedding:texts": (*_BERT, "--config.data.context=18", "--config.data.test_fraction=.1",
                         "--config.data.tokenizer=", "--config.data.class_batches=(4,4)"),
-    "embedding:unseen": (*_DEEP_CNN, "--config.task.dimensions=16",
+    "embedding:unseen": ("--config.model.hidden=(16,)", "--config.task.dimensions=16",
                          "--config.data.class_batches=(4,4)"),
     "espcn": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
     "espcn:china": (*_PHOTOGRAPHS, "--config.model.widths=(64,16)"),
