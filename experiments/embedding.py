@@ -37,7 +37,7 @@ from jaxdl import config as defaults
 from jaxdl.registry import choose
 
 # Passes over the training part.
-VARIANTS = {"classes": 40.0, "unseen": 4.0, "simclr": 60.0, "texts": 8.0}
+VARIANTS = {"classes": 40.0, "unseen": 12.0, "simclr": 60.0, "texts": 8.0}
 
 
 def get_config(variant: str = "classes"):
@@ -68,11 +68,11 @@ def get_config(variant: str = "classes"):
         # they are forty.
         config.data.update(unseen=(5, 6, 7, 8, 9), split="halves", symmetries=8)
         config.data.class_batches = (16, 4)
-        # So wide that it begins as good as the pixels, which small steps leave so.
+        # So wide that it begins as good as the pixels.
         config.model = dict(name="mlp", hidden=(1024,), kernel_init="he_normal")
         config.task.update(dimensions=512, projection=64)
         config.augment.shear = 0.1
-        config.optimizer.update(learning_rate=2e-4, weight_decay=0.0)
+        config.optimizer.update(learning_rate=1e-3, weight_decay=0.0)
         config.optimizer.update(schedule_unit="fraction", warmup=0.05)
     return config
 
