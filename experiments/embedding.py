@@ -30,9 +30,9 @@ texts (extra `tokenizers`) learns which part of the standard library a paragraph
 of, by a small encoder without pretrained weights: recall@1 .581, map@R .284 and NMI .392 (medians
 of seeds 0, 1, 2; recalls .591, .581, .575; 675 paragraphs of other files). TF-IDF has, of words,
 .784 and .146, of two to five letters .818 and .187 (python -m benchmarks.language.baselines embed):
-it finds the nearest far better, and the rest of a class worse. Settings are those of experiments/bert.py:classify; the loss was chosen
-with seed 3 on a validation part, where arcface had .498 after two passes, and
-supervised_contrastive .348 after eight. For texts of your own begin with a published encoder:
+it finds the nearest far better, and the rest of a class worse. Settings are those of
+experiments/bert.py:classify; the loss was chosen with seed 3 on a validation part, where arcface
+had .498 after two passes, and supervised_contrastive .348 after eight. For texts of your own begin with a published encoder:
 --config.pretrained.source=FOLDER --config.model.name= --config.data.tokenizer=FOLDER/tokenizer.json
 """
 
