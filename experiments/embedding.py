@@ -32,8 +32,8 @@ of seeds 0, 1, 2; recalls .591, .581, .575; 675 paragraphs of other files). TF-I
 .784 and .146, of two to five letters .818 and .187 (python -m benchmarks.language.baselines embed):
 it finds the nearest far better, and the rest of a class worse. Settings are those of
 experiments/bert.py:classify; the loss was chosen with seed 3 on a validation part, where arcface
-had .498 after two passes, and supervised_contrastive .348 after eight. For texts of your own begin with a
-published encoder:
+had .498 after two passes, and supervised_contrastive .348 after eight. For texts of your own begin
+with a published encoder:
 --config.pretrained.source=FOLDER --config.model.name= --config.data.tokenizer=FOLDER/tokenizer.json
 """
 
