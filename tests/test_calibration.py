@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdl.metrics import calibration
-from jaxdl.tasks import classification
+from jaxdl.tasks.shared import classified
 
 
 def answers(count, temperature=1.0, seed=0):
@@ -52,7 +52,7 @@ def test_answers_of_any_size():
 def test_a_report_says_how_sure_answers_may_be():
     logits, labels = answers(400, 3.0)
     images = lambda places: np.zeros((len(places), 2, 2, 1))
-    shown = classification.pictures(logits, labels, ("a", "b", "c", "d"), images)
+    shown = classified.pictures(logits, labels, ("a", "b", "c", "d"), images)
     said = shown["Calibration"].caption
     assert "expected calibration error" in said
     # Half of the examples found the temperature, the other half are judged.
@@ -63,5 +63,5 @@ def test_a_report_says_how_sure_answers_may_be():
     assert f"{scaled:.3f}" in said
     assert f"{t:.2f}" in said
     assert scaled < plain / 2
-    few = classification.pictures(logits[:3], labels[:3], ("a", "b", "c", "d"), images)
+    few = classified.pictures(logits[:3], labels[:3], ("a", "b", "c", "d"), images)
     assert "Calibration" not in few

@@ -302,6 +302,13 @@ def test_symmetries_make_classes_of_what_is_turned_and_mirrored(count):
                 np.testing.assert_array_equal(x, y)
 
 
+def test_unseen_classes_are_judged_unturned():
+    plain, found = (load(unseen=(3, 5), symmetries=n) for n in (1, 8))
+    assert set(found.train.labels.tolist()) == {k for k in range(80) if k % 10 not in (3, 5)}
+    for name, array in everything(plain.test).items():
+        np.testing.assert_array_equal(everything(found.test)[name], array)
+
+
 def test_a_part_of_turned_examples_is_these():
     found = load(classes=(3, 5), symmetries=8).train
     chosen = np.random.default_rng(0).permutation(len(found))[:50]

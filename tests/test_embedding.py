@@ -225,5 +225,6 @@ def test_settings_that_texts_cannot_have(flags, message, tmp_path, capsys):
 
 def test_classes_that_are_judged_alone():
     one = built("embedding:unseen")
-    assert sorted(set(one.run.data.train.labels)) == [0, 1, 2, 3, 4]
+    # Turned and mirrored, those of ten classes each time.
+    assert {label % 10 for label in one.run.data.train.labels} == {0, 1, 2, 3, 4}
     assert sorted(set(one.run.data.test.labels)) == [5, 6, 7, 8, 9]

@@ -190,7 +190,7 @@ def test_many_labels_leave_a_report_and_members_have_thresholds_of_their_own(tmp
     folder = tmp_path / "run"
     assert run("deep_cnn:labels", folder, *flags, "--config.log.report=true") == 0
     page = (folder / "report.html").read_text()
-    for name in ("ROC", "Precision and recall", "Labels"):
+    for name in ("ROC", "Precision and recall", "Calibration", "Labels"):
         assert name in page
     pair = tmp_path / "pair"
     assert run("mlp:cancer", pair, *FLAGS, "--config.population=2") == 0

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import tiny
 from launching import ROOT, SHORT
 
 from jaxdl import launch
@@ -63,6 +64,23 @@ EXTRAS = {
 }
 
 
+def trained(argv: list[str]) -> str:
+    """The key of `tiny.FLAGS` for a command that trains on data that are at hand; "" of others."""
+    if any(re.search(r"path=|source=|\.jpg|--mode=|gymna", word) for word in argv):
+        return ""
+    name = str(flags.by_name(argv).get("config", "")).removeprefix("experiments/")
+    names = (name.replace(".py", ""), name.partition(".py")[0])
+    return next((one for one in names if one in tiny.FLAGS), "")
+
+
+# Those that change more than where the run is; others are what each experiment's own test runs.
+CHANGED = {
+    " ".join(argv): argv
+    for argv in LAUNCHED
+    if trained(argv) and any(word.startswith("--config.") for word in argv)
+}
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder like a reader's: experiments/ is there, and files of the reader's own."""
@@ -90,6 +108,24 @@ def test_commands_of_the_launcher_are_taken(home, monkeypatch):
         except Exception as error:
             wrong.append((argv, error))
     assert not wrong
+
+
+@pytest.mark.slow("jaxdl/launch/", "jaxdl/config/", "experiments/", "docs/", "README.md")
+def test_commands_that_change_settings_train(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(home)
+    assert len(CHANGED) > 6
+    failed = []
+    for place, argv in enumerate(CHANGED.values()):
+        config, *own = [
+            word for word in argv if not word.startswith(("--workdir=", "--config.epochs="))
+        ]
+        named = {word.partition("=")[0] for word in own}
+        small = [word for word in tiny.FLAGS[trained(argv)] if word.partition("=")[0] not in named]
+        few = ["--config.population=2"] * ("--config.population" in named)
+        workdir = f"--workdir={tmp_path / str(place)}"
+        if launch.main([config, *SHORT, *small, *own, *few, workdir]) != 0:
+            failed.append(argv)
+    assert not failed
 
 
 def test_experiments_that_pages_name_are_there(monkeypatch):

@@ -135,7 +135,8 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "repeat": _at_least(1, 1, "times that a pass goes over each training example"),
         "symmetries": Key(
             1,
-            "4: the quarter turns of a class are classes too; 8: of its mirror image as well",
+            "4: the quarter turns of a class are classes too; 8: of its mirror image as well; what "
+            "data.unseen names is judged as it is",
             lambda v: v in (1, 4, 8),
             "1, 4 or 8",
         ),

@@ -215,7 +215,9 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
         if anomaly is not None:
             raise UserError("data.symmetries and data.anomaly exclude each other: set one")
         turned = lambda part: symmetries.Symmetries(part, settings["symmetries"], len(class_names))
-        train, measured = turned(train), {name: turned(part) for name, part in measured.items()}
+        train = turned(train)
+        if not settings["unseen"]:  # they are judged as they are
+            measured = {name: turned(part) for name, part in measured.items()}
         class_names = symmetries.names(class_names, settings["symmetries"])
     mean, std = statistics.of_channels(train)
     if settings["balanced"]:

@@ -13,12 +13,11 @@ from jaxdl.data import augment, without_padding
 from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.losses.cosines import unit
-from jaxdl.metrics import HIGH, Mean, Metrics, calibration
+from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.models import heads
 from jaxdl.per_member import any_on
 from jaxdl.pretrained import transfer
 from jaxdl.registry import choose
-from jaxdl.report import draw
 from jaxdl.tasks import (
     Description,
     Run,
@@ -33,10 +32,10 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared import class_weights as class_weighing
-from jaxdl.tasks.shared import inputs, row_answers
+from jaxdl.tasks.shared import classified, inputs, row_answers
 
-# Classes that are told of each picture, and those that a confusion matrix has room for.
-TOP, _SHOWN = 5, 50
+# Classes that are told of each picture.
+TOP = 5
 
 
 def _cross_entropy(logits, labels, label_smoothing):
@@ -404,92 +403,9 @@ def _artifacts(
     found = np.asarray(found, np.float64)
     if "features" in split.take(np.arange(1)):
         guess = found.argmax(axis=1)
-        return {**confusion(split.labels, guess, class_names), **calibrated(found, split.labels)}
+        return {
+            **classified.confusion(split.labels, guess, class_names),
+            **classified.calibrated(found, split.labels),
+        }
     images = lambda places: split.take(places)["image"]
-    return pictures(found, split.labels, class_names, images)
-
-
-def pictures(
-    logits: np.ndarray,
-    labels: np.ndarray,
-    class_names: Sequence[str],
-    images: Callable[[np.ndarray], np.ndarray],
-) -> dict[str, Any]:
-    """The confusion matrix and the most wrong examples, for a report.
-
-    Args:
-      logits: (n, classes) of all examples.
-      labels: (n,) of them.
-      class_names: by the numbers of the labels.
-      images: indices (m,) -> how these examples look, (m, h, w, c) uint8 or in [0, 1].
-    """
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    share = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
-    guess = logits.argmax(axis=1)
-    count = len(class_names)
-    shown: dict[str, Any] = {
-        **confusion(labels, guess, class_names),
-        **calibrated(logits, labels),
-    }
-    # Most wrong first: the smallest share given to the true class among the mistakes.
-    mistakes = np.flatnonzero(guess != labels)
-    worst = mistakes[np.argsort(share[mistakes, labels[mistakes]])][:24]
-    if worst.size:
-        name = lambda label: class_names[label] if label < count else str(label)
-        captions = [
-            f"{name(labels[i])} → {name(guess[i])}  {share[i, guess[i]]:.0%}" for i in worst
-        ]
-        shown["Most wrong"] = draw.image_grid(
-            images(worst),
-            captions,
-            f"{len(mistakes)} of {len(labels)} evaluation examples are wrong; true class → answer, "
-            "and the share given to it.",
-        )
-    else:
-        shown["Most wrong"] = f"None of {len(labels)} evaluation examples is wrong."
-    return shown
-
-
-def calibrated(logits: np.ndarray, labels: np.ndarray) -> dict[str, draw.Picture]:
-    """How often answers are right that are so sure, as they are and by a temperature.
-
-    The temperature is that of every other example, and the others are judged by it, so that none
-    is judged by what it chose. There is no picture of fewer than 20 of each.
-
-    Args:
-      logits: (n, classes) of all examples.
-      labels: (n,) of them.
-    """
-    if len(labels) < 40 or not np.isfinite(logits).all():
-        return {}
-    found = calibration.temperature(logits[::2], labels[::2])
-    lines, errors = {"as sure as right": (np.array([0.0, 1.0]), np.array([0.0, 1.0]))}, []
-    for name, temperature in (("answers", 1.0), (f"at temperature {found:.2f}", found)):
-        bins = calibration.reliability(logits[1::2], labels[1::2], temperature)
-        there = bins.count > 0
-        lines[name] = bins.confidence[there], bins.accuracy[there]
-        errors.append(bins.error)
-    made = draw.curves("accuracy", lines, xlabel="confidence")
-    caption = (
-        f"Of every other example: expected calibration error {errors[0]:.3f}, and {errors[1]:.3f} "
-        f"with logits divided by {found:.2f}, which the others chose."
-    )
-    return {"Calibration": made._replace(caption=caption)}
-
-
-def confusion(
-    labels: np.ndarray, guess: np.ndarray, class_names: Sequence[str]
-) -> dict[str, draw.Picture]:
-    """The picture of how often each class was taken for which; none of more than 50 classes.
-
-    Args:
-      labels: (n,) the true classes.
-      guess: (n,) the answers; those that have no name count as the last.
-      class_names: by the numbers of the labels.
-    """
-    count = len(class_names)
-    if count > _SHOWN:
-        return {}
-    counts = np.zeros((count, count), np.int64)
-    np.add.at(counts, (labels, np.minimum(guess, count - 1)), 1)
-    return {"Confusion matrix": draw.confusion(counts, class_names)}
+    return classified.pictures(found, split.labels, class_names, images)

@@ -284,11 +284,11 @@ def _shown(linear: _Linear, forecasts: np.ndarray, horizon: int) -> draw.Picture
         above, below = axes
         above.plot(place, truth, label="truth", color=draw.INK)
         above.plot(place, made, label="network", color=draw.COLORS[0], linestyle="--")
-        above.legend(loc="upper right")
+        draw.beside(above)
         above.set_title(f"{horizon} steps ahead", loc="left")
         below.plot(place, other - truth, label="linear", color=draw.COLORS[1])
         below.plot(place, made - truth, label="network", color=draw.COLORS[0])
-        below.legend(loc="upper right")
+        draw.beside(below)
         below.set_title("error", loc="left")
         below.set_xlabel("steps behind the training part")
 

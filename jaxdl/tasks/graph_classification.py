@@ -19,7 +19,6 @@ from jaxdl.tasks import (
     Task,
     build_model,
     check_smoothing,
-    classification,
     learner,
     need_batches,
     over_split,
@@ -27,6 +26,7 @@ from jaxdl.tasks import (
     text_classification,
 )
 from jaxdl.tasks.shared import class_weights as class_weighing
+from jaxdl.tasks.shared import classified
 from jaxdl.tasks.shared.splits import EachFn
 
 
@@ -135,7 +135,7 @@ def _artifacts(
     found = np.asarray(over_split(each, split, at_once, state), np.float64)
     places = getattr(split, "positions", None)
     drawn = lambda chosen: _pictures(split.take(chosen), places)
-    return classification.pictures(found, split.labels, names, drawn)
+    return classified.pictures(found, split.labels, names, drawn)
 
 
 def _pictures(batch: Mapping, places: tuple[int, int] | None) -> np.ndarray:

@@ -14,8 +14,8 @@ from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics, ranking
 from jaxdl.registry import choose
 from jaxdl.report import draw
-from jaxdl.tasks import Description, Run, Task, classification, over_split, register
-from jaxdl.tasks.shared import calibrated, class_weights, inputs, outputs, row_answers
+from jaxdl.tasks import Description, Run, Task, over_split, register
+from jaxdl.tasks.shared import calibrated, class_weights, classified, inputs, outputs, row_answers
 from jaxdl.tasks.shared.calibrated import State
 
 LOSSES = {"binary_cross_entropy": losses.binary_cross_entropy, "focal": losses.focal}
@@ -282,12 +282,23 @@ def _artifacts(
         made["ROC"] = draw.curves("share found", lines, xlabel="share of the others taken for it")
         lines = {known.names[i]: ranking.precision_recall(logits[:, i], truth[:, i]) for i in shown}
         made["Precision and recall"] = draw.curves("precision", lines, xlabel="recall")
+    made |= _calibrated(logits, truth)
     if known.other:
         names = (known.other, known.names[0])
-        made |= classification.confusion(truth[:, 0].astype(int), holds[:, 0].astype(int), names)
+        made |= classified.confusion(truth[:, 0].astype(int), holds[:, 0].astype(int), names)
     else:
         made["Labels"] = _table(known.names, found)
     return made
+
+
+def _calibrated(logits: np.ndarray, truth: np.ndarray) -> dict[str, draw.Picture]:
+    """`classified.calibrated` of (n, labels), each decision being one between two classes."""
+    # Label after label, and of an even number of examples: so every other decision is of every
+    # other example, in all labels.
+    even = slice(len(logits) // 2 * 2)
+    decisions = np.asarray(logits[even], np.float64).T.ravel()
+    pairs = np.stack([np.zeros_like(decisions), decisions], axis=1)
+    return classified.calibrated(pairs, truth[even].T.ravel().astype(int))
 
 
 def _table(names: Sequence[str], found: Mapping[str, np.ndarray]) -> str:

@@ -14,8 +14,8 @@ from jaxdl.data.graph import Graph, known_nodes
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.report import draw, graph_layout
-from jaxdl.tasks import Run, Task, build_model, classification, learner, need_whole, register
-from jaxdl.tasks.shared import graph_on_devices, side_by_side
+from jaxdl.tasks import Run, Task, build_model, learner, need_whole, register
+from jaxdl.tasks.shared import classified, graph_on_devices, side_by_side
 from jaxdl.tasks.shared.graph_on_devices import SETTING, Divided
 from jaxdl.tasks.shared.kept import kept
 from jaxdl.tasks.shared.side_by_side import State
@@ -237,11 +237,13 @@ def _artifacts(
     split: Any,
     key: jax.Array,
 ) -> dict[str, Any]:
-    guess = np.asarray(answers(state)[0][0]).argmax(-1)
+    found, scored = np.asarray(answers(state)[0][0], np.float64), _scored(graph, known)
+    guess, labels = found.argmax(-1), graph.labels
     if len(guess) > _DRAWN:
-        scored = _scored(graph, known)
-        return classification.confusion(graph.labels[scored], guess[scored], graph.class_names)
-    return {"Graph": _picture(graph, guess, known, _scored(graph, known))}
+        picture = classified.confusion(labels[scored], guess[scored], graph.class_names)
+    else:
+        picture = {"Graph": _picture(graph, guess, known, scored)}
+    return picture | classified.calibrated(found[scored], labels[scored])
 
 
 def _picture(

@@ -13,9 +13,9 @@ from jaxdl.data.large_graph import LargeGraph
 from jaxdl.data.neighbours import Neighbourhoods, Sizes
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH
-from jaxdl.tasks import Run, Task, build_model, check_counts, classification, learner, register
+from jaxdl.tasks import Run, Task, build_model, check_counts, learner, register
 from jaxdl.tasks.node_classification import figures
-from jaxdl.tasks.shared import layer_wise
+from jaxdl.tasks.shared import classified, layer_wise
 from jaxdl.tasks.shared.checks import check_at_least
 from jaxdl.tasks.shared.collective import collective
 from jaxdl.tasks.shared.kept import kept
@@ -182,6 +182,10 @@ def _artifacts(
     split: Any,
     key: jax.Array,
 ) -> dict[str, Any]:
-    guess, truth = answers(state).final[graph.scored].argmax(-1), graph.labels[graph.scored]
-    wrong = f"{(guess != truth).sum()} of {len(truth)} answers are wrong."
-    return {"Answers": wrong, **classification.confusion(truth, guess, class_names)}
+    found, truth = answers(state).final[graph.scored], graph.labels[graph.scored]
+    guess = found.argmax(-1)
+    return {
+        "Answers": f"{(guess != truth).sum()} of {len(truth)} answers are wrong.",
+        **classified.confusion(truth, guess, class_names),
+        **classified.calibrated(found.astype(np.float64), truth),
+    }

@@ -25,7 +25,7 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared import class_weights as class_weighing
-from jaxdl.tasks.shared import hearing
+from jaxdl.tasks.shared import classified, hearing
 from jaxdl.tasks.shared.hearing import Hear, Hearing
 
 
@@ -162,4 +162,4 @@ def _artifacts(
     def pictures(places: np.ndarray) -> np.ndarray:
         return sound.upright(np.asarray(hears.spectrogram(split.take(places)["samples"])))
 
-    return classification.pictures(found, split.labels, names, pictures)
+    return classified.pictures(found, split.labels, names, pictures)

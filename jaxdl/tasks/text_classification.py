@@ -23,7 +23,7 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared import class_weights as class_weighing
-from jaxdl.tasks.shared import text_encoder
+from jaxdl.tasks.shared import classified, text_encoder
 from jaxdl.tasks.shared.splits import EachFn
 from jaxdl.tasks.shared.texts import one_line
 
@@ -161,7 +161,10 @@ def _artifacts(
     found = np.asarray(over_split(each, split, at_once, state), np.float64)
     shares = np.asarray(jax.nn.softmax(found))
     labels, said = split.labels, found.argmax(axis=1)
-    pictures: dict[str, Any] = {**classification.confusion(labels, said, names)}
+    pictures: dict[str, Any] = {
+        **classified.confusion(labels, said, names),
+        **classified.calibrated(found, labels),
+    }
     wrong = np.flatnonzero(said != labels)
     worst = wrong[np.argsort(shares[wrong, labels[wrong]], kind="stable")][:_WORST]
     told = lambda i: f"{names[labels[i]]} → {names[said[i]]}  {shares[i, said[i]]:.0%}"

@@ -68,6 +68,7 @@ def inverse_frequency(labels: np.ndarray, count: int) -> np.ndarray:
       labels: (n,) integers.
       count: classes that could be.
     """
+    # Not its compute_class_weight, which refuses classes of which there is no example.
     each = np.bincount(labels, minlength=count)
     return np.where(each > 0, len(labels) / (np.maximum(each, 1) * np.count_nonzero(each)), 0.0)
 
