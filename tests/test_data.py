@@ -420,7 +420,7 @@ BAD_ARCHIVES = {
         dict(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:3], y_test=np.array([0, 1, 2])),
         ("label 2 of test example 2", "2 classes"),
     ),
-    "one example": (dict(x=IMAGES[:1], y=LABELS[:1]), ("1 examples",)),
+    "one example": (dict(x=IMAGES[:1], y=LABELS[:1]), ("1 example cannot be split",)),
 }
 
 
