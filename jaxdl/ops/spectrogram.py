@@ -22,10 +22,6 @@ RATE, WINDOW, HOP = 16000, 400, 160
 # then stays in a cache. Batches of eight of 30 s take .6 of the processor time.
 _LONG = 1 << 17
 
-# Parts that the bands of each are taken in then, each only of the frequencies that it hears: that
-# takes .91 (jax 0.10) and .86 (0.12) of the time. A single recording gains nothing.
-_PARTS = 5
-
 # Slices that a frame is put together of; where it takes more, it is gathered.
 _MOST_PIECES = 16
 
@@ -120,17 +116,6 @@ def power_spectrogram(
     Raises:
       UserError: settings that cannot be, or too few samples for a frame.
     """
-    return _power(_transformed(samples, window, hop, size, centred))
-
-
-def _power(found: jax.Array) -> jax.Array:
-    return jnp.square(found.real) + jnp.square(found.imag)
-
-
-def _transformed(
-    samples: jax.Array, window: int, hop: int, size: int = 0, centred: bool = True
-) -> jax.Array:
-    """The STFT whose power is told: (..., frames, size // 2 + 1), complex."""
     size = size or window
     count = samples.shape[-1]
     if not (window >= 2 and hop >= 1 and size >= window):
@@ -150,7 +135,8 @@ def _transformed(
     shape[before : before + window] = np.hanning(window + 1)[:-1]
     reach = size if centred else window
     count = (samples.shape[-1] - reach) // hop + 1
-    return jnp.fft.rfft(_frames(samples, hop, count, shape.astype(samples.dtype)))
+    found = jnp.fft.rfft(_frames(samples, hop, count, shape.astype(samples.dtype)))
+    return jnp.square(found.real) + jnp.square(found.imag)
 
 
 def _frames(samples: jax.Array, hop: int, count: int, shape: np.ndarray) -> jax.Array:
@@ -208,26 +194,16 @@ def log_mel(
     if samples.ndim < 2 or samples.shape[-1] < _LONG or len(samples) < 2:
         heard = one(samples)
     else:
-        each = functools.partial(jax.lax.map, functools.partial(one, parts=_PARTS))
-        heard = by_platform(one, samples, cpu=each)
+        heard = by_platform(one, samples, cpu=lambda samples: jax.lax.map(one, samples))
     # The floor is one of power, so that the logarithm takes one pass.
     floor = jnp.maximum(1e-10, 1e-8 * heard.max((-2, -1), keepdims=True))
     return (jnp.log10(jnp.maximum(heard, floor)) + 4) / 4
 
 
-def _mel_power(
-    samples: jax.Array, rate: int, window: int, hop: int, bands: int, parts: int = 1
-) -> jax.Array:
-    found, heard = _transformed(samples, window, hop)[..., :-1, :], []
-    banks = _banks(found.shape[-1], bands, rate)
-    for own in np.array_split(banks, min(parts, bands), axis=1):
-        # A part's bands hear nothing outside of these.
-        there = np.flatnonzero(own.any(axis=1)) if parts > 1 else np.arange(len(own))
-        reach = slice(there.min(initial=0), there.max(initial=0) + 1)
-        power = _power(found[..., reach])
-        part = jnp.asarray(own[reach], power.dtype)
-        heard.append(jnp.matmul(power, part, precision=jax.lax.Precision.HIGHEST))
-    return jnp.concatenate(heard, axis=-1)
+def _mel_power(samples: jax.Array, rate: int, window: int, hop: int, bands: int) -> jax.Array:
+    power = power_spectrogram(samples, window, hop)[..., :-1, :]
+    banks = jnp.asarray(_banks(power.shape[-1], bands, rate), power.dtype)
+    return jnp.matmul(power, banks, precision=jax.lax.Precision.HIGHEST)
 
 
 @functools.cache
