@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import records
-from benchmarks.control.__main__ import about
+from benchmarks import machine, records
 from benchmarks.page import with_figures
 from benchmarks.workloads import ROOT
 from jaxdl.report import draw
@@ -26,7 +25,7 @@ Found = Mapping[str, float]
 def keep(found: Mapping[int, Found]) -> None:
     """Writes what was measured, {edges: figures}, and the page's table and chart of it."""
     own = {str(edges): dict(figures) for edges, figures in found.items()}
-    records.keep({"about": about(), "workloads": {"float32": own}}, RESULTS)
+    records.keep({"about": machine.with_jax(), "workloads": {"float32": own}}, RESULTS)
     stored = records.stored(RESULTS)
     PAGE.write_text(with_figures(PAGE.read_text(), figures(stored), NAME))
     CHART.write_bytes(chart(_measured(stored[-1])).data)

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,11 @@ def about() -> dict[str, Any]:
         "cores": cores(),
         "python": platform.python_version(),
     }
+
+
+def with_jax() -> dict[str, Any]:
+    """`about`, and {"jax": {"jax": its version}}, without an import of it."""
+    return {**about(), "jax": {"jax": metadata.version("jax")}}
 
 
 def peak_memory() -> int | None:

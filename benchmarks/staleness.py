@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import programs, records
-from benchmarks.control.__main__ import about
+from benchmarks import machine, programs, records
 from benchmarks.control.settings import TARGET
 from benchmarks.page import with_figures
 from benchmarks.workloads import ROOT
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     measured = {str(age): measure(age, options) for age in options.staleness}
     if not options.tiny:
-        results = {"about": about(), "workloads": {options.environment: measured}}
+        results = {"about": machine.with_jax(), "workloads": {options.environment: measured}}
         records.keep(results, RESULTS)
         write()
     print(table(measured))

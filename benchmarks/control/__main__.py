@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(options, folder)
     if measured and not options.tiny:
-        records.keep({"about": about(), "workloads": {"cartpole": measured}}, records.CONTROL)
+        records.keep(
+            {"about": machine.with_jax(), "workloads": {"cartpole": measured}}, records.CONTROL
+        )
         programs.run([sys.executable, "-m", "benchmarks.page"])
     print(page.table(measured))
     return int(set(measured) != set(options.sides))
@@ -108,16 +110,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def about() -> dict[str, Any]:
-    """Machine, and the jax that our side runs on."""
-    from importlib import metadata
-
-    return {**machine.about(), "jax": {"jax": metadata.version("jax")}}
-
-
 def _versions(side: str, options: argparse.Namespace) -> dict[str, str]:
     if side in settings.OURS:
-        return {"jax": about()["jax"]["jax"]}
+        return machine.with_jax()["jax"]
     return _answer([*_theirs(side, options), "about"])
 
 

@@ -23,8 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import records
-from benchmarks.control.__main__ import about
+from benchmarks import machine, records
 from benchmarks.page import with_figures
 from benchmarks.workloads import ROOT
 from jaxdl.data.topic_answers import prompts, reward
@@ -232,7 +231,7 @@ def main() -> int:
     options.workdir.mkdir(parents=True, exist_ok=True)
     found = measure(Runs(options.workdir, options.seed, options.tiny))
     if not options.tiny:
-        known = {**about(), "seed": options.seed}
+        known = {**machine.with_jax(), "seed": options.seed}
         records.keep({"about": known, "workloads": {"rule": found}}, RESULTS)
         write()
     print(f"the reward model agrees with {found['reward_model']:.3f} of labels")
