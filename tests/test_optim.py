@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import traverse_util
 
 from jaxdl import config, optim
 from jaxdl.errors import UserError
@@ -465,6 +466,28 @@ def test_muon_takes_a_convolutions_kernel_for_the_matrix_it_multiplies_by():
     # About an orthogonal matrix: five steps bring the factors of a gradient near to 1.
     factors = np.linalg.svd(matrix(found["kernel"]) / RATE, compute_uv=False)
     assert np.all((factors > 0.6) & (factors < 1.3))
+
+
+def test_muon_takes_attention_for_matrices_and_leaves_to_adam_what_is_looked_up_or_added():
+    # optax 0.2.8 would give kernels of three axes to Adam, and embeddings and split biases to Muon.
+    rng = np.random.default_rng(0)
+    split = {"query/kernel": (8, 2, 3), "out/kernel": (2, 3, 8), "conv/kernel": (3, 2, 4)}
+    matrix = {"query/kernel": (8, 6), "out/kernel": (6, 8), "conv/kernel": (6, 4)}
+    added = {"query/bias": (2, 3), "embed/embedding": (9, 4)}
+    of = {name: rng.normal(size=shape) for name, shape in {**split, **added}.items()}
+    nested = lambda flat: traverse_util.unflatten_dict(
+        {name: jnp.asarray(x, jnp.float32) for name, x in flat.items()}, sep="/"
+    )
+    names = lambda tree: traverse_util.flatten_dict(tree, sep="/")
+    muon = make(name="muon")
+    found = names(update_once(muon, nested(of), nested(of)))
+    flat = {name: of[name].reshape(shape) for name, shape in matrix.items()}
+    for name, wanted in names(update_once(muon, nested(flat), nested(flat))).items():
+        np.testing.assert_allclose(found[name].reshape(matrix[name]), wanted, atol=1e-6)
+        factors = np.linalg.svd(wanted / RATE, compute_uv=False)
+        assert np.all((factors > 0.6) & (factors < 1.3)), name
+    for name in added:  # Adam's first step, with Nesterov's correction
+        np.testing.assert_allclose(abs(found[name]), 1.4737 * RATE, rtol=1e-3, err_msg=name)
 
 
 @pytest.mark.parametrize(

@@ -46,14 +46,22 @@ def _adamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, nesterov=False, weight_dec
 def _kernels_as_matrices(params: Any) -> Any:
     # (k, k, in, out) is a matrix of k k in rows, as a convolution multiplies by it; of a transposed
     # one's (k, k, out, in) that is the transposed matrix, and so are its orthogonal factor and what
-    # ``consistent_rms`` multiplies it by. Adam has what has three axes, attention's kernels too.
-    of = {2: MuonDimensionNumbers(), 4: MuonDimensionNumbers((0, 1, 2), 3)}
-    return jax.tree.map(lambda x: of.get(x.ndim), params)
+    # ``consistent_rms`` multiplies it by. Adam has what no layer multiplies by: embeddings too.
+    def numbers(path: Any, x: jax.Array) -> MuonDimensionNumbers | None:
+        name, axes = path_name(path), tuple(range(x.ndim))
+        if not matrices.is_map(name, x.shape):
+            return None
+        rows = matrices.inputs(name, x.shape)
+        return MuonDimensionNumbers(axes[:rows], axes[rows:])
+
+    return jax.tree.map_with_path(numbers, params)
 
 
 @functools.wraps(optax.contrib.muon)
 def _muon(*args, muon_weight_dimension_numbers=_kernels_as_matrices, **options):
-    # Jordan, 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" flattens kernels in this way.
+    # Jordan, 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" flattens kernels in this way;
+    # what is split into heads is one matrix there. "Muon: An optimizer for hidden layers in neural
+    # networks" of the same year leaves embeddings out.
     options["muon_weight_dimension_numbers"] = muon_weight_dimension_numbers
     return optax.contrib.muon(*args, **options)
 

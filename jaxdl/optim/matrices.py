@@ -10,6 +10,8 @@ from jaxdl.trees import path_name
 
 # (width, heads, head_dim): the units are behind the first axis. Elsewhere the last one has them.
 _SPLIT = re.compile(r"(^|/)(query|key|value)/kernel$")
+# No map from some features to others, however many axes there are.
+_NO_MAP = re.compile(r"(embedding|bias|scale|table|token)$")
 
 
 def inputs(name: str, shape: tuple[int, ...]) -> int:
@@ -22,6 +24,11 @@ def inputs(name: str, shape: tuple[int, ...]) -> int:
     if len(shape) < 2 or name.rpartition("/")[2] == "bias":
         return len(shape)
     return 1 if _SPLIT.search(name) and len(shape) == 3 else len(shape) - 1
+
+
+def is_map(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a layer multiplies by it: not what is looked up or added."""
+    return len(shape) > 1 and not _NO_MAP.search(name)
 
 
 def as_matrices(params: Any) -> Any:
