@@ -5,14 +5,16 @@ benchmarks/results/graphs/, the chart docs/graphs.svg, and the table in docs/spe
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks import machine, records
 from benchmarks.page import with_figures
 from benchmarks.workloads import ROOT
-from jaxdl.report import draw
+
+if TYPE_CHECKING:  # whoever times another library need not have ours
+    from jaxdl.report.draw import Picture
 
 RESULTS = records.RESULTS / "graphs"
 PAGE, CHART = ROOT / "docs" / "speed.md", ROOT / "docs" / "graphs.svg"
@@ -40,8 +42,10 @@ def figures(stored: Sequence[Mapping[str, Any]]) -> str:
     return f"![{told}]({CHART.name})\n\n{heading}:\n\n{table(_measured(stored[-1]))}"
 
 
-def chart(found: Mapping[int, Found]) -> draw.Picture:
+def chart(found: Mapping[int, Found]) -> "Picture":
     """Seconds and memory over edges, both logarithmic."""
+    from jaxdl.report import draw
+
     powers = np.log10(list(found))
     column = lambda name, unit: np.array([one[name] / unit for one in found.values()])
     lines = {

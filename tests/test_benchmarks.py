@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -492,3 +493,18 @@ def test_their_step_runs(workload):
     stepper = theirs.Stepper(workload.tiny(), device="cpu")
     assert stepper.run(2) == 2
     assert math.isfinite(stepper.loss)
+
+
+def test_whoever_times_another_library_need_not_have_ours():
+    """The interpreter that --torch-python and its like name has theirs alone."""
+    timed = ["control.theirs", "detection", "graphs", "language.side", "paired", "stylegan2"]
+    timed += ["preferences.sampling", "preferences.update", "region_align", "super_resolution"]
+    timed += ["suppression", "translation", "worker"]
+    program = f"""
+import importlib, sys
+sys.modules |= dict.fromkeys(("jax", "jaxdl", "flax", "optax"))  # importing one of them fails
+for name in {timed}:
+    importlib.import_module(f"benchmarks.{{name}}")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=workloads.ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
