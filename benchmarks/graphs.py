@@ -120,6 +120,7 @@ def ours(model: str, nodes: int, edges: int, file: Path) -> paired.Side:
     still = {"gcn": {}, "gat": dict(attention_dropout=0.0)}
     module = models.create(model, num_classes=CLASSES, dropout=0.0, **fields[model], **still[model])
     adjacency = getattr(module, "adjacency", ops.normalised)(graph["pairs"], nodes)
+    adjacency = ops.in_rows(adjacency, nodes)  # as the tasks do
     x, labels = jnp.asarray(graph["features"]), jnp.asarray(graph["labels"], jnp.int32)
     given = node_classification.Given(x, labels, adjacency)
     variables = jax.jit(module.init)(keys.root(0), x, adjacency)

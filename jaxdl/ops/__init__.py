@@ -20,13 +20,12 @@ from jaxdl.ops.dropout import dropout
 from jaxdl.ops.forms import references
 from jaxdl.ops.graph import (
     Edges,
-    aggregate,
     arrived,
     arrived_softmax,
     connect,
     dense_adjacency,
+    in_rows,
     normalised,
-    propagate,
     receivers,
     senders,
 )
@@ -39,6 +38,7 @@ from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
 from jaxdl.ops.mirrored import mirrored
 from jaxdl.ops.modulated_convolution import modulated_conv
+from jaxdl.ops.neighbours import aggregate, propagate
 from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
 from jaxdl.ops.pixel_shuffle import pixel_shuffle
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
@@ -90,6 +90,7 @@ __all__ = [
     "gelu_tanh",
     "group_norm",
     "gru",
+    "in_rows",
     "join_masks",
     "layer_norm",
     "leaky_relu",

@@ -1,8 +1,7 @@
 """Message passing on graphs: reductions over the edges that arrive at each node.
 
 A graph's adjacency is `Edges`, sorted by receiver once, when the graph is read; what is computed on
-it costs as much as there are edges. Sums alone may also be products with the dense matrix that the
-edges stand for (`propagate`), which pays on small graphs. Both give the same sums.
+it costs as much as there are edges.
 """
 
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.ops.graph_parts import joined, over_parts
+from jaxdl.ops.graph_rows import Rows, rows_of
 from jaxdl.ops.segments import segment_reduction, segment_softmax
 
 
@@ -26,12 +26,14 @@ class Edges(NamedTuple):
       target: (edges,) int32, ascending, so that sums of neighbours need no search.
       weight: (edges,) float32.
       features: (edges, features) float32, or None.
+      rows: the edges by target and by source, of `in_rows`, or None.
     """
 
     source: jax.Array
     target: jax.Array
     weight: jax.Array
     features: jax.Array | None = None
+    rows: tuple[Rows, Rows] | None = None
 
 
 def senders(x: jax.Array, edges: Edges) -> jax.Array:
@@ -71,41 +73,6 @@ def arrived_softmax(scores: jax.Array, edges: Edges, nodes: int) -> jax.Array:
         return segment_softmax(scores, edges.target, nodes)
     own = nodes // len(edges.target)
     return over_parts(lambda _, x, ids: segment_softmax(x, ids, own), (), scores, edges.target)
-
-
-def aggregate(x: jax.Array, edges: Edges, how: str = "sum", nodes: int | None = None) -> jax.Array:
-    """What each node's neighbours hold, times their edges' weights, as one.
-
-    Args:
-      x: (nodes, …) floating.
-      edges: between them.
-      how: "sum", "mean" (by the number of edges, not by their weights) or "max".
-      nodes: how many of the first are told of; all if None.
-
-    Returns:
-      (nodes, …): of weight(j → i) x_j over the edges that arrive at i; 0 where none does.
-
-    Raises:
-      UserError: another word for how.
-    """
-    weight = edges.weight.astype(x.dtype).reshape(*edges.weight.shape, *(1,) * (x.ndim - 1))
-    nodes = len(x) if nodes is None else nodes
-    return arrived(senders(x, edges) * weight, edges, nodes, how)
-
-
-def propagate(x: jax.Array, adjacency: Edges | jax.Array) -> jax.Array:
-    """The weighted sum of what each node's neighbours hold.
-
-    Args:
-      x: (nodes, features).
-      adjacency: edges, or a matrix (nodes, nodes) with the weight from node j to i at [i, j].
-
-    Returns:
-      (nodes, features): Σ_j weight(j → i) x_j for every node i.
-    """
-    if isinstance(adjacency, Edges):
-        return aggregate(x, adjacency)
-    return adjacency.astype(x.dtype) @ x
 
 
 def connect(
@@ -171,6 +138,21 @@ def normalised(edges: np.ndarray, nodes: int, weight: np.ndarray | None = None) 
     pairs = np.concatenate([once, once[:, ::-1], loops])
     weight = np.concatenate([weight, weight, np.ones(nodes)])
     return connect(pairs, nodes, weight=weight * scale[pairs[:, 0]] * scale[pairs[:, 1]])
+
+
+# Programs that use rows are longer.
+_MANY = 65536
+
+
+def in_rows(edges: Edges, nodes: int) -> Edges:
+    """``edges`` with their ``rows`` if they are many: sums are faster by them on CPUs.
+
+    On the host, of a graph that stays as it is. Rows take some 12 bytes an edge.
+    """
+    if len(edges.source) < _MANY:
+        return edges
+    source, target = np.asarray(edges.source), np.asarray(edges.target)
+    return edges._replace(rows=(rows_of(target, nodes), rows_of(source, nodes)))
 
 
 def dense_adjacency(edges: Edges, nodes: int) -> jax.Array:

@@ -17,6 +17,7 @@ from jaxdl.ops.derivatives import with_backward
 from jaxdl.ops.forms import by_platform
 from jaxdl.ops.graph import Edges
 from jaxdl.ops.graph_parts import joined, over_parts
+from jaxdl.ops.graph_rows import Rows, sum_in_rows
 from jaxdl.ops.segments import segment_sum
 from jaxdl.ops.wide import widen
 
@@ -37,34 +38,58 @@ def sum_of_heads(x: jax.Array, weights: jax.Array, edges: Edges) -> jax.Array:
       (nodes, heads, features), of the dtype of ``x``; 0 where no edge arrives.
     """
     if edges.source.ndim == 1:
-        return _sum(x, weights, edges.source, edges.target, len(x))
+        return _sum(x, weights, edges.source, edges.target, edges.rows, len(x))
     own = len(x) // len(edges.source)
-    each = lambda x, *edges: _sum(x, *edges, own)
+    each = lambda x, *edges: _sum(x, *edges, None, own)
     return joined(over_parts(each, x, weights, edges.source, edges.target))
 
 
 def _forward(
-    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array, nodes: int
+    x: jax.Array,
+    weights: jax.Array,
+    source: jax.Array,
+    target: jax.Array,
+    rows: tuple[Rows, Rows] | None,
+    nodes: int,
 ) -> tuple[jax.Array, tuple]:
-    form = _few_forward if len(source) <= _FEW else _forward_in_parts
-    given = (x, weights, source, target)
-    few, form = (functools.partial(each, nodes) for each in (_few_forward, form))
+    given = (x, weights, source, target, rows)
+    few, form = (functools.partial(each, nodes) for each in (_few_forward, _form(_FORWARD, given)))
     return by_platform(few, *given, cpu=form), given
 
 
-def _backward(nodes: int, kept: tuple, slope: jax.Array) -> tuple[jax.Array, jax.Array, None, None]:
-    form = _few_backward if len(kept[2]) <= _FEW else _backward_in_parts
-    return *by_platform(_few_backward, *kept, slope, cpu=form), None, None
+def _backward(
+    nodes: int, kept: tuple, slope: jax.Array
+) -> tuple[jax.Array, jax.Array, None, None, None]:
+    found = by_platform(_few_backward, *kept, slope, cpu=_form(_BACKWARD, kept))
+    return *found, None, None, None
+
+
+def _form(forms: tuple[Callable, Callable, Callable], given: tuple) -> Callable:
+    _, _, source, _, rows = given
+    few, in_parts, in_rows = forms
+    if rows is not None:
+        return in_rows
+    return few if len(source) <= _FEW else in_parts
 
 
 def _few_forward(
-    nodes: int, x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
+    nodes: int,
+    x: jax.Array,
+    weights: jax.Array,
+    source: jax.Array,
+    target: jax.Array,
+    rows: Any = None,
 ) -> jax.Array:
     return segment_sum(x[source] * weights[..., None].astype(x.dtype), target, nodes)
 
 
 def _few_backward(
-    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array, slope: jax.Array
+    x: jax.Array,
+    weights: jax.Array,
+    source: jax.Array,
+    target: jax.Array,
+    rows: Any,
+    slope: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     arrived = _arrived(slope, target)
     total = jnp.zeros(x.shape, arrived.dtype).at[source].add(arrived * weights[..., None])
@@ -72,7 +97,12 @@ def _few_backward(
 
 
 def _forward_in_parts(
-    nodes: int, x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array
+    nodes: int,
+    x: jax.Array,
+    weights: jax.Array,
+    source: jax.Array,
+    target: jax.Array,
+    rows: Any = None,
 ) -> jax.Array:
     def add(total: Any, weights: Any, source: Any, target: Any, first: Any) -> jax.Array:
         sent = widen(x[source] * weights[..., None].astype(x.dtype))
@@ -83,7 +113,12 @@ def _forward_in_parts(
 
 
 def _backward_in_parts(
-    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array, slope: jax.Array
+    x: jax.Array,
+    weights: jax.Array,
+    source: jax.Array,
+    target: jax.Array,
+    rows: Any,
+    slope: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     def add(made: Any, weights: Any, source: Any, target: Any, first: Any) -> Any:
         total, products = made
@@ -97,6 +132,35 @@ def _backward_in_parts(
     empty = (jnp.zeros(x.shape, dtype), room)
     total, products = _over_parts(len(slope), weights, source, target, add, empty)
     return total.astype(x.dtype), products[:count].astype(weights.dtype)
+
+
+def _products(
+    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array, slope: jax.Array
+) -> jax.Array:
+    return (_arrived(slope, target) * x[source]).sum(axis=-1).astype(weights.dtype)
+
+
+def _forward_in_rows(
+    nodes: int,
+    x: jax.Array,
+    weights: jax.Array,
+    source: jax.Array,
+    target: jax.Array,
+    rows: tuple[Rows, Rows],
+) -> jax.Array:
+    return sum_in_rows(x, weights, source, rows[0]).astype(x.dtype)
+
+
+def _backward_in_rows(
+    x: jax.Array,
+    weights: jax.Array,
+    source: jax.Array,
+    target: jax.Array,
+    rows: tuple[Rows, Rows],
+    slope: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    total = sum_in_rows(slope, weights, target, rows[1]).astype(x.dtype)
+    return total, _products(x, weights, source, target, slope)
 
 
 def _over_parts(
@@ -129,4 +193,7 @@ def _arrived(slope: jax.Array, target: jax.Array) -> jax.Array:
     return widen(slope).at[target].get(mode="fill", fill_value=0, indices_are_sorted=True)
 
 
-_sum = with_backward(_forward, _backward, static=(4,))
+# Of few edges, of many, and of those that lie in rows.
+_FORWARD = (_few_forward, _forward_in_parts, _forward_in_rows)
+_BACKWARD = (_few_backward, _backward_in_parts, _backward_in_rows)
+_sum = with_backward(_forward, _backward, static=(5,))

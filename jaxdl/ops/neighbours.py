@@ -1,0 +1,56 @@
+"""What a node's neighbours hold, as one: the message passing of graph networks.
+
+Sums may also be products with the dense matrix that edges stand for (`propagate`), which pays on
+small graphs. Both give the same.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxdl.ops.graph import Edges, arrived, senders
+from jaxdl.ops.graph_heads import sum_of_heads
+
+
+def aggregate(x: jax.Array, edges: Edges, how: str = "sum", nodes: int | None = None) -> jax.Array:
+    """What each node's neighbours hold, times their edges' weights, as one.
+
+    Args:
+      x: (nodes, …) floating.
+      edges: between them.
+      how: "sum", "mean" (by the number of edges, not by their weights) or "max".
+      nodes: how many of the first are told of; all if None.
+
+    Returns:
+      (nodes, …): of weight(j → i) x_j over the edges that arrive at i; 0 where none does.
+
+    Raises:
+      UserError: another word for how.
+    """
+    nodes = len(x) if nodes is None else nodes
+    if edges.rows is not None and nodes == len(x) and how in ("sum", "mean"):
+        total = sum_of_heads(x.reshape(nodes, 1, -1), edges.weight[:, None], edges).reshape(x.shape)
+        return total if how == "sum" else total / _arriving(edges, nodes, total)
+    weight = edges.weight.astype(x.dtype).reshape(*edges.weight.shape, *(1,) * (x.ndim - 1))
+    return arrived(senders(x, edges) * weight, edges, nodes, how)
+
+
+def propagate(x: jax.Array, adjacency: Edges | jax.Array) -> jax.Array:
+    """The weighted sum of what each node's neighbours hold.
+
+    Args:
+      x: (nodes, features).
+      adjacency: edges, or a matrix (nodes, nodes) with the weight from node j to i at [i, j].
+
+    Returns:
+      (nodes, features): Σ_j weight(j → i) x_j for every node i.
+    """
+    if isinstance(adjacency, Edges):
+        return aggregate(x, adjacency)
+    return adjacency.astype(x.dtype) @ x
+
+
+def _arriving(edges: Edges, nodes: int, beside: jax.Array) -> jax.Array:
+    """How many edges arrive at each node, or 1, to divide ``beside`` (nodes, …) by."""
+    counts = arrived(jnp.ones(edges.target.shape, jnp.float32), edges, nodes)
+    shape = (nodes, *(1,) * (beside.ndim - 1))
+    return jnp.maximum(counts, 1).astype(beside.dtype).reshape(shape)
