@@ -93,12 +93,22 @@ def serve(side: Side) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def seconds(run: Callable[[], None]) -> float:
-    """That a call takes, behind one that is not counted: `benchmarks.worker.timed` says why."""
-    run()
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
+def seconds(run: Callable[[], None], least: float = 0.5) -> float:
+    """That a call takes: the mean of as many as fill ``least`` seconds.
+
+    Half as long is called before, uncounted: `benchmarks.worker.timed` says why, and what is short
+    is back to its pace after a few calls only.
+    """
+    _filling(run, least / 2)
+    return _filling(run, least)
+
+
+def _filling(run: Callable[[], None], least: float) -> float:
+    calls, began = 0, time.perf_counter()
+    while not calls or time.perf_counter() - began < least:
+        run()
+        calls += 1
+    return (time.perf_counter() - began) / calls
 
 
 def fastest_of_pytorch(stepper: Callable[[bool, Any], Callable[[], Any]]) -> Callable[[], None]:

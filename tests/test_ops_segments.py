@@ -82,7 +82,7 @@ def test_edges_are_sorted_and_have_the_loops_asked_for(loops):
     pairs = [(2, 1), (0, 0), (0, 1), (0, 0), (1, 0)]
     weight, features = np.arange(1.0, 6), np.arange(5.0)[:, None]
     found = ops.connect(pairs, 3, loops=loops, weight=weight, features=features)
-    told = list(zip(*(np.ravel(column).tolist() for column in found), strict=True))
+    told = list(zip(*(np.ravel(column).tolist() for column in found[:4]), strict=True))
     others = [(0, 1, 3, 2), (1, 0, 5, 4), (2, 1, 1, 0)]
     own = {
         True: [(0, 0, 1, 4), (1, 1, 1, 1), (2, 2, 1, 0)],

@@ -184,6 +184,7 @@ NO_DERIVATIVE = {
     "Hops": "a container",
     "Members": "a container",
     "connect": "edges, on the host",
+    "in_rows": "edges, on the host",
     "edges_in_parts": "edges, on the host",
     "places_in_parts": "numbers, on the host",
     "mel_bands": "a table, on the host",

@@ -124,20 +124,11 @@ def _backward_in_parts(
         total, products = made
         arrived = _arrived(slope, target)
         total = total.at[source].add(arrived * weights[..., None])
-        own = (arrived * x[source]).sum(axis=-1)
-        return total, lax.dynamic_update_slice_in_dim(products, own, first, axis=0)
+        return total, _with_products(products, arrived, x[source], first)
 
-    count, dtype = len(source), widen(slope).dtype
-    room = jnp.zeros((count + -count % _AT_ONCE, *weights.shape[1:]), dtype)
-    empty = (jnp.zeros(x.shape, dtype), room)
+    empty = (jnp.zeros(x.shape, widen(slope).dtype), _no_products(weights, slope))
     total, products = _over_parts(len(slope), weights, source, target, add, empty)
-    return total.astype(x.dtype), products[:count].astype(weights.dtype)
-
-
-def _products(
-    x: jax.Array, weights: jax.Array, source: jax.Array, target: jax.Array, slope: jax.Array
-) -> jax.Array:
-    return (_arrived(slope, target) * x[source]).sum(axis=-1).astype(weights.dtype)
+    return total.astype(x.dtype), products[: len(source)].astype(weights.dtype)
 
 
 def _forward_in_rows(
@@ -159,8 +150,27 @@ def _backward_in_rows(
     rows: tuple[Rows, Rows],
     slope: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    total = sum_in_rows(slope, weights, target, rows[1]).astype(x.dtype)
-    return total, _products(x, weights, source, target, slope)
+    def add(products: Any, weights: Any, source: Any, target: Any, first: Any) -> jax.Array:
+        return _with_products(products, _arrived(slope, target), x[source], first)
+
+    empty = _no_products(weights, slope)
+    products = _over_parts(len(slope), weights, source, target, add, empty)
+    total = sum_in_rows(slope, weights, target, rows[1])
+    return total.astype(x.dtype), products[: len(source)].astype(weights.dtype)
+
+
+def _no_products(weights: jax.Array, slope: jax.Array) -> jax.Array:
+    """Room for what `_with_products` writes, for all parts."""
+    count = len(weights)
+    return jnp.zeros((count + -count % _AT_ONCE, *weights.shape[1:]), widen(slope).dtype)
+
+
+def _with_products(
+    products: jax.Array, arrived: jax.Array, sent: jax.Array, first: jax.Array
+) -> jax.Array:
+    """With the derivatives by the weights of one part of the edges, from the ``first`` one on."""
+    own = (arrived * sent).sum(axis=-1)
+    return lax.dynamic_update_slice_in_dim(products, own, first, axis=0)
 
 
 def _over_parts(

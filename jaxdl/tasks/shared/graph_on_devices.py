@@ -42,6 +42,7 @@ class Divided(NamedTuple):
         """``made_of(edges, nodes, weights)`` of a graph, by part."""
         with jax.ensure_compile_time_eval():
             whole = made_of(graph.edges, len(self.at), graph.weights)
+            whole = whole if self.parts > 1 else ops.in_rows(whole, len(self.at))
         return whole if self.parts == 1 else ops.edges_in_parts(whole, self.at, self.parts)
 
     @property
