@@ -98,7 +98,10 @@ def beside(curve: Picture, item: Picture | str) -> bytes:
 def _picture(picture: Picture) -> tuple[str, float, float]:
     """(SVG, width, height)."""
     if picture.kind == "svg+xml":
-        return _vectors(picture.data.decode())
+        inside, width, height = _vectors(picture.data.decode())
+        if 'font-family="monospace"' in inside:  # a text of which the first lines are enough
+            width, height = min(width, _COLUMNS * 7.22), min(height, _ROWS * 18)
+        return inside, width, height
     from PIL import Image
 
     image = Image.open(io.BytesIO(picture.data)).convert("RGB")

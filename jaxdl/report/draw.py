@@ -3,6 +3,7 @@
 import contextlib
 import html
 import io
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -343,21 +344,26 @@ def coloured_text(
         y = row * height
         letters = [(_visible(c), value) for piece, value in pieces for c in piece]
         columns = max(columns, shift + len(letters))
-        body += [
-            f"<rect x='{(shift + i) * cell:g}' y='{y}' width='{cell}' height='{height}' "
-            f"fill='{COLORS[1]}' fill-opacity='{max(value, 0) / top:.2f}'/>"
-            for i, (_, value) in enumerate(letters)
-        ]
+        dark = [f"{max(value, 0) / top:.2f}" for _, value in letters]
+        for opacity, run in itertools.groupby(range(len(dark)), dark.__getitem__):
+            first, *others = run
+            if opacity != "0.00":
+                body.append(
+                    f'<rect x="{(shift + first) * cell:g}" y="{y}" height="{height}" '
+                    f'width="{(1 + len(others)) * cell:g}" '
+                    f'fill="{COLORS[1]}" fill-opacity="{opacity}"/>'
+                )
         places = " ".join(f"{(shift + i) * cell:g}" for i in range(len(letters)))
         text = html.escape("".join(letter for letter, _ in letters))
         body += [
-            f"<text x='0' y='{y + 13}' opacity='.6'>{html.escape(label)}</text>",
-            f"<text x='{places}' y='{y + 13}'>{text}</text>",
+            f'<text x="0" y="{y + 13}" opacity=".6">{html.escape(label)}</text>',
+            f'<text x="{places}" y="{y + 13}">{text}</text>',
         ]
-    size = f"width='{columns * cell:g}' height='{len(lines) * height}'"
+    width, high = f"{columns * cell:g}", len(lines) * height
     drawn = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' {size} font-family='monospace' font-size='12' "
-        f"fill='{INK}'>{''.join(body)}</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{high}" '
+        f'viewBox="0 0 {width} {high}">'
+        f'<g font-family="monospace" font-size="12" fill="{INK}">{"".join(body)}</g></svg>'
     )
     return Picture(drawn.encode(), "svg+xml", caption)
 
