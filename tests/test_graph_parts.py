@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import figures, leaves, run
+from launching import assert_resumes_to_the_bit, figures, leaves, run
 
 from jaxdl import keys, models, ops, parallel
 from jaxdl.ops import graph_parts
@@ -115,13 +115,16 @@ SHORT = ("--config.steps=6", "--config.eval.every=3", "--config.batch_size=3")
 PLAIN = ("--config.optimizer.name=sgd", "--config.optimizer.learning_rate=.3")
 
 
-def test_one_device_equals_eight(tmp_path):
+def test_devices_and_time_change_no_number(tmp_path):
+    """Cut and gone on with on eight devices, and on one."""
     small = (*SHORT, *PLAIN, "--config.task.parts=8")
-    for devices in (1, 8):
-        assert run("gcn", tmp_path / str(devices), *small, f"--config.parallel.data={devices}") == 0
-    for a, b in zip(leaves(tmp_path / "1"), leaves(tmp_path / "8"), strict=True):
+    eight = ("--config.parallel.data=8", "--config.checkpoint.every=2")
+    assert_resumes_to_the_bit("gcn", tmp_path, *small, *eight, at=4)
+    one, many = tmp_path / "1", tmp_path / "whole"
+    assert run("gcn", one, *small, "--config.parallel.data=1") == 0
+    for a, b in zip(leaves(one), leaves(many), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    one, many = (figures(tmp_path / name, "eval")[-1] for name in ("1", "8"))
+    one, many = (figures(folder, "eval")[-1] for folder in (one, many))
     assert one["accuracy"] == many["accuracy"]
 
 

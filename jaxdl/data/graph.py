@@ -51,7 +51,8 @@ def create(
       **parts: ``train``, ``test`` and ``positions`` of `Graph`.
 
     Raises:
-      UserError: missing labels, edges that name nodes that do not exist, shapes that do not fit.
+      UserError: missing labels, features that are no numbers, edges that name nodes that do not
+        exist, shapes that do not fit.
     """
     if labels is None or not len(labels):
         raise UserError(f"{where}: the graph has no labels; node classification needs one a node")
@@ -60,6 +61,9 @@ def create(
     nodes = len(features)
     if features.ndim != 2 or not nodes:
         raise UserError(f"{where}: features must be (nodes, features), got {features.shape}")
+    wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(wrong):
+        raise UserError(f"{where}, node {wrong[0]}: features must be finite numbers")
     if labels.shape != (nodes,) or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
             f"{where}: labels must be ({nodes},) whole numbers, one a node; got "
