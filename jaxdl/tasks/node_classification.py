@@ -105,7 +105,7 @@ def node_classification(
         score=functools.partial(_score, answers),
         artifacts=functools.partial(_artifacts, answers, graph, known[0]),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=side_by_side.partition if parts == 1 else _by_part,
+        partition=divided.partition("learner", "run", "known"),
         directions={"least_accuracy": HIGH} | ({"network_accuracy": HIGH} if smoothing else {}),
         examples=count * len(graph.features),
         shared=divided.shared,
@@ -171,17 +171,13 @@ def smoothed(
 
 def _given(module: Any, graph: Graph, dense: bool, divided: Divided, smooths: bool) -> Given:
     made_of = getattr(module, "adjacency", ops.normalised)
-    adjacency = divided.adjacency(made_of, graph)
+    adjacency = divided.adjacency(made_of, graph.edges, graph.weights)
     if dense:
         adjacency = ops.dense_adjacency(adjacency, len(graph.features))
     own = (jnp.asarray(divided.laid(x)) for x in (graph.features, graph.labels))
-    apart = smooths and made_of is not ops.normalised
-    return Given(*own, adjacency, divided.adjacency(ops.normalised, graph) if apart else None)
-
-
-def _by_part(state: State) -> State:
-    """`Task.partition` of a graph that lies in parts: the graph is split, and learners are not."""
-    return side_by_side.alike(state, "learner", "run", "known")
+    if not smooths or made_of is ops.normalised:
+        return Given(*own, adjacency)
+    return Given(*own, adjacency, divided.adjacency(ops.normalised, graph.edges, graph.weights))
 
 
 def _scored(graph: Graph, known: np.ndarray) -> np.ndarray:
