@@ -32,7 +32,7 @@ from jaxdl.ops.graph import (
 )
 from jaxdl.ops.graph_batch import Members, members_of, pack_graphs
 from jaxdl.ops.graph_heads import sum_of_heads
-from jaxdl.ops.graph_parts import edges_in_parts, over_parts, places_in_parts
+from jaxdl.ops.graph_parts import edges_in_parts, places_in_parts
 from jaxdl.ops.hops import Hops, of_layer
 from jaxdl.ops.labelling import needed_frames
 from jaxdl.ops.linear import by_table, dense, dense_each
@@ -104,7 +104,6 @@ __all__ = [
     "needed_frames",
     "normalised",
     "of_layer",
-    "over_parts",
     "pack_graphs",
     "pixel_shuffle",
     "places_in_parts",

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, losses, ops
+from jaxdl import keys, losses
 from jaxdl.metrics import HIGH, Mean, links, ranking
+from jaxdl.ops.graph_parts import over_parts
 from jaxdl.report import draw
 
 DIRECTIONS = {"common_neighbours_auroc": HIGH, "adamic_adar_auroc": HIGH}
@@ -43,7 +44,7 @@ def loss_of_known(told: jax.Array, pairs: jax.Array, absent: jax.Array, key: jax
     is_link = (jnp.arange(2 * count) < count).astype(jnp.float32)
     if pairs.ndim == 2:
         return loss(asked(told, pairs, absent, drawn), is_link)
-    scores = ops.over_parts(asked, told, pairs, absent, drawn)
+    scores = over_parts(asked, told, pairs, absent, drawn)
     real = is_pair(pairs)
     columns = scores, jnp.broadcast_to(is_link, scores.shape), jnp.concatenate([real, real], -1)
     return loss(*(x.reshape(-1) for x in columns))
@@ -51,7 +52,7 @@ def loss_of_known(told: jax.Array, pairs: jax.Array, absent: jax.Array, key: jax
 
 def logits_of_known(told: jax.Array, pairs: jax.Array) -> jax.Array:
     """(links,) or (parts, links): `logits` of ``pairs`` as of `loss_of_known`."""
-    return logits(told, pairs) if pairs.ndim == 2 else ops.over_parts(logits, told, pairs)
+    return logits(told, pairs) if pairs.ndim == 2 else over_parts(logits, told, pairs)
 
 
 def loss(scores: jax.Array, is_link: jax.Array, weights: jax.Array | None = None) -> Mean:
