@@ -221,8 +221,10 @@ BAD = {
     ),
     "no labels": (lambda: graph.create(np.eye(3), [], None, "g"), "g: the graph has no labels"),
     "no number": (
-        lambda: graph.create([[1], [np.nan]], [], np.zeros(2, int), "g"),
-        "g, node 1: features must be finite numbers",
+        lambda: graph.create(
+            np.where(np.arange(70_000) < 69_999, 1, np.nan)[:, None], [], np.zeros(70_000, int), "g"
+        ),
+        "g, node 69999: features must be finite numbers",
     ),
     "a label too few": (
         lambda: graph.create(np.eye(3), [], np.zeros(2, int), "g"),

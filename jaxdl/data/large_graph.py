@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxdl.data import Data, csr, neighbours
 from jaxdl.data.csr import Csr
-from jaxdl.data.graph import Graph, drawn_nodes
+from jaxdl.data.graph import Graph, check_finite, drawn_nodes
 from jaxdl.errors import UserError
 
 
@@ -83,9 +83,7 @@ def create(
             f"{where}: features must be ({edges.nodes}, features), one row a node; got "
             f"{features.shape}"
         )
-    wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
-    if len(wrong):
-        raise UserError(f"{where}, row {first_row + wrong[0]}: features must be finite numbers")
+    check_finite(features, f"{where}, row", first_row)
     labels = np.asarray(labels)
     if labels.shape != (edges.nodes,) or labels.dtype.kind not in "iu":
         raise UserError(
