@@ -12,7 +12,6 @@ import numpy as np
 from benchmarks import machine, records
 from benchmarks.page import renew
 from benchmarks.workloads import ROOT
-from jaxdl.report import draw
 
 RESULTS = records.RESULTS / "graphs"
 PAGE, CHART = ROOT / "docs" / "speed.md", ROOT / "docs" / "graphs.svg"
@@ -40,8 +39,10 @@ def figures(stored: Sequence[Mapping[str, Any]]) -> str:
     return f"![{told}]({CHART.name})\n\n{heading}:\n\n{table(_by_edges(measured))}"
 
 
-def chart(found: Mapping[int, Found]) -> draw.Picture:
-    """Seconds and memory over edges, both logarithmic."""
+def chart(found: Mapping[int, Found]) -> Any:
+    """A picture of seconds and memory over edges, both logarithmic."""
+    from jaxdl.report import draw  # not where PyTorch Geometric's side imports this
+
     powers = np.log10(list(found))
     column = lambda name, unit: np.array([one[name] / unit for one in found.values()])
     lines = {

@@ -129,7 +129,7 @@ def one_pass(edges: int) -> dict[str, float]:
 _LAUNCH = """
 import sys, time
 from jaxdl import launch
-from benchmarks import graph_growth, machine
+from benchmarks import machine
 code = launch.main(sys.argv[1:])
 print(time.process_time(), machine.peak_memory())
 sys.exit(code)
