@@ -5,16 +5,13 @@ benchmarks/results/graphs/, the chart docs/graphs.svg, and the table in docs/spe
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from benchmarks import machine, records
-from benchmarks.page import with_figures
+from benchmarks.page import renew
 from benchmarks.workloads import ROOT
-
-if TYPE_CHECKING:  # whoever times another library need not have ours
-    from jaxdl.report.draw import Picture
 
 RESULTS = records.RESULTS / "graphs"
 PAGE, CHART = ROOT / "docs" / "speed.md", ROOT / "docs" / "graphs.svg"
@@ -28,9 +25,8 @@ def keep(found: Mapping[int, Found]) -> None:
     """Writes what was measured, {edges: figures}, and the page's table and chart of it."""
     own = {str(edges): dict(figures) for edges, figures in found.items()}
     records.keep({"about": machine.with_jax(), "workloads": {"float32": own}}, RESULTS)
-    stored = records.stored(RESULTS)
-    PAGE.write_text(with_figures(PAGE.read_text(), figures(stored), NAME))
-    CHART.write_bytes(chart(_measured(stored[-1])).data)
+    picture = lambda own: chart(_by_edges(own))
+    renew(PAGE, NAME, CHART, RESULTS, figures=figures, picture=picture)
 
 
 def figures(stored: Sequence[Mapping[str, Any]]) -> str:
@@ -39,12 +35,13 @@ def figures(stored: Sequence[Mapping[str, Any]]) -> str:
         return "Not measured yet."
     told = "Seconds of a pass and memory over the edges of a graph, both logarithmic"
     heading = records.heading(stored[-1]["about"])
-    return f"![{told}]({CHART.name})\n\n{heading}:\n\n{table(_measured(stored[-1]))}"
+    (measured,) = stored[-1]["workloads"].values()
+    return f"![{told}]({CHART.name})\n\n{heading}:\n\n{table(_by_edges(measured))}"
 
 
-def chart(found: Mapping[int, Found]) -> "Picture":
-    """Seconds and memory over edges, both logarithmic."""
-    from jaxdl.report import draw
+def chart(found: Mapping[int, Found]) -> Any:
+    """A picture of seconds and memory over edges, both logarithmic."""
+    from jaxdl.report import draw  # not where PyTorch Geometric's side imports this
 
     powers = np.log10(list(found))
     column = lambda name, unit: np.array([one[name] / unit for one in found.values()])
@@ -79,6 +76,5 @@ def slope(found: Mapping[int, Found], name: str) -> float:
     return float(np.polyfit(np.log(list(found)), np.log(values), 1)[0])
 
 
-def _measured(results: Mapping[str, Any]) -> dict[int, Found]:
-    (own,) = results["workloads"].values()
-    return {int(edges): found for edges, found in sorted(own.items(), key=lambda x: int(x[0]))}
+def _by_edges(measured: Mapping[str, Found]) -> dict[int, Found]:
+    return dict(sorted((int(edges), found) for edges, found in measured.items()))

@@ -1,7 +1,7 @@
 """Networks on graphs: updates beside PyTorch Geometric's, drawn neighbours, and how both grow.
 
-    python -m benchmarks.graphs [update sampling epoch growth] [--torch-python=PATH] [--rounds=9]
-        [--nodes=100000] [--edges=1000000] [--most=10000000] [--keep]
+    python -m benchmarks.graphs [update sampling opening epoch growth] [--torch-python=PATH]
+        [--rounds=9] [--nodes=100000] [--edges=1000000] [--most=10000000] [--keep]
 
 "update" is one of Adam on a whole graph, of GCN and of GAT (64 features, 64 hidden, 16 classes, no
 dropout; edges both ways are counted). Both sides have the same weights, and their losses before and

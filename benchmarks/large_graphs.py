@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import graph_growth, machine
 
-PARTS = ("sampling", "epoch", "growth")
+PARTS = ("sampling", "opening", "epoch", "growth")
 _SEEDS, _FAN_OUT = 512, (10, 10)
 # Of a node; and which of them are learned from in a pass.
 _EDGES_PER_NODE, _KNOWN = 10, 0.1
@@ -40,6 +40,57 @@ def sampling(most: int, keep: bool = False) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, every)
     print(f"sampling: {edges / seconds / 1e6:.2f} million edges a second on one core")
+
+
+def opening(most: int, keep: bool = False) -> None:
+    """Prints what it takes to read own files, and to open what was kept of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        arrays = written(Path(folder), most)
+        for what in ("read from text", "opened again"):
+            ran = subprocess.run(
+                [sys.executable, "-c", _OPEN, folder],
+                check=True,
+                capture_output=True,
+                text=True,
+                env={**os.environ, "JAXDL_CACHE": f"{folder}/cache"},
+            )
+            found = json.loads(ran.stdout)
+            print(
+                f"opening: {most:.0e} edges {what} in {found['seconds']:.2f} s "
+                f"({found['processor']:.2f} s of processor time), {found['memory'] / 1e6:.0f} MB "
+                f"more at most; the arrays have {arrays / 1e6:.0f} MB",
+                flush=True,
+            )
+
+
+def written(folder: Path, edges: int) -> int:
+    """Writes files as of data set "edge_list"; returns the bytes of the arrays that they become.
+
+    Args:
+      folder: that is there.
+      edges: rows of the table of them.
+    """
+    from jaxdl.data import block_model
+
+    nodes, rng = edges // _EDGES_PER_NODE, np.random.default_rng(0)
+    labels = rng.permutation(np.arange(nodes, dtype=np.int32) % 5)
+    pairs = block_model.draw_pairs(labels, 5, edges, 0.5, rng)
+    with (folder / "edges.csv").open("w") as file:
+        file.writelines(f"{a},{b}\n" for a, b in pairs.T.tolist())
+    np.savez(folder / "features.npz", features=rng.standard_normal((nodes, 16), np.float32))
+    np.savez(folder / "labels.npz", labels=labels)
+    return 8 * (nodes + 1) + 4 * 2 * edges + 4 * nodes * (16 + 1)
+
+
+def opened(folder: str) -> dict[str, float]:
+    """Opens the graph: ``seconds``, ``processor`` seconds, and ``memory``, bytes more at most."""
+    from jaxdl.data import edge_list
+
+    before = machine.peak_memory()
+    began, used = time.perf_counter(), time.process_time()
+    edge_list.edge_list(folder, labels_per_class=1)
+    took = {"seconds": time.perf_counter() - began, "processor": time.process_time() - used}
+    return took | {"memory": machine.peak_memory() - before}
 
 
 def one_pass(edges: int) -> dict[str, float]:
@@ -78,10 +129,17 @@ def one_pass(edges: int) -> dict[str, float]:
 _LAUNCH = """
 import sys, time
 from jaxdl import launch
-from benchmarks import graph_growth, machine
+from benchmarks import machine
 code = launch.main(sys.argv[1:])
 print(time.process_time(), machine.peak_memory())
 sys.exit(code)
+"""
+
+
+_OPEN = """
+import json, sys
+from benchmarks import large_graphs
+print(json.dumps(large_graphs.opened(sys.argv[1])))
 """
 
 

@@ -4,11 +4,15 @@ python -m benchmarks.page    makes docs/speed.md and docs/speed.png anew from wh
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import records, sides, workloads
 from benchmarks.workloads import ROOT
+
+if TYPE_CHECKING:
+    from jaxdl.report.draw import Picture
 
 PAGE = ROOT / "docs" / "speed.md"
 CHART = ROOT / "docs" / "speed.png"
@@ -59,6 +63,31 @@ def with_figures(text: str, figures: str, name: str = "figures") -> str:
     if not pattern.search(text):
         raise ValueError(f"no {begin} … {end} to put the figures in")
     return pattern.sub(lambda _: f"{begin}\n\n{figures}\n\n{end}", text)
+
+
+def renew(
+    page: Path,
+    name: str,
+    chart: Path,
+    results: Path,
+    *,
+    figures: Callable[[Sequence[Mapping[str, Any]]], str],
+    picture: Callable[[Mapping[str, Any]], "Picture"],
+) -> None:
+    """Makes one comparison's part of a page and its chart anew, from what a folder holds.
+
+    Args:
+      page: with marks of ``name``.
+      name: see there.
+      chart: the file of the picture.
+      results: the folder, of `benchmarks.records`; something was measured.
+      figures: what stands between the marks, of all that is stored.
+      picture: of the workloads of the last of it, which is the newest jax's.
+    """
+    stored = records.stored(results)
+    page.write_text(with_figures(page.read_text(), figures(stored), name))
+    (measured,) = stored[-1]["workloads"].values()
+    chart.write_bytes(picture(measured).data)
 
 
 def figures(stored: Sequence[Mapping[str, Any]]) -> str:

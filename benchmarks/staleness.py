@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import machine, programs, records
 from benchmarks.control.settings import TARGET
-from benchmarks.page import with_figures
+from benchmarks.page import renew
 from benchmarks.workloads import ROOT
 from jaxdl.report import draw, draw_members
 
@@ -70,10 +70,7 @@ def curve(metrics: Path) -> dict[str, Any]:
 
 def write() -> None:
     """Makes the page's table and the chart anew from what is stored, of the newest jax."""
-    stored = records.stored(RESULTS)
-    PAGE.write_text(with_figures(PAGE.read_text(), figures(stored), "staleness"))
-    (measured,) = stored[-1]["workloads"].values()
-    CHART.write_bytes(chart(measured).data)
+    renew(PAGE, "staleness", CHART, RESULTS, figures=figures, picture=chart)
 
 
 def figures(stored: Sequence[Mapping[str, Any]]) -> str:

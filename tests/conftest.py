@@ -107,6 +107,12 @@ def _forgotten():
 
 
 @pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """What is kept of files that were read is kept in the test's own folder, "cache"."""
+    monkeypatch.setenv("JAXDL_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
 def explicit():
     """No array gets an axis in front, and none another dtype, without being asked to."""
     import jax

@@ -67,6 +67,15 @@ def test_the_page_holds_what_is_stored():
     assert graph_growth.CHART.exists() == bool(stored)
 
 
+def test_files_are_written_and_opened(tmp_path, own_cache):
+    assert large_graphs.written(tmp_path, 2000) == 8 * 201 + 4 * 4000 + 4 * 200 * 17
+    first, again = (large_graphs.opened(str(tmp_path)) for _ in range(2))
+    assert again["seconds"] > 0
+    assert first["memory"] >= 0
+    kept = list((tmp_path / "cache").rglob("indices.npy"))
+    assert [len(np.load(file)) for file in kept] == [4000]
+
+
 def test_sampling_tells_a_rate(capsys, monkeypatch):
     monkeypatch.setattr(large_graphs, "_SECONDS", 0.01)
     large_graphs.sampling(2000)

@@ -2,12 +2,13 @@
 
 import gzip
 
+import graph_files
 import numpy as np
 import pytest
-from launching import run, summary
+from launching import made, run, summary
 from scipy import io, sparse
 
-from jaxdl import ops
+from jaxdl import models, ops
 from jaxdl.data import csr, edge_list
 from jaxdl.errors import UserError
 
@@ -22,18 +23,11 @@ FILES = {
 READ = dict(seeds=2, fan_out=(2,))
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("JAXDL_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-def laid(folder, **changed):
-    """The folder with these files; None leaves one out."""
-    folder.mkdir()
-    for name, text in {**FILES, **changed}.items():
-        if text is not None:
-            (folder / name).write_text(text)
-    return str(folder)
+def laid(folder, packed=False, **changed):
+    return graph_files.laid(folder, {**FILES, **changed}, packed)
 
 
 def check(data, directed=False):
@@ -133,10 +127,7 @@ def test_files_that_cannot_be_are_told_in_one_line(case, tmp_path):
 
 
 def test_packed_files_are_read(tmp_path):
-    folder = laid(tmp_path / "g", **dict.fromkeys(FILES))
-    for name, text in FILES.items():
-        (tmp_path / "g" / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
-    check(edge_list.edge_list(folder, **READ))
+    check(edge_list.edge_list(laid(tmp_path / "g", packed=True), **READ))
 
 
 @pytest.mark.parametrize("cut", [-9, 20, 0])
@@ -150,12 +141,12 @@ def test_a_packed_file_that_is_broken_is_one_line(cut, tmp_path):
 
 
 def in_one_piece(folder, **how):
-    made = edge_list.edge_list(folder, whole=True, **how)
-    assert made.train is None
-    return made.whole
+    found = edge_list.edge_list(folder, whole=True, **how)
+    assert found.train is None
+    return found.whole
 
 
-def test_a_graph_of_ones_own_in_one_piece(tmp_path):
+def test_a_graph_of_ones_own_in_one_piece(tmp_path, capsys):
     """Each edge once, a node without a label neither learned from nor measured on."""
     path = laid(tmp_path / "g")
     found = in_one_piece(path)
@@ -168,11 +159,42 @@ def test_a_graph_of_ones_own_in_one_piece(tmp_path):
     short = ("--config.steps=4", "--config.eval.every=4", "--config.batch_size=2")
     assert run("gcn", tmp_path / "run", *own, *short) == 0
     # Three nodes are measured on.
+    assert (
+        "6 nodes, 10 edges by receiver, 2 known labels, 1 nodes without" in capsys.readouterr().err
+    )
     assert summary(tmp_path / "run")["final"]["accuracy"] * 6 % 1 == pytest.approx(0, abs=1e-5)
     (tmp_path / "g" / "known.csv").unlink()
     assert in_one_piece(path).train is None
     (tmp_path / "g" / "labels.csv").unlink()
     assert in_one_piece(path).labels.tolist() == [-1] * 6
+
+
+@pytest.mark.parametrize("known", [FILES["known.csv"], None])
+def test_a_task_that_learns_from_one_piece_asks_for_it(known, tmp_path, capsys):
+    """And says nothing of how many neighbourhoods a batch may have."""
+    path = laid(tmp_path / "g", **{"known.csv": known})
+    own = ("--config.data.name=edge_list", f"--config.data.path={path}")
+    assert run("gat", tmp_path / "run", *own, "--config.task.labels_per_class=1") == 2
+    told = capsys.readouterr().err
+    assert told.count("error:") == 1
+    assert "data.whole=True" in told
+    assert "batch_size" not in told
+
+
+def test_attention_reads_weights(tmp_path):
+    """As a feature of each edge, of a loop the mean of those that arrive beside it."""
+    one = in_one_piece(weighted(tmp_path / "g", "csv"), weighted=True)
+    edges = models.create("gat").adjacency(one.edges, 6, one.weights)
+    found = np.zeros((6, 6))
+    found[edges.target, edges.source] = edges.features[:, 0]
+    expected = np.zeros((6, 6))
+    expected[tuple(one.edges.T)] = expected[tuple(one.edges.T[::-1])] = one.weights
+    count = np.maximum((expected > 0).sum(axis=1), 1)
+    np.testing.assert_allclose(found, expected + np.diag(expected.sum(axis=1) / count), atol=1e-6)
+    own = ("--config.data.name=edge_list", f"--config.data.path={tmp_path / 'g'}")
+    own += ("--config.data.whole=True", "--config.data.weighted=True", "--config.batch_size=2")
+    learned = made("gat", *own).abstract_state.learner.params
+    assert learned["conv_0"]["edge"]["kernel"].shape == (2, 1, 64)
 
 
 @pytest.mark.parametrize("flags", [("directed=True",), ("held_out=.1",)])
@@ -211,9 +233,9 @@ def test_edges_have_weights_if_they_are_to_be_read(kind, tmp_path):
     expected = np.zeros((6, 6))
     expected[tuple(PAIRS.T)] = WEIGHTS  # of two weights of an edge the larger
     expected = np.maximum(expected, expected.T)
-    made = edge_list.edge_list(path, weighted=True, **READ)
-    np.testing.assert_array_equal(csr.matrix(made.whole.edges).toarray(), expected)
-    batch = made.train.take(np.arange(len(made.train)))
+    found = edge_list.edge_list(path, weighted=True, **READ)
+    np.testing.assert_array_equal(csr.matrix(found.whole.edges).toarray(), expected)
+    batch = found.train.take(np.arange(len(found.train)))
     assert batch["edge_weight"].shape == batch["scale"].shape
     one = in_one_piece(path, weighted=True)
     np.testing.assert_array_equal(one.weights, expected[tuple(one.edges.T)])

@@ -4,10 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import figures, leaves, run
+import tiny
+from launching import assert_resumes_to_the_bit, figures, leaves, run
 
 from jaxdl import keys, models, ops, parallel
 from jaxdl.ops import graph_parts
+from jaxdl.tasks import node_anomaly
+from jaxdl.tasks.shared import links
+from jaxdl.tasks.shared.graph_on_devices import Divided
 
 NODES, PARTS = 21, 8
 
@@ -111,18 +115,102 @@ def test_without_a_mesh_that_divides_them_parts_are_computed_together():
     np.testing.assert_allclose(found, 120 * np.arange(8.0))
 
 
+def divided():
+    """A graph's pairs, more of which none joins than parts, and where its nodes lie."""
+    rng = np.random.default_rng(2)
+    every = np.stack(np.triu_indices(NODES - 2, 1), axis=1)
+    joined = rng.permutation(len(every)) < 43
+    at = ops.places_in_parts(np.bincount(every[joined].ravel(), minlength=NODES), PARTS)
+    return every[joined], every[~joined], Divided(PARTS, at, PARTS * -(-NODES // PARTS))
+
+
+def test_pairs_are_dealt_out_and_what_fills_up_counts_for_nothing():
+    """The loss of known links and drawn pairs, by its formula; on eight devices and on one."""
+    joined, absent, where = divided()
+    pairs, others = where.pairs(joined), where.some_pairs(absent)
+    assert pairs.shape == (PARTS, 6, 2)
+    real = np.asarray(links.is_pair(pairs))
+    np.testing.assert_array_equal(pairs[real], where.at[joined])
+    every, counts = np.unique(others.reshape(-1, 2), axis=0, return_counts=True)
+    np.testing.assert_array_equal(every, np.unique(where.at[absent], axis=0))
+    assert others.size == 2 * counts.sum()
+    assert counts.max() <= 2
+
+    told = where.laid(np.random.default_rng(3).standard_normal((NODES, 4)).astype(np.float32))
+    drawn = jax.random.randint(keys.named(keys.root(0), "absent"), (PARTS, 6), 0, others.shape[1])
+    drawn = np.take_along_axis(others, np.asarray(drawn)[..., None], axis=1)[real]
+    score = lambda ends: np.einsum("ij,ij->i", *(np.float64(told[ends[:, i]]) for i in (0, 1)))
+    nats = [*np.logaddexp(0, -score(pairs[real])), *np.logaddexp(0, score(drawn))]
+
+    def loss(told, pairs, others):
+        found = links.loss_of_known(told, pairs, others, keys.root(0))
+        return found.total / found.weight
+
+    slope = jax.jit(jax.value_and_grad(loss))
+    one, of_one = slope(told, pairs, others)
+    layout = parallel.create(dict(strategy="jit", data=8, fsdp=1, tensor=1, fsdp_min_size=1), 8)
+    with jax.set_mesh(layout.mesh):
+        many, of_many = slope(*jax.device_put((told, pairs, others), layout.batch()))
+    assert float(one) == pytest.approx(np.mean(nats), rel=1e-5)
+    assert float(many) == pytest.approx(np.mean(nats), rel=1e-5)
+    np.testing.assert_allclose(of_many, of_one, rtol=1e-5, atol=1e-6)
+
+
+def test_errors_of_nodes_are_those_of_the_whole_graph():
+    joined, absent, where = divided()
+    rng = np.random.default_rng(4)
+    x, made, vectors = (rng.standard_normal((NODES, d)).astype(np.float32) for d in (3, 3, 2))
+    whole = node_anomaly.Given(x, ops.normalised(joined, NODES), joined, absent)
+    pairs = where.pairs(joined), where.some_pairs(absent)
+    adjacency = where.adjacency(ops.normalised, joined)
+    parts = node_anomaly.Given(where.laid(x), adjacency, *pairs, where.is_node)
+    expected = node_anomaly.node_errors(made, vectors, whole, 0.3)
+    given = (jnp.asarray(where.laid(x)) for x in (made, vectors))
+    found = node_anomaly.node_errors(*given, parts, 0.3)
+    np.testing.assert_allclose(where.of_nodes(found), expected, rtol=1e-5)
+    # And all of the loss but what is drawn.
+    forward = lambda params, model_state, key, *inputs: (params, model_state)
+    loss = lambda given, lay: node_anomaly.training_loss(
+        forward, 0.0, jnp.concatenate([lay(made), lay(vectors)], 1), {}, {"given": given},
+        keys.root(0),
+    ).loss.total  # fmt: skip
+    assert float(loss(parts, where.laid)) == pytest.approx(
+        float(loss(whole, lambda x: x)), rel=1e-6
+    )
+
+
 SHORT = ("--config.steps=6", "--config.eval.every=3", "--config.batch_size=3")
 PLAIN = ("--config.optimizer.name=sgd", "--config.optimizer.learning_rate=.3")
 
 
-def test_one_device_equals_eight(tmp_path):
+def test_devices_and_time_change_no_number(tmp_path):
+    """Cut and gone on with on eight devices, and on one."""
     small = (*SHORT, *PLAIN, "--config.task.parts=8")
-    for devices in (1, 8):
-        assert run("gcn", tmp_path / str(devices), *small, f"--config.parallel.data={devices}") == 0
-    for a, b in zip(leaves(tmp_path / "1"), leaves(tmp_path / "8"), strict=True):
+    eight = ("--config.parallel.data=8", "--config.checkpoint.every=2")
+    assert_resumes_to_the_bit("gcn", tmp_path, *small, *eight, at=4)
+    one, many = tmp_path / "1", tmp_path / "whole"
+    assert run("gcn", one, *small, "--config.parallel.data=1") == 0
+    for a, b in zip(leaves(one), leaves(many), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    one, many = (figures(tmp_path / name, "eval")[-1] for name in ("1", "8"))
+    one, many = (figures(folder, "eval")[-1] for folder in (one, many))
     assert one["accuracy"] == many["accuracy"]
+
+
+@pytest.mark.slow(
+    "jaxdl/tasks/link_prediction.py", "jaxdl/tasks/node_anomaly.py", "jaxdl/ops/graph_parts.py"
+)
+@pytest.mark.parametrize("experiment", ["gcn:links", "gcn:anomaly"])
+def test_links_and_odd_nodes_are_the_same_on_any_devices(experiment, tmp_path):
+    small = (*tiny.FLAGS[experiment], *SHORT, *PLAIN, "--config.task.parts=8")
+    eight = ("--config.parallel.data=8", "--config.checkpoint.every=2")
+    assert_resumes_to_the_bit(experiment, tmp_path, *small, *eight, at=4)
+    one, many = tmp_path / "1", tmp_path / "whole"
+    assert run(experiment, one, *small, "--config.parallel.data=1") == 0
+    for a, b in zip(leaves(one), leaves(many), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    one, many = (figures(folder, "eval")[-1] for folder in (one, many))
+    for name in ("auroc", "loss") if experiment == "gcn:links" else ("auroc", "auroc/stranger"):
+        assert one[name] == pytest.approx(many[name], rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pickle
 
 import jax
+import launching
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -189,12 +190,28 @@ def test_smoothed_answers_are_what_the_formula_says():
     expected = 0.2 * np.linalg.solve(np.eye(n) - 0.8 * matrix, own)
     found = jax.jit(node_classification.smoothed, static_argnums=4)
     given = (logits, labels, known)
-    np.testing.assert_allclose(np.exp(found(*given, edges, 0.8)), expected, rtol=1e-3)
+    for form in (edges, ops.dense_adjacency(edges, n)):
+        np.testing.assert_allclose(np.exp(found(*given, form, 0.8)), expected, rtol=1e-3)
     at = ops.places_in_parts(np.bincount(edges.target), 3)
     back = np.argsort(at)
     parts = ops.edges_in_parts(edges, at, 3)
     told = found(*(x[back] for x in given), parts, 0.8)
     np.testing.assert_allclose(np.exp(told)[at], expected, rtol=1e-3)
+
+
+def test_edges_are_normalised_once(monkeypatch):
+    """Those that a GCN hears by are those that its answers are smoothed over."""
+    calls, normalised = [], ops.normalised
+    monkeypatch.setattr(ops, "normalised", lambda *args: calls.append(1) or normalised(*args))
+    other = launching.built("gcn", "--config.task.smoothing=.5", "--config.model.name=graphsage")
+    assert other.abstract_state.given.smoothing is not None
+    calls.clear()
+    one = launching.built("gcn", "--config.task.smoothing=.5")
+    state = one.init_state()
+    assert len(calls) == 1
+    assert state.given.smoothing is None
+    told = one.task.score(state, None, one.key)
+    assert told["loss"] != launching.built("gcn").task.score(state, None, one.key)["loss"]
 
 
 BAD = {
@@ -203,6 +220,12 @@ BAD = {
         r"g: edge \(0, 3\) names a node that is missing: with 3 nodes they go from 0 to 2",
     ),
     "no labels": (lambda: graph.create(np.eye(3), [], None, "g"), "g: the graph has no labels"),
+    "no number": (
+        lambda: graph.create(
+            np.where(np.arange(70_000) < 69_999, 1, np.nan)[:, None], [], np.zeros(70_000, int), "g"
+        ),
+        "g, node 69999: features must be finite numbers",
+    ),
     "a label too few": (
         lambda: graph.create(np.eye(3), [], np.zeros(2, int), "g"),
         r"labels must be \(3,\) whole numbers",

@@ -227,8 +227,7 @@ def test_drawn_links_are_cut_and_go_on(tmp_path):
     assert_resumes_to_the_bit(SAMPLED, tmp_path, *small, "--config.checkpoint.every=2", at=4)
 
 
-def test_own_edges_without_labels(tmp_path, monkeypatch):
-    monkeypatch.setenv("JAXDL_CACHE", str(tmp_path / "cache"))
+def test_own_edges_without_labels(tmp_path, own_cache):
     folder, rng = tmp_path / "own", np.random.default_rng(0)
     folder.mkdir()
     np.savetxt(folder / "edges.csv", rng.integers(0, 30, (120, 2)), "%d", ",")

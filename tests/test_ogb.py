@@ -1,7 +1,6 @@
 """Graphs in the Open Graph Benchmark's folders."""
 
-import gzip
-
+import graph_files
 import numpy as np
 import pytest
 
@@ -19,18 +18,12 @@ FILES = {
 READ = dict(seeds=2, fan_out=(2,))
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("JAXDL_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def laid(folder, **changed):
-    for name, text in {**FILES, **changed}.items():
-        if text is not None:
-            file = folder / f"{name}.csv.gz"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(gzip.compress(text.encode()))
-    return str(folder)
+    files = {f"{name}.csv": text for name, text in {**FILES, **changed}.items()}
+    return graph_files.laid(folder, files, packed=True)
 
 
 @pytest.mark.parametrize("part, scored", [("test", [3, 4]), ("validation", [2])])

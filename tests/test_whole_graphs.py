@@ -34,12 +34,18 @@ def graph(nodes, pairs, label=0, seed=0):
 
 
 # A path, a single node, a graph without nodes, a node that hears nobody and one heard twice.
-SOME = Graphs(
+EACH = [
+    graph(3, [(1, 0), (0, 1), (2, 1), (1, 2)]),
+    graph(1, []),
+    graph(0, []),
+    graph(4, [(0, 3), (0, 3), (2, 0), (1, 2), (3, 0)]),
+]
+SOME = Graphs(EACH)
+# The same, whose edges have features of which float32 has the means too.
+FEATURED = Graphs(
     [
-        graph(3, [(1, 0), (0, 1), (2, 1), (1, 2)]),
-        graph(1, []),
-        graph(0, []),
-        graph(4, [(0, 3), (0, 3), (2, 0), (1, 2), (3, 0)]),
+        e._replace(edge_features=np.random.default_rng(9).integers(-9, 9, (len(e.edges), 2)))
+        for e in EACH
     ]
 )
 
@@ -109,23 +115,32 @@ def test_padding_changes_nothing(norm, pool):
             assert np.isfinite(a).all()
 
 
-@pytest.mark.parametrize("self_loops", [True, False])
-def test_attention_in_a_batch_of_graphs_is_that_in_each(self_loops):
-    fields = dict(hidden=(3, 3), heads=2, num_classes=4, pool="max", self_loops=self_loops)
-    module = models.create("gat", **fields, residual=True, dtype=jnp.float64)
+@pytest.mark.parametrize(
+    "self_loops, model", [(True, "gat"), (False, "gat"), (True, "gatv2"), (False, "gin")]
+)
+def test_what_is_heard_in_a_batch_of_graphs_is_that_in_each(self_loops, model):
+    """By features of edges too, with two of the four."""
+    fields = dict(heads=2, self_loops=self_loops) if model != "gin" else dict(norm="")
+    fields |= dict(hidden=(3, 3), num_classes=4, pool="max", residual=True)
+    module = models.create(model, **fields, dtype=jnp.float64)
+    graphs = FEATURED if model in ("gatv2", "gin") else SOME
     with jax.enable_x64(True):
-        batch = SOME.take(np.arange(4))
+        batch = graphs.take(np.arange(4))
+        more = {}
+        if graphs is FEATURED:
+            more["features"] = jnp.asarray(batch["edge_features"], float)
         x = jnp.asarray(np.pad(np.float64(batch["nodes"]), ((0, 0), (0, 2), (0, 0))))
         edges = jnp.asarray(batch["edges"])
-        inputs = (*ops.pack_graphs(x, edges, self_loops), jnp.asarray(batch["size"]))
+        inputs = (*ops.pack_graphs(x, edges, self_loops, **more), jnp.asarray(batch["size"]))
         assert (jnp.diff(inputs[1].target) >= 0).all()
         shapes = jax.eval_shape(module.init, keys.root(0), *inputs)["params"]
         params = jax.tree.map(lambda x: x.astype(jnp.float64), direction(shapes, 1))
         found = jitted(module.apply)({"params": params}, *inputs)
         assert np.isfinite(found).all()
         for i in (0, 1, 3):
-            own, pairs = SOME.graph(i)
-            alone = ops.connect(pairs, len(own), loops=self_loops)
+            own, pairs = graphs.graph(i)
+            more = {"features": graphs.edge_features(i)} if graphs is FEATURED else {}
+            alone = ops.connect(pairs, len(own), loops=self_loops, **more)
             own, size = jnp.asarray(own, jnp.float64), jnp.array([len(own)])
             wanted = module.apply({"params": params}, own, alone, size)
             np.testing.assert_allclose(found[i], wanted[0], rtol=1e-10, atol=1e-12)
@@ -257,6 +272,33 @@ def test_files_are_read_as_they_stand_there(tmp_path):
     assert [len(edges) for _, edges in plain.graphs] == [0] * 4
 
 
+def test_edges_have_what_stands_in_their_rows(tmp_path):
+    """Numbers and labels; those of the same edge's first row count, and of a loop none."""
+    path = written(
+        tmp_path, edge_labels="7\n4\n4\n7\n7\n5\n", edge_attributes=".5\n1\n2\n3\n4\n5\n"
+    )
+    data = load(name="tudataset", path=path, edge_features=True, test_fraction=0.25)
+    assert data.train.edge_labels == "4 5 7"
+    found = tudataset.read(path, edges=True)
+    assert not any("not used" in note for note in found.notes)
+    wanted = {(0, 0, 1): [0.5, 0, 0, 1], (0, 1, 0): [1, 1, 0, 0]}
+    wanted |= {(1, 0, 1): [2, 1, 0, 0], (1, 1, 0): [3, 0, 0, 1]}
+    graphs = tudataset.examples_of(found)
+    for i in range(4):
+        for pair, own in zip(graphs.graph(i)[1], graphs.edge_features(i), strict=True):
+            np.testing.assert_array_equal(own, wanted.pop((i, *pair.tolist())))
+    assert not wanted
+    none = written(tmp_path, edge_labels="7\n")
+    with pytest.raises(UserError, match=r"TOY_edge_labels.txt: 1 rows of 6 edges"):
+        tudataset.read(none, edges=True)
+    for name in ("labels", "attributes"):
+        (tmp_path / f"TOY_edge_{name}.txt").unlink()
+    with pytest.raises(
+        UserError, match=r"data.edge_features=True: there is no file TOY_edge_labels"
+    ):
+        tudataset.read(none, edges=True)
+
+
 def test_a_feature_that_never_varies_is_not_made_zero(tmp_path):
     rows = "1,2\n1,4\n1,6\n1,4\n1,0\n"
     flat = dict(node_labels=None, node_attributes=rows, graph_labels="0\n1\n0\n1\n")
@@ -319,6 +361,7 @@ def rings(folder, graphs=60):
         "A": lines(f"{a}, {b}" for a, b in edges),
         "graph_indicator": lines(owner),
         "graph_labels": lines(labels),
+        "edge_labels": lines((a * b) % 2 for a, b in edges),
     }
     for name, text in files.items():
         (folder / f"RINGS_{name}.txt").write_text(text)
@@ -330,6 +373,7 @@ def test_own_graphs_are_learned_and_then_asked_of(tmp_path, capsys):
     labels = rings(tmp_path / "data")
     flags = (
         *("--config.data.name=tudataset", f"--config.data.path={tmp_path / 'data'}"),
+        "--config.data.edge_features=True",
         *("--config.model.hidden=(8,8)", "--config.model.dropout=0.", "--config.model.pool=mean"),
         *("--config.optimizer.learning_rate=.02", "--config.steps=60", "--config.eval.every=60"),
         *("--config.data.test_fraction=.3", "--config.batch_size=14", "--config.data.lengths=2"),
@@ -340,7 +384,7 @@ def test_own_graphs_are_learned_and_then_asked_of(tmp_path, capsys):
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Confusion matrix" in page
     (tmp_path / "data" / "RINGS_graph_labels.txt").unlink()
-    again = (*flags[2:], "--mode=predict", f"--input={tmp_path / 'data'}")
+    again = (*flags[3:], "--mode=predict", f"--input={tmp_path / 'data'}")
     assert run("gin", tmp_path / "run", *flags[:2], *again) == 0
     said = [json.loads(x) for x in (tmp_path / "run" / "predictions.jsonl").open()]
     found = [row["classes"][0]["class"] for row in said]
@@ -369,14 +413,24 @@ def test_devices_and_time_change_no_number(tmp_path):
         (("model.pool=",), "config.model.pool='' must be 'sum', 'mean', 'max' or 'attention'"),
         (("model.pool=median",), "unknown pool 'median'"),
         (("model.name=gcn", "model.jump=", "model.pool=sum"), "model 'gcn' has no 'pool'"),
+        (
+            (
+                "data.name=tudataset",
+                "data.path=FOLDER",
+                "data.edge_features=True",
+                "model.name=graphsage",
+            ),
+            "GraphSAGE has no use for what edges have; 'gin' and 'gat' do",
+        ),
         (("data.name=digits",), "learns from 'nodes', and data set 'digits' has image, label"),
     ],
 )
 def test_what_tells_nothing_of_whole_graphs_is_one_line(flags, says, tmp_path, capsys):
-    assert run("gin", tmp_path / "run", *(f"--config.{flag}" for flag in flags)) == 2
-    message = capsys.readouterr().err
+    path = written(tmp_path, edge_labels="1\n2\n" * 3)
+    flags = [f"--config.{flag}".replace("FOLDER", path) for flag in flags]
+    assert run("gin", tmp_path / "run", *flags, "--config.batch_size=1") == 2
+    *_, message = capsys.readouterr().err.splitlines()
     assert says in message
-    assert message.count("\n") == 1
 
 
 def test_nodes_are_not_pooled_where_they_are_named(tmp_path, capsys):

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine, records
-from benchmarks.page import with_figures
+from benchmarks.page import renew
 from benchmarks.workloads import ROOT
 from jaxdl.data.topic_answers import prompts, reward
 
@@ -171,10 +171,7 @@ def measure(runs: Runs) -> dict[str, Any]:
 
 def write() -> None:
     """Makes the page's table and the chart anew from what is stored, of the newest jax."""
-    stored = records.stored(RESULTS)
-    PAGE.write_text(with_figures(PAGE.read_text(), page(stored), "rule"))
-    (measured,) = stored[-1]["workloads"].values()
-    CHART.write_bytes(chart(measured).data)
+    renew(PAGE, "rule", CHART, RESULTS, figures=page, picture=chart)
 
 
 def page(stored: Sequence[Mapping[str, Any]]) -> str:

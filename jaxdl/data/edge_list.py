@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxdl.data import Data, csr, large_graph, register, sampled_links
+from jaxdl.data.graph import check_finite
 from jaxdl.data.graph_tables import DELIMITERS, archive, cached, is_of, kind, opened, table
 from jaxdl.errors import UserError, one_line
 
@@ -111,10 +112,7 @@ def _file(folder: Path, name: str, needed: bool = True) -> Path | None:
 def _read(files: Mapping[str, Path], directed: bool, weighted: bool) -> dict[str, np.ndarray]:
     """The arrays of _KEPT, and ``weights`` if weighted."""
     features, first = table(files["features"], np.float32, None, "numbers")
-    wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
-    if len(wrong):
-        row = first + wrong[0]
-        raise UserError(f"{files['features']}, row {row}: features must be finite numbers")
+    check_finite(features, f"{files['features']}, row", first)
     labels, names = np.zeros(len(features), np.int32), np.array([], str)
     if "labels" in files:
         labels, names = _labels(files["labels"])

@@ -7,6 +7,9 @@ import numpy as np
 
 from jaxdl.errors import UserError
 
+# At a time.
+_ROWS = 1 << 16
+
 
 class Graph(NamedTuple):
     """An undirected graph with a class for every node.
@@ -51,7 +54,8 @@ def create(
       **parts: ``train``, ``test`` and ``positions`` of `Graph`.
 
     Raises:
-      UserError: missing labels, edges that name nodes that do not exist, shapes that do not fit.
+      UserError: missing labels, features that are no numbers, edges that name nodes that do not
+        exist, shapes that do not fit.
     """
     if labels is None or not len(labels):
         raise UserError(f"{where}: the graph has no labels; node classification needs one a node")
@@ -60,6 +64,7 @@ def create(
     nodes = len(features)
     if features.ndim != 2 or not nodes:
         raise UserError(f"{where}: features must be (nodes, features), got {features.shape}")
+    check_finite(features, f"{where}, node")
     if labels.shape != (nodes,) or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
             f"{where}: labels must be ({nodes},) whole numbers, one a node; got "
@@ -77,6 +82,21 @@ def create(
     once = np.unique(np.sort(edges[edges[:, 0] != edges[:, 1]], axis=1), axis=0)
     names = tuple(class_names) or tuple(str(i) for i in range(count))
     return Graph(features, once.astype(np.int32), labels.astype(np.int32), names, **parts)
+
+
+def check_finite(features: np.ndarray, where: str, first: int = 0) -> None:
+    """Raises UserError for the first row of features (nodes, features) that is not finite.
+
+    Args:
+      features: looked at a part at a time, as they may be mapped from a file.
+      where: the file and what its rows are, for messages.
+      first: the number of the first row there.
+    """
+    for start in range(0, len(features), _ROWS):
+        wrong = np.flatnonzero(~np.isfinite(features[start : start + _ROWS]).all(axis=1))
+        if len(wrong):
+            row = first + start + wrong[0]
+            raise UserError(f"{where} {row}: features must be finite numbers")
 
 
 def known_nodes(graph: Graph, per_class: int, seed: Sequence[int]) -> np.ndarray:

@@ -18,11 +18,13 @@ class Example(NamedTuple):
       features: (nodes, features) numbers.
       edges: (edges, 2) whole numbers from 0, below the nodes: sender and receiver.
       label: number of the class.
+      edge_features: (edges, features) numbers, or None; of all graphs or of none.
     """
 
     features: np.ndarray
     edges: np.ndarray
     label: int
+    edge_features: np.ndarray | None = None
 
 
 class Graphs:
@@ -30,14 +32,16 @@ class Graphs:
 
     ``take`` gives ``nodes`` (n, places, features) float32, 0 behind each graph's own; ``edges``
     (n, edges, 2) int32, sorted by receiver, behind which ``places`` - 1 fills up; ``size`` (n,)
-    int32, the nodes of each; and ``label`` (n,) int32. No graph takes the last place, to which all
-    edges belong that only fill up (`jaxdl.ops.pack_graphs`).
+    int32, the nodes of each; and ``label`` (n,) int32. Where edges have features there are
+    ``edge_features`` (n, edges, features) float32, too, 0 behind each graph's own. No graph takes
+    the last place, to which all edges belong that only fill up (`jaxdl.ops.pack_graphs`).
 
     Args:
       examples: at least one, all with as many features.
       positions: columns of the features that say where a node is drawn, or None.
       node_labels: what features stand for that are 1 at one of several places, in their order, with
         spaces between.
+      edge_labels: the same of edges.
     """
 
     def __init__(
@@ -45,16 +49,25 @@ class Graphs:
         examples: Sequence[Example],
         positions: tuple[int, int] | None = None,
         node_labels: str = "",
+        edge_labels: str = "",
     ):
         self._nodes = np.concatenate([e.features for e in examples]).astype(np.float32)
-        self._edges = np.concatenate([_by_receiver(e.edges) for e in examples])
+        orders = [_by_receiver(e.edges) for e in examples]
+        sorted_by = lambda each: np.concatenate([x[o] for x, o in zip(each, orders, strict=True)])
+        self._edges = sorted_by(np.asarray(e.edges, np.int32).reshape(-1, 2) for e in examples)
+        self._edge_features = None
+        if examples[0].edge_features is not None:
+            own = sorted_by(e.edge_features for e in examples)
+            self._edge_features = own.astype(np.float32)
         nodes, edges = (np.array([len(e[i]) for e in examples], np.int32) for i in (0, 1))
         self._first_node, self._first_edge = (np.cumsum(x) - x for x in (nodes, edges))
         # As `length_groups` has it: how long each example is in what it takes.
         self.sizes = {"nodes": nodes + 1, "edges": edges}
+        if self._edge_features is not None:
+            self.sizes["edge_features"] = edges
         self.room = {name: max(1, int(own.max())) for name, own in self.sizes.items()}
         self.labels = np.array([e.label for e in examples], np.int32)
-        self.positions, self.node_labels = positions, node_labels
+        self.positions, self.node_labels, self.edge_labels = positions, node_labels, edge_labels
 
     def __len__(self) -> int:
         """Number of graphs."""
@@ -69,13 +82,26 @@ class Graphs:
             x, pairs = self.graph(i)
             nodes[row, : len(x)], edges[row, : len(pairs)] = x, pairs
         size = self.sizes["nodes"][indices] - 1
-        return {"nodes": nodes, "edges": edges, "size": size, "label": self.labels[indices]}
+        made = {"nodes": nodes, "edges": edges, "size": size, "label": self.labels[indices]}
+        if self._edge_features is not None:
+            made["edge_features"] = np.zeros(
+                (len(indices), most, self._edge_features.shape[1]), np.float32
+            )
+            for row, i in enumerate(indices):
+                own = self.edge_features(i)
+                made["edge_features"][row, : len(own)] = own
+        return made
 
     def graph(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Features (nodes, features) and edges (edges, 2) of one, without padding."""
         first, edge = self._first_node[index], self._first_edge[index]
         nodes, edges = self.sizes["nodes"][index] - 1, self.sizes["edges"][index]
         return self._nodes[first : first + nodes], self._edges[edge : edge + edges]
+
+    def edge_features(self, index: int) -> np.ndarray:
+        """(edges, features) of one, of which edges have features."""
+        edge = self._first_edge[index]
+        return self._edge_features[edge : edge + self.sizes["edges"][index]]
 
     def subset(self, indices: np.ndarray) -> "Graphs":
         """Only these, in this order; as much room as before, so that all parts have one shape."""
@@ -89,8 +115,9 @@ class Graphs:
 
     @property
     def about(self) -> dict[str, str]:
-        """``node_labels``."""
-        return {"node_labels": self.node_labels}
+        """``node_labels``, and ``edge_labels`` if there are any."""
+        own = {"node_labels": self.node_labels}
+        return own | ({"edge_labels": self.edge_labels} if self.edge_labels else {})
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation (features,) float32 of all nodes.
@@ -107,9 +134,11 @@ class Graphs:
         """Of every number, whatever graphs there are beside."""
         own = [self.graph(i) for i in range(len(self))]
         nodes, edges = (np.concatenate([graph[i] for graph in own]) for i in (0, 1))
-        return fingerprint.digest(
-            {"nodes": nodes, "edges": edges, "labels": self.labels, **self.sizes}
-        )
+        every = {"nodes": nodes, "edges": edges, "labels": self.labels, **self.sizes}
+        if self._edge_features is not None:
+            each = [self.edge_features(i) for i in range(len(self))]
+            every["edge_features"] = np.concatenate(each)
+        return fingerprint.digest(every)
 
 
 def data(
@@ -145,5 +174,6 @@ def data(
 
 
 def _by_receiver(edges: np.ndarray) -> np.ndarray:
+    """(edges,): the order in which receivers ascend."""
     edges = np.asarray(edges, np.int32).reshape(-1, 2)
-    return edges[np.lexsort((edges[:, 0], edges[:, 1]))]
+    return np.lexsort((edges[:, 0], edges[:, 1]))

@@ -12,7 +12,7 @@ from jaxdl.data.split import Batch, Split
 # cut, and what tasks ask of it.
 _KEPT = (
     *("shuffled", "length_groups", "sizes", "about", "context", "examples"),
-    *("positions", "node_labels"),
+    *("positions", "node_labels", "edge_labels"),
 )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxdl.data import Data, csr, neighbours
 from jaxdl.data.csr import Csr
-from jaxdl.data.graph import Graph, drawn_nodes
+from jaxdl.data.graph import Graph, check_finite, drawn_nodes
 from jaxdl.errors import UserError
 
 
@@ -83,9 +83,7 @@ def create(
             f"{where}: features must be ({edges.nodes}, features), one row a node; got "
             f"{features.shape}"
         )
-    wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
-    if len(wrong):
-        raise UserError(f"{where}, row {first_row + wrong[0]}: features must be finite numbers")
+    check_finite(features, f"{where}, row", first_row)
     labels = np.asarray(labels)
     if labels.shape != (edges.nodes,) or labels.dtype.kind not in "iu":
         raise UserError(
@@ -106,15 +104,19 @@ def create(
     elif known is None and not whole:
         raise UserError(
             "config.data.labels_per_class=0, but the graph does not say which labels are known: "
-            "set how many to draw of each class"
+            "set how many to draw of each class, or data.whole=True for a task that learns from "
+            "the graph in one piece"
         )
     labels, named = labels.astype(np.int32), labels >= 0
     if known is None:
-        return Data(whole=in_one_piece(edges, features, labels, class_names), notes=notes)
+        counts = _counts(edges, labels)
+        made = in_one_piece(edges, features, labels, class_names)
+        return Data(whole=made, notes=(counts, *notes))
     known, scored = known & named, (~known if scored is None else scored & ~known) & named
     for which, found in (("to learn from", known), ("to be measured on", scored)):
         if not found.any():
             raise UserError(f"{where}: no node with a label is {which}")
+    notes = (_counts(edges, labels, known), *notes)
     if whole:
         made = in_one_piece(edges, features, labels, class_names, train=known, test=scored)
         return Data(whole=made, notes=notes)
@@ -123,9 +125,8 @@ def create(
     nodes = np.flatnonzero(known)
     train = neighbours.Neighbourhoods(edges, features, graph.labels, nodes, seeds, fan_out)
     drawn = f"neighbourhoods of up to {train.room.nodes[-1]} nodes and {train.room.edges[-1]} edges"
-    return Data(
-        train, class_names=tuple(class_names), whole=graph, notes=(*_counts(graph), drawn, *notes)
-    )
+    notes = (notes[0], drawn, *notes[1:])
+    return Data(train, class_names=tuple(class_names), whole=graph, notes=notes)
 
 
 def in_one_piece(
@@ -150,10 +151,9 @@ def in_one_piece(
     return Graph(np.asarray(features), pairs, labels, names, weights=weights, **parts)
 
 
-def _counts(graph: LargeGraph) -> list[str]:
-    """Lines on how many there are of what."""
-    nodes, unlabelled = len(graph.labels), int((graph.labels < 0).sum())
-    line = (
-        f"{nodes} nodes, {len(graph.indices)} edges by receiver, {graph.known.sum()} known labels"
-    )
-    return [line + (f", {unlabelled} nodes without a label" if unlabelled else "")]
+def _counts(edges: Csr, labels: np.ndarray, known: np.ndarray | None = None) -> str:
+    """A line on how many there are of what."""
+    unlabelled = int((labels < 0).sum())
+    line = f"{edges.nodes} nodes, {len(edges.indices)} edges by receiver"
+    line += "" if known is None else f", {known.sum()} known labels"
+    return line + (f", {unlabelled} nodes without a label" if unlabelled else "")

@@ -10,8 +10,8 @@ from jaxdl.data import Data, register
 from jaxdl.data.graph_examples import Example, Graphs, data
 from jaxdl.errors import UserError
 
-# Beside edges and indicator: what nodes have, and what is there often and not read.
-_UNREAD = ("edge_labels", "edge_attributes", "graph_attributes")
+# What is there often and not read, the former unless it is asked for.
+_OF_EDGES, _UNREAD = ("edge_labels", "edge_attributes"), ("graph_attributes",)
 _WHOLE = 2**31 - 1
 
 
@@ -23,18 +23,23 @@ class Files(NamedTuple):
         of their numbers.
       labels: (graphs,) int64 as they stand there; None without a file of them.
       node_labels: the values that nodes' labels have in turn, () without a file of them.
+      edge_features: each graph's (edges, features), or None where they are not read.
+      edge_labels: as node_labels.
       notes: what is worth knowing, a line each.
     """
 
     graphs: list[tuple[np.ndarray, np.ndarray]]
     labels: np.ndarray | None
     node_labels: tuple[int, ...]
+    edge_features: list[np.ndarray] | None
+    edge_labels: tuple[int, ...]
     notes: tuple[str, ...]
 
 
 @register("tudataset")
 def tudataset(
     path: str = "",
+    edge_features: bool = False,
     lengths: int = 1,
     split: str = "random",
     test_fraction: float = 0.1,
@@ -48,6 +53,8 @@ def tudataset(
 
     Args:
       path: the folder, or folder/DS where it holds several.
+      edge_features: edges have features, made of ``DS_edge_attributes.txt`` and
+        ``DS_edge_labels.txt`` as those of nodes are, which models "gin" and "gat" read.
       lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
       split: "random" or "halves".
       test_fraction: size of the random test part.
@@ -57,24 +64,39 @@ def tudataset(
     Raises:
       UserError: files that are missing or do not fit together; the line names file and row.
     """
-    found = read(path)
+    found = read(path, edges=edge_features)
     if found.labels is None:
         raise UserError(f"data.path={path!r}: there is no file {prefix(path)}_graph_labels.txt")
     values, labels = np.unique(found.labels, return_inverse=True)
-    examples = [
-        Example(x, edges, label) for (x, edges), label in zip(found.graphs, labels, strict=True)
-    ]
-    graphs = Graphs(examples, node_labels=" ".join(map(str, found.node_labels)))
+    graphs = examples_of(found, labels)
     how = dict(split=split, test_fraction=test_fraction, split_seed=split_seed, eval_on=eval_on)
     return data(graphs, tuple(map(str, values)), lengths=lengths, notes=found.notes, **how)
 
 
-def read(path: str, node_labels: Sequence[int] = ()) -> Files:
+def examples_of(found: Files, labels: Sequence[int] | None = None) -> Graphs:
+    """The graphs of files, of classes ``labels`` (graphs,); all of class 0 if None."""
+    count = len(found.graphs)
+    columns = labels if labels is not None else [0] * count, found.edge_features or [None] * count
+    examples = [Example(*graph, *rest) for graph, *rest in zip(found.graphs, *columns, strict=True)]
+    told = lambda values: " ".join(map(str, values))
+    return Graphs(
+        examples, node_labels=told(found.node_labels), edge_labels=told(found.edge_labels)
+    )
+
+
+def read(
+    path: str,
+    node_labels: Sequence[int] = (),
+    edges: bool = False,
+    edge_labels: Sequence[int] = (),
+) -> Files:
     """The files of a folder, checked.
 
     Args:
       path: as of `tudataset`.
       node_labels: the values that nodes' labels may have; those of the file if ().
+      edges: whether features of edges are read.
+      edge_labels: as node_labels.
 
     Raises:
       UserError: as of `tudataset`.
@@ -107,11 +129,23 @@ def read(path: str, node_labels: Sequence[int] = ()) -> Files:
         file("A"),
         lambda i: f"an edge between graphs {ends[i][0]} and {ends[i][1]}",
     )
-    features, node_labels = _features(file, len(owner), tuple(node_labels))
-    graphs, notes = _of_each(owner, count, features, pairs)
-    unread = [file(name).name for name in _UNREAD if file(name).is_file()]
+    columns, node_labels = _features(file, "node", len(owner), tuple(node_labels))
+    features = _joined(columns or [np.ones((len(owner), 1))])
+    columns, edge_labels = [], ()
+    if edges:
+        columns, edge_labels = _features(file, "edge", len(pairs), tuple(edge_labels))
+        if not columns:
+            raise UserError(
+                "data.edge_features=True: there is no file "
+                + " or ".join(file(name).name for name in _OF_EDGES)
+            )
+    graphs, of_edges, notes = _of_each(
+        owner, count, features, pairs, _joined(columns) if edges else None
+    )
+    unread = [file(name).name for name in (*_OF_EDGES[2 * edges :], *_UNREAD)]
+    unread = [name for name in unread if Path(stem).with_name(name).is_file()]
     notes += [f"not used: {', '.join(unread)}"] if unread else []
-    return Files(graphs, labels, node_labels, tuple(notes))
+    return Files(graphs, labels, node_labels, of_edges, edge_labels, tuple(notes))
 
 
 def prefix(path: str) -> str:
@@ -133,31 +167,38 @@ def prefix(path: str) -> str:
 
 
 def _features(
-    file: Callable[[str], Path], nodes: int, node_labels: tuple[int, ...]
-) -> tuple[np.ndarray, tuple[int, ...]]:
-    """(nodes, features) float32, and the values of the nodes' labels."""
+    file: Callable[[str], Path], of: str, count: int, labels: tuple[int, ...]
+) -> tuple[list[np.ndarray], tuple[int, ...]]:
+    """Columns (count, …) of what nodes have, or edges, and the values of their labels."""
     columns = []
-    if (path := file("node_attributes")).is_file():
+    if (path := file(f"{of}_attributes")).is_file():
         columns.append(_rows(path, 0))
-        _check_count(path, len(columns[-1]), nodes)
-    path = file("node_labels")
+        _check_count(path, len(columns[-1]), count, of)
+    path = file(f"{of}_labels")
     if path.is_file():
         values = _whole(path, 1)[:, 0]
-        _check_count(path, len(values), nodes)
-        node_labels = node_labels or tuple(int(value) for value in np.unique(values))
-        known = np.array(node_labels)
+        _check_count(path, len(values), count, of)
+        labels = labels or tuple(int(value) for value in np.unique(values))
+        known = np.array(labels)
         _check(np.isin(values, known), path, lambda i: f"no graph learned from has {values[i]}")
         columns.append((values[:, None] == known).astype(np.float32))
-    elif node_labels:
-        raise UserError(f"{path} is missing: what was learned from had labels of nodes")
-    columns = columns or [np.ones((nodes, 1), np.float32)]
-    return np.concatenate(columns, axis=1).astype(np.float32), node_labels
+    elif labels:
+        raise UserError(f"{path} is missing: what was learned from had labels of {of}s")
+    return columns, labels
+
+
+def _joined(columns: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(columns, axis=1).astype(np.float32)
 
 
 def _of_each(
-    owner: np.ndarray, count: int, features: np.ndarray, pairs: np.ndarray
-) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
-    """Each graph's features and edges, and what is to be said of them."""
+    owner: np.ndarray,
+    count: int,
+    features: np.ndarray,
+    pairs: np.ndarray,
+    edge_features: np.ndarray | None,
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[np.ndarray] | None, list[str]]:
+    """Each graph's features and edges, its edges' features, and what is to be said of them."""
     order = np.argsort(owner, kind="stable")
     nodes = np.bincount(owner - 1, minlength=count)
     first = np.cumsum(nodes) - nodes
@@ -165,11 +206,14 @@ def _of_each(
     within = np.empty(len(owner), np.int64)
     within[order] = np.arange(len(owner)) - first[owner[order] - 1]
     loop = pairs[:, 0] == pairs[:, 1]
-    once = np.unique(pairs[~loop], axis=0)
+    once, first_row = np.unique(pairs[~loop], axis=0, return_index=True)
     of = owner[once[:, 0]] - 1
     by_graph = np.argsort(of, kind="stable")
     edges = np.bincount(of, minlength=count)
-    each_edges = np.split(within[once[by_graph]], np.cumsum(edges)[:-1])
+    by_edge = lambda x: np.split(x[by_graph], np.cumsum(edges)[:-1])
+    each_edges = by_edge(within[once])
+    if edge_features is not None:
+        edge_features = by_edge(edge_features[~loop][first_row])
     each_nodes = np.split(features[order], np.cumsum(nodes)[:-1])
     notes = []
     told = {
@@ -178,7 +222,7 @@ def _of_each(
         "edges that stand there twice count once": int((~loop).sum() - len(once)),
     }
     notes += [f"{number} {what}" for what, number in told.items() if number]
-    return list(zip(each_nodes, each_edges, strict=True)), notes
+    return list(zip(each_nodes, each_edges, strict=True)), edge_features, notes
 
 
 def _whole(path: Path, columns: int) -> np.ndarray:
@@ -233,6 +277,6 @@ def _check(good: np.ndarray, path: Path, wrong: Callable[[int], str]) -> None:
         raise UserError(f"{path}, row {bad[0] + 1}: {wrong(bad[0])}")
 
 
-def _check_count(path: Path, rows: int, nodes: int) -> None:
-    if rows != nodes:
-        raise UserError(f"{path}: {rows} rows of {nodes} nodes")
+def _check_count(path: Path, rows: int, count: int, of: str) -> None:
+    if rows != count:
+        raise UserError(f"{path}: {rows} rows of {count} {of}s")

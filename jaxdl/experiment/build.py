@@ -270,11 +270,6 @@ def create(
     data = data_sets.load(config.data) if data is None else data
     _check_groups_of_lengths(config, data)
     batches = data.train is not None
-    if batches and devices is None and config.batch_size > len(data.train):
-        raise UserError(
-            f"config.batch_size={config.batch_size} is larger than the training data: "
-            f"{len(data.train)} examples"
-        )
     size = len(data.train) if batches else None
     steps_per_epoch = size / config.batch_size if batches else None
     if config.steps is None and not batches:
@@ -283,9 +278,16 @@ def create(
             "pass over; set config.steps"
         )
     steps = config.steps or updates(config, size)
+    run = tasks.Run(config, data, steps, steps_per_epoch)
+    if batches and devices is None and config.batch_size > len(data.train):
+        tasks.create(run)  # that the task has no use for such data at all is told first
+        raise UserError(
+            f"config.batch_size={config.batch_size} is larger than the training data: "
+            f"{len(data.train)} examples"
+        )
     schedules.create(config.optimizer, steps=steps, steps_per_epoch=steps_per_epoch)
 
-    experiment = assemble(tasks.Run(config, data, steps, steps_per_epoch), devices)
+    experiment = assemble(run, devices)
     _check_metrics(experiment)
     return experiment
 

@@ -52,9 +52,11 @@ class GAT(NodeNetwork):
     ) -> ops.Edges:
         """What `__call__` takes, of undirected edges (edges, 2), each once and no loops.
 
-        Weights are not used: how much an edge counts is learned.
+        How much an edge counts is learned; its weight, if there are any, is a feature of it that
+        attention reads.
         """
-        return ops.connect(edges, nodes, both_ways=True, loops=self.self_loops)
+        features = None if weight is None else np.asarray(weight)[:, None]
+        return ops.connect(edges, nodes, both_ways=True, loops=self.self_loops, features=features)
 
     @nn.compact
     def __call__(

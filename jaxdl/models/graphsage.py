@@ -12,6 +12,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import layers, ops
+from jaxdl.errors import UserError
 from jaxdl.models import register
 from jaxdl.models.node_network import NodeNetwork
 
@@ -84,6 +85,12 @@ class GraphSAGE(NodeNetwork):
         `jaxdl.ops.pack_graphs`, of graphs of so many nodes each, and what comes out is (graphs,
         num_classes).
         """
+
+        if getattr(edges, "features", None) is not None:
+            raise UserError(
+                "data.edge_features=True must be False: GraphSAGE has no use for what edges have; "
+                "'gin' and 'gat' do"
+            )
 
         def sage(features: int, name: str) -> Callable[[jax.Array], jax.Array]:
             conv = layers.SAGEConv(

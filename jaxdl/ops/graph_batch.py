@@ -4,12 +4,14 @@ Each graph takes as many places as the largest; the last place of each is never 
 only fill up join it to itself, so that they reach no node, and receivers ascend as they must.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxdl.ops.graph import Edges
+from jaxdl.ops.segments import segment_mean
 
 
 class Members(NamedTuple):
@@ -29,7 +31,12 @@ class Members(NamedTuple):
         return 1 - (self.ids % 2).astype(jnp.float32)
 
 
-def pack_graphs(nodes: jax.Array, edges: jax.Array, loops: bool = False) -> tuple[jax.Array, Edges]:
+def pack_graphs(
+    nodes: jax.Array,
+    edges: jax.Array,
+    loops: bool = False,
+    features: jax.Array | None = None,
+) -> tuple[jax.Array, Edges]:
     """Graphs (graphs, …) as one graph, of each device's own examples.
 
     Args:
@@ -37,6 +44,8 @@ def pack_graphs(nodes: jax.Array, edges: jax.Array, loops: bool = False) -> tupl
       edges: (graphs, edges, 2) integers from 0, sender and receiver within the graph, receivers
         ascending; ``places`` - 1 or more in both fills up, behind the others.
       loops: every place is joined to itself too, beside ``edges``, which have no such edge.
+      features: (graphs, edges, d) floating, of the edges, or None; a loop has the mean of the edges
+        that arrive there, as of `jaxdl.ops.connect`.
 
     Returns:
       (graphs · places, features), and edges, of weight 0 where they fill up.
@@ -45,14 +54,20 @@ def pack_graphs(nodes: jax.Array, edges: jax.Array, loops: bool = False) -> tupl
     edges = jnp.minimum(edges, places - 1)
     weight = (edges[..., 1] < places - 1).astype(jnp.float32)
     if loops:
-        edges, weight = _with_loops(edges, weight, places)
+        edges, weight, features = _with_loops(edges, weight, features, places)
     first = places * jnp.arange(graphs, dtype=edges.dtype)
     source, target = (edges + first[:, None, None]).reshape(-1, 2).T
-    return nodes.reshape(graphs * places, -1), Edges(source, target, weight.reshape(-1))
+    if features is not None:
+        features = features.reshape(-1, features.shape[-1])
+    return nodes.reshape(graphs * places, -1), Edges(source, target, weight.reshape(-1), features)
 
 
-def _with_loops(edges: jax.Array, weight: jax.Array, places: int) -> tuple[jax.Array, jax.Array]:
-    """(graphs, edges + places, 2) and their weights; each loop stands behind its place's edges."""
+def _with_loops(
+    edges: jax.Array, weight: jax.Array, features: jax.Array | None, places: int
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """(graphs, edges + places, 2), their weights and features; a loop stands behind its place's
+    edges.
+    """
     every = jnp.arange(places, dtype=edges.dtype)
     target = edges[..., 1]
     # So many loops, or edges, come before.
@@ -61,10 +76,12 @@ def _with_loops(edges: jax.Array, weight: jax.Array, places: int) -> tuple[jax.A
     at = jnp.concatenate([at, behind.astype(edges.dtype) + every], axis=1)
     loops = jnp.broadcast_to(every[:, None], (len(edges), places, 2))
     put = jax.vmap(lambda values, at: jnp.zeros_like(values).at[at].set(values))
-    return (
-        put(jnp.concatenate([edges, loops], axis=1), at),
-        put(jnp.concatenate([weight, jnp.ones(loops.shape[:2], weight.dtype)], axis=1), at),
-    )
+    columns = [(edges, loops), (weight, jnp.ones(loops.shape[:2], weight.dtype))]
+    if features is not None:
+        mean = functools.partial(segment_mean, count=places)
+        columns.append((features, jax.vmap(mean)(features, target)))
+    made = [put(jnp.concatenate(both, axis=1), at) for both in columns]
+    return made[0], made[1], made[2] if features is not None else None
 
 
 def members_of(sizes: jax.Array, places: int) -> Members:

@@ -71,13 +71,14 @@ def places_in_parts(degrees: np.ndarray, parts: int) -> np.ndarray:
     return found
 
 
-def edges_in_parts(edges: Any, at: np.ndarray, parts: int) -> Any:
+def edges_in_parts(edges: Any, at: np.ndarray, parts: int, room: int = 1) -> Any:
     """A graph's edges by part; on the host.
 
     Args:
       edges: `jaxdl.ops.Edges` (edges,).
       at: (nodes,) of `places_in_parts`.
       parts: how many there are.
+      room: edges of a part at least.
 
     Returns:
       `jaxdl.ops.Edges` (parts, edges): sources are places, targets count from the first of their
@@ -88,7 +89,7 @@ def edges_in_parts(edges: Any, at: np.ndarray, parts: int) -> Any:
     source, target = at[columns[0]], at[columns[1]]
     order = np.lexsort((source, target))
     ends = np.searchsorted(target[order], nodes * np.arange(parts + 1))
-    most = max(int(np.diff(ends).max()), 1)
+    most = max(int(np.diff(ends).max()), room)
     part, target = np.divmod(target, nodes)
     row = part[order], np.arange(len(order)) - ends[part[order]]
 

@@ -10,7 +10,6 @@ from flax import linen as nn
 
 from jaxdl import models, ops
 from jaxdl.data import Data, tudataset
-from jaxdl.data.graph_examples import Example, Graphs
 from jaxdl.errors import UserError
 from jaxdl.report import graph_layout
 from jaxdl.tasks import (
@@ -81,10 +80,11 @@ def inputs(
       mean: (features,), which is subtracted.
       std: (features,), by which is divided.
       loops: the network has every node hear itself.
-      batch: ``nodes``, ``edges`` and ``size``.
+      batch: ``nodes``, ``edges``, ``size`` and, if edges have such, ``edge_features``.
     """
     standard = (batch["nodes"] - mean[None, None]) / std[None, None]
-    return *ops.pack_graphs(standard, batch["edges"], loops), batch["size"]
+    more = batch.get("edge_features")
+    return *ops.pack_graphs(standard, batch["edges"], loops, more), batch["size"]
 
 
 def _module(run: Run) -> nn.Module:
@@ -117,10 +117,16 @@ def _answer(
     at_once: int,
 ) -> list[Description]:
     """The classes of the graphs in a folder of files as of data set "tudataset", without labels."""
-    found = tudataset.read(file, tuple(map(int, data.train.node_labels.split())))
+    labels = lambda of: tuple(map(int, getattr(data.train, f"{of}_labels", "").split()))
+    seen = data.train.take(np.arange(1)).get("edge_features")
+    found = tudataset.read(file, labels("node"), seen is not None, labels("edge"))
     if (own := found.graphs[0][0].shape[1]) != (learned := len(data.mean)):
         raise UserError(f"{file}: {own} features a node, and {learned} where this was learned from")
-    graphs = Graphs([Example(*graph, 0) for graph in found.graphs])
+    if seen is not None and (own := found.edge_features[0].shape[1]) != seen.shape[-1]:
+        raise UserError(
+            f"{file}: {own} features an edge, and {seen.shape[-1]} where this was learned from"
+        )
+    graphs = tudataset.examples_of(found)
     return text_classification.described(names, over_split(each, graphs, at_once, state))
 
 

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, ops
+from jaxdl import ops, parallel
 from jaxdl.data import csr, links
 from jaxdl.data.graph import Graph
 from jaxdl.tasks import Run, Task, build_model, check_counts, learner, need_whole, register
+from jaxdl.tasks.shared import graph_on_devices, side_by_side
 from jaxdl.tasks.shared import links as shared
-from jaxdl.tasks.shared import side_by_side
+from jaxdl.tasks.shared.graph_on_devices import Divided
 from jaxdl.tasks.shared.kept import kept
 from jaxdl.tasks.shared.side_by_side import State
 
@@ -22,7 +23,8 @@ _ABSENT = 10
 
 
 class Known(NamedTuple):
-    """What a learner knows of the links.
+    """What a learner knows of the links. Of a graph in parts all have an axis of them in front, and
+    nodes are told of by their places (`jaxdl.tasks.shared.graph_on_devices`).
 
     Attributes:
       adjacency: `jaxdl.ops.Edges`, of the known ones alone.
@@ -38,7 +40,7 @@ class Known(NamedTuple):
 
 @register("link_prediction", derives=("num_classes",))
 def link_prediction(
-    run: Run, held_out: float = 0.1, split_seed: int = 0, dimensions: int = 16
+    run: Run, held_out: float = 0.1, split_seed: int = 0, dimensions: int = 16, parts: int = 1
 ) -> Task:
     """Finds edges of a graph (`jaxdl.data.graph.Graph`) that are held out, from all others.
 
@@ -49,6 +51,7 @@ def link_prediction(
       split_seed: of the draw of these, for each learner; apart from seed, so that runs compare.
       dimensions: of the vector that the model, one as of task "node_classification", makes of a
         node. Two nodes are the likelier joined, the larger the product of theirs.
+      parts: as of task "node_classification"; of the links each has as many.
 
     An update asks for all known edges, and for as many pairs that no known edge joins. The metrics
     are ``loss`` (nats a pair), and at evaluation, of the edges that are held out and as many pairs
@@ -62,25 +65,28 @@ def link_prediction(
     config, graph = run.config, run.data.whole
     side_by_side.check_no_parts(run, "a graph is learned from as a whole")
     nodes, setting = len(graph.features), "config.task.held_out"
-    divided = [
+    links_of = [
         links.divide(graph.edges, nodes, held_out, (split_seed, i), setting)
         for i in range(config.batch_size)
     ]
     because = "as config.task.dimensions says"
     module = build_model(run, {"num_classes": dimensions}, because=because)
+    divided = graph_on_devices.divide(run, module, graph.edges, nodes, parts)
     loss_fn = functools.partial(training_loss, learner.forward(module))
     start, update = learner.by_config(run, loss_fn)
-    told = kept(jax.jit(functools.partial(_told, module)))
-    counted = functools.cache(lambda: [_counted(one, nodes) for one in divided])
+    by_node = jax.jit(functools.partial(_told, module, divided))
+    told = kept(lambda state: parallel.with_mesh_of(by_node, state))
+    counted = functools.cache(lambda: [_counted(one, nodes) for one in links_of])
     return Task(
-        init=functools.partial(_init, module, start, graph, divided, split_seed),
-        train_step=functools.partial(side_by_side.train_step, update),
-        score=functools.partial(_score, told, divided, counted),
-        artifacts=functools.partial(_artifacts, told, divided, counted),
+        init=functools.partial(_init, module, start, graph, links_of, split_seed, divided),
+        train_step=functools.partial(_train_step, update, divided),
+        score=functools.partial(_score, told, links_of, counted),
+        artifacts=functools.partial(_artifacts, told, links_of, counted),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=side_by_side.partition,
+        partition=divided.partition("learner", "run"),
         directions=shared.DIRECTIONS,
-        examples=config.batch_size * 2 * len(divided[0].known),
+        examples=config.batch_size * 2 * len(links_of[0].known),
+        shared=divided.shared,
     )
 
 
@@ -100,44 +106,73 @@ def training_loss(
       batch: ``given``, the features (nodes, features), and ``known``, of type `Known`.
       key: of dropout and of the draw.
     """
-    known, count = batch["known"], len(batch["known"].pairs)
+    known = batch["known"]
     told, model_state = forward(params, model_state, key, batch["given"], known.adjacency)
-    drawn = jax.random.randint(keys.named(key, "absent"), (count,), 0, len(known.absent))
-    scores = shared.logits(told, jnp.concatenate([known.pairs, known.absent[drawn]]))
-    is_link = (jnp.arange(2 * count) < count).astype(jnp.float32)
-    return learner.Loss(shared.loss(scores, is_link), model_state, {})
+    found = shared.loss_of_known(told, known.pairs, known.absent, key)
+    return learner.Loss(found, model_state, {})
 
 
-def _known(module: Any, divided: links.Divided, nodes: int, seed: Sequence[int]) -> Known:
-    adjacency = getattr(module, "adjacency", ops.normalised)(divided.known, nodes)
-    rng = np.random.default_rng(seed)
-    absent = links.absent_pairs(divided.known, nodes, _ABSENT * len(divided.known), rng)
-    return Known(adjacency, jnp.asarray(divided.known), jnp.asarray(absent))
+def _train_step(
+    update: Callable[..., tuple[learner.Learner, Any]],
+    divided: Divided,
+    state: State,
+    batch: Any,
+    key: jax.Array,
+) -> tuple[State, Any]:
+    own = state._replace(known=_by_learner(state, divided))
+    found, metrics = side_by_side.train_step(update, own, batch, key)
+    return found._replace(known=state.known), metrics
+
+
+def _by_learner(state: State, divided: Divided) -> Known:
+    """What learners know, along the first axis: in parts, which devices share, it is the second."""
+    if divided.parts == 1:
+        return state.known
+    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), state.known)
+
+
+def _known(
+    module: Any, every: Sequence[links.Divided], split_seed: int, divided: Divided
+) -> list[Known]:
+    made_of, nodes = getattr(module, "adjacency", ops.normalised), len(divided.at)
+    adjacency = lambda room: [divided.adjacency(made_of, one.known, None, room) for one in every]
+    heard = adjacency(1)
+    if divided.parts > 1:  # learners know other edges each, and all are of one shape
+        heard = adjacency(max(edges.source.shape[1] for edges in heard))
+    found = []
+    for i, (one, edges) in enumerate(zip(every, heard, strict=True)):
+        # Of a stream of its own: not the draw that divides the edges.
+        rng = np.random.default_rng((split_seed, i, 1))
+        absent = links.absent_pairs(one.known, nodes, _ABSENT * len(one.known), rng)
+        pairs = divided.pairs(one.known), divided.some_pairs(absent)
+        found.append(Known(edges, *map(jnp.asarray, pairs)))
+    return found
 
 
 def _init(
     module: Any,
     start: Callable[[Mapping], learner.Learner],
     graph: Graph,
-    divided: Sequence[links.Divided],
+    links_of: Sequence[links.Divided],
     split_seed: int,
+    divided: Divided,
     key: jax.Array,
     batch: Mapping,
 ) -> State:
-    features, nodes = jnp.asarray(graph.features), len(graph.features)
-    # Of a stream of its own: not the draw that divides the edges.
-    each = [_known(module, one, nodes, (split_seed, i, 1)) for i, one in enumerate(divided)]
+    features = jnp.asarray(divided.laid(graph.features))
+    each = _known(module, links_of, split_seed, divided)
     one = lambda key: start(module.init(key, features, each[0].adjacency))
-    known = jax.tree.map(lambda *x: jnp.stack(x), *each)
-    return side_by_side.init(one, len(divided), known, features, key)
+    axis = 0 if divided.parts == 1 else 1
+    known = jax.tree.map(lambda *x: jnp.stack(x, axis), *each)
+    return side_by_side.init(one, len(links_of), known, features, key)
 
 
-def _told(module: Any, state: State) -> jax.Array:
+def _told(module: Any, divided: Divided, state: State) -> jax.Array:
     """(learners, nodes, dimensions)."""
-    told = lambda own, known: module.apply(
-        own.best_variables, state.given, known.adjacency, train=False
+    told = lambda own, known: divided.of_nodes(
+        module.apply(own.best_variables, state.given, known.adjacency, train=False)
     )
-    return jax.vmap(told)(state.learner, state.known)
+    return jax.vmap(told)(state.learner, _by_learner(state, divided))
 
 
 def _counted(divided: links.Divided, nodes: int) -> dict[str, np.ndarray]:
@@ -151,7 +186,7 @@ def _scores(told: np.ndarray, divided: links.Divided) -> np.ndarray:
 
 def _score(
     told: Callable[[State], jax.Array],
-    divided: Sequence[links.Divided],
+    links_of: Sequence[links.Divided],
     counted: Callable[[], list[dict[str, np.ndarray]]],
     state: State,
     split: Any,
@@ -159,18 +194,20 @@ def _score(
 ) -> dict[str, float]:
     each = [
         shared.figures(_scores(vectors, one), others, len(one.asked))
-        for vectors, one, others in zip(np.asarray(told(state)), divided, counted(), strict=True)
+        for vectors, one, others in zip(np.asarray(told(state)), links_of, counted(), strict=True)
     ]
     return {name: float(np.mean([found[name] for found in each])) for name in each[0]}
 
 
 def _artifacts(
     told: Callable[[State], jax.Array],
-    divided: Sequence[links.Divided],
+    links_of: Sequence[links.Divided],
     counted: Callable[[], list[dict[str, np.ndarray]]],
     state: State,
     split: Any,
     key: jax.Array,
 ) -> dict[str, Any]:
-    scores = _scores(np.asarray(told(state))[0], divided[0])
-    return {"Links of the first learner": shared.picture(scores, counted()[0], len(divided[0][1]))}
+    scores = _scores(np.asarray(told(state))[0], links_of[0])
+    return {
+        "Links of the first learner": shared.picture(scores, counted()[0], len(links_of[0].asked))
+    }

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import keys, losses, ops
+from jaxdl import losses, ops, parallel
 from jaxdl.data.graph import Graph
 from jaxdl.data.links import absent_pairs
 from jaxdl.errors import UserError
@@ -29,7 +29,8 @@ from jaxdl.tasks import (
     need_whole,
     register,
 )
-from jaxdl.tasks.shared import links, side_by_side
+from jaxdl.tasks.shared import graph_on_devices, links, side_by_side
+from jaxdl.tasks.shared.graph_on_devices import Divided
 from jaxdl.tasks.shared.kept import kept
 from jaxdl.tasks.shared.side_by_side import State
 
@@ -38,24 +39,31 @@ _ABSENT = 10
 
 
 class Given(NamedTuple):
-    """The graph on the devices.
+    """The graph on the devices. Of one in parts nodes are told of by their places, and edges and
+    pairs have an axis of parts in front (`jaxdl.tasks.shared.graph_on_devices`).
 
     Attributes:
       features: (nodes, features) float32.
       adjacency: `jaxdl.ops.Edges`.
       pairs: (edges, 2) int32, each undirected edge once.
       absent: (n, 2) int32, pairs that no edge joins.
+      is_node: (places,) float32, 0 of an empty place; None of a graph in one part.
     """
 
     features: jax.Array
     adjacency: ops.Edges
     pairs: jax.Array
     absent: jax.Array
+    is_node: jax.Array | None = None
 
 
 @register("node_anomaly", derives=("num_classes",))
 def node_anomaly(
-    run: Run, usual: str = "usual", structure: float = 0.5, dimensions: int = 16
+    run: Run,
+    usual: str = "usual",
+    structure: float = 0.5,
+    dimensions: int = 16,
+    parts: int = 1,
 ) -> Task:
     """Finds the odd nodes of a graph (`jaxdl.data.graph.Graph`) without being told of any.
 
@@ -66,6 +74,7 @@ def node_anomaly(
       usual: the class of nodes that are not odd; all others are. For the figures alone.
       structure: the share of the edges' error, in [0, 1]; the features' has the rest.
       dimensions: of the vector of a node by whose product with another's an edge is told.
+      parts: as of task "node_classification"; of the edges that are asked for each has as many.
 
     The metrics are ``loss``, the error: ``1 - structure`` of the mean squared error of a feature
     and ``structure`` of the nats of a pair, and at evaluation ``auroc`` of the nodes' own errors
@@ -89,16 +98,19 @@ def node_anomaly(
     module = build_model(run, derived, because=because)
     loss_fn = functools.partial(training_loss, learner.forward(module), structure)
     start, update = learner.by_config(run, loss_fn)
-    errors = kept(jax.jit(functools.partial(_errors, module, structure)))
+    divided = graph_on_devices.divide(run, module, graph.edges, len(graph.features), parts)
+    by_node = jax.jit(functools.partial(_errors, module, structure, divided))
+    errors = kept(lambda state: parallel.with_mesh_of(by_node, state))
     return Task(
-        init=functools.partial(_init, module, start, graph, config.batch_size),
+        init=functools.partial(_init, module, start, graph, config.batch_size, divided),
         train_step=functools.partial(side_by_side.train_step, update),
         score=functools.partial(_score, errors, graph, common),
         artifacts=functools.partial(_artifacts, errors, graph, common),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=side_by_side.partition,
+        partition=divided.partition("learner", "run", "known"),
         directions=dict.fromkeys(_names(graph, common), HIGH),
         examples=config.batch_size * len(graph.features),
+        shared=divided.shared,
     )
 
 
@@ -120,14 +132,13 @@ def training_loss(
       batch: ``given``, of type `Given`.
       key: of dropout and of the draw.
     """
-    given, count = batch["given"], len(batch["given"].pairs)
+    given = batch["given"]
     told, model_state = forward(params, model_state, key, given.features, given.adjacency)
     made, vectors = _split(told, given)
-    drawn = jax.random.randint(keys.named(key, "absent"), (count,), 0, len(given.absent))
-    scores = links.logits(vectors, jnp.concatenate([given.pairs, given.absent[drawn]]))
-    nats = losses.binary_cross_entropy(scores, (jnp.arange(2 * count) < count).astype(jnp.float32))
-    squares = losses.mse(made, given.features)
-    total = (1 - structure) * squares.mean() + structure * nats.mean()
+    nats = links.loss_of_known(vectors, given.pairs, given.absent, key)
+    squares = Mean.of(losses.mse(made, given.features), given.is_node)
+    mean = lambda x: x.total / x.weight
+    total = (1 - structure) * mean(squares) + structure * mean(nats)
     return learner.Loss(Mean.of(total[None]), model_state, {})
 
 
@@ -140,13 +151,13 @@ def node_errors(made: jax.Array, vectors: jax.Array, given: Given, structure: fl
       given: the graph.
       structure: the share of the edges' error, which is their mean at each node, 0 of none.
     """
-    nats = losses.binary_cross_entropy(
-        links.logits(vectors, given.pairs), jnp.ones(len(given.pairs))
-    )
-    ends = given.pairs.T.reshape(-1)
+    scores = links.logits_of_known(vectors, given.pairs).reshape(-1)
+    is_pair = links.is_pair(given.pairs).reshape(-1).astype(jnp.float32)
+    nats = losses.binary_cross_entropy(scores, jnp.ones(len(scores))) * is_pair
+    ends = given.pairs.reshape(-1, 2).T.reshape(-1)
     empty = jnp.zeros(len(made), jnp.float32)
-    total = empty.at[ends].add(jnp.concatenate([nats, nats]))
-    edges = total / jnp.maximum(empty.at[ends].add(1), 1)
+    total, count = (empty.at[ends].add(jnp.concatenate([x, x])) for x in (nats, is_pair))
+    edges = total / jnp.maximum(count, 1)
     return (1 - structure) * losses.mse(made, given.features) + structure * edges
 
 
@@ -161,27 +172,28 @@ def _init(
     start: Callable[[Mapping], learner.Learner],
     graph: Graph,
     count: int,
+    divided: Divided,
     key: jax.Array,
     batch: Mapping,
 ) -> State:
     nodes = len(graph.features)
     rng = np.random.default_rng(0)  # the same pairs for all, of which each update draws
     absent = absent_pairs(graph.edges, nodes, _ABSENT * len(graph.edges), rng)
-    adjacency = getattr(module, "adjacency", ops.normalised)(graph.edges, nodes)
-    given = Given(
-        jnp.asarray(graph.features), adjacency, jnp.asarray(graph.edges), jnp.asarray(absent)
-    )
+    adjacency = divided.adjacency(getattr(module, "adjacency", ops.normalised), graph.edges)
+    pairs = divided.pairs(graph.edges), divided.some_pairs(absent)
+    features, *pairs = map(jnp.asarray, (divided.laid(graph.features), *pairs))
+    given = Given(features, adjacency, *pairs, divided.is_node)
     one = lambda key: start(module.init(key, given.features, given.adjacency))
     return side_by_side.init(one, count, (), given, key)
 
 
-def _errors(module: Any, structure: float, state: State) -> jax.Array:
+def _errors(module: Any, structure: float, divided: Divided, state: State) -> jax.Array:
     """(learners, nodes)."""
     given = state.given
 
     def one(own: learner.Learner) -> jax.Array:
         told = module.apply(own.best_variables, given.features, given.adjacency, train=False)
-        return node_errors(*_split(told, given), given, structure)
+        return divided.of_nodes(node_errors(*_split(told, given), given, structure))
 
     return jax.vmap(one)(state.learner)
 

@@ -36,7 +36,8 @@ class Given(NamedTuple):
         (`jaxdl.ops.places_in_parts`).
       labels: (nodes,) int32.
       adjacency: `jaxdl.ops.Edges`, or a matrix (nodes, nodes).
-      smoothing: `jaxdl.ops.normalised`, by which answers are smoothed, if they are.
+      smoothing: `jaxdl.ops.normalised`, by which answers are smoothed, if they are and
+        ``adjacency`` is something else; None where it is the same, or nothing is smoothed.
     """
 
     features: jax.Array
@@ -104,7 +105,7 @@ def node_classification(
         score=functools.partial(_score, answers),
         artifacts=functools.partial(_artifacts, answers, graph, known[0]),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
-        partition=side_by_side.partition if parts == 1 else _by_part,
+        partition=divided.partition("learner", "run", "known"),
         directions={"least_accuracy": HIGH} | ({"network_accuracy": HIGH} if smoothing else {}),
         examples=count * len(graph.features),
         shared=divided.shared,
@@ -142,7 +143,11 @@ def training_loss(
 
 
 def smoothed(
-    logits: jax.Array, labels: jax.Array, known: jax.Array, edges: ops.Edges, share: float
+    logits: jax.Array,
+    labels: jax.Array,
+    known: jax.Array,
+    edges: ops.Edges | jax.Array,
+    share: float,
 ) -> jax.Array:
     """(nodes, classes): logarithms of what nodes are taken for when they have heard each other.
 
@@ -155,7 +160,7 @@ def smoothed(
       logits: (nodes, classes), of the network.
       labels: (nodes,) integers; so many as are known count.
       known: (nodes,) bool.
-      edges: Â, of `jaxdl.ops.normalised`.
+      edges: Â, of `jaxdl.ops.normalised`, or the matrix that these stand for.
       share: of the neighbours, in [0, 1).
     """
     truth = jax.nn.one_hot(labels, logits.shape[-1])
@@ -165,16 +170,14 @@ def smoothed(
 
 
 def _given(module: Any, graph: Graph, dense: bool, divided: Divided, smooths: bool) -> Given:
-    adjacency = divided.adjacency(getattr(module, "adjacency", ops.normalised), graph)
+    made_of = getattr(module, "adjacency", ops.normalised)
+    adjacency = divided.adjacency(made_of, graph.edges, graph.weights)
     if dense:
         adjacency = ops.dense_adjacency(adjacency, len(graph.features))
     own = (jnp.asarray(divided.laid(x)) for x in (graph.features, graph.labels))
-    return Given(*own, adjacency, divided.adjacency(ops.normalised, graph) if smooths else None)
-
-
-def _by_part(state: State) -> State:
-    """`Task.partition` of a graph that lies in parts: the graph is split, and learners are not."""
-    return side_by_side.alike(state, "learner", "run", "known")
+    if not smooths or made_of is ops.normalised:
+        return Given(*own, adjacency)
+    return Given(*own, adjacency, divided.adjacency(ops.normalised, graph.edges, graph.weights))
 
 
 def _scored(graph: Graph, known: np.ndarray) -> np.ndarray:
@@ -210,10 +213,11 @@ def _answers(
     def one(own: learner.Learner, known: jax.Array, mask: jax.Array) -> tuple[jax.Array, Metrics]:
         logits = module.apply(own.best_variables, given.features, given.adjacency, train=False)
         found = {}
-        if given.smoothing is not None:
+        if smoothing:
+            edges = given.adjacency if given.smoothing is None else given.smoothing
             alone = figures(divided.of_nodes(logits), labels, mask)
             found["network_accuracy"] = alone["accuracy"]
-            logits = smoothed(logits, given.labels, known, given.smoothing, smoothing)
+            logits = smoothed(logits, given.labels, known, edges, smoothing)
         logits = divided.of_nodes(logits)
         return logits, figures(logits, labels, mask) | found
 

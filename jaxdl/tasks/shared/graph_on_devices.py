@@ -7,10 +7,11 @@ import jax
 import numpy as np
 
 from jaxdl import ops
-from jaxdl.data.graph import Graph
 from jaxdl.errors import UserError
+from jaxdl.tasks.shared import side_by_side
 from jaxdl.tasks.shared.checks import check_counts
 from jaxdl.tasks.shared.contract import Run
+from jaxdl.tasks.shared.side_by_side import State
 
 SETTING = "config.task.parts"
 
@@ -38,12 +39,51 @@ class Divided(NamedTuple):
         """(nodes, …): the rows of ``x`` (places, …) in the nodes' order."""
         return x if self.parts == 1 else x[self.at]
 
-    def adjacency(self, made_of: Callable[..., ops.Edges], graph: Graph) -> ops.Edges:
-        """``made_of(edges, nodes, weights)`` of a graph, by part."""
+    @property
+    def is_node(self) -> np.ndarray | None:
+        """(places,) float32, 0 of an empty one; None where there may be none."""
+        return None if self.parts == 1 else self.laid(np.ones(len(self.at), np.float32))
+
+    def adjacency(
+        self,
+        made_of: Callable[..., ops.Edges],
+        edges: np.ndarray,
+        weights: np.ndarray | None = None,
+        room: int = 1,
+    ) -> ops.Edges:
+        """``made_of(edges, nodes, weights)`` of edges (edges, 2), by part.
+
+        ``room`` is for how many edges each part has room at least.
+        """
         with jax.ensure_compile_time_eval():
-            whole = made_of(graph.edges, len(self.at), graph.weights)
+            whole = made_of(edges, len(self.at), weights)
             whole = whole if self.parts > 1 else ops.in_rows(whole, len(self.at))
-        return whole if self.parts == 1 else ops.edges_in_parts(whole, self.at, self.parts)
+        return whole if self.parts == 1 else ops.edges_in_parts(whole, self.at, self.parts, room)
+
+    def pairs(self, pairs: np.ndarray) -> np.ndarray:
+        """``pairs`` (n, 2) of nodes, or their places (parts, n / parts, 2), as many in each part.
+
+        What fills up is a place with itself: `jaxdl.tasks.shared.links.is_pair`.
+        """
+        if self.parts == 1:
+            return pairs
+        made = np.zeros((self.parts * -(-len(pairs) // self.parts), 2), np.int32)
+        made[: len(pairs)] = self.at[pairs]
+        return made.reshape(self.parts, -1, 2)
+
+    def some_pairs(self, pairs: np.ndarray) -> np.ndarray:
+        """The same of such as some are to be drawn of: a few stand there twice to fill up."""
+        room = self.parts * -(-len(pairs) // self.parts)
+        return self.pairs(np.resize(pairs, (room, 2)))
+
+    def partition(self, *alike: str) -> Callable[[State], State]:
+        """`Task.partition`, of a graph in parts: all but ``alike`` is split, learners are not.
+
+        Of one part learners are.
+        """
+        if self.parts == 1:
+            return side_by_side.partition
+        return lambda state: side_by_side.alike(state, *alike)
 
     @property
     def shared(self) -> tuple[str, int] | None:
