@@ -306,7 +306,7 @@ def test_the_price_of_divergence_moves_to_the_target():
 
 # Whole runs
 
-KINDS = ["preferences", "preferences:reward", "preferences:rlhf"]
+KINDS = ["preferences", "preferences:reward", "preferences:rlhf", "preferences:rlhf_t5"]
 
 
 def flags(name, *more):
@@ -323,7 +323,7 @@ def test_eight_devices_learn_what_one_does(name, tmp_path):
     assert run(name, tmp_path / "one", *flags(name)) == 0
     one = leaves(tmp_path / "one")
     # Under pmap each device draws answers of its own, by keys of its own.
-    for where in ("jit",) if name == "preferences:rlhf" else ("jit", "pmap"):
+    for where in ("jit",) if ":rlhf" in name else ("jit", "pmap"):
         for a, b in zip(one, leaves(tmp_path / where), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=max(1e-3 * np.abs(a).max(), 1e-5))
 
@@ -444,7 +444,7 @@ def test_what_cannot_be_is_one_line(name, flag, says, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("beta", [0.25, 0.5, 1.0])
-@pytest.mark.parametrize("variant, steps", [("dpo", 2000), ("rlhf", 900)])
+@pytest.mark.parametrize("variant, steps", [("dpo", 2000), ("rlhf", 900), ("rlhf_t5", 900)])
 def test_the_best_policy_is_found(variant, steps, beta, tmp_path):
     whole = (f"--config.steps={steps}", "--config.batch_size=168", "--config.optimizer.warmup=20")
     more = (f"--config.task.beta={beta}", "--config.eval.every=400", "--config.log.every=100")

@@ -54,9 +54,7 @@ class Begin(NamedTuple):
         return models.call_order(self.module, *seen)
 
 
-def begin(
-    run: Run, array: str, output: str, temperature: float = 1.0, tokens: int = 0
-) -> Begin:
+def begin(run: Run, array: str, output: str, temperature: float = 1.0, tokens: int = 0) -> Begin:
     """The run's model for prompts and answers: a language model, or an encoder-decoder.
 
     Args:
