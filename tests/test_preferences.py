@@ -1,6 +1,7 @@
 """Preferences: tables of them, the small world, and what tasks make of both."""
 
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +12,13 @@ import tiny
 from launching import leaves, run, summary
 
 from jaxdl import experiment, keys, launch, models, pretrained
-from jaxdl.data import answer_world, answered, load, tokens
+from jaxdl.data import answer_world, answered, asked, load, tokens
 from jaxdl.errors import UserError
 from jaxdl.launch import flags as command_line
 from jaxdl.losses import preference as losses
 from jaxdl.metrics import Mean
 from jaxdl.tasks import learner, preference, reward_model, rlhf
-from jaxdl.tasks.shared import answering, speaking, worlds
+from jaxdl.tasks.shared import answering, completing, speaking, worlds
 from jaxdl.train import evaluate
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
@@ -64,6 +65,21 @@ def test_pairs_are_prompts_with_two_ended_answers(tmp_path):
     assert found.tokenizer.decode(prompt) == "2+2="
     assert batch["prompt_mask"][0, -4:].all()
     assert not batch["prompt_mask"][0, :-4].any()
+
+
+def test_messages_are_written_by_a_template(tmp_path):
+    path, how = written(tmp_path, ROWS), dict(
+        chat_template=r"<{role}>\n{content}<end>\n", chat_reply=r"<assistant>\n"
+    )  # fmt: skip
+    found = of_file(path, context=64, **how)
+    batch = found.train.take(np.arange(2))
+    said = found.tokenizer.decode(batch["prompt"][1][batch["prompt_mask"][1]])
+    chat = "<system>\nBe brief.<end>\n<user>\nHi<end>\n<assistant>\n"
+    assert said == chat
+    template = completing.template(SimpleNamespace(config=SimpleNamespace(data=how)))
+    assert asked.prompts(path, "prompt", template)[1].text == chat
+    with pytest.raises(UserError, match=r"config.data.chat_template='\{role\}' has no \{content\}"):
+        of_file(path, context=64, chat_template="{role}")
 
 
 def test_what_is_too_long_loses_the_end_of_its_answer(tmp_path):
@@ -294,6 +310,20 @@ def test_answers_end_where_they_end_and_are_drawn_as_the_model_says(model):
     first = np.bincount(answers[:, 0], minlength=7) / count
     wanted = jax.nn.softmax(jax.jit(own.says.apply)(variables, prompt[:1])[0, -1])
     np.testing.assert_allclose(first, wanted, atol=0.03)
+
+
+def test_a_reward_that_is_not_finite_is_told_with_its_answer(model):
+    _, variables = model
+    judge = lambda _, text, mask: jnp.where(text[:, 0] == 1, jnp.nan, 1.0)
+    state = rlhf.State(learner.Learner(variables["params"], {}, ()), variables, {}, 1.0)
+    batch = dict(prompt=jnp.array([[0, 0, 1], [1, 2, 3]]), prompt_mask=jnp.ones((2, 3), bool))
+    tell = lambda chosen: rlhf.explain(
+        speaker(model, judge), 1, answer_world.Letters(), state,
+        {name: x[chosen] for name, x in batch.items()}, keys.root(0),
+    )  # fmt: skip
+    told = tell(np.array([0, 1]))
+    assert "to 'b' got the reward nan, and 1 of 2 answers one like it: rewards must be" in told
+    assert tell(np.array([0, 0])) is None
 
 
 def test_the_price_of_divergence_moves_to_the_target():

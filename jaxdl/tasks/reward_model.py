@@ -138,7 +138,8 @@ def answer(
     train = run.data.train
     vocabulary = answered.Vocabulary(train.vocabulary, train.end)
     column = completing.column(run)
-    given = asked.answers(file, column, run.data.tokenizer, vocabulary, train.room)
+    template = completing.template(run)
+    given = asked.answers(file, column, run.data.tokenizer, vocabulary, train.room, template)
     if jax.process_index() == 0:
         for line in given.notes:
             note(line)

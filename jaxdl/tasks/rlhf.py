@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdl import generate, keys
 from jaxdl.control.returns import gae
 from jaxdl.data import without_padding
+from jaxdl.data.tokens import Tokenizer
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, LOW, Mean, Metrics
 from jaxdl.parallel import replicas
@@ -32,6 +34,7 @@ from jaxdl.tasks import (
 )
 from jaxdl.tasks.ppo import clipped, clipped_value_loss
 from jaxdl.tasks.shared import answering, preferring, speaking, worlds
+from jaxdl.tasks.shared.texts import printable
 
 _DIRECTIONS = {"reward": HIGH, "kl": LOW, "objective": HIGH, **worlds.DIRECTIONS}
 
@@ -139,6 +142,7 @@ def rlhf(
         artifacts=lambda state, *rest: worlds.artifacts(*known, state.beta, state, *rest),
         **begin.uses,
         parameters=lambda state: learner.parameters(state.learner.params, order()),
+        explain=functools.partial(explain, speaker, answers, run.data.tokenizer),
         directions=_DIRECTIONS,
         check=begin.start.check,
     )
@@ -268,15 +272,43 @@ def train_step(
       batch: of prompts.
       key: of the step.
     """
-    own = replicas.own(keys.named(key, "answers"))
-    prompts = {k: jnp.repeat(batch[k], answers, axis=0) for k in ("prompt", "prompt_mask")}
-    drawn = speaking.draw(speaker, state.learner.variables, state.judge, prompts, own)
+    drawn = _drawn(speaker, answers, state, batch, key)
     seen, found = see(state, drawn)
     new, metrics = learn(state.learner, seen, keys.named(key, "update"))
     found = {**metrics, **found, "beta": Mean.once(state.beta)}
     return state._replace(
         learner=new, beta=speaking.moved(state.beta, found["kl"], kl_target)
     ), found
+
+
+def _drawn(
+    speaker: speaking.Speaker, answers: int, state: State, batch: Mapping, key: jax.Array
+) -> speaking.Drawn:
+    own = replicas.own(keys.named(key, "answers"))
+    prompts = {k: jnp.repeat(batch[k], answers, axis=0) for k in ("prompt", "prompt_mask")}
+    return speaking.draw(speaker, state.learner.variables, state.judge, prompts, own)
+
+
+def explain(
+    speaker: speaking.Speaker,
+    answers: int,
+    tokenizer: Tokenizer,
+    state: State,
+    batch: Mapping,
+    key: jax.Array,
+) -> str | None:
+    """`Task.explain`: an answer of the step whose reward is not finite; None where all are."""
+    drawn = jax.device_get(_drawn(speaker, answers, state, batch, key))
+    bad = np.flatnonzero(~np.isfinite(drawn.reward))
+    if not len(bad):
+        return None
+    text, mask = drawn.text[bad[0]], drawn.mask[bad[0]] & (drawn.text[bad[0]] < tokenizer.size)
+    parts = slice(speaker.front), slice(speaker.front, None)
+    prompt, answer = (printable(tokenizer.decode(text[part][mask[part]])) for part in parts)
+    return (
+        f"the answer {answer!r} to {prompt!r} got the reward {drawn.reward[bad[0]]}, and "
+        f"{len(bad)} of {len(drawn.reward)} answers one like it: rewards must be finite"
+    )
 
 
 def evaluate(speaker: speaking.Speaker, state: State, batch: Mapping, key: jax.Array) -> Metrics:

@@ -278,6 +278,7 @@ def completer(
         given=reads.given,
         around=reads.around,
         published=published or generate.Settings(),
+        template=completing.template(run),
     )
 
 

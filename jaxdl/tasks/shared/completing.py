@@ -13,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import generate, keys, pretrained
-from jaxdl.data import asked
+from jaxdl.data import asked, chat
 from jaxdl.data.split import Arrays
 from jaxdl.data.tokens import Tokenizer
 from jaxdl.generate import decoding
@@ -49,6 +49,7 @@ class Completer(NamedTuple):
       around: tokens of its own that an encoder-decoder reads around a prompt, and as many begin its
         answer; None of a language model, whose answer stands behind the prompt.
       published: how it writes otherwise, for the folder that it goes out as.
+      template: how prompts are written that are lists of messages.
     """
 
     module: nn.Module
@@ -64,6 +65,7 @@ class Completer(NamedTuple):
     given: Callable[[Mapping], dict[str, Any]] = behind
     around: int | None = None
     published: generate.Settings = generate.Settings()
+    template: chat.Template = chat.PLAIN
 
     @property
     def context(self) -> int | None:
@@ -92,6 +94,12 @@ def column(run: Run) -> str:
     return run.config.data.get("prompt") or asked.PROMPT
 
 
+def template(run: Run) -> chat.Template:
+    """How a run's own data write prompts that are lists of messages."""
+    given = run.config.data.get
+    return chat.template(given("chat_template", chat.MESSAGE), given("chat_reply", chat.REPLY))
+
+
 def answer(completer: Completer, state: Any, file: str, at_once: int) -> list[Description]:
     """`Task.answer`: what is said to each prompt of a file; nothing to an empty one.
 
@@ -107,7 +115,7 @@ def answer(completer: Completer, state: Any, file: str, at_once: int) -> list[De
     Raises:
       UserError: a file that cannot be read, or a prompt that leaves no room for an answer.
     """
-    given = asked.prompts(file, completer.column)
+    given = asked.prompts(file, completer.column, completer.template)
     encoded = [completer.tokenizer.encode(prompt.text).astype(np.int32) for prompt in given]
     groups: dict[tuple[int, int], list[int]] = {}
     for i, (prompt, tokens) in enumerate(zip(given, encoded, strict=True)):
