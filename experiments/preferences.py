@@ -6,8 +6,8 @@ Kind: preferences
 Cost: 20 s of processor time (reward), 31 (rlhf), 30 (dpo), about 40 (sft), compile included.
 Result: total variation from the best policy .0016 (rlhf), 5e-7 (dpo); the reward model
 agrees with .900 of labels of which 10 % are wrong; by a rule DPO's answers win in .88.
-Variants: dpo (the default), reward, rlhf; and in Python's documentation sft and rule, which is DPO:
---config.pretrained.source=runs/sft gives it the policy that it begins as.
+Variants: dpo (the default), reward, rlhf, rlhf_t5; and in Python's documentation sft and rule,
+which is DPO: --config.pretrained.source=runs/sft gives it the policy that it begins as.
 
 All with jax 0.12.0.1, but for the reward model, which is of 0.10.2; with 400 updates it was at .900
 with the one and at .873 with the other. Total
