@@ -28,6 +28,8 @@ _PREFERRED = (
     "jaxdl/data/topic_answers.py",
     *("jaxdl/tasks/shared/completing.py", "jaxdl/tasks/shared/preferring.py"),
     *("jaxdl/tasks/shared/apart.py", "jaxdl/data/asked.py", "jaxdl/data/packed.py"),
+    *("jaxdl/tasks/shared/worlds.py", "jaxdl/pretrained/judges_of_texts.py"),
+    "jaxdl/models/encoder_decoder.py",
 )
 _COMMAND = ("jaxdl/launch/", "jaxdl/process.py")
 _GOOGLENET = ("jaxdl/models/googlenet.py", _LAYERS, _PRETRAINED)
@@ -48,7 +50,7 @@ _AVERAGED = tuple(f"jaxdl/{name}/" for name in ("tasks", "losses", "metrics", "c
 # Runs of `tiny.FINISHED` that no test of every day reads.
 _REMADE = (
     *("autoencoder:sparse", "wgan:gradient_penalty", "lstm:mackey_glass", "bert", "whisper:ctc"),
-    *("preferences", "preferences:rlhf"),
+    *("preferences", "preferences:rlhf", "preferences:rlhf_t5"),
 )
 
 _LARGER = (
@@ -250,6 +252,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_runs_prefer_judge_and_are_put_to_use": _PREFERRED,
         "test_log_probabilities_and_rewards_are_of_each_answer_given_its_prompt[bart]": (
             *_PREFERRED, f"{_MODELS}bart.py",
+        ),
+        "test_what_is_drawn_is_as_likely_as_what_is_given[bart]": (
+            *_PREFERRED, "jaxdl/generate/", f"{_MODELS}bart.py",
         ),
     },
     "test_packed.py": {"test_a_run_of_rows_is_measured_as_one_of_texts": _PREFERRED},
@@ -479,6 +484,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             "a2c:a3c": _GRADIENT,
             "preferences": _PREFERRED,
             "preferences:rlhf": _PREFERRED,
+            "preferences:rlhf_t5": (*_PREFERRED, f"{_MODELS}t5.py"),
             "gpt": (*_LANGUAGE, f"{_MODELS}gpt.py"),
             "lstm:mackey_glass": ("jaxdl/tasks/forecasting.py", "jaxdl/ops/recurrent.py"),
             "bert": ("jaxdl/tasks/masked_language_modelling.py", "jaxdl/models/bert.py"),

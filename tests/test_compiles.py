@@ -57,7 +57,7 @@ VARIANTS = {
     "optimizers": ("sgd", "momentum", "rmsprop", "adam", "adamw"),
     "pix2pix": ("digits", "published"),
     "ppo": ("cartpole", "acrobot", "pendulum"),
-    "preferences": ("dpo", "reward", "rlhf", "sft", "rule"),
+    "preferences": ("dpo", "reward", "rlhf", "rlhf_t5", "sft", "rule"),
     "q_learning": (
         *("frozen_lake", "frozen_lake_8x8", "taxi", "cliff_walking", "sarsa", "expected_sarsa"),
     ),

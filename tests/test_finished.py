@@ -24,6 +24,7 @@ PICTURES = {
     "ppo": "Episode",
     "preferences": "Policy",
     "preferences:rlhf": "Policy",
+    "preferences:rlhf_t5": "Policy",
     "q_learning": "Policy: frozen lake 4x4",
     "t5:numbers": "Cross-attention",
     "vae": "Codes by class",

@@ -1,6 +1,7 @@
 """Preferences: tables of them, the small world, and what tasks make of both."""
 
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +12,13 @@ import tiny
 from launching import leaves, run, summary
 
 from jaxdl import experiment, keys, launch, models, pretrained
-from jaxdl.data import answer_world, answered, load, tokens
+from jaxdl.data import answer_world, answered, asked, load, tokens
 from jaxdl.errors import UserError
 from jaxdl.launch import flags as command_line
 from jaxdl.losses import preference as losses
 from jaxdl.metrics import Mean
 from jaxdl.tasks import learner, preference, reward_model, rlhf
-from jaxdl.tasks.shared import answering, speaking, worlds
+from jaxdl.tasks.shared import answering, completing, speaking, worlds
 from jaxdl.train import evaluate
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
@@ -64,6 +65,21 @@ def test_pairs_are_prompts_with_two_ended_answers(tmp_path):
     assert found.tokenizer.decode(prompt) == "2+2="
     assert batch["prompt_mask"][0, -4:].all()
     assert not batch["prompt_mask"][0, :-4].any()
+
+
+def test_messages_are_written_by_a_template(tmp_path):
+    path, how = written(tmp_path, ROWS), dict(
+        chat_template=r"<{role}>\n{content}<end>\n", chat_reply=r"<assistant>\n"
+    )  # fmt: skip
+    found = of_file(path, context=64, **how)
+    batch = found.train.take(np.arange(2))
+    said = found.tokenizer.decode(batch["prompt"][1][batch["prompt_mask"][1]])
+    chat = "<system>\nBe brief.<end>\n<user>\nHi<end>\n<assistant>\n"
+    assert said == chat
+    template = completing.template(SimpleNamespace(config=SimpleNamespace(data=how)))
+    assert asked.prompts(path, "prompt", template)[1].text == chat
+    with pytest.raises(UserError, match=r"config.data.chat_template='\{role\}' has no \{content\}"):
+        of_file(path, context=64, chat_template="{role}")
 
 
 def test_what_is_too_long_loses_the_end_of_its_answer(tmp_path):
@@ -296,6 +312,20 @@ def test_answers_end_where_they_end_and_are_drawn_as_the_model_says(model):
     np.testing.assert_allclose(first, wanted, atol=0.03)
 
 
+def test_a_reward_that_is_not_finite_is_told_with_its_answer(model):
+    _, variables = model
+    judge = lambda _, text, mask: jnp.where(text[:, 0] == 1, jnp.nan, 1.0)
+    state = rlhf.State(learner.Learner(variables["params"], {}, ()), variables, {}, 1.0)
+    batch = dict(prompt=jnp.array([[0, 0, 1], [1, 2, 3]]), prompt_mask=jnp.ones((2, 3), bool))
+    tell = lambda chosen: rlhf.explain(
+        speaker(model, judge), 1, answer_world.Letters(), state,
+        {name: x[chosen] for name, x in batch.items()}, keys.root(0),
+    )  # fmt: skip
+    told = tell(np.array([0, 1]))
+    assert "to 'b' got the reward nan, and 1 of 2 answers one like it: rewards must be" in told
+    assert tell(np.array([0, 0])) is None
+
+
 def test_the_price_of_divergence_moves_to_the_target():
     beta = jnp.float32(0.5)
     assert speaking.moved(beta, Mean.of(jnp.full(4, 9.0)), 0.0) is beta
@@ -306,7 +336,7 @@ def test_the_price_of_divergence_moves_to_the_target():
 
 # Whole runs
 
-KINDS = ["preferences", "preferences:reward", "preferences:rlhf"]
+KINDS = ["preferences", "preferences:reward", "preferences:rlhf", "preferences:rlhf_t5"]
 
 
 def flags(name, *more):
@@ -323,7 +353,7 @@ def test_eight_devices_learn_what_one_does(name, tmp_path):
     assert run(name, tmp_path / "one", *flags(name)) == 0
     one = leaves(tmp_path / "one")
     # Under pmap each device draws answers of its own, by keys of its own.
-    for where in ("jit",) if name == "preferences:rlhf" else ("jit", "pmap"):
+    for where in ("jit",) if ":rlhf" in name else ("jit", "pmap"):
         for a, b in zip(one, leaves(tmp_path / where), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=max(1e-3 * np.abs(a).max(), 1e-5))
 
@@ -444,7 +474,7 @@ def test_what_cannot_be_is_one_line(name, flag, says, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("beta", [0.25, 0.5, 1.0])
-@pytest.mark.parametrize("variant, steps", [("dpo", 2000), ("rlhf", 900)])
+@pytest.mark.parametrize("variant, steps", [("dpo", 2000), ("rlhf", 900), ("rlhf_t5", 900)])
 def test_the_best_policy_is_found(variant, steps, beta, tmp_path):
     whole = (f"--config.steps={steps}", "--config.batch_size=168", "--config.optimizer.warmup=20")
     more = (f"--config.task.beta={beta}", "--config.eval.every=400", "--config.log.every=100")

@@ -67,6 +67,8 @@ _PPO = ("--config.batch_size=16", "--config.steps=4", "--config.model.hidden=16,
 _POLICY = ("--config.batch_size=8", "--config.steps=4", "--config.model.hidden=8,8")
 _A2C = (*_POLICY, "--config.task.rollout=4")
 _WORLD = ("--config.model.depth=1", "--config.model.width=8", "--config.model.heads=1")
+_ANSWERED = ("--config.batch_size=12", "--config.steps=6", "--config.task.answers=2",
+             "--config.task.minibatches=2")  # fmt: skip
 _TABULAR = ("--config.batch_size=8", "--config.steps=6", "--config.task.transitions=5")
 _SWEEP = ("--config.model.hidden=16", "--config.population=2", "--config.optimizer.eps=1e-3",
           "--config.sweep=optimizer.learning_rate=1e-3,1e-2,1e-9")  # fmt: skip
@@ -171,8 +173,8 @@ FLAGS = {
     "preferences:reward": _WORLD,
     "preferences:sft": (*_WORLD, "--config.data.examples=100", "--config.optimizer.warmup=0"),
     "preferences:rule": (*_WORLD, "--config.data.pairs=100", "--config.optimizer.warmup=0"),
-    "preferences:rlhf": (*_WORLD, "--config.batch_size=12", "--config.steps=6",
-                         "--config.task.answers=2", "--config.task.minibatches=2"),
+    "preferences:rlhf": (*_WORLD, *_ANSWERED),
+    "preferences:rlhf_t5": (*_ENCODER_DECODER, *_ANSWERED),
     "ppo": _PPO,
     "ppo:acrobot": _PPO,
     "ppo:pendulum": _PPO,
@@ -214,6 +216,9 @@ _LEARN = ("--config.ema=.9", "--config.eval.every=3", "--config.log.every=2",
 _EVENTS = ("--config.eval.every=6", "--config.log.every=3")
 _ONE_EVAL = ("--config.eval.every=12", "--config.checkpoint.every=6", "--config.log.every=3")
 
+_REWARDED = ("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",
+             "--config.eval.every=3")  # fmt: skip
+
 # One run a kind of learning: what makes it use most of what it can, and where it is cut in two. The
 # fixture `finished` makes it once, and any test may read what it left.
 FINISHED = {
@@ -241,8 +246,8 @@ FINISHED = {
                  "--config.ema=.9"), 3),
     "ppo": (("--config.checkpoint.every=3", "--config.log.every=1", "--config.eval.every=2"), 3),
     "preferences": ((*_EVENTS, "--config.ema=.9"), 6),
-    "preferences:rlhf": (("--config.ema=.9", "--config.checkpoint.every=2", "--config.log.every=3",
-                          "--config.eval.every=3"), 4),
+    "preferences:rlhf": (_REWARDED, 4),
+    "preferences:rlhf_t5": (_REWARDED, 4),
     "q_learning": (("--config.checkpoint.every=2", "--config.log.every=3",
                     "--config.eval.every=3"), 4),
 }  # fmt: skip

@@ -61,6 +61,10 @@ class Letters:
     def id_of(self, name: str) -> None:
         """None: there are no others."""
 
+    def front(self) -> tuple[int, ...]:
+        """Nothing stands in front of texts."""
+        return ()
+
 
 class World(Preferences):
     """`Preferences` of this world, which has a reward for every answer."""

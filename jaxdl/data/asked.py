@@ -42,25 +42,32 @@ class Judged(NamedTuple):
     notes: tuple[str, ...]
 
 
-def prompts(file: str, column: str) -> list[Prompt]:
+def prompts(file: str, column: str, template: chat.Template = chat.PLAIN) -> list[Prompt]:
     """Those of a file, in order: a line each, or the cells of a table's column.
 
     Args:
       file: text, or a table that `jaxdl.data.rows` reads.
       column: of a table: texts, or in .jsonl lists of messages.
+      template: of these.
 
     Raises:
       UserError: no such file, or one that cannot be read.
     """
     path = epath.Path(file)
     if path.suffix.lower() in rows.SUFFIXES:
-        return [Prompt(chat.prompt(row, column), row.where) for row in rows.read(path, (column,))]
+        found = rows.read(path, (column,))
+        return [Prompt(chat.prompt(row, column, template), row.where) for row in found]
     found = enumerate(lines.texts(file, column), 1)
     return [Prompt(text, f"{file}, line {number}") for number, text in found]
 
 
 def answers(
-    file: str, column: str, tokenizer: Tokenizer, vocabulary: Vocabulary, context: int
+    file: str,
+    column: str,
+    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
+    context: int,
+    template: chat.Template = chat.PLAIN,
 ) -> Judged:
     """A table's prompts with an answer each, from the column "completion".
 
@@ -70,13 +77,14 @@ def answers(
       tokenizer: of both.
       vocabulary: of the tokens.
       context: of a text; answers are cut to it.
+      template: of prompts that are lists of messages.
 
     Raises:
       UserError: no such table, an empty text, or a prompt that leaves no room.
     """
     columns = (column, COMPLETION)
     said = [
-        (chat.prompt(row, column), chat.answer(row, COMPLETION), row.where)
+        (chat.prompt(row, column, template), chat.answer(row, COMPLETION), row.where)
         for row in rows.read(file, columns)
     ]
     encode = lambda text: tokenizer.encode(text).astype(np.int32)

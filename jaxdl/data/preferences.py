@@ -133,6 +133,8 @@ def preferences(
     rejected: str = "rejected",
     context: int = 512,
     tokenizer: str = "",
+    chat_template: str = chat.MESSAGE,
+    chat_reply: str = chat.REPLY,
     test_fraction: float = 0.1,
     eval_on: str = "test",
 ) -> Data:
@@ -145,12 +147,17 @@ def preferences(
       rejected: that of the others.
       context: tokens of a prompt with its answer, the end among them; answers are cut to fit.
       tokenizer: of `jaxdl.data.tokens.create`: a tokenizer.json, "bpe:4000", or "" for bytes.
+      chat_template: how each message of a prompt is written, {role} and {content} in their places;
+        \\n ends a line.
+      chat_reply: what stands behind the messages, in front of the answer.
       test_fraction: of a single table, the end, which is held out; pairs of one prompt that lie
         together stay together.
       eval_on: "test", or "validation" for what the data bring as such, or else for as large a share
         of what is left to learn from.
     """
-    found = _read(path, prompt, (chosen, rejected), context, tokenizer, test_fraction, eval_on)
+    template = chat.template(chat_template, chat_reply)
+    columns = prompt, chosen, rejected
+    found = _read(path, columns, context, tokenizer, template, test_fraction, eval_on)
     return found.data(
         lambda part, lengths: Preferences(
             *(_answered(part, side, context) for side in (0, 1)), lengths, found.vocabulary
@@ -166,6 +173,8 @@ def completions(
     context: int = 512,
     tokenizer: str = "",
     packed: bool = False,
+    chat_template: str = chat.MESSAGE,
+    chat_reply: str = chat.REPLY,
     test_fraction: float = 0.1,
     eval_on: str = "test",
 ) -> Data:
@@ -179,10 +188,13 @@ def completions(
       tokenizer: of `jaxdl.data.tokens.create`.
       packed: several texts stand in a row of ``context`` tokens, each for itself, in place of one
         that is filled up; a batch is then of rows.
+      chat_template: as of `preferences`; so is chat_reply.
+      chat_reply: in front of the answer.
       test_fraction: that is held out, of a single table.
       eval_on: "test" or "validation".
     """
-    found = _read(path, prompt, (completion,), context, tokenizer, test_fraction, eval_on)
+    template, columns = chat.template(chat_template, chat_reply), (prompt, completion)
+    found = _read(path, columns, context, tokenizer, template, test_fraction, eval_on)
 
     def split(part: Sequence[_Row], lengths: tuple[int, int, int]) -> Completions | Packed:
         size = sum(len(found.tokenizer.decode(row.answers[0][:-1]).encode()) for row in part)
@@ -224,18 +236,17 @@ class _Table(NamedTuple):
 
 
 def _read(
-    path: str, prompt: str, answers: tuple[str, ...], context: int, tokenizer: str,
+    path: str, columns: tuple[str, ...], context: int, tokenizer: str, template: chat.Template,
     test_fraction: float, eval_on: str,
 ) -> _Table:  # fmt: skip
-    columns = (prompt, *answers)
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"data: two columns are both {twice!r}: name different ones")
     if context < 2:
         raise UserError(f"data.context={context} must be at least 2: a prompt and an answer")
     files = rows.parts(path)
-    said = {part: [_said(row, columns) for row in rows.read(f, columns)] for part, f in
-            files.items()}  # fmt: skip
+    read = lambda file: [_said(row, columns, template) for row in rows.read(file, columns)]
+    said = {part: read(file) for part, file in files.items()}
     made = tokens.create(tokenizer, (text for row in said["train"] for text in row[:-1]))
     known = answered.vocabulary(made)
     encoded = {
@@ -248,10 +259,10 @@ def _read(
     return _Table(kept, made, known, context)
 
 
-def _said(row: rows.Row, columns: tuple[str, ...]) -> tuple[str, ...]:
+def _said(row: rows.Row, columns: tuple[str, ...], template: chat.Template) -> tuple[str, ...]:
     """The texts of a row, and where it stands."""
     prompt, *answers = columns
-    found = [chat.prompt(row, prompt), *(chat.answer(row, column) for column in answers)]
+    found = [chat.prompt(row, prompt, template), *(chat.answer(row, each) for each in answers)]
     if len(answers) > 1 and found[1] == found[2]:
         raise UserError(
             f"{row.where}: {answers[0]!r} and {answers[1]!r} are equal: neither is the better"

@@ -91,8 +91,6 @@ class BART(EncoderDecoder):
         return self.drop(getattr(self, f"{side}_norm")(x), train=train), None
 
     def logits(self, x: jax.Array) -> jax.Array:
-        """By the table of tokens; or the score."""
-        if self.output == "score":
-            return self.score(x)[..., 0]
+        """By the table of tokens."""
         logits = layers.tied_logits(x, self.token.embedding)
         return logits if self.logits_bias is None else logits + self.logits_bias.value

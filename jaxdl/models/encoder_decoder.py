@@ -11,7 +11,7 @@ from jaxdl.errors import UserError
 from jaxdl.registry import choose
 
 # What a model may be asked for, of those that say so by a field ``output``.
-OUTPUTS = ("tokens", "score")
+OUTPUTS = ("tokens", "score", "both")
 
 
 def score_head(module: nn.Module) -> layers.Dense:
@@ -91,7 +91,7 @@ class EncoderDecoder(nn.Module):
         train: bool = False,
         features: bool = False,
     ) -> jax.Array:
-        """(batch, S) and (batch, T) -> (batch, T, vocab_size) float32.
+        """(batch, S) and (batch, T) -> (batch, T, vocab_size) float32, or `outputs`.
 
         Args:
           source: integers, what is read; or floats (batch, S, source_features).
@@ -185,7 +185,7 @@ class EncoderDecoder(nn.Module):
             )  # fmt: skip
             x, cache = (x, None) if cache is None else x
         y = self.leave(x, "decoder", train=train)
-        y = y if features else self.logits(y)
+        y = y if features else self.outputs(y)
         return y if cache is None else (y, cache.advance(T, encoded.shape[1]))
 
     @nn.nowrap
@@ -205,6 +205,18 @@ class EncoderDecoder(nn.Module):
             self.decoder_depth, batch, tokens, self.heads, self.features_of_a_head, self.dtype
         )
         return empty(length)._replace(context=empty(self.states(source_length)))
+
+    def outputs(self, x: jax.Array) -> Any:
+        """What is asked for of the decoder's features (batch, T, width), by a field ``output``.
+
+        Of "tokens", and without that field, `logits`; of "score" (batch, T) float32; of "both" a
+        pair of the two.
+        """
+        kind = getattr(self, "output", "tokens")
+        if kind == "tokens":
+            return self.logits(x)
+        score = self.score(x)[..., 0]
+        return score if kind == "score" else (self.logits(x), score)
 
     @property
     def features_of_a_head(self) -> int:

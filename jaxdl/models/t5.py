@@ -58,8 +58,8 @@ class T5(EncoderDecoder):
       norm_epsilon: of all norms.
       tied: the output layer is the table of tokens; otherwise it has a matrix of its own.
       scale_output: what the decoder gives is divided by √width before the output layer.
-      output: "tokens", the logits; or "score", (batch, T), a number for the source with the target
-        up to each token, by a layer of its own, as reward models have it.
+      output: "tokens", the logits; "score", (batch, T), a number for the source with the target up
+        to each token, by a layer of its own, as reward models have it; or "both".
     """
 
     head_dim: int = 64
@@ -133,9 +133,7 @@ class T5(EncoderDecoder):
         return self.drop(getattr(self, f"{side}_norm")(x), train=train)
 
     def logits(self, x: jax.Array) -> jax.Array:
-        """By the table of tokens, or by a matrix of their own; or the score."""
-        if self.output == "score":
-            return self.score(x)[..., 0]
+        """By the table of tokens, or by a matrix of their own."""
         if self.scale_output:
             x = x * self.width**-0.5
         if not self.tied:

@@ -10,11 +10,14 @@ import numpy as np
 from etils import epath
 
 from jaxdl import keys, paths, precision
+from jaxdl.data.source_target import Specials, specials
+from jaxdl.data.tokens import Tokenizer
 from jaxdl.errors import UserError
-from jaxdl.generate import decoding
+from jaxdl.generate import Settings, decoding, entries
 from jaxdl.pretrained import encoders
 from jaxdl.pretrained.architecture import by_name, name_of
 from jaxdl.pretrained.transfer import stamp
+from jaxdl.runs import workdir
 
 
 class Judge(NamedTuple):
@@ -29,20 +32,20 @@ class Judge(NamedTuple):
     variables: Callable[[], Any]
 
 
-def create(
-    run: Any, source: str, last: Callable[[jax.Array, jax.Array], jax.Array], longest: int
-) -> Judge:
-    """The judge of a run's answers.
+def create(run: Any, source: str, judged: Callable, prompt: int, tokens: int) -> Judge:
+    """The judge of a run's answers, a language model or an encoder-decoder.
 
     Args:
       run: its config and data.
       source: the folder of a run of task "reward_model"; "" for the data's own rewards.
-      last: (scores (n, T), mask (n, T)) -> (n,), which of them is the text's.
-      longest: tokens that texts have.
+      judged: (module, an encoder-decoder's `Specials` or None, variables, text (n, T), mask (n, T))
+        -> rewards (n,) of texts by a module that gives scores.
+      prompt: tokens that prompts have at most.
+      tokens: those of answers.
 
     Raises:
-      UserError: data without rewards, no such folder, or one of another task, of other tokens, of
-        shorter texts, or of an encoder-decoder.
+      UserError: data without rewards, no such folder, or one of another task, of other tokens, or
+        of shorter texts.
     """
     data, name = run.data, run.config.data.name
     if not source:
@@ -60,26 +63,27 @@ def create(
             str(folder), "", (), (("output", "score"),), "reward_model", tuple(data.class_names),
             data.tokenizer.fingerprint, (), stamp(folder),
         )  # fmt: skip
-        if decoding.reads_source(found.module):
-            raise UserError(
-                f"config.task.reward={source!r} is a run of an encoder-decoder: what language "
-                "models answer is judged by one of them"
-            )
-        if "params/head/kernel" not in found.arrays and "head/kernel" not in found.arrays:
+        apart = decoding.reads_source(found.module)
+        head = "score/kernel" if apart else "head/kernel"
+        if f"params/{head}" not in found.arrays and head not in found.arrays:
             raise UserError(f"config.task.reward={source!r} is no run of task 'reward_model'")
         module = found.module.clone(dtype=precision.compute_dtype(run.config.precision))
-        tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-        shapes = jax.eval_shape(module.init, keys.abstract(), tokens)
-    if module.vocab_size != data.train.vocabulary:
+        inputs = [jax.ShapeDtypeStruct((1, 1), jnp.int32)] * (2 if apart else 1)
+        shapes = jax.eval_shape(module.init, keys.abstract(), *inputs)
+    special = _specials(folder, data.tokenizer) if apart else None
+    size = special.size if apart else data.train.vocabulary
+    if module.vocab_size < size if apart else module.vocab_size != size:
         raise UserError(
             f"config.task.reward={source!r} knows {module.vocab_size} tokens, and the data have "
-            f"{data.train.vocabulary}: it takes the tokenizer that it learned with"
+            f"{size}: it takes the tokenizer that it learned with"
         )
-    if module.context < longest:
+    longest = max(prompt, tokens) + special.around if apart else prompt + tokens
+    room = getattr(module, "context", longest)
+    if room < longest:
         raise UserError(
-            f"config.task.reward={source!r} has positions for {module.context} tokens, and prompts "
+            f"config.task.reward={source!r} has positions for {room} tokens, and prompts "
             f"with their answers have up to {longest}: lower config.task.tokens by "
-            f"{longest - module.context}, or learn rewards with config.data.context={longest}"
+            f"{longest - room}, or learn rewards with config.data.context={longest}"
         )
     leaves = by_name(shapes)
     arrays = lambda: {k: np.asarray(found.arrays[k], x.dtype) for k, x in leaves.items()}
@@ -88,9 +92,13 @@ def create(
         given = jax.pure_callback(arrays, leaves)
         return jax.tree.map_with_path(lambda path, _: given[name_of(path)], shapes)
 
-    score = functools.partial(_score, module, last)
-    return Judge(score, variables)
+    return Judge(functools.partial(judged, module, special), variables)
 
 
-def _score(module: Any, last: Any, variables: Any, text: jax.Array, mask: jax.Array) -> jax.Array:
-    return last(module.apply(variables, text, mask), mask)
+def _specials(folder: epath.Path, tokenizer: Tokenizer) -> Specials:
+    """The special tokens of an encoder-decoder's run, which begins texts as its weights said."""
+    found, said = specials(tokenizer), workdir.stored(folder).get("pretrained.generation", ())
+    if not said:
+        return found
+    settings = Settings.of(entries.parsed(said, "config.pretrained.generation"))
+    return found._replace(start=int(settings.start(1)[0, 0]))

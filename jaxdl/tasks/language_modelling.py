@@ -82,6 +82,7 @@ def language_modelling(
     completer = completing.Completer(
         module, operator.attrgetter("best_variables"), data.tokenizer, end,
         completing.column(run), tokens, temperature, top_k, top_p, beams,
+        template=completing.template(run),
     )  # fmt: skip
     prompt_1xP = data.tokenizer.encode(prompt)[None].astype(np.int32)
     tokens = tokens or _room(module, prompt_1xP.shape[1])

@@ -71,7 +71,7 @@ def preference(
         kind = kind._replace(loss=functools.partial(losses.dpo, label_smoothing=label_smoothing))
     if log_p:
         kind = kind._replace(mean=log_p == "mean")
-    begin = preferring.begin(run, "tokens", temperature)
+    begin = preferring.begin(run, "answer", "tokens", temperature)
     module, reads = begin.module, begin.reads(run.data.train.prompt_length)
     loss_fn = functools.partial(training_loss, learner.forward(module), module, reads, kind, beta)
     updates = functools.partial(learner.by_config, run)
@@ -82,8 +82,8 @@ def preference(
             learner.step_beside, updates, loss_fn, operator.attrgetter("reference")
         ),
         eval_step=functools.partial(evaluate, module, reads, kind, beta),
-        score=functools.partial(worlds.score, module, beta),
-        artifacts=functools.partial(worlds.artifacts, module, beta),
+        score=functools.partial(worlds.score, module, reads, beta),
+        artifacts=functools.partial(worlds.artifacts, module, reads, beta),
         **begin.uses,
         parameters=lambda state: learner.parameters(state.learner.params, order()),
         directions={

@@ -38,7 +38,7 @@ def reward_model(run: Run, margin: float = 0.0, centring: float = 0.0) -> Task:
     mean by which it is higher.
     """
     check_at_least(0, margin=margin, centring=centring)
-    begin = preferring.begin(run, "score")
+    begin = preferring.begin(run, "answer", "score")
     module, reads = begin.module, begin.reads(run.data.train.prompt_length)
     how = functools.partial(preference.reward, margin=margin, centring=centring)
     loss_fn = functools.partial(training_loss, learner.forward(module), reads, how)
@@ -138,7 +138,8 @@ def answer(
     train = run.data.train
     vocabulary = answered.Vocabulary(train.vocabulary, train.end)
     column = completing.column(run)
-    given = asked.answers(file, column, run.data.tokenizer, vocabulary, train.room)
+    template = completing.template(run)
+    given = asked.answers(file, column, run.data.tokenizer, vocabulary, train.room, template)
     if jax.process_index() == 0:
         for line in given.notes:
             note(line)

@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdl import generate, keys
 from jaxdl.control.returns import gae
 from jaxdl.data import without_padding
+from jaxdl.data.tokens import Tokenizer
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, LOW, Mean, Metrics
 from jaxdl.parallel import replicas
@@ -31,7 +33,8 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.ppo import clipped, clipped_value_loss
-from jaxdl.tasks.shared import answering, completing, speaking, worlds
+from jaxdl.tasks.shared import answering, preferring, speaking, worlds
+from jaxdl.tasks.shared.texts import printable
 
 _DIRECTIONS = {"reward": HIGH, "kl": LOW, "objective": HIGH, **worlds.DIRECTIONS}
 
@@ -79,8 +82,9 @@ def rlhf(
     """Answers to ``prompt`` (batch, P) that have more reward, near what was said before.
 
     Args:
-      run: the run's config and data. The model is called as `jaxdl.models.gpt` with the output
-        "both", the score being the value.
+      run: the run's config and data. The model is called as `jaxdl.models.gpt` or `jaxdl.models.t5`
+        with the output "both", the score being the value: an encoder reads a prompt once, and the
+        decoder draws the answer, from the probabilities of the tokens that answers have.
       reward: the folder of a run of task "reward_model"; "" where the data have rewards.
       beta: above 0: what a nat of KL divergence from the reference costs, in rewards.
       kl_target: nats an answer that β is moved to keep to (Ziegler et al., section 2.2); 0 leaves
@@ -111,10 +115,15 @@ def rlhf(
     check_at_least(0, kl_target=kl_target, tokens=tokens, value_clip=value_clip,
                    value_weight=value_weight, entropy=entropy)  # fmt: skip
     generate.check_sampling(temperature, 0, 1.0, "config.task.")
-    begin = answering.begin(run, "prompt", "both", tokens)
-    judge = judges_of_texts.create(run, reward, answering.last, answering.longest(run, tokens))
-    speaker = speaking.create(begin.module, run.data.train, tokens, judge.score)
-    completer = answering.completer(run, speaker.says, temperature, speaker.tokens)
+    train = answering.check_data(run, "prompt")
+    tokens = tokens or train.context - train.prompt_length
+    begin = preferring.begin(run, "prompt", "both", temperature, tokens)
+    judged = functools.partial(speaking.judged, run)
+    judge = judges_of_texts.create(run, reward, judged, train.prompt_length, tokens)
+    speaker = speaking.Speaker(
+        begin.module, begin.module.clone(output="tokens"), train.prompt_length, tokens, train.end,
+        judge.score, begin.speaks,
+    )  # fmt: skip
     loss_fn = functools.partial(
         training_loss, speaker, clip_ratio, value_clip, value_weight, entropy
     )
@@ -123,19 +132,19 @@ def rlhf(
         examples, speaker, discount=discount, gae_lambda=gae_lambda, whiten=whiten
     )
     learn = functools.partial(learning, update, epochs, minibatches)
-    order = functools.cache(lambda: answering.call_order(begin.module, run.data.train.context))
+    order = functools.cache(begin.call_order)
+    known = speaker.says, speaker.reads
     return Task(
         init=functools.partial(_init, begin, start, judge, beta),
         train_step=functools.partial(train_step, speaker, see, learn, kl_target, answers),
         eval_step=functools.partial(evaluate, speaker),
-        score=lambda state, *rest: worlds.score(speaker.says, state.beta, state, *rest),
-        artifacts=lambda state, *rest: worlds.artifacts(speaker.says, state.beta, state, *rest),
-        sample=functools.partial(answering.sample, speaker.says, run),
-        answer=functools.partial(completing.answer, completer),
-        publish=functools.partial(completing.publish, completer),
+        score=lambda state, *rest: worlds.score(*known, state.beta, state, *rest),
+        artifacts=lambda state, *rest: worlds.artifacts(*known, state.beta, state, *rest),
+        **begin.uses,
         parameters=lambda state: learner.parameters(state.learner.params, order()),
+        explain=functools.partial(explain, speaker, answers, run.data.tokenizer),
         directions=_DIRECTIONS,
-        check=begin.check,
+        check=begin.start.check,
     )
 
 
@@ -263,15 +272,43 @@ def train_step(
       batch: of prompts.
       key: of the step.
     """
-    own = replicas.own(keys.named(key, "answers"))
-    prompts = {k: jnp.repeat(batch[k], answers, axis=0) for k in ("prompt", "prompt_mask")}
-    drawn = speaking.draw(speaker, state.learner.variables, state.judge, prompts, own)
+    drawn = _drawn(speaker, answers, state, batch, key)
     seen, found = see(state, drawn)
     new, metrics = learn(state.learner, seen, keys.named(key, "update"))
     found = {**metrics, **found, "beta": Mean.once(state.beta)}
     return state._replace(
         learner=new, beta=speaking.moved(state.beta, found["kl"], kl_target)
     ), found
+
+
+def _drawn(
+    speaker: speaking.Speaker, answers: int, state: State, batch: Mapping, key: jax.Array
+) -> speaking.Drawn:
+    own = replicas.own(keys.named(key, "answers"))
+    prompts = {k: jnp.repeat(batch[k], answers, axis=0) for k in ("prompt", "prompt_mask")}
+    return speaking.draw(speaker, state.learner.variables, state.judge, prompts, own)
+
+
+def explain(
+    speaker: speaking.Speaker,
+    answers: int,
+    tokenizer: Tokenizer,
+    state: State,
+    batch: Mapping,
+    key: jax.Array,
+) -> str | None:
+    """`Task.explain`: an answer of the step whose reward is not finite; None where all are."""
+    drawn = jax.device_get(_drawn(speaker, answers, state, batch, key))
+    bad = np.flatnonzero(~np.isfinite(drawn.reward))
+    if not len(bad):
+        return None
+    text, mask = drawn.text[bad[0]], drawn.mask[bad[0]] & (drawn.text[bad[0]] < tokenizer.size)
+    parts = slice(speaker.front), slice(speaker.front, None)
+    prompt, answer = (printable(tokenizer.decode(text[part][mask[part]])) for part in parts)
+    return (
+        f"the answer {answer!r} to {prompt!r} got the reward {drawn.reward[bad[0]]}, and "
+        f"{len(bad)} of {len(drawn.reward)} answers one like it: rewards must be finite"
+    )
 
 
 def evaluate(speaker: speaking.Speaker, state: State, batch: Mapping, key: jax.Array) -> Metrics:
@@ -287,14 +324,14 @@ def evaluate(speaker: speaking.Speaker, state: State, batch: Mapping, key: jax.A
 
 
 def _init(
-    begin: Any,
+    begin: preferring.Begin,
     start: Callable[..., learner.Learner],
     judge: judges_of_texts.Judge,
     beta: Any,
     key: jax.Array,
     batch: Mapping,
 ) -> State:
-    variables = answering.initial(begin, key)
+    variables = begin.initial(key)
     reference = jax.tree.map(jnp.copy, variables)
     return State(
         start(variables, key), reference, judge.variables(), jnp.asarray(beta, jnp.float32)

@@ -27,6 +27,9 @@ DERIVED = ("vocab_size", "context", "output")
 # Prompts that samples are drawn for.
 _SHOWN = 4
 
+# The logit of what is never said: its probability is 0, and 0 times its logarithm too.
+_NEVER = -1e9
+
 
 def begin(run: Run, array: str, output: str = "tokens", tokens: int = 0) -> transfer.Start:
     """The run's model for its prompts and answers, and the weights that it begins with.
@@ -71,20 +74,15 @@ def _is_writer(module: nn.Module) -> bool:
     return hasattr(module, "init_cache") and not decoding.reads_source(module)
 
 
-def check_data(run: Run, array: str) -> None:
-    """Raises UserError for data without ``array``, or that are no prompts with answers."""
+def check_data(run: Run, array: str) -> Any:
+    """The part to learn from; UserError for one without ``array``, or of no prompts and answers."""
     need_batches(run, array)
     if not hasattr(run.data.train, "vocabulary"):
         raise UserError(
             f"task {run.config.task.name!r} learns from prompts and answers, such as data set "
             f"'preferences' has, and not {run.config.data.name!r}"
         )
-
-
-def longest(run: Run, tokens: int) -> int:
-    """Tokens of the longest prompt with an answer of ``tokens``; 0 is as many as the data have."""
-    train = run.data.train
-    return train.prompt_length + tokens if tokens else train.context
+    return run.data.train
 
 
 def _refuse(task: str, model: Any) -> None:
@@ -92,16 +90,6 @@ def _refuse(task: str, model: Any) -> None:
         f"task {task!r} needs a language model that has a score too, such as 'gpt', not "
         f"{getattr(model, '__name__', model)!r}"
     )
-
-
-def initial(start: transfer.Start, key: jax.Array) -> Any:
-    """The variables that a run begins with; free to jit."""
-    return start.variables(start.module.init(key, jnp.zeros((1, 1), jnp.int32)))
-
-
-def call_order(module: nn.Module, length: int) -> dict[str, int]:
-    """As of `jaxdl.models.call_order`, of texts of ``length`` tokens."""
-    return models.call_order(module, jax.ShapeDtypeStruct((1, length), jnp.int32))
 
 
 def flat(x: jax.Array) -> jax.Array:
@@ -141,10 +129,27 @@ class Reads(NamedTuple):
     Attributes:
       asked: {``tokens``, ``mask``, ``answer``: (n, T)} -> `Asked`.
       judged: the same -> `Judged`.
+      given: {``prompt``, ``prompt_mask``: (n, P)}, padding in front -> what `jaxdl.generate.sample`
+        takes of them.
+      end: the token that ends an answer as the model writes it; None: as the data have it.
+      around: as of `jaxdl.tasks.shared.completing.Completer`.
+      silent: tokens that no answer has: what is said is drawn from the others' probabilities.
     """
 
     asked: Callable[[Mapping], Asked]
     judged: Callable[[Mapping], Judged]
+    given: Callable[[Mapping], dict[str, Any]] = completing.behind
+    end: int | None = None
+    around: int | None = None
+    silent: tuple[int, ...] = ()
+
+    def heard(self, logits: jax.Array) -> jax.Array:
+        """Logits (…, tokens) of which those of ``silent`` are as good as -inf, and finite."""
+        if not self.silent:
+            return logits
+        kept = np.ones(logits.shape[-1], bool)
+        kept[list(self.silent)] = False
+        return jnp.where(kept, logits, _NEVER)
 
 
 def _asked(batch: Mapping) -> Asked:
@@ -157,8 +162,15 @@ def _judged(batch: Mapping) -> Judged:
     return Judged((batch["tokens"], batch["mask"]), batch["mask"])
 
 
-# Of language models.
+def _asked_behind_padding(batch: Mapping) -> Asked:
+    """Padding stands in front, and the mask says where."""
+    tokens, mask, answer = (batch[name] for name in ("tokens", "mask", "answer"))
+    return Asked((tokens[:, :-1], mask[:, :-1]), tokens[:, 1:], answer[:, 1:])
+
+
+# Of language models: texts that are filled up behind, and answers to prompts as they are drawn.
 END_TO_END = Reads(_asked, _judged)
+IN_FRONT = Reads(_asked_behind_padding, _judged)
 
 
 def texts(batch: Mapping) -> dict[str, jax.Array]:
@@ -177,10 +189,17 @@ def log_probabilities(
       mean: over an answer's tokens, in place of the sum.
       reads: how texts go through the model.
     """
-    given = reads.asked(texts(batch))
-    log_p = preference.token_log_probabilities(apply(*given.inputs), given.target)
-    found = preference.sequence_log_probabilities(log_p, given.weight, mean=mean)
-    return found.reshape(-1, 2)
+    return text_log_probabilities(apply, texts(batch), mean, reads).reshape(-1, 2)
+
+
+def text_log_probabilities(
+    apply: Callable[..., jax.Array], batch: Mapping, mean: bool, reads: Reads
+) -> jax.Array:
+    """Log p (n,) of the answers in texts {``tokens``, ``mask``, ``answer``: (n, T)}."""
+    given = reads.asked(batch)
+    logits = reads.heard(apply(*given.inputs))
+    log_p = preference.token_log_probabilities(logits, given.target)
+    return preference.sequence_log_probabilities(log_p, given.weight, mean=mean)
 
 
 def rewards(apply: Callable[..., jax.Array], batch: Mapping, reads: Reads) -> jax.Array:
@@ -208,48 +227,68 @@ class Written(NamedTuple):
 
 
 def written(
-    module: nn.Module, variables: Any, batch: Mapping, key: jax.Array, tokens: int, end: int | None
+    module: nn.Module,
+    variables: Any,
+    batch: Mapping,
+    key: jax.Array,
+    tokens: int,
+    end: int | None,
+    reads: Reads = IN_FRONT,
 ) -> Written:
     """Answers to prompts, drawn from the model's own probabilities; free to jit.
 
     Args:
-      module: a language model.
+      module: that gives logits.
       variables: its own.
       batch: ``prompt`` and ``prompt_mask`` (n, P), filled up in front.
       key: of the draws.
       tokens: of an answer at most.
-      end: the token that ends one; None where all have as many.
+      end: the token that ends one in the data; None where all have as many.
+      reads: how prompts go through the model.
     """
+    stop = end if end is None or reads.end is None else reads.end
     made = generate.sample(
-        module, variables, batch["prompt"], key, tokens=tokens, stop=end,
-        prompt_mask=batch["prompt_mask"],
-    )  # fmt: skip
-    ends = jnp.zeros(made.shape, jnp.int32) if end is None else (made == end).astype(jnp.int32)
+        module, variables, key=key, tokens=tokens, stop=stop, **reads.given(batch)
+    )
+    if end is None:
+        return Written(made, jnp.ones(made.shape, bool))
+    ends = (made == stop).astype(jnp.int32)
+    made = jnp.where(made == stop, end, made)
     return Written(made, jnp.cumsum(ends, axis=1) - ends == 0)
 
 
 def completer(
-    run: Run, module: nn.Module, temperature: float, tokens: int = 0
+    run: Run,
+    module: nn.Module,
+    temperature: float,
+    tokens: int = 0,
+    reads: Reads = IN_FRONT,
+    published: generate.Settings | None = None,
 ) -> completing.Completer:
     """Who answers prompts of the user's by what a state's ``learner`` has learned."""
+    end = run.data.train.end
     return completing.Completer(
         module,
         operator.attrgetter("learner.best_variables"),
         run.data.tokenizer,
-        run.data.train.end,
+        end if end is None or reads.end is None else reads.end,
         completing.column(run),
         tokens,
         temperature,
+        given=reads.given,
+        around=reads.around,
+        published=published or generate.Settings(),
+        template=completing.template(run),
     )
 
 
-def sample(module: nn.Module, run: Run, state: Any, key: jax.Array) -> dict[str, str]:
+def sample(module: nn.Module, reads: Reads, run: Run, state: Any, key: jax.Array) -> dict[str, str]:
     """`Task.sample`: what a state's ``learner`` answers to some prompts of the evaluation part."""
     split = run.data.test
     shown = split.take(evenly(len(split), _SHOWN))
     made = written(
         module, state.learner.best_variables, shown, key, split.context - split.prompt_length,
-        split.end,
+        split.end, reads,
     )  # fmt: skip
     lines = []
     rows = zip(shown["prompt"], shown["prompt_mask"], np.asarray(made.tokens),

@@ -1,4 +1,7 @@
-"""What a language model answers to prompts of the user's, and how it goes out as a folder."""
+"""What a model answers to prompts of the user's, and how it goes out as a folder.
+
+A language model goes on from a prompt, and an encoder-decoder writes an answer to it.
+"""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -10,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import generate, keys, pretrained
-from jaxdl.data import asked
+from jaxdl.data import asked, chat
 from jaxdl.data.split import Arrays
 from jaxdl.data.tokens import Tokenizer
 from jaxdl.generate import decoding
@@ -22,20 +25,31 @@ from jaxdl.tasks.shared.writing import rounded
 MANY = 256
 
 
+def behind(batch: Mapping) -> dict[str, Any]:
+    """What `jaxdl.generate.sample` takes of prompts that a language model goes on from."""
+    return dict(prompt=batch["prompt"], prompt_mask=batch.get("prompt_mask"))
+
+
 class Completer(NamedTuple):
-    """A language model that goes on from prompts.
+    """A model that answers prompts.
 
     Attributes:
       module: that gives logits alone.
       variables: a task's state -> its own.
       tokenizer: of its texts.
-      end: the token that ends an answer; None where nothing does.
+      end: the token that ends an answer, as the model writes it; None where nothing does.
       column: of a table, that has the prompts.
       tokens: of an answer at most; 0 is as many as there is room for, 256 at most.
       temperature: of sampling; 0 takes the likeliest token each time.
       top_k: tokens that are drawn from, the likeliest; 0 is all.
       top_p: what the tokens that are drawn from have together.
       beams: above 1 the likeliest answer is searched for.
+      given: ``prompt`` (n, P), and ``prompt_mask`` if the model takes one -> what
+        `jaxdl.generate.sample` takes of them.
+      around: tokens of its own that an encoder-decoder reads around a prompt, and as many begin its
+        answer; None of a language model, whose answer stands behind the prompt.
+      published: how it writes otherwise, for the folder that it goes out as.
+      template: how prompts are written that are lists of messages.
     """
 
     module: nn.Module
@@ -48,20 +62,25 @@ class Completer(NamedTuple):
     top_k: int = 0
     top_p: float = 1.0
     beams: int = 1
+    given: Callable[[Mapping], dict[str, Any]] = behind
+    around: int | None = None
+    published: generate.Settings = generate.Settings()
+    template: chat.Template = chat.PLAIN
 
     @property
     def context(self) -> int | None:
-        """Tokens that the model sees at most; None of one that takes any number."""
-        return getattr(self.module, "context", None)
+        """Tokens that a prompt has less than; None of a model that takes any number."""
+        context = getattr(self.module, "context", None)
+        return context if None in (context, self.around) else context - self.around + 1
 
     def write(self, tokens: int, state: Any, batch: Mapping, key: jax.Array) -> jax.Array:
         """Prompts (n, P) -> (n, tokens) int32; free to jit."""
-        how = dict(tokens=tokens, stop=self.end, prompt_mask=batch.get("prompt_mask"))
-        given = self.module, self.variables(state), batch["prompt"]
+        model = self.module, self.variables(state)
+        how = dict(tokens=tokens, stop=self.end, **self.given(batch))
         if self.beams > 1:
-            return generate.beam_search(*given, beams=self.beams, returned=1, **how)[0][:, 0]
+            return generate.beam_search(*model, beams=self.beams, returned=1, **how)[0][:, 0]
         drawn = dict(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p)
-        return generate.sample(*given, key, **drawn, **how)
+        return generate.sample(*model, key=key, **drawn, **how)
 
     def text(self, tokens: np.ndarray) -> str:
         """Of an answer's tokens (n,), up to its end."""
@@ -73,6 +92,12 @@ class Completer(NamedTuple):
 def column(run: Run) -> str:
     """Of a table: the one that has the prompts of a run's own data, or "prompt"."""
     return run.config.data.get("prompt") or asked.PROMPT
+
+
+def template(run: Run) -> chat.Template:
+    """How a run's own data write prompts that are lists of messages."""
+    given = run.config.data.get
+    return chat.template(given("chat_template", chat.MESSAGE), given("chat_reply", chat.REPLY))
 
 
 def answer(completer: Completer, state: Any, file: str, at_once: int) -> list[Description]:
@@ -90,7 +115,7 @@ def answer(completer: Completer, state: Any, file: str, at_once: int) -> list[De
     Raises:
       UserError: a file that cannot be read, or a prompt that leaves no room for an answer.
     """
-    given = asked.prompts(file, completer.column)
+    given = asked.prompts(file, completer.column, completer.template)
     encoded = [completer.tokenizer.encode(prompt.text).astype(np.int32) for prompt in given]
     groups: dict[tuple[int, int], list[int]] = {}
     for i, (prompt, tokens) in enumerate(zip(given, encoded, strict=True)):
@@ -115,7 +140,8 @@ def publish(completer: Completer, state: Any, folder: Path) -> None:
     variables = dict(jax.device_get(completer.variables(state)))
     if getattr(completer.module, "output", "tokens") == "tokens":
         # A value or a reward that it has besides is no part of who speaks.
-        params = {name: x for name, x in variables["params"].items() if name != "head"}
+        beside = "score" if decoding.reads_source(completer.module) else "head"
+        params = {name: x for name, x in variables["params"].items() if name != beside}
         variables["params"] = params
     pretrained.save(completer.module, variables, folder, generation=_settings(completer))
 
@@ -123,8 +149,9 @@ def publish(completer: Completer, state: Any, folder: Path) -> None:
 def _settings(completer: Completer) -> generate.Settings:
     """How it answers, by transformers' names."""
     end, drawn = completer.end, completer.temperature > 0 and completer.beams == 1
-    said = {"max_new_tokens": completer.tokens or MANY, "num_beams": completer.beams}
-    if end is not None:
+    said = dict(completer.published.said())
+    said |= {"max_new_tokens": completer.tokens or MANY, "num_beams": completer.beams}
+    if end is not None and completer.around is None:
         said |= {"eos_token_id": end, "pad_token_id": end}
     if drawn:
         said |= {"do_sample": True, "temperature": float(completer.temperature)}
@@ -138,6 +165,9 @@ def _shape(completer: Completer, length: int) -> tuple[int, int]:
     filled = rounded(length) if decoding.takes_mask(completer.module) else length
     if context is None:
         return filled, most
+    if completer.around is not None:
+        # What is read and what is written have as much room each.
+        return min(filled, context - 1), min(most, context - 1)
     most = min(most, context - length)
     return max(length, min(filled, context - most)), most
 

@@ -1,29 +1,24 @@
-"""The model of a task on pairs of answers, whatever kind of model it is, and what it is put to."""
+"""The model of a task on prompts and answers, whatever kind it is, and what it is put to."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from etils import epath
 from flax import linen as nn
 
-from jaxdl import models
+from jaxdl import generate, models
 from jaxdl.data.source_target import specials
-from jaxdl.data.spread import evenly
 from jaxdl.errors import UserError
 from jaxdl.generate import decoding
 from jaxdl.pretrained import encoders, transfer
 from jaxdl.runs import workdir
-from jaxdl.tasks.shared import answering, apart, completing, encoder_decoder, writing
+from jaxdl.tasks.shared import answering, apart, completing, encoder_decoder
 from jaxdl.tasks.shared.contract import Run
 from jaxdl.tasks.shared.reading import Reader
-from jaxdl.tasks.shared.writing import Writer
-
-# Prompts that samples are written for.
-_SHOWN = 4
 
 
 class Begin(NamedTuple):
@@ -32,12 +27,14 @@ class Begin(NamedTuple):
     Attributes:
       start: its model and weights.
       reads: how texts go through it; of texts whose longest prompt has so many tokens.
+      speaks: how prompts do, and the answers that are drawn to them.
       lengths: of an example of each of its inputs.
       uses: what `jaxdl.tasks.Task` has for those that write.
     """
 
     start: transfer.Start
     reads: Callable[[int], answering.Reads]
+    speaks: answering.Reads
     lengths: tuple[int, ...]
     uses: Mapping[str, Callable]
 
@@ -57,32 +54,48 @@ class Begin(NamedTuple):
         return models.call_order(self.module, *seen)
 
 
-def begin(run: Run, output: str, temperature: float = 1.0) -> Begin:
-    """The run's model for pairs of answers: a language model, or an encoder-decoder.
+def begin(run: Run, array: str, output: str, temperature: float = 1.0, tokens: int = 0) -> Begin:
+    """The run's model for prompts and answers: a language model, or an encoder-decoder.
 
     Args:
       run: of data such as "preferences".
+      array: that its batches must have.
       output: of the model, as of `jaxdl.models.gpt`.
-      temperature: of what a language model answers.
+      temperature: of what it answers, where that is no score alone.
+      tokens: of an answer that is drawn, at most; 0 where none is.
 
     Raises:
       UserError: other data, another kind of model, or weights of other tokens.
     """
-    answering.check_data(run, "answer")
+    answering.check_data(run, array)
     name = _name(run)
     if name and decoding.reads_source(models.create(name)):
-        return _apart(run, output, name)
-    start = answering.begin(run, "answer", output)
-    uses = {}
-    if output == "tokens":
-        completer = answering.completer(run, start.module, temperature)
-        uses = dict(
-            sample=functools.partial(answering.sample, start.module, run),
-            answer=functools.partial(completing.answer, completer),
-            publish=functools.partial(completing.publish, completer),
-        )
+        return _apart(run, output, name, temperature, tokens)
+    start, speaks = answering.begin(run, array, output, tokens), answering.IN_FRONT
+    uses = _uses(run, start.module, output, temperature, tokens, speaks)
     reads = lambda prompt: answering.END_TO_END
-    return Begin(start, reads, (run.data.train.context,), uses)
+    return Begin(start, reads, speaks, (run.data.train.context,), uses)
+
+
+def _uses(
+    run: Run,
+    module: nn.Module,
+    output: str,
+    temperature: float,
+    tokens: int,
+    speaks: answering.Reads,
+    published: generate.Settings | None = None,
+) -> dict[str, Callable]:
+    """What `jaxdl.tasks.Task` has of those that answer."""
+    if output == "score":
+        return {}
+    says = module.clone(output="tokens")
+    completer = answering.completer(run, says, temperature, tokens, speaks, published)
+    return dict(
+        sample=functools.partial(answering.sample, says, speaks, run),
+        answer=functools.partial(completing.answer, completer),
+        publish=functools.partial(completing.publish, completer),
+    )
 
 
 def _name(run: Run) -> str:
@@ -97,47 +110,37 @@ def _name(run: Run) -> str:
     return encoders.architecture(source, config.pretrained.model)
 
 
-def _apart(run: Run, output: str, name: str) -> Begin:
+def _apart(run: Run, output: str, name: str, temperature: float, tokens: int) -> Begin:
     train, task = run.data.train, run.config.task.name
     if "output" not in models.settings(name):
         raise UserError(
             f"task {task!r} needs a model of texts that has a score too, such as 'gpt', 't5' or "
             f"'bart', not {name!r}"
         )
-    if train.end is None:
+    # What is drawn may have as many tokens each time: those that are no words are silent then.
+    if train.end is None and output != "both":
         raise UserError(
             f"data set {run.config.data.name!r} has answers without an end, which encoder-decoders "
             "cannot write: take a language model, such as 'gpt'"
         )
-    special = specials(run.data.tokenizer)
+    special, tokenizer = specials(run.data.tokenizer), run.data.tokenizer
+    longest = tokens or train.context - 1
     # The start of an answer, and all of it.
     lengths = train.prompt_length + special.around, train.context + len(special.front)
-    read = Reader(_no_examples, special, lengths, train.room + special.around)
-    made = encoder_decoder.begin(run, read, output=output)
+    read = Reader(
+        _no_examples, special, (lengths[0], longest), max(train.room, longest) + special.around
+    )
+    made = encoder_decoder.begin(run, read, tokens=longest, beams=1, output=output)
     module, special = made.start.module, made.special
     reads = functools.partial(apart.reads, special, train.end)
-    uses = {}
-    if output == "tokens":
-        writer = Writer(module, special, run.data.tokenizer, made.settings)
-        writes = jax.jit(functools.partial(writing.writes, writer))
-        answer = functools.partial(writing.answer, writer, writes, completing.column(run))
-        uses = dict(
-            sample=functools.partial(_sample, writer, writes, run),
-            answer=lambda state, file, at_once: answer(state.learner, file, at_once),
-            publish=lambda state, folder: writing.publish(writer, state.learner, folder),
-        )
-    return Begin(made.start, reads, lengths, uses)
+    silent = apart.silent(special, tokenizer.size, module.vocab_size, train.end)
+    speaks = reads(train.prompt_length, longest, silent)
+    # What all answers begin with is asked for in its place.
+    told = tuple(token for token in silent if token not in special.front)
+    published = dataclasses.replace(made.settings, suppress_tokens=told or None)
+    uses = _uses(run, module, output, temperature, longest, speaks, published)
+    return Begin(made.start, reads, speaks, lengths, uses)
 
 
 def _no_examples(batch: Mapping, key: jax.Array | None) -> None:
     """Examples are made of pairs by `apart`."""
-
-
-def _sample(
-    writer: Writer, writes: Callable, run: Run, state: Any, key: jax.Array
-) -> dict[str, Any]:
-    split = run.data.test
-    shown = split.take(evenly(len(split), _SHOWN))
-    rows = zip(shown["prompt"], np.asarray(shown["prompt_mask"]), strict=True)
-    sources = [run.data.tokenizer.decode(prompt[real]) for prompt, real in rows]
-    return writing.sample(writer, writes, sources, state.learner, key)

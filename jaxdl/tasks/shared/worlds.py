@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdl.losses import preference
 from jaxdl.metrics import HIGH, LOW
 from jaxdl.report import draw
+from jaxdl.tasks.shared import answering, speaking
 
 DIRECTIONS = {"total_variation": LOW, "expected_reward": HIGH, "divergence": LOW}
 
@@ -36,9 +36,10 @@ class Found(NamedTuple):
     reward: jax.Array
 
 
-@functools.partial(jax.jit, static_argnames=("module", "front"))
+@functools.partial(jax.jit, static_argnames=("module", "reads", "front"))
 def _compared(
     module: nn.Module,
+    reads: answering.Reads,
     front: int,
     beta: Any,
     variables: Any,
@@ -47,24 +48,27 @@ def _compared(
     reward: Any,
 ) -> Found:
     flat = texts.reshape(-1, texts.shape[-1])
+    batch = speaking.parts(front, flat, jnp.ones(flat.shape, bool))
 
     def log_p(variables: Any) -> jax.Array:
-        logits = module.apply(variables, flat[:, :-1])
-        each = preference.token_log_probabilities(logits, flat[:, 1:])
-        return each[:, front - 1 :].sum(axis=1).reshape(reward.shape)
+        apply = functools.partial(module.apply, variables)
+        found = answering.text_log_probabilities(apply, batch, False, reads)
+        return found.reshape(reward.shape)
 
     own, before = log_p(variables), log_p(reference)
     return Found(jnp.exp(own), jnp.exp(before), jax.nn.softmax(before + reward / beta), reward)
 
 
-def compared(module: nn.Module, beta: Any, state: Any, split: Any) -> Found | None:
+def compared(
+    module: nn.Module, reads: answering.Reads, beta: Any, state: Any, split: Any
+) -> Found | None:
     """What the policy of a state with ``learner`` and ``reference`` says; None of other data."""
     if not hasattr(split, "texts"):
         return None
     texts = jnp.asarray(split.texts())
     reward = split.reward(texts.reshape(-1, texts.shape[-1])).reshape(texts.shape[:2])
     both = state.learner.best_variables, state.reference
-    return _compared(module, split.prompt_length, beta, *both, texts, reward)
+    return _compared(module, reads, split.prompt_length, beta, *both, texts, reward)
 
 
 def figures(found: Found) -> dict[str, float]:
@@ -85,17 +89,19 @@ def figures(found: Found) -> dict[str, float]:
     }
 
 
-def score(module: nn.Module, beta: Any, state: Any, split: Any, key: jax.Array) -> dict[str, float]:
+def score(
+    module: nn.Module, reads: answering.Reads, beta: Any, state: Any, split: Any, key: jax.Array
+) -> dict[str, float]:
     """`Task.score`."""
-    found = compared(module, beta, state, split)
+    found = compared(module, reads, beta, state, split)
     return {} if found is None else figures(found)
 
 
 def artifacts(
-    module: nn.Module, beta: Any, state: Any, split: Any, key: jax.Array
+    module: nn.Module, reads: answering.Reads, beta: Any, state: Any, split: Any, key: jax.Array
 ) -> dict[str, draw.Picture]:
     """`Task.artifacts`: every answer's probability before, now, and as it were best."""
-    found = compared(module, beta, state, split)
+    found = compared(module, reads, beta, state, split)
     if found is None:
         return {}
     policy, reference, best = (np.asarray(x) for x in found[:3])
