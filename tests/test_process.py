@@ -144,7 +144,15 @@ block = libc.malloc(size)
 ctypes.memset(ctypes.c_void_p(block), 1, size)
 told += [resident(), faults()]
 libc.free(block)
-print(*told, resident(), os.environ["GLIBC_TUNABLES"])
+told += [resident()]
+for size, spare in ((24 << 20, lambda: None), (28 << 20, process.spare_memory)):
+    spare()
+    # It stays in the heap, with room for no larger one, unless it has pages of its own.
+    block, behind = libc.malloc(size), libc.malloc(4 << 10)
+    ctypes.memset(ctypes.c_void_p(block), 1, size)
+    libc.free(block)
+    told += [resident()]
+print(*told, os.environ["GLIBC_TUNABLES"])
 """
 
 
@@ -163,10 +171,12 @@ def test_large_arrays_are_had_in_huge_pages_and_go_back(given):
         check=True,
     )
     *numbers, tunables = done.stdout.split()
-    before, faults, held, more_faults, after = map(int, numbers)
+    before, faults, held, more_faults, after, kept, spared = map(int, numbers)
     assert held - before > 250
     assert more_faults - faults < 6_000  # of 65,536 pages of 4 KB
     assert after < before + 10
+    assert kept > after + 20
+    assert spared < kept + 4
     assert tunables == ":".join(filter(None, [given, "glibc.malloc.hugetlb=1"]))
 
 

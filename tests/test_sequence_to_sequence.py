@@ -306,6 +306,7 @@ REFUSED = {
     "task.label_smoothing": (1.0, "must be at least 0 and below 1"),
     "task.denoise": ("spans", "data set 'pairs' has pairs"),
     "task.density": (0.2, "config.task.density=0.2 is for texts that are to be restored"),
+    "task.span": (3.0, "data set 'pairs' has pairs: set --config.task.span=0.0"),
     "model.name": ("gpt", "needs an encoder-decoder of tokens, such as 't5', not 'gpt'"),
     "model": (dict(name="mlp"), "needs an encoder-decoder of tokens"),
     "model.vocab_size": (257, "config.model.vocab_size=257 must be at least 258"),

@@ -383,4 +383,5 @@ def test_bad_windows_are_one_clear_line():
     refused("data.context=0 must be at least 1", name="topics", context=0)
     refused("data.stride=9", "at most data.context=8", name="topics", context=8, stride=9)
     refused("data.stride=-1", name="topics", stride=-1)
-    refused("data.path='x'", "takes none", name="topics", path="x")
+    refused("data.path='x'", "takes none: choose one that", name="topics", path="x")
+    refused("by data.name, of ", "labelled_texts", "pairs", "text", name="topics", path="x")

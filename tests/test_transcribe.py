@@ -279,6 +279,7 @@ SAID = golden()[0]["calls"]["detected"]["settings"]
         ({}, True, [401, 999]),
         (dict(language="de"), True, [401, 403, 406]),
         (dict(language="<|DE|>", task="translate"), False, [401, 403, 405, 410]),
+        (dict(language="German"), True, [401, 403, 406]),
         (dict(task="translate"), False, [401, 999, 405, 410]),
         # Of older folders.
         (dict(forced_decoder_ids=[[1, None], [2, 406], [3, 410]]), False, [401, 999, 406, 410]),
@@ -298,6 +299,8 @@ def test_prompts_are_those_of_transformers(said, times, prompt):
     "said, message",
     [
         (dict(language="dee"), "language='dee': did you mean 'de'|language='dee': .*de"),
+        (dict(language="Germn"), "language='Germn': did you mean 'german'"),
+        (dict(language="dutch"), r"language='dutch': this model has no token of it \(nl\): one of"),
         (dict(task="sing"), "task='sing': .*translate"),
         (dict(language="de", lang_to_id={}), "language='de': this model knows one language alone"),
         (dict(eos_token_id=None), "need decoder_start_token_id and one eos_token_id"),

@@ -14,10 +14,11 @@ _KEPT = 100
 
 def ours(folder: str) -> Job:
     """By the weights that the other side left in the folder."""
-    from jaxdl import pretrained
+    from jaxdl import pretrained, process
     from jaxdl.generate import Settings
     from jaxdl.inference import transcribe
 
+    process.spare_memory()  # as --mode=predict does it
     module, variables = pretrained.load(folder)
     whisper = transcribe.Transcriber(
         module, variables, Settings.of(settings()), transcribe.UNLIMITED

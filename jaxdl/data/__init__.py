@@ -161,7 +161,11 @@ def load(settings: Mapping[str, Any], learns: bool = True) -> Data:
     for key in ("path", "image_size"):  # every config has these; not every data set uses them
         if key not in takes and key in own:
             if own[key]:
-                raise UserError(f"data.{key}={own[key]!r}: data set {name!r} takes none")
+                others = [other for other in names() if key in own_settings(other)]
+                raise UserError(
+                    f"data.{key}={own[key]!r}: data set {name!r} takes none: choose one that does "
+                    f"by data.name, of {', '.join(others)}"
+                )
             del own[key]
     check_names(f"data set {name!r}", own, takes)
     own = {k: paths.expanded(v) if isinstance(v, str) else v for k, v in own.items()}

@@ -147,6 +147,7 @@ def _beam_search(
     (B, P), K = given.prompt.shape, beams
     length, most = P + tokens, asked.most(tokens)
     endings = 0 if asked.stops is None else len(asked.stops)
+    of_beams, last = asked.repeated(K), jnp.reshape(most, (-1, 1)) - 1
 
     def penalised(log_p: jax.Array, length: Any) -> jax.Array:
         return log_p / jnp.asarray(length, jnp.float32) ** length_penalty
@@ -154,7 +155,7 @@ def _beam_search(
     def write(state: _State, logits: jax.Array) -> _State:
         added, live, done = state.added, state.live, state.done
         log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
-        log_p = asked(log_p, live.text.reshape(B * K, length), added=added, tokens=tokens)
+        log_p = of_beams(log_p, live.text.reshape(B * K, length), added=added, tokens=tokens)
         V = log_p.shape[-1]
         grown = (live.score.reshape(B * K, 1) + log_p).reshape(B, K * V)
         # So many that K go on, were all of the others to end.
@@ -170,7 +171,7 @@ def _beam_search(
         )
         ends = asked.ends(token)
         # The last token ends every text; but for that one those that end are none of the live.
-        over = ends | (added == most - 1)
+        over = ends | (added == last)
         counts = over & (jnp.arange(score.shape[1]) < K) & state.open[:, None]
         ended = jnp.where(counts, penalised(score, added + 1), -jnp.inf)
         done, _ = done.beside(_Beams(text, ended, share)).best(K)
@@ -182,6 +183,7 @@ def _beam_search(
         full = (done.score > -jnp.inf).all(1)
         better = reach > done.score[:, -1]
         open_ = state.open & better & ~(full & ending.at_once)
+        open_ &= ~jnp.asarray(asked.full(added + 1, tokens))
         return _State(added + 1, live, done, open_, parent, state.cache)
 
     def step(state: _State) -> _State:
@@ -201,7 +203,7 @@ def _beam_search(
         jnp.ones(B, bool), jnp.zeros((B, K), jnp.int32), decoding.repeat(module, cache, K),
     )  # fmt: skip
     state = write(state, jnp.repeat(logits, K, axis=0))
-    more = lambda state: (state.added < most) & state.open.any()
+    more = lambda state: jnp.any(state.added < most) & state.open.any()
     found = jax.lax.while_loop(more, step, state).done
     made = jnp.where((found.score > -jnp.inf)[..., None], found.text[..., P:], -1)
     return processors.fill(made, pad), found.score, found.log_p

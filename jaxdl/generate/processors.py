@@ -81,7 +81,7 @@ class Processors:
       stops: (n,) int32, tokens that end a text.
       repetition_penalty: float32, above 0.
       min_tokens: int32, so many tokens are added before one that ends the text.
-      max_tokens: int32, so many are added at most, of those that there is room for.
+      max_tokens: int32, so many are added at most, of those that there is room for; or (batch,).
       forced_first: int32, the first token that is added.
       forced_last: int32, the token that ends a text which has no room for more.
       bad_words: (n, L) int32 for each L, tokens that never stand in this order.
@@ -127,7 +127,8 @@ class Processors:
             scores = jnp.where(added == 0, force(scores, self.forced_first), scores)
         if self.forced_last is not None:
             last = self.most(tokens) - 1
-            scores = jnp.where(added == last, force(scores, self.forced_last), scores)
+            ends = jnp.reshape(added == last, (-1, 1))  # of each text, or of all
+            scores = jnp.where(ends, force(scores, self.forced_last), scores)
         if self.suppressed is not None:
             scores = forbid(scores, self.suppressed)
         if self.suppressed_first is not None:
@@ -138,8 +139,22 @@ class Processors:
         return scores
 
     def most(self, tokens: int) -> int | jax.Array:
-        """How many tokens are added at most where there is room for ``tokens``."""
+        """How many tokens are added at most where there is room for ``tokens``; () or (batch,)."""
         return tokens if self.max_tokens is None else jnp.minimum(self.max_tokens, tokens)
+
+    @property
+    def _differ(self) -> bool:
+        return self.max_tokens is not None and jnp.ndim(self.max_tokens) > 0
+
+    def full(self, added: jax.Array, tokens: int) -> jax.Array | bool:
+        """Whether texts of unequal ``max_tokens`` have all of theirs, (batch,); else False."""
+        return self._differ and added >= self.most(tokens)
+
+    def repeated(self, times: int) -> "Processors":
+        """Of each text ``times`` times, one behind the other."""
+        if not self._differ:
+            return self
+        return dataclasses.replace(self, max_tokens=jnp.repeat(self.max_tokens, times))
 
     def ends(self, token: jax.Array) -> jax.Array:
         """Whether each of these tokens (…) ends its text."""

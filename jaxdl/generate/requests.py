@@ -29,7 +29,9 @@ class Rules(TypedDict, total=False):
       no_repeat_ngram_size: so many tokens stand in this order once only, the prompt included.
       min_tokens: so many are added before one that ends the text (min_new_tokens).
       max_tokens: so many are added at most, of those that there is room for: ``tokens`` makes
-        another program, and this is data.
+        another program, and this is data. An array (batch,) has a number for each prompt, 1 or
+        more, which is not compared with its own room where it is traced; what stands behind so many
+        of a text means nothing.
       forced_first: the first token that is added, to prompts of one token (forced_bos_token_id).
       forced_last: the token that ends a text for which there is no room else
         (forced_eos_token_id).
@@ -44,7 +46,7 @@ class Rules(TypedDict, total=False):
     repetition_penalty: float | None
     no_repeat_ngram_size: int | None
     min_tokens: int | None
-    max_tokens: int | None
+    max_tokens: int | jax.Array | None
     forced_first: int | None
     forced_last: int | None
     bad_words: Sequence[Sequence[int]] | None
@@ -95,11 +97,13 @@ def check_penalty(length_penalty: float, tokens: int) -> None:
         )
 
 
-def most(tokens: int, rules: Mapping[str, Any]) -> int:
-    """How many of ``tokens`` are added at most, as the `Rules` say."""
+def most(tokens: int, rules: Mapping[str, Any]) -> Any:
+    """How many of ``tokens`` are added at most, as the `Rules` say: a number, or (batch,)."""
     asked = rules.get("max_tokens")
     if asked is None:
         return tokens
+    if np.ndim(asked) == 1:
+        return asked
     _check_count(asked, "max_tokens", 1, tokens)
     return int(asked)
 
@@ -140,7 +144,7 @@ def check_prompt(
 def check_given(
     module: nn.Module,
     prompt: Any,
-    tokens: int,
+    tokens: Any,
     prompt_mask: Any,
     source: Any,
     source_mask: Any,
@@ -148,12 +152,16 @@ def check_given(
 ) -> decoding.Given:
     """What a text goes on from, if the model can; as `jaxdl.generate.sample` takes it.
 
+    ``tokens`` are those that are added at most, a number for all prompts, or (batch,).
+
     Raises:
       UserError: it cannot.
     """
     name, padding = type(module).__name__, 0
     if prompt_mask is not None and not getattr(module, "counts_padding", True):
         padding = int((~np.asarray(prompt_mask, bool)).sum(-1).min())
+    if np.ndim(tokens):
+        tokens, padding = _each(prompt, tokens, prompt_mask)
     prompt = check_prompt(module, prompt, tokens, padding=padding)
     if prompt_mask is not None:
         if not decoding.takes_mask(module):
@@ -205,6 +213,18 @@ def check_given(
         if not isinstance(source_mask, jax.core.Tracer) and not source_mask.any(1).all():
             raise UserError(f"source_mask: source {source_mask.any(1).argmin()} is all padding")
     return decoding.Given(prompt, prompt_mask, source, source_mask)
+
+
+def _each(prompt: Any, tokens: Any, mask: Any) -> tuple[int, int]:
+    """Tokens and padding of the prompt that needs most room, each with its own ``tokens``."""
+    if tokens.shape != prompt.shape[:1]:
+        raise UserError(f"max_tokens must be ({len(prompt)},), one to each, got {tokens.shape}")
+    if any(isinstance(x, jax.core.Tracer) for x in (tokens, mask)):
+        return 1, prompt.shape[1] - 1
+    _check_count(int(np.asarray(tokens).min()), "max_tokens")
+    padding = 0 if mask is None else (~np.asarray(mask, bool)).sum(-1)
+    fullest = np.argmax(np.asarray(tokens) - padding)
+    return int(tokens[fullest]), int(np.broadcast_to(padding, len(prompt))[fullest])
 
 
 def check_rules(

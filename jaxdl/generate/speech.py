@@ -17,6 +17,7 @@ from flax import linen as nn
 from jaxdl import keys
 from jaxdl.errors import UserError, nearest
 from jaxdl.generate.beams import beam_search
+from jaxdl.generate.languages import code
 from jaxdl.generate.settings import SPEECH, Settings
 from jaxdl.generate.text import sample
 from jaxdl.generate.timestamps import Timestamps
@@ -83,8 +84,8 @@ class Speech(NamedTuple):
         tasks = _table(said, "task_to_id")
         language, task = said.get("language"), said.get("task")
         if language is not None:
-            language = str(language).lower().removeprefix("<|").removesuffix("|>")
-            _check("language", language, languages)
+            _check_several("language", language, languages)
+            language = code(str(language), languages)
         if task is not None:
             _check("task", task, tasks)
         forced = [] if language or task else said.get("forced_decoder_ids") or []
@@ -189,9 +190,13 @@ def _heads(said: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
     return tuple((layer, head) for layer, head in found)
 
 
-def _check(name: str, value: str, known: Mapping[str, int]) -> None:
+def _check_several(name: str, value: Any, known: Mapping[str, int]) -> None:
     if not known:
         raise UserError(f"{name}={value!r}: this model knows one language alone")
+
+
+def _check(name: str, value: str, known: Mapping[str, int]) -> None:
+    _check_several(name, value, known)
     if value not in known:
         raise UserError(f"{name}={value!r}: {nearest(str(value), known)}")
 

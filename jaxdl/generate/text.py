@@ -191,7 +191,7 @@ def _sample(
             log_p += jnp.where(state.done, 0.0, chosen)
         new = jnp.where(state.done, -1, token)[:, None]
         text = jax.lax.dynamic_update_slice_in_dim(state.text, new, P + state.added, axis=1)
-        done = state.done | asked.ends(token)
+        done = state.done | asked.ends(token) | asked.full(state.added + 1, tokens)
         return _State(state.added + 1, text, done, token, log_p, state.cache)
 
     def step(state: _State) -> _State:
@@ -202,5 +202,6 @@ def _sample(
     nothing = jnp.zeros(B, bool), given.prompt[:, -1], jnp.zeros(B), cache
     state = write(_State(jnp.int32(0), given.text(tokens), *nothing), logits)
     most = asked.most(tokens)
-    state = jax.lax.while_loop(lambda x: (x.added < most) & ~x.done.all(), step, state)
+    more = lambda state: jnp.any(state.added < most) & ~state.done.all()
+    state = jax.lax.while_loop(more, step, state)
     return processors.fill(state.text[:, P:], pad), state.log_p

@@ -8,7 +8,7 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxdl import precision, pretrained
+from jaxdl import precision, pretrained, process
 from jaxdl.data import audio, subtitles
 from jaxdl.errors import UserError, listed
 from jaxdl.experiment import Experiment
@@ -56,6 +56,7 @@ def of_checkpoint(config: ConfigDict) -> Transcriber:
     for name in ("model", "checkpoint_key", "fresh", "mean", "std"):
         if given[name]:
             raise UserError(f"config.pretrained.{name} is not used where Whisper transcribes")
+    process.spare_memory()
     limits, said = _asked(given.generation)
     dtype = precision.compute_dtype(config.precision)
     return transcriber.load(given.source, limits, dtype=dtype, **said)
@@ -72,6 +73,7 @@ def of_run(made: Experiment, workdir: epath.Path, generation: Sequence[str] = ()
     Raises:
       UserError: a population, no checkpoint, or a setting is not one of its own.
     """
+    process.spare_memory()
     limits, said = _asked(generation)
     state = evaluate.state_to_use(made, workdir)
     module, variables, settings = made.task.transcriber(state)

@@ -70,10 +70,10 @@ def load(
         which stands beside a .pt.
       limits: when it is to try again.
       dtype: of the computation.
-      **said: settings in place of the folder's: language ("en"; by default it is detected), task
-        ("transcribe" or "translate"), num_beams, max_new_tokens, condition_on_prev_tokens,
-        return_token_timestamps, for the times of words, …; and initial_prompt, words that are told
-        beforehand.
+      **said: settings in place of the folder's: language ("en" or "english"; by default it is
+        detected), task ("transcribe" or "translate"), num_beams, max_new_tokens,
+        condition_on_prev_tokens, return_token_timestamps, for the times of words, …; and
+        initial_prompt, words that are told beforehand.
 
     Raises:
       UserError: something of this is missing, damaged, or not of Whisper's.

@@ -76,14 +76,14 @@ class GPT(nn.Module):
         With ``output`` "score" (batch, T) float32 in its place; with "both" a pair of the two.
 
         With a ``cache``, of `init_cache`, the tokens go on where those that it has seen end; the
-        logits of a call that goes past its length are NaN. ``mask`` (batch, T), booleans or
-        integers, is False (0) where a token is padding: no token attends to it and its position is
-        not counted, so that texts of unequal length get the logits that each gets alone, padded in
-        front or behind; the logits of padding mean nothing. ``segments`` (batch, T), integers, have
-        another number in each text of a row: a token attends to those of its own text alone, and
-        positions begin anew, so that each text gets the logits that it gets alone. Where the
-        collection "intermediates" is mutable, ``block_i/attention/weights`` of it are the attention
-        maps, (batch, heads, T, T).
+        logits of a call that goes past its length, or the context, are NaN. ``mask`` (batch, T),
+        booleans or integers, is False (0) where a token is padding: no token attends to it and its
+        position is not counted, so that texts of unequal length get the logits that each gets
+        alone, padded in front or behind; the logits of padding mean nothing. ``segments`` (batch,
+        T), integers, have another number in each text of a row: a token attends to those of its own
+        text alone, and positions begin anew, so that each text gets the logits that it gets alone.
+        Where the collection "intermediates" is mutable, ``block_i/attention/weights`` of it are the
+        attention maps, (batch, heads, T, T).
 
         Raises:
           UserError: more tokens than the context, or the cache, has room for; segments together
@@ -156,14 +156,9 @@ class GPT(nn.Module):
 
     @nn.nowrap
     def init_cache(self, batch: int, length: int) -> layers.Cache:
-        """An empty cache for ``batch`` sequences of up to ``length`` tokens.
+        """An empty cache for ``batch`` sequences of up to ``length`` tokens, padding among them.
 
-        Raises:
-          UserError: the length exceeds the context.
+        It may be longer than the context, as padding has no position.
         """
-        if length > self.context:
-            raise UserError(
-                f"a cache of {length} tokens is longer than the context: {self.context}"
-            )
         head_dim = self.width // self.heads
         return layers.Cache.empty(self.depth, batch, length, self.heads, head_dim, self.dtype)

@@ -19,7 +19,7 @@ from jaxdl.data.tokens import Tokenizer
 from jaxdl.generate import decoding
 from jaxdl.tasks.shared.contract import Description, Run
 from jaxdl.tasks.shared.splits import over_split
-from jaxdl.tasks.shared.writing import rounded
+from jaxdl.tasks.shared.writing import rounded, shortest
 
 # Tokens that an answer has where neither the settings nor the model's context say how many.
 MANY = 256
@@ -74,9 +74,12 @@ class Completer(NamedTuple):
         return context if None in (context, self.around) else context - self.around + 1
 
     def write(self, tokens: int, state: Any, batch: Mapping, key: jax.Array) -> jax.Array:
-        """Prompts (n, P) -> (n, tokens) int32; free to jit."""
+        """Prompts (n, P) -> (n, tokens) int32; free to jit.
+
+        Where there is ``most`` (n,), an answer has so many at most, and what follows means nothing.
+        """
         model = self.module, self.variables(state)
-        how = dict(tokens=tokens, stop=self.end, **self.given(batch))
+        how = dict(tokens=tokens, stop=self.end, max_tokens=batch.get("most"), **self.given(batch))
         if self.beams > 1:
             return generate.beam_search(*model, beams=self.beams, returned=1, **how)[0][:, 0]
         drawn = dict(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p)
@@ -104,7 +107,8 @@ def answer(completer: Completer, state: Any, file: str, at_once: int) -> list[De
     """`Task.answer`: what is said to each prompt of a file; nothing to an empty one.
 
     Draws are the same each time, of as many prompts at once. Prompts of about one length are
-    answered together, padded in front; of models that take no mask those of one length.
+    answered together, padded in front, by one program; of models that take no mask those of one
+    length.
 
     Args:
       completer: of the run.
@@ -123,12 +127,13 @@ def answer(completer: Completer, state: Any, file: str, at_once: int) -> list[De
         if len(tokens):
             groups.setdefault(_shape(completer, len(tokens)), []).append(i)
     found = [""] * len(given)
-    for (length, most), places in groups.items():
-        split = _padded(completer, [encoded[i] for i in places], length)
-        each = jax.jit(functools.partial(completer.write, most))
+    for (length, tokens), places in groups.items():
+        split = _padded(completer, [encoded[i] for i in places], length, tokens)
+        each = jax.jit(functools.partial(completer.write, tokens))
         key = jax.random.fold_in(keys.root(0), length)
-        for i, tokens in zip(places, over_split(each, split, at_once, state, key), strict=True):
-            found[i] = completer.text(tokens)
+        made = over_split(each, split, at_once, state, key)
+        for i, own, most in zip(places, made, split.arrays["most"], strict=True):
+            found[i] = completer.text(own[:most])
     return [
         Description(said, {asked.PROMPT: prompt.text, asked.COMPLETION: said})
         for prompt, said in zip(given, found, strict=True)
@@ -160,23 +165,35 @@ def _settings(completer: Completer) -> generate.Settings:
 
 
 def _shape(completer: Completer, length: int) -> tuple[int, int]:
-    """What a prompt is filled up to, and the tokens of its answer at most."""
-    context, most = completer.context, completer.tokens or MANY
-    filled = rounded(length) if decoding.takes_mask(completer.module) else length
+    """What a prompt is filled up to, and the tokens of the answers to any that is, at most."""
+    if not decoding.takes_mask(completer.module):
+        return length, _most(completer, length)
+    filled, context = rounded(length), completer.context
+    if completer.around is not None and context is not None:
+        filled = min(filled, context - 1)
+    return filled, _most(completer, shortest(filled))
+
+
+def _most(completer: Completer, length: int) -> int:
+    """Tokens of the answer to a prompt of ``length``, at most."""
+    most, context = completer.tokens or MANY, completer.context
     if context is None:
-        return filled, most
-    if completer.around is not None:
-        # What is read and what is written have as much room each.
-        return min(filled, context - 1), min(most, context - 1)
-    most = min(most, context - length)
-    return max(length, min(filled, context - most)), most
+        return most
+    # An encoder-decoder has as much room for what is written as for what is read.
+    return min(most, context - (length if completer.around is None else 1))
 
 
-def _padded(completer: Completer, prompts: list[np.ndarray], length: int) -> Arrays:
-    """``prompt`` (n, length), padding in front, and where the model takes one ``prompt_mask``."""
-    front = [length - len(tokens) for tokens in prompts]
-    pad = lambda x, n: np.pad(x, (n, 0))
-    found = {"prompt": np.stack([pad(x, n) for x, n in zip(prompts, front, strict=True)])}
+def _padded(completer: Completer, prompts: list[np.ndarray], length: int, tokens: int) -> Arrays:
+    """``prompt`` (n, length), padding in front, and where the model takes one ``prompt_mask``.
+
+    ``most`` (n,) is what there is room for in an answer of ``tokens``.
+    """
+    sizes = np.array([len(own) for own in prompts])
+    pad = lambda x: np.pad(x, (length - len(x), 0))
+    found = {
+        "prompt": np.stack([*map(pad, prompts)]),
+        "most": np.array([min(tokens, _most(completer, size)) for size in sizes], np.int32),
+    }
     if decoding.takes_mask(completer.module):
-        found["prompt_mask"] = np.arange(length) >= np.array(front)[:, None]
+        found["prompt_mask"] = np.arange(length) >= length - sizes[:, None]
     return Arrays(found)

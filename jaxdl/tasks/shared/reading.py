@@ -77,12 +77,13 @@ def reader(run: Run, denoise: str, density: float, span: float, shuffle_sentence
     if {"source", "target"} <= set(found):
         given = dict(denoise=denoise, density=density, span=span)
         given["shuffle_sentences"] = shuffle_sentences
-        for name, value in given.items():
-            if value:
-                raise UserError(
-                    f"config.task.{name}={value!r} is for texts that are to be restored, and data "
-                    f"set {run.config.data.name!r} has pairs"
-                )
+        asked = {name: value for name, value in given.items() if value}
+        for name, value in asked.items():
+            off = " ".join(f"--config.task.{n}={type(x)()}" for n, x in asked.items())
+            raise UserError(
+                f"config.task.{name}={value!r} is for texts that are to be restored, and data "
+                f"set {run.config.data.name!r} has pairs: set {off}"
+            )
         lengths = found["source"].shape[1], found["target"].shape[1]
         special = specials(data.tokenizer)
         return Reader(functools.partial(_pairs, special), special, lengths, max(lengths))

@@ -293,3 +293,9 @@ def rounded(length: int) -> int:
             return power * 3 // 2
         power *= 2
     return power
+
+
+def shortest(filled: int) -> int:
+    """The least length that is `rounded` to ``filled``."""
+    before = (n for n in (filled * 2 // 3, filled * 3 // 4) if rounded(n) == n)
+    return 1 + max(before, default=0)
