@@ -217,14 +217,16 @@ def check_given(
 
 def _each(prompt: Any, tokens: Any, mask: Any) -> tuple[int, int]:
     """Tokens and padding of the prompt that needs most room, each with its own ``tokens``."""
-    if tokens.shape != prompt.shape[:1]:
-        raise UserError(f"max_tokens must be ({len(prompt)},), one to each, got {tokens.shape}")
+    shape = np.shape(prompt)
+    if np.shape(tokens) != shape[:1]:
+        raise UserError(f"max_tokens must be {shape[:1]}, one to each, got {np.shape(tokens)}")
     if any(isinstance(x, jax.core.Tracer) for x in (tokens, mask)):
-        return 1, prompt.shape[1] - 1
-    _check_count(int(np.asarray(tokens).min()), "max_tokens")
-    padding = 0 if mask is None else (~np.asarray(mask, bool)).sum(-1)
-    fullest = np.argmax(np.asarray(tokens) - padding)
-    return int(tokens[fullest]), int(np.broadcast_to(padding, len(prompt))[fullest])
+        return 1, shape[1] - 1
+    tokens = np.asarray(tokens)
+    _check_count(int(tokens.min()), "max_tokens")
+    padding = np.zeros_like(tokens) if mask is None else (~np.asarray(mask, bool)).sum(-1)
+    fullest = np.argmax(tokens - padding)
+    return int(tokens[fullest]), int(padding[fullest])
 
 
 def check_rules(
