@@ -43,7 +43,7 @@ VARIANTS = {
         best="accuracy",
     ),
     "rlhf": _BY_REWARDS,
-    "rlhf_t5": {**_BY_REWARDS, "model": _APART},
+    "rlhf_t5": {**_BY_REWARDS, "model": _APART, "rate": 5e-4},
     "sft": dict(
         task=dict(name="language_modelling"), data=dict(name="topic_answers"), steps=600,
         batch_size=32, model=_TEXTS, rate=3e-3, clip=1.0, every=600, best="nats_per_byte",
