@@ -184,8 +184,8 @@ def test_runs_prefer_judge_and_are_put_to_use(tmp_path, capsys):
     few = ("--config.steps=2", "--config.task.tokens=6", "--config.task.epochs=1")
     few = (*few, "--config.eval.best=reward")
     judge = f"--config.task.reward={tmp_path / 'reward_model'}"
-    low = "--config.lora.rank=2"
-    assert run(f"{config}:rlhf", tmp_path / "rlhf", judge, *few, *start, low) == 0
+    low = ("--config.lora.rank=2", "--config.log.report=true")
+    assert run(f"{config}:rlhf", tmp_path / "rlhf", judge, *few, *start, *low) == 0
     page = (tmp_path / "rlhf" / "report.html").read_text()
     assert all(name in page for name in ("score/kernel", "decoder_block_0/attention/key/lora_a"))
     assert "token/embedding" not in page  # it learns nothing and is not counted

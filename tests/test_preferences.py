@@ -362,13 +362,16 @@ def test_eight_devices_learn_what_one_does(name, tmp_path):
 def test_prices_are_one_program_and_bf16_is_near(name, tmp_path):
     sweep = "task.margin=0.,1." if name == "preferences:reward" else "task.beta=.2,.5"
     assert run(name, tmp_path / "many", *flags(name), f"--config.sweep={sweep}") == 0
-    assert run(name, tmp_path / "one", *flags(name, f"--config.{sweep.split(',')[0]}")) == 0
-    assert run(name, tmp_path / "short", *flags(name, "--config.precision=bf16")) == 0
+    first = f"--config.{sweep.split(',')[0]}"
+    assert run(name, tmp_path / "one", *flags(name, first)) == 0
+    assert run(name, tmp_path / "short", *flags(name, first, "--config.precision=bf16")) == 0
     final = summary(tmp_path / "one")["final"]
     short = summary(tmp_path / "short")["final"]
     assert set(short) == set(final)
     assert final["step"] == 6
-    assert short["loss"] == pytest.approx(final["loss"], rel=0.05, abs=0.02)
+    # Of what was drawn other letters may come of it; what is expected of all answers is near.
+    figure = "expected_reward" if ":rlhf" in name else "loss"
+    assert short[figure] == pytest.approx(final[figure], rel=0.05, abs=0.02)
 
 
 def used_as_it_learned(folder):
