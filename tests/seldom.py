@@ -610,7 +610,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         "test_nodes_are_named": (f"{_MODELS}gin.py", _LAYERS),
     },
     "test_graph_parts.py": {
-        "test_one_device_equals_eight": (
+        "test_devices_and_time_change_no_number": (
             *("jaxdl/ops/graph_parts.py", "jaxdl/tasks/shared/graph_on_devices.py"),
             *("jaxdl/tasks/node_classification.py", _PARALLEL),
         ),
@@ -1399,7 +1399,9 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "test_whole_graphs.py": {
         "test_a_run_by_attention": ("gin", f"{_MODELS}gat.py", _LAYERS),
-        "test_attention_in_a_batch_of_graphs_is_that_in_each[True]": (_OPS, _LAYERS, _MODELS),
+        "test_what_is_heard_in_a_batch_of_graphs_is_that_in_each[True-gat]": (
+            _OPS, _LAYERS, _MODELS,
+        ),
         "test_devices_and_time_change_no_number": ("gin", _PARALLEL, _TRAIN, _RUNS),
         "test_own_graphs_are_learned_and_then_asked_of": ("gin", "jaxdl/data/tudataset.py"),
         "test_packing_and_pooling_have_derivatives": (_OPS,),
