@@ -19,7 +19,12 @@ from jaxdl.tasks.shared.reading import Example
 from jaxdl.tasks.shared.transcripts import Listener
 
 
-@register("ctc", groups=("model", "augment_sound"), derives=("vocab_size", "bands", "frames"))
+@register(
+    "ctc",
+    groups=("model", "augment_sound"),
+    derives=("vocab_size", "bands", "frames"),
+    asks=("beams",),
+)
 def ctc(
     run: Run,
     bands: int = 80,

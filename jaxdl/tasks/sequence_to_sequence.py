@@ -29,6 +29,7 @@ _DIRECTIONS = {
     groups=("model", "pretrained"),
     derives=("vocab_size", "context", "output"),
     any_length=True,
+    asks=("beams",),
 )
 def sequence_to_sequence(
     run: Run,

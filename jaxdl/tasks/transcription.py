@@ -29,6 +29,7 @@ from jaxdl.tasks.shared.writing import Writer
     "transcription",
     groups=("model", "augment_sound", "pretrained"),
     derives=("vocab_size", "context", "bands", "frames"),
+    asks=("beams",),
 )
 def transcription(
     run: Run,
