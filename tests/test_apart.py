@@ -188,7 +188,6 @@ def test_runs_prefer_judge_and_are_put_to_use(tmp_path, capsys):
     assert run(f"{config}:rlhf", tmp_path / "rlhf", judge, *few, *start, *low) == 0
     page = (tmp_path / "rlhf" / "report.html").read_text()
     assert all(name in page for name in ("score/kernel", "decoder_block_0/attention/key/lora_a"))
-    assert "token/embedding" not in page  # it learns nothing and is not counted
     assert 1 <= summary(tmp_path / "rlhf")["final"]["answer_length"] <= 6
     asked = tmp_path / "asked.txt"
     asked.write_text("a\n\nb\n")
