@@ -144,9 +144,9 @@ def spare_memory() -> None:
     """Has arrays of 16 MB and more go back when they are freed, not of 32, where pages are huge.
 
     For programs that take tenths of a second, and of which several take turns: what one leaves free
-    is in pieces that the next cannot use. Whisper tiny hears a minute with 592 MB at most in place
-    of 661 (jax 0.12.0.1), compilation and libraries among them. A step of training of a few
-    milliseconds would wait for the pages.
+    is in pieces that the next cannot use. Whisper tiny heard a minute six times with 592 MB at most
+    and 646 (two processes) in place of 661 and 674, compilation and libraries among them (jax
+    0.12.0.1, AMD EPYC). A step of training of a few milliseconds would wait for the pages.
     """
     if _tuned and _huge:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_OF_INFERENCE)

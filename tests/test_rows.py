@@ -67,6 +67,14 @@ def test_only_what_was_asked_for_is_kept(tmp_path):
     assert (second.line, second.cells) == (3, {"text": "b"})
 
 
+def test_semicolons_part_cells_where_no_comma_does(tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_text('text;label\n"a; b, c";d\n')
+    assert rows.read(file, ("text", "label"))[0].cells == {"text": "a; b, c", "label": "d"}
+    file.write_text("text,la;bel\na;b,c\n")
+    assert rows.read(file, ("text",))[0].cells == {"text": "a;b"}
+
+
 def test_labels_are_texts_or_whole_numbers(tmp_path):
     file = tmp_path / "table.jsonl"
     file.write_text('{"label": 3}\n{"label": " three "}')
@@ -78,9 +86,11 @@ BROKEN = {
     "a.jsonl": ("\n \n", "a.jsonl has no rows"),
     "a.csv": ("text,label\n", "a.csv has no rows"),
     "b.csv": ("txt,label\nx,y\n", "line 2: no column 'text': did you mean 'txt'?"),
-    "c.csv": ("text\nx\ny,z\n", "line 3: 2 cells, but there are 1 columns"),
+    "i.csv": ("x,y\nz,z\n", "one of: x, y; the first row has the columns' names, and data.text"),
+    "c.csv": ("text\nx\ny,z\n", "2 cells, but there are 1 columns: one with ',' in it stands in"),
+    "j.csv": ("text;n\nx;y;z\n", "3 cells, but there are 2 columns: one with ';' in it stands in"),
     "d.csv": ("text,text\nx,y\n", "line 1: column 'text' is there twice"),
-    "e.csv": ('text\nx\n"y\n', "line 3 is broken: unexpected end of data"),
+    "e.csv": ('text\nx\n"y\n', "line 3 is broken: unexpected end of data; a cell in quotation"),
     "b.jsonl": ('{"text": "a"}\n{"text": \n', "line 2 is not JSON: Expecting value"),
     "c.jsonl": ('["a"]', "line 1 is no JSON object"),
     "d.jsonl": ('{"text": "a"}\n{}', "line 2: no column 'text': there is none"),
@@ -95,7 +105,7 @@ def test_what_is_broken_is_told_in_one_line(tmp_path, name):
     content, message = BROKEN[name]
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError) as caught:
-        rows.read(tmp_path / name, ("text",))[0].text("text")
+        rows.read(tmp_path / name, ("text",), settings={"text": "data.text"})[0].text("text")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300 + len(str(tmp_path))

@@ -63,6 +63,14 @@ def test_tables_of_their_own_for_every_part_and_columns_by_other_names(tmp_path)
     assert (len(watched.test), watched.validation) == (2, None)
 
 
+def test_empty_texts_are_counted(tmp_path):
+    texts = ["a", " ", "b", "", "c", "d", "e", "f"]
+    path = written(tmp_path / "a.csv", texts, ["x", "y"] * 4)
+    (line,) = load(path=path, test_fraction=0.5).notes
+    assert line.startswith("2 of 8 texts are empty, the first: ")
+    assert "a.csv, line " in line
+
+
 def test_long_texts_are_cut_and_counted(tmp_path):
     path = str(written(tmp_path / "a.csv", [*TEXTS, "x" * 30, "x" * 5], [*LABELS, "red", "red"]))
     (line,) = load(path=path).notes

@@ -118,8 +118,20 @@ def data(
         for name, examples in parts.items()
     }
     length_groups.divide(splits, lengths)
+    every = [example for part in parts.values() for example in part]
     notes = encoded_texts.cut_note([text for part in encoded.values() for text in part], context)
-    return Data(**splits, class_names=class_names, tokenizer=made, notes=notes)
+    return Data(
+        **splits, class_names=class_names, tokenizer=made, notes=(*notes, *_empty_note(every))
+    )
+
+
+def _empty_note(examples: Sequence[Example]) -> tuple[str, ...]:
+    """Says how many have no text, if any, and where the first stands."""
+    empty = [example for example in examples if not "".join(example.texts).strip()]
+    if not empty:
+        return ()
+    where = f", the first: {empty[0].where}" if empty[0].where else ""
+    return (f"{len(empty)} of {len(examples)} texts are empty{where}",)
 
 
 def encode(
@@ -164,10 +176,11 @@ def labelled_texts(
       eval_on: "test", or "validation" for the table of that name, or a share of what is left.
     """
     columns = [text, *([second] if second else [])]
+    settings = {text: "data.text", second: "data.second", label: "data.label"}
     found = {
         part: [
             Example(tuple(map(row.text, columns)), row.label(label), row.where)
-            for row in rows.read(file, (*columns, label))
+            for row in rows.read(file, (*columns, label), settings=settings)
         ]
         for part, file in rows.parts(path).items()
     }

@@ -54,8 +54,9 @@ def pairs(
                 f"data.{name}={length} must be at least {least}: a token, and the end token"
                 + (", and what the tokenizer puts in front" if special.front else "")
             )
+    settings = {source: "data.source", target: "data.target"}
     found = {
-        part: _read(rows.read(file, (source, target)), (source, target), made)
+        part: _read(rows.read(file, (source, target), settings=settings), (source, target), made)
         for part, file in rows.parts(path).items()
     }
     texts = _divided(found, test_fraction, split_seed, eval_on)

@@ -2,7 +2,8 @@
 
 JSON lines (jsonlines.org) are objects, one a line, whose values are of any kind. In .csv (RFC 4180)
 and .tsv (IANA's text/tab-separated-values) the first row has the columns' names, and every value is
-a text; quotation marks mean something in .csv alone.
+a text; quotation marks mean something in .csv alone. Semicolons part the cells of a .csv whose
+first line has some and no comma, as spreadsheets of many countries write it.
 """
 
 import csv
@@ -96,7 +97,10 @@ def columns(file: str | epath.Path) -> list[str]:
 
 
 def read(
-    file: str | epath.Path, needed: Sequence[str], optional: Sequence[str] | None = ()
+    file: str | epath.Path,
+    needed: Sequence[str],
+    optional: Sequence[str] | None = (),
+    settings: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """The rows of a table, in order; empty lines are passed over.
 
@@ -104,6 +108,7 @@ def read(
       file: ends in .jsonl (.ndjson), .csv or .tsv; in the encodings of `jaxdl.data.files.text`.
       needed: columns that every row must have; other columns may be there.
       optional: columns that rows may have; None is all.
+      settings: {column: the setting that names it}, for messages.
 
     Raises:
       UserError: no such file, another kind of one, a broken line, a row without a column, or no
@@ -118,6 +123,10 @@ def read(
         for column in needed:
             if column not in cells:
                 near = nearest(column, cells) if cells else "there is none"
+                if file.suffix.lower() in _NAMED_IN_FRONT:
+                    near += "; the first row has the columns' names"
+                if settings and column in settings:
+                    near += f", and {settings[column]} says which is read"
                 raise UserError(f"{file}, line {line}: no column {column!r}: {near}")
         kept = cells if optional is None else {k: cells[k] for k in wanted if k in cells}
         found.append(Row(str(file), line, kept))
@@ -156,7 +165,9 @@ def _jsonl(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _separated(**how: Any) -> Callable[[str, str], Iterator[tuple[int, dict[str, Any]]]]:
     def rows(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True, **how)
+        first = text.lstrip().partition("\n")[0]
+        own = dict(delimiter=";") if not how and ";" in first and "," not in first else how
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, **own)
         columns, number = None, 1
         while True:
             try:
@@ -167,7 +178,10 @@ def _separated(**how: Any) -> Callable[[str, str], Iterator[tuple[int, dict[str,
                     finally:
                         csv.field_size_limit(before)
             except csv.Error as error:
-                raise UserError(f"{file}, line {number} is broken: {one_line(error)}") from None
+                raise UserError(
+                    f"{file}, line {number} is broken: {one_line(error)}; a cell in quotation "
+                    "marks ends with one, and has each of its own twice"
+                ) from None
             if cells is None:
                 return
             line, number = number, reader.line_num + 1
@@ -180,8 +194,11 @@ def _separated(**how: Any) -> Callable[[str, str], Iterator[tuple[int, dict[str,
                     raise UserError(f"{file}, line {line}: column {twice!r} is there twice")
                 continue
             if len(cells) != len(columns):
+                parted = own.get("delimiter", ",")
+                quoted = "" if how else f": one with {parted!r} in it stands in quotation marks"
                 raise UserError(
                     f"{file}, line {line}: {len(cells)} cells, but there are {len(columns)} columns"
+                    + (quoted if len(cells) > len(columns) else "")
                 )
             yield line, dict(zip(columns, cells, strict=True))
 
@@ -203,6 +220,9 @@ _READERS = {
     ".csv": _separated(),
     ".tsv": _separated(delimiter="\t", quoting=csv.QUOTE_NONE),
 }
+
+# Whose first row names the columns.
+_NAMED_IN_FRONT = (".csv", ".tsv")
 
 # Of files that are tables.
 SUFFIXES = tuple(_READERS)

@@ -63,7 +63,11 @@ def create(name: str, **fields: Any) -> nn.Module:
       UserError: no such model, or the model has no such field; the nearest are named.
     """
     if not name:
-        raise UserError(f"config.model.name is not set: one of {', '.join(names())}")
+        raise UserError(
+            "config.model.name is not set: name a model, or, of tasks that learn on from published "
+            "weights or a run, these by config.pretrained.source, whose model it is then; models "
+            f"are {', '.join(names())}"
+        )
     factory = _registry.get(name)
     check_names(f"model {name!r}", set(fields) - set(_NOT_SETTINGS), settings(name))
     return factory(**fields)

@@ -57,12 +57,6 @@ def build_model(
     Raises:
       UserError: no such model or field, or the config sets a derived field to something else.
     """
-    if not run.config.model.name:
-        raise UserError(
-            "config.model.name is not set: name the weights that the run begins with, whose model "
-            "it is then, by --config.pretrained.source=FOLDER, or a model: one of "
-            f"{', '.join(models.names())}"
-        )
     fields = model_fields(run, derived, at_least=at_least, because=because)
     dtype = precision.compute_dtype(run.config.precision)
     return models.create(run.config.model.name, **fields, dtype=dtype)
