@@ -59,7 +59,7 @@ def _documentation(config):
     )
     config.optimizer.name = "muon"
     config.optimizer.options = ("consistent_rms=.2",)
-    config.optimizer.learning_rate = 4e-3
+    config.optimizer.learning_rate = 8e-3
     config.optimizer.schedule_unit = "steps"
     config.optimizer.warmup = 100.0
     config.eval.every = 400

@@ -201,7 +201,6 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "vit",
             "Vision Transformer",
             "Dosovitskiy et al., 2020, “An Image is Worth 16x16 Words”",
-            "Attention",
         ),
         _classifier("convnext", "ConvNeXt", "Liu et al., 2022, “A ConvNet for the 2020s”"),
         _classifier("mobilevit", "MobileViT", "Mehta and Rastegari, 2021, “MobileViT”"),

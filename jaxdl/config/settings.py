@@ -226,9 +226,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "layers": Key(
             ("attention/", "feed_forward/"), "regexes of names of layers that learn so"
         ),
-        "whole": Key(
-            ("^head/", "^score/"), "regexes of names of parameters that learn as they are"
-        ),
+        "whole": Key(("^head/",), "regexes of names of parameters that learn as they are"),
     },
     "task": {
         "name": Key("classification", "what is learned; its settings follow as further keys")

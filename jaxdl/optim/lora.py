@@ -33,6 +33,9 @@ class Adapted(NamedTuple):
     scale: jax.Array
 
 
+_NEW = "^score/"
+
+
 class Settings(NamedTuple):
     """Of ``config.lora``.
 
@@ -40,7 +43,8 @@ class Settings(NamedTuple):
       rank: r; 0 is off.
       alpha: α.
       layers: regular expressions of names of layers whose kernels are adapted.
-      whole: of names of parameters that learn as they are; they may match none.
+      whole: of names of parameters that learn as they are; they may match none. A value or a
+        reward that an encoder-decoder has beside its logits always does: no checkpoint has it.
     """
 
     rank: int = 0
@@ -70,7 +74,7 @@ def begin(params: Any, key: jax.Array, settings: Settings) -> tuple[dict[str, An
     for i, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(params)):
         name = path_name(path)
         names = name.split("/")
-        if any(re.search(pattern, name) for pattern in settings.whole):
+        if any(re.search(pattern, name) for pattern in (*settings.whole, _NEW)):
             _put(found, names, leaf)
             continue
         is_kernel = names[-1] == "kernel" and leaf.ndim in (2, 3)
