@@ -36,7 +36,8 @@ fewer where these were not seen) .724. `answer`: exact match .898 and F1 .920 (.
 questions that have an answer; .994 of the others are told) in 198 s, where the commonest answer to
 each question has .248; a rule that knows Python's punctuation, and at which piece of a function's
 head each question mostly points, has .872. Both with seed 0 alone, on modules that were held out
-(Python 3.13.0, jax 0.12.0.1, an AMD EPYC's one core). What `classify`, `tag` and `answer` are compared with:
+(Python 3.13.0, jax 0.12.0.1, an AMD EPYC's one core).
+What `classify`, `tag` and `answer` are compared with:
 python -m benchmarks.language.baselines classify tag answer
 Dropout, and more modules, were taken for `tag` after a first run had been looked at there (.731);
 of `answer` waves, wider weights and dropout were chosen with seed 3 on a validation part, of which
