@@ -33,7 +33,8 @@ _STYLES = ("--config.model.widths=(8,4)", "--config.model.width=8",
            "--config.model.mapping_depth=1", "--config.data.image_size=8",
            "--config.task.latent=4", "--config.task.path_every=2",
            "--config.task.r1_every=3", "--config.task.path_length=2", "--config.task.mixing=.2",
-           "--config.task.discriminator_rate=1", "--config.optimizer.schedule=constant")  # fmt: skip
+           "--config.task.discriminator_rate=1",
+           "--config.optimizer.schedule=constant")  # fmt: skip
 _STAGES = ("--config.model.depths=(1,1)", "--config.model.widths=(8,16)")
 _EFFICIENTNET = ("--config.model.stages=((1,3,1,8,1),(4,3,2,16,1))", "--config.model.last=16")
 _RESNET = ("--config.model.stages=(1,1)", "--config.model.width=8")
