@@ -482,7 +482,8 @@ def test_the_best_policy_is_found(variant, steps, beta, tmp_path):
     assert found_by(variant, tmp_path, steps, f"--config.task.beta={beta}") < 0.02
 
 
-@pytest.mark.parametrize("name, rate", [("t5", 5e-4), ("bart", 3e-3)])
+# A T5's 900 updates take some four minutes with jax 0.10, on 2 cores.
+@pytest.mark.parametrize("name, rate", [("bart", 3e-3)])
 def test_the_best_policy_is_found_by_encoder_decoders(name, rate, tmp_path):
     own = (f"--config.model.name={name}", f"--config.optimizer.learning_rate={rate}")
     assert found_by("rlhf_t5", tmp_path, 900, *own) < 0.02
