@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from jaxdl.report.draw import COLORS_OF_CLASSES, INK, Picture
+from jaxdl.report.draw import COLORS_OF_CLASSES, INK, LETTER, LINE, Picture
 
 # Points: of the whole, of the curve and of what is beside it, and between them.
 _HEIGHT, _ROOM, _GAP = 240, (340, 510), 12
@@ -100,7 +100,7 @@ def _picture(picture: Picture) -> tuple[str, float, float]:
     if picture.kind == "svg+xml":
         inside, width, height = _vectors(picture.data.decode())
         if 'font-family="monospace"' in inside:  # a text of which the first lines are enough
-            width, height = min(width, _COLUMNS * 7.22), min(height, _ROWS * 18)
+            width, height = min(width, _COLUMNS * LETTER), min(height, _ROWS * LINE)
         return inside, width, height
     from PIL import Image
 

@@ -33,6 +33,7 @@ class Adapted(NamedTuple):
     scale: jax.Array
 
 
+# What an encoder-decoder says beside its logits, by a layer that is new in each run.
 _NEW = "^score/"
 
 

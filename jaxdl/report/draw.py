@@ -326,6 +326,10 @@ def _ink(image: np.ndarray) -> np.ndarray:
     return scaled if image.shape[-1] == 3 else 1 - scaled[..., :1]
 
 
+# Of `coloured_text`: a letter of 12 pixels in most monospaced fonts, and a line of them.
+LETTER, LINE = 7.22, 18
+
+
 def coloured_text(
     lines: Sequence[tuple[str, Sequence[tuple[str, float]]]], caption: str = ""
 ) -> Picture:
@@ -336,7 +340,7 @@ def coloured_text(
       caption: of the picture.
     """
     # By hand: a browser has the letters of all scripts, matplotlib's fonts do not.
-    cell, height = 7.22, 18  # a letter of 12 pixels in most monospaced fonts
+    cell, height = LETTER, LINE
     shift = 1 + max(len(label) for label, _ in lines)
     top = max((value for _, pieces in lines for _, value in pieces), default=0) or 1
     body, columns = [], 0
