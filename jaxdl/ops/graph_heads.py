@@ -7,7 +7,7 @@ they are made, used and forgotten a few thousand edges at a time, in both passes
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,14 @@ from jaxdl.ops.wide import widen
 _AT_ONCE, _FEW = 4096, 65536
 
 
+class Ends(NamedTuple):
+    """Of `jaxdl.ops.Edges`, what sums need; no part of it has a derivative."""
+
+    source: jax.Array
+    target: jax.Array
+    rows: tuple[Rows, Rows] | None = None
+
+
 def sum_of_heads(x: jax.Array, weights: jax.Array, edges: Edges) -> jax.Array:
     """Σ of weight(j → i) x_j over the edges that arrive at i, head by head.
 
@@ -38,86 +46,73 @@ def sum_of_heads(x: jax.Array, weights: jax.Array, edges: Edges) -> jax.Array:
       (nodes, heads, features), of the dtype of ``x``; 0 where no edge arrives.
     """
     if edges.source.ndim == 1:
-        return _sum(x, weights, edges.source, edges.target, edges.rows, len(x))
+        return _sum(x, weights, Ends(edges.source, edges.target, edges.rows), len(x))
     own = len(x) // len(edges.source)
-    each = lambda x, *edges: _sum(x, *edges, None, own)
+    each = lambda x, weights, *ends: _sum(x, weights, Ends(*ends), own)
     return joined(over_parts(each, x, weights, edges.source, edges.target))
 
 
 def _forward(
     x: jax.Array,
     weights: jax.Array,
-    source: jax.Array,
-    target: jax.Array,
-    rows: tuple[Rows, Rows] | None,
+    ends: Ends,
     nodes: int,
 ) -> tuple[jax.Array, tuple]:
-    given = (x, weights, source, target, rows)
-    few, form = (functools.partial(each, nodes) for each in (_few_forward, _form(_FORWARD, given)))
+    given = (x, weights, ends)
+    few, form = (functools.partial(each, nodes) for each in (_few_forward, _form(_FORWARD, ends)))
     return by_platform(few, *given, cpu=form), given
 
 
-def _backward(
-    nodes: int, kept: tuple, slope: jax.Array
-) -> tuple[jax.Array, jax.Array, None, None, None]:
-    found = by_platform(_few_backward, *kept, slope, cpu=_form(_BACKWARD, kept))
-    return *found, None, None, None
+def _backward(nodes: int, kept: tuple, slope: jax.Array) -> tuple[jax.Array, jax.Array, None]:
+    found = by_platform(_few_backward, *kept, slope, cpu=_form(_BACKWARD, kept[2]))
+    return *found, None
 
 
-def _form(forms: tuple[Callable, Callable, Callable], given: tuple) -> Callable:
-    _, _, source, _, rows = given
+def _form(forms: tuple[Callable, Callable, Callable], ends: Ends) -> Callable:
     few, in_parts, in_rows = forms
-    if rows is not None:
+    if ends.rows is not None:
         return in_rows
-    return few if len(source) <= _FEW else in_parts
+    return few if len(ends.source) <= _FEW else in_parts
 
 
 def _few_forward(
     nodes: int,
     x: jax.Array,
     weights: jax.Array,
-    source: jax.Array,
-    target: jax.Array,
-    rows: Any = None,
+    ends: Ends,
 ) -> jax.Array:
-    return segment_sum(x[source] * weights[..., None].astype(x.dtype), target, nodes)
+    return segment_sum(x[ends.source] * weights[..., None].astype(x.dtype), ends.target, nodes)
 
 
 def _few_backward(
     x: jax.Array,
     weights: jax.Array,
-    source: jax.Array,
-    target: jax.Array,
-    rows: Any,
+    ends: Ends,
     slope: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    arrived = _arrived(slope, target)
-    total = jnp.zeros(x.shape, arrived.dtype).at[source].add(arrived * weights[..., None])
-    return total.astype(x.dtype), (arrived * x[source]).sum(axis=-1).astype(weights.dtype)
+    arrived = _arrived(slope, ends.target)
+    total = jnp.zeros(x.shape, arrived.dtype).at[ends.source].add(arrived * weights[..., None])
+    return total.astype(x.dtype), (arrived * x[ends.source]).sum(axis=-1).astype(weights.dtype)
 
 
 def _forward_in_parts(
     nodes: int,
     x: jax.Array,
     weights: jax.Array,
-    source: jax.Array,
-    target: jax.Array,
-    rows: Any = None,
+    ends: Ends,
 ) -> jax.Array:
     def add(total: Any, weights: Any, source: Any, target: Any, first: Any) -> jax.Array:
         sent = widen(x[source] * weights[..., None].astype(x.dtype))
         return total.at[target].add(sent, mode="drop", indices_are_sorted=True)
 
     empty = jnp.zeros((nodes, *x.shape[1:]), widen(x).dtype)
-    return _over_parts(nodes, weights, source, target, add, empty).astype(x.dtype)
+    return _over_parts(nodes, weights, ends, add, empty).astype(x.dtype)
 
 
 def _backward_in_parts(
     x: jax.Array,
     weights: jax.Array,
-    source: jax.Array,
-    target: jax.Array,
-    rows: Any,
+    ends: Ends,
     slope: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     def add(made: Any, weights: Any, source: Any, target: Any, first: Any) -> Any:
@@ -127,36 +122,32 @@ def _backward_in_parts(
         return total, _with_products(products, arrived, x[source], first)
 
     empty = (jnp.zeros(x.shape, widen(slope).dtype), _no_products(weights, slope))
-    total, products = _over_parts(len(slope), weights, source, target, add, empty)
-    return total.astype(x.dtype), products[: len(source)].astype(weights.dtype)
+    total, products = _over_parts(len(slope), weights, ends, add, empty)
+    return total.astype(x.dtype), products[: len(weights)].astype(weights.dtype)
 
 
 def _forward_in_rows(
     nodes: int,
     x: jax.Array,
     weights: jax.Array,
-    source: jax.Array,
-    target: jax.Array,
-    rows: tuple[Rows, Rows],
+    ends: Ends,
 ) -> jax.Array:
-    return sum_in_rows(x, weights, source, rows[0]).astype(x.dtype)
+    return sum_in_rows(x, weights, ends.source, ends.rows[0]).astype(x.dtype)
 
 
 def _backward_in_rows(
     x: jax.Array,
     weights: jax.Array,
-    source: jax.Array,
-    target: jax.Array,
-    rows: tuple[Rows, Rows],
+    ends: Ends,
     slope: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     def add(products: Any, weights: Any, source: Any, target: Any, first: Any) -> jax.Array:
         return _with_products(products, _arrived(slope, target), x[source], first)
 
     empty = _no_products(weights, slope)
-    products = _over_parts(len(slope), weights, source, target, add, empty)
-    total = sum_in_rows(slope, weights, target, rows[1])
-    return total.astype(x.dtype), products[: len(source)].astype(weights.dtype)
+    products = _over_parts(len(slope), weights, ends, add, empty)
+    total = sum_in_rows(slope, weights, ends.target, ends.rows[1])
+    return total.astype(x.dtype), products[: len(weights)].astype(weights.dtype)
 
 
 def _no_products(weights: jax.Array, slope: jax.Array) -> jax.Array:
@@ -176,8 +167,7 @@ def _with_products(
 def _over_parts(
     nodes: int,
     weights: jax.Array,
-    source: jax.Array,
-    target: jax.Array,
+    ends: Ends,
     add: Callable[[Any, jax.Array, jax.Array, jax.Array, jax.Array], Any],
     made: Any,
 ) -> Any:
@@ -185,11 +175,11 @@ def _over_parts(
 
     What fills up the last part has weight 0 and arrives nowhere.
     """
-    count = len(source)
+    count = len(weights)
     filled = lambda x, by: jnp.pad(
         x, [(0, -count % _AT_ONCE), *[(0, 0)] * (x.ndim - 1)], constant_values=by
     )
-    columns = filled(weights, 0), filled(source, 0), filled(target, nodes)
+    columns = filled(weights, 0), filled(ends.source, 0), filled(ends.target, nodes)
 
     def step(i: jax.Array, made: Any) -> Any:
         at = i * _AT_ONCE
@@ -206,4 +196,4 @@ def _arrived(slope: jax.Array, target: jax.Array) -> jax.Array:
 # Of few edges, of many, and of those that lie in rows.
 _FORWARD = (_few_forward, _forward_in_parts, _forward_in_rows)
 _BACKWARD = (_few_backward, _backward_in_parts, _backward_in_rows)
-_sum = with_backward(_forward, _backward, static=(5,))
+_sum = with_backward(_forward, _backward, static=(3,))
