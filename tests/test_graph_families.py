@@ -39,10 +39,3 @@ def test_nodes_are_named_by_a_graph_isomorphism_network(tmp_path):
     for each in found.values():
         assert each.shape == (4, 16)
         assert (np.abs(each[0] - each[1]) > 1e-3).any()
-
-
-def test_no_matrix_stands_for_edges_that_are_read_one_by_one(tmp_path, capsys):
-    assert run("gat", tmp_path / "run", "--config.task.dense=true") == 2
-    message = capsys.readouterr().err
-    assert "config.task.dense=True must be False: 'gatv2' reads each edge" in message
-    assert message.count("\n") == 1

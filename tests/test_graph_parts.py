@@ -222,7 +222,6 @@ def test_links_and_odd_nodes_are_the_same_on_any_devices(experiment, tmp_path):
             ("--config.task.parts=3", "--config.parallel.data=2"),
             "config.task.parts=3 does not divide over 2 devices: use 4",
         ),
-        (("--config.task.parts=2", "--config.task.dense=true"), "config.task.dense=True must be F"),
         (
             ("--config.task.parts=2", "--config.parallel.strategy=pmap"),
             "config.task.parts=2 must be 1 with config.parallel.strategy='pmap'",

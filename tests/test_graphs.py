@@ -33,6 +33,13 @@ def random_edges(nodes, seed):
     return graph.create(np.eye(nodes), pairs, np.zeros(nodes, int), "random").edges
 
 
+def matrix_of(edges, nodes):
+    """(nodes, nodes), float64: the weight from node j to i at [i, j]; parallel edges add up."""
+    matrix = np.zeros((nodes, nodes))
+    np.add.at(matrix, (np.asarray(edges.target), np.asarray(edges.source)), edges.weight)
+    return matrix
+
+
 @settings(max_examples=8, deadline=None)
 @given(nodes=st.integers(1, 30), features=st.integers(1, 5), seed=st.integers(0, 99))
 def test_sums_over_edges_are_the_normalised_adjacency_times_x(nodes, features, seed):
@@ -42,22 +49,19 @@ def test_sums_over_edges_are_the_normalised_adjacency_times_x(nodes, features, s
     adjacency[edges[:, 0], edges[:, 1]] = adjacency[edges[:, 1], edges[:, 0]] = 1
     scale = np.diag(adjacency.sum(axis=1) ** -0.5)
     expected = scale @ adjacency @ scale
-    sparse = ops.normalised(edges, nodes)
-    dense = ops.dense_adjacency(sparse, nodes)
-    np.testing.assert_allclose(dense, expected, atol=1e-6)
+    found = ops.normalised(edges, nodes)
+    np.testing.assert_allclose(matrix_of(found, nodes), expected, atol=1e-6)
     x = np.random.default_rng(seed).standard_normal((nodes, features)).astype(np.float32)
-    for form in (sparse, dense):
-        np.testing.assert_allclose(ops.propagate(x, form), expected @ x, atol=1e-5)
+    np.testing.assert_allclose(ops.aggregate(x, found), expected @ x, atol=1e-5)
     g = np.ones((nodes, features), np.float32)
-    for form in (sparse, dense):
-        slope = jax.vjp(lambda x, f=form: ops.propagate(x, f), x)[1](g)[0]
-        np.testing.assert_allclose(slope, expected.T @ g, atol=1e-5)
+    slope = jax.vjp(lambda x: ops.aggregate(x, found), x)[1](g)[0]
+    np.testing.assert_allclose(slope, expected.T @ g, atol=1e-5)
 
 
 @pytest.mark.parametrize("hops", [1, 3])
 def test_gcn_is_what_its_formula_says(hops):
     edges, n = random_edges(12, 0), 12
-    adjacency = np.asarray(ops.dense_adjacency(ops.normalised(edges, n), n), np.float64)
+    adjacency = matrix_of(ops.normalised(edges, n), n)
     x = np.random.default_rng(0).standard_normal((n, 9)).astype(np.float32)
     module = models.create("gcn", num_classes=3, hidden=(5,), hops=hops)
     variables = jax.jit(module.init)(keys.root(0), x, ops.normalised(edges, n))
@@ -186,12 +190,11 @@ def test_smoothed_answers_are_what_the_formula_says():
     labels, known = rng.integers(0, 3, n), np.arange(n) < 4
     own = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     own[known] = np.eye(3)[labels[known]]
-    matrix = np.asarray(ops.dense_adjacency(edges, n), np.float64)
+    matrix = matrix_of(edges, n)
     expected = 0.2 * np.linalg.solve(np.eye(n) - 0.8 * matrix, own)
     found = jax.jit(node_classification.smoothed, static_argnums=4)
     given = (logits, labels, known)
-    for form in (edges, ops.dense_adjacency(edges, n)):
-        np.testing.assert_allclose(np.exp(found(*given, form, 0.8)), expected, rtol=1e-3)
+    np.testing.assert_allclose(np.exp(found(*given, edges, 0.8)), expected, rtol=1e-3)
     at = ops.places_in_parts(np.bincount(edges.target), 3)
     back = np.argsort(at)
     parts = ops.edges_in_parts(edges, at, 3)
@@ -285,10 +288,10 @@ def test_learners_know_nothing_of_each_other(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "dense, devices", [(True, {"data": 8}), (False, {"data": 4, "strategy": "pmap"})]
+    "devices", [{"data": 8}, {"data": 4, "strategy": "pmap"}], ids=lambda d: d.get("strategy")
 )
-def test_one_device_equals_eight(dense, devices, tmp_path):
-    flags = (*SHORT, f"--config.task.dense={dense}", "--config.model.dropout=0.5")
+def test_one_device_equals_eight(devices, tmp_path):
+    flags = (*SHORT, "--config.model.dropout=0.5")
     mesh = [f"--config.parallel.{name}={value}" for name, value in devices.items()]
     assert run("gcn", tmp_path / "one", *flags) == 0
     assert run("gcn", tmp_path / "many", *flags, *mesh) == 0

@@ -46,13 +46,16 @@ def in_parts():
 
 def weighted(x, weight):
     edges = ops.normalised(EDGES, 4)
-    return ops.propagate(x, edges._replace(weight=weight))
+    return ops.aggregate(x, edges._replace(weight=weight))
 
 
 # By operation: what is differentiated, and what of.
 OPS = {
     "activation": [(ops.activation("identity"), (f64(3, 4),))],
-    "aggregate": [(lambda x: ops.aggregate(x, ops.normalised(EDGES, 4), "max"), (f64(4, 3),))],
+    "aggregate": [
+        (weighted, (f64(4, 3), f64(10))),
+        (lambda x: ops.aggregate(x, ops.normalised(EDGES, 4), "max"), (f64(4, 3),)),
+    ],
     "arrived": [
         (lambda x: ops.arrived(x, ops.normalised(EDGES, 4), 4, "mean"), (f64(10, 3),)),
         (lambda x: ops.arrived(x, in_parts(), 4, "max"), (f64(2, 5, 3),)),
@@ -107,12 +110,6 @@ OPS = {
         )
     ],
     "dense": [(ops.dense, (f64(2, 3, 4), f64(4, 5), f64(5)))],
-    "dense_adjacency": [
-        (
-            lambda w: ops.dense_adjacency(ops.normalised(EDGES, 4)._replace(weight=w), 4),
-            (f64(10),),
-        )
-    ],
     "dropout": [(lambda x: ops.dropout(KEY(), x, 0.3), (f64(3, 4),))],
     "group_norm": [(lambda *a: ops.group_norm(*a, 2, 1e-3), (IMAGE, f64(4), f64(4)))],
     "gru": [
@@ -136,10 +133,6 @@ OPS = {
         (lambda x: ops.pack_graphs(x, jnp.zeros((2, 4, 2), int))[0], (f64(2, 3, 2),)),
     ],
     "power_spectrogram": [(lambda x: ops.power_spectrogram(x, 8, 4), (f64(2, 12),))],
-    "propagate": [
-        (weighted, (f64(4, 3), f64(10))),
-        (ops.propagate, (f64(4, 3), f64(4, 4))),
-    ],
     "sum_of_heads": [
         (
             lambda x, w: ops.sum_of_heads(x, w, ops.normalised(EDGES, 4)),

@@ -27,8 +27,8 @@ class GraphConv(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, adjacency: ops.Edges | jax.Array) -> jax.Array:
-        """``adjacency`` is of `jaxdl.ops.normalised`, as edges or dense."""
+    def __call__(self, x: jax.Array, edges: ops.Edges) -> jax.Array:
+        """``edges`` are of `jaxdl.ops.normalised`."""
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", initializer("xavier_uniform"), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
@@ -37,5 +37,5 @@ class GraphConv(nn.Module):
         wide = x.shape[-1] > self.features
         x = ops.dense(x, kernel) if wide else x
         for _ in range(self.hops):
-            x = ops.propagate(x, adjacency)
+            x = ops.aggregate(x, edges)
         return x + bias if wide else ops.dense(x, kernel, bias)

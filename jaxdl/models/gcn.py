@@ -32,13 +32,11 @@ class GCN(NodeNetwork):
     hops: int = 1
 
     @nn.compact
-    def __call__(
-        self, x: jax.Array, adjacency: ops.Edges | jax.Array, *, train: bool = False
-    ) -> jax.Array:
-        """(nodes, features), adjacency -> (nodes, num_classes)."""
+    def __call__(self, x: jax.Array, edges: ops.Edges, *, train: bool = False) -> jax.Array:
+        """(nodes, features), edges of `jaxdl.ops.normalised` -> (nodes, num_classes)."""
 
         def conv(features: int, name: str) -> Callable[[jax.Array], jax.Array]:
             layer = layers.GraphConv(features, self.hops, dtype=self.dtype, name=name)
-            return lambda x: layer(x, adjacency)
+            return lambda x: layer(x, edges)
 
         return self.stacked(x, conv, activation=ops.relu, train=train)

@@ -23,7 +23,6 @@ from jaxdl.ops.graph import (
     arrived,
     arrived_softmax,
     connect,
-    dense_adjacency,
     in_rows,
     normalised,
     receivers,
@@ -38,7 +37,7 @@ from jaxdl.ops.linear import by_table, dense, dense_each
 from jaxdl.ops.local_response import local_response_norm
 from jaxdl.ops.mirrored import mirrored
 from jaxdl.ops.modulated_convolution import modulated_conv
-from jaxdl.ops.neighbours import aggregate, propagate
+from jaxdl.ops.neighbours import aggregate
 from jaxdl.ops.normalization import group_norm, layer_norm, rms_norm
 from jaxdl.ops.pixel_shuffle import pixel_shuffle
 from jaxdl.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
@@ -80,7 +79,6 @@ __all__ = [
     "conv_upsampled",
     "cross_entropy",
     "dense",
-    "dense_adjacency",
     "dense_each",
     "downsampled",
     "dropout",
@@ -109,7 +107,6 @@ __all__ = [
     "pixel_shuffle",
     "places_in_parts",
     "power_spectrogram",
-    "propagate",
     "receivers",
     "references",
     "relu",

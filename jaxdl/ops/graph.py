@@ -155,12 +155,6 @@ def in_rows(edges: Edges, nodes: int) -> Edges:
     return edges._replace(rows=(rows_of(target, nodes), rows_of(source, nodes)))
 
 
-def dense_adjacency(edges: Edges, nodes: int) -> jax.Array:
-    """(nodes, nodes): the weight from node j to i at [i, j]; parallel edges add up."""
-    empty = jnp.zeros((nodes, nodes), edges.weight.dtype)
-    return empty.at[edges.target, edges.source].add(edges.weight)
-
-
 def _means(features: np.ndarray, target: np.ndarray, nodes: int) -> np.ndarray:
     """(nodes, features): the mean of those of the edges that arrive at each node, 0 of none."""
     total = np.zeros((nodes, features.shape[1]))

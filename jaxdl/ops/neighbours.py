@@ -1,8 +1,4 @@
-"""What a node's neighbours hold, as one: the message passing of graph networks.
-
-Sums may also be products with the dense matrix that edges stand for (`propagate`), which pays on
-small graphs. Both give the same.
-"""
+"""What a node's neighbours hold, as one: the message passing of graph networks."""
 
 import jax
 import jax.numpy as jnp
@@ -32,21 +28,6 @@ def aggregate(x: jax.Array, edges: Edges, how: str = "sum", nodes: int | None = 
         return total if how == "sum" else total / _arriving(edges, nodes, total)
     weight = edges.weight.astype(x.dtype).reshape(*edges.weight.shape, *(1,) * (x.ndim - 1))
     return arrived(senders(x, edges) * weight, edges, nodes, how)
-
-
-def propagate(x: jax.Array, adjacency: Edges | jax.Array) -> jax.Array:
-    """The weighted sum of what each node's neighbours hold.
-
-    Args:
-      x: (nodes, features).
-      adjacency: edges, or a matrix (nodes, nodes) with the weight from node j to i at [i, j].
-
-    Returns:
-      (nodes, features): Σ_j weight(j → i) x_j for every node i.
-    """
-    if isinstance(adjacency, Edges):
-        return aggregate(x, adjacency)
-    return adjacency.astype(x.dtype) @ x
 
 
 def _arriving(edges: Edges, nodes: int, beside: jax.Array) -> jax.Array:

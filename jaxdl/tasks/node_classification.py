@@ -16,7 +16,7 @@ from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.report import draw, graph_layout
 from jaxdl.tasks import Run, Task, build_model, learner, need_whole, register
 from jaxdl.tasks.shared import classified, graph_on_devices, side_by_side
-from jaxdl.tasks.shared.graph_on_devices import SETTING, Divided
+from jaxdl.tasks.shared.graph_on_devices import Divided
 from jaxdl.tasks.shared.kept import kept
 from jaxdl.tasks.shared.side_by_side import State
 
@@ -35,14 +35,14 @@ class Given(NamedTuple):
       features: (nodes, features) float32; of a graph in parts by place
         (`jaxdl.ops.places_in_parts`).
       labels: (nodes,) int32.
-      adjacency: `jaxdl.ops.Edges`, or a matrix (nodes, nodes).
+      adjacency: the edges that the model hears by.
       smoothing: `jaxdl.ops.normalised`, by which answers are smoothed, if they are and
         ``adjacency`` is something else; None where it is the same, or nothing is smoothed.
     """
 
     features: jax.Array
     labels: jax.Array
-    adjacency: ops.Edges | jax.Array
+    adjacency: ops.Edges
     smoothing: ops.Edges | None = None
 
 
@@ -51,7 +51,6 @@ def node_classification(
     run: Run,
     labels_per_class: int = 0,
     label_seed: int = 0,
-    dense: bool = False,
     parts: int = 1,
     smoothing: float = 0.0,
 ) -> Task:
@@ -62,15 +61,14 @@ def node_classification(
         start, dropout and, where labels are drawn, labels.
       labels_per_class: known labels, drawn for each learner; 0 takes the graph's own.
       label_seed: of that draw; apart from seed, so that runs compare.
-      dense: propagates by a product with the adjacency matrix instead of sums over edges.
       parts: the graph is cut into so many, of as many nodes each and the edges that arrive there;
         devices share them, and every device has all learners. 1: devices share the learners, and
         each has the whole graph.
       smoothing: at evaluation, the share that a node's neighbours have in what it is taken for
         (`smoothed`), below 1; 0: the network alone answers.
 
-    The model takes features and an adjacency: `jaxdl.ops.normalised`, or, if it has a method
-    ``adjacency(edges, nodes)``, what that makes of the graph's edges, and no matrix then.
+    The model takes features and edges: `jaxdl.ops.normalised`, or, if it has a method
+    ``adjacency(edges, nodes)``, what that makes of the graph's.
 
     The metrics are ``loss`` (nats a known node) and ``accuracy``, in training over known nodes and
     at evaluation over the others; means over the learners, and ``least_accuracy`` the worst of
@@ -84,14 +82,7 @@ def node_classification(
     known = np.stack([known_nodes(graph, labels_per_class, (label_seed, i)) for i in range(count)])
     derived = {"num_classes": len(graph.class_names)}
     module = build_model(run, derived, at_least=("num_classes",), because="the graph's classes")
-    if dense and hasattr(module, "adjacency"):
-        raise UserError(
-            f"config.task.dense={dense} must be False: {config.model.name!r} reads each edge, and "
-            "not only their sums"
-        )
     divided = graph_on_devices.divide(run, module, graph.edges, len(graph.features), parts)
-    if dense and parts > 1:
-        raise UserError(f"config.task.dense={dense} must be False with {SETTING}={parts}")
     if not 0 <= smoothing < 1:
         raise UserError(f"config.task.smoothing={smoothing} must be at least 0 and below 1")
     loss_fn = functools.partial(training_loss, learner.forward(module))
@@ -100,7 +91,7 @@ def node_classification(
     by_node = jax.jit(functools.partial(_answers, module, divided, scored, smoothing))
     answers = kept(lambda state: parallel.with_mesh_of(by_node, state))
     return Task(
-        init=functools.partial(_init, module, start, graph, known, dense, divided, smoothing > 0),
+        init=functools.partial(_init, module, start, graph, known, divided, smoothing > 0),
         train_step=functools.partial(side_by_side.train_step, update),
         score=functools.partial(_score, answers),
         artifacts=functools.partial(_artifacts, answers, graph, known[0]),
@@ -146,7 +137,7 @@ def smoothed(
     logits: jax.Array,
     labels: jax.Array,
     known: jax.Array,
-    edges: ops.Edges | jax.Array,
+    edges: ops.Edges,
     share: float,
 ) -> jax.Array:
     """(nodes, classes): logarithms of what nodes are taken for when they have heard each other.
@@ -160,20 +151,18 @@ def smoothed(
       logits: (nodes, classes), of the network.
       labels: (nodes,) integers; so many as are known count.
       known: (nodes,) bool.
-      edges: Â, of `jaxdl.ops.normalised`, or the matrix that these stand for.
+      edges: Â, of `jaxdl.ops.normalised`.
       share: of the neighbours, in [0, 1).
     """
     truth = jax.nn.one_hot(labels, logits.shape[-1])
     own = jnp.where(known[:, None], truth, ops.softmax(logits))
-    step = lambda _, z: share * ops.propagate(z, edges) + (1 - share) * own
+    step = lambda _, z: share * ops.aggregate(z, edges) + (1 - share) * own
     return jnp.log(jnp.maximum(lax.fori_loop(0, _ROUNDS, step, own), 1e-12))
 
 
-def _given(module: Any, graph: Graph, dense: bool, divided: Divided, smooths: bool) -> Given:
+def _given(module: Any, graph: Graph, divided: Divided, smooths: bool) -> Given:
     made_of = getattr(module, "adjacency", ops.normalised)
     adjacency = divided.adjacency(made_of, graph.edges, graph.weights)
-    if dense:
-        adjacency = ops.dense_adjacency(adjacency, len(graph.features))
     own = (jnp.asarray(divided.laid(x)) for x in (graph.features, graph.labels))
     if not smooths or made_of is ops.normalised:
         return Given(*own, adjacency)
@@ -191,13 +180,12 @@ def _init(
     start: Callable[[Mapping], learner.Learner],
     graph: Graph,
     known: np.ndarray,
-    dense: bool,
     divided: Divided,
     smooths: bool,
     key: jax.Array,
     batch: Mapping,
 ) -> State:
-    given = _given(module, graph, dense, divided, smooths)
+    given = _given(module, graph, divided, smooths)
     known = divided.laid(known.T).T
     one = lambda key: start(module.init(key, given.features, given.adjacency))
     return side_by_side.init(one, len(known), jnp.asarray(known), given, key)
