@@ -1,4 +1,4 @@
-"""Prompts with their answers, several to a row, so that little of what is learned from is padding.
+"""Texts, several to a row, so that little of what is learned from is padding.
 
 Rows are filled by first fit, the longest text first (Johnson, 1973, "Near-optimal bin packing
 algorithms": at most 11/9 of the fewest rows, and a row more). Each token has the number of its
@@ -6,7 +6,7 @@ text, by which a model keeps texts apart: what is learned is what the texts teac
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,14 +15,20 @@ from jaxdl.data.answered import Answered, Vocabulary
 from jaxdl.data.source_target import Ragged
 from jaxdl.data.split import Batch
 
+# Tokens of a text, or of a row: a number, or one for each side of a pair.
+_Tokens = TypeVar("_Tokens", int, tuple[int, ...])
+
 
 def first_fit(
-    lengths: Sequence[int], rooms: Sequence[int], together: Callable[[int], int] = lambda room: 1
-) -> list[tuple[int, list[int]]]:
+    lengths: Sequence[_Tokens],
+    rooms: Sequence[_Tokens],
+    together: Callable[[_Tokens], int] = lambda room: 1,
+) -> list[tuple[_Tokens, list[int]]]:
     """Which texts stand in each row: the longest first, each in the first row with room.
 
     Args:
-      lengths: tokens of each text, none above the last of ``rooms``.
+      lengths: tokens of each text, none above the last of ``rooms``; of pairs those of each side,
+        and the longest is then what takes most of a row on one of them.
       rooms: tokens that a row may have, ascending: where a text finds no row, the next have the
         least of them that it fits.
       together: (room) -> how many rows are then opened.
@@ -30,12 +36,14 @@ def first_fit(
     Returns:
       (room, indices of texts) for each row; no texts where none came.
     """
-    found: list[tuple[int, list[int]]] = []
-    left = np.zeros(max(1, len(lengths)), int)
-    for i in np.argsort(-np.asarray(lengths), kind="stable"):
-        row, most = int((left >= lengths[i]).argmax()), len(found)
-        if left[row] < lengths[i]:
-            room = next(room for room in rooms if room >= lengths[i])
+    found: list[tuple[_Tokens, list[int]]] = []
+    sides = np.size(rooms[-1])
+    lengths = np.asarray(lengths).reshape(-1, sides)
+    left = np.zeros((max(1, len(lengths)), sides), int)
+    for i in np.argsort(-(lengths / rooms[-1]).max(axis=1), kind="stable"):
+        row, most = int((left >= lengths[i]).all(axis=1).argmax()), len(found)
+        if (left[row] < lengths[i]).any():
+            room = next(room for room in rooms if np.all(room >= lengths[i]))
             found += [(room, []) for _ in range(together(room))]
             while len(left) < len(found):
                 left = np.concatenate([left, np.zeros_like(left)])
@@ -43,6 +51,16 @@ def first_fit(
         found[row][1].append(int(i))
         left[row] -= lengths[i]
     return found
+
+
+def joined(texts: Ragged, rows: Sequence[Sequence[int]]) -> tuple[Ragged, Ragged]:
+    """The texts of each row behind one another, and their numbers in the row, from 1 on."""
+    order = np.concatenate(rows)
+    ends = np.cumsum([texts.lengths[row].sum() for row in rows])
+    starts = np.concatenate([[0], ends])
+    number = np.concatenate([np.arange(1, len(row) + 1) for row in rows])
+    segments = np.repeat(number, texts.lengths[order])
+    return Ragged(texts.subset(order).tokens, starts), Ragged(segments, starts)
 
 
 class Packed:
@@ -63,16 +81,12 @@ class Packed:
         self.context = self.room - 1
         self.vocabulary, self.end = vocabulary
         rows = [row for _, row in first_fit(texts.text.lengths, [self.room])]
+        self._text, self._segment = joined(texts.text, rows)
         order = np.concatenate(rows)
         sizes, front = texts.text.lengths[order], texts.front[order]
-        ends = np.cumsum([sum(texts.text.lengths[row]) for row in rows])
-        starts = np.concatenate([[0], ends])
-        # Behind one another the texts of a row are a text.
-        self._text = Ragged(texts.text.subset(order).tokens, starts)
-        number = np.concatenate([np.arange(1, len(row) + 1) for row in rows])
-        self._segment = Ragged(np.repeat(number, sizes), starts)
         place = np.arange(len(self._text.tokens)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        self._answer = Ragged((place >= np.repeat(front, sizes)).astype(np.int32), starts)
+        answer = (place >= np.repeat(front, sizes)).astype(np.int32)
+        self._answer = Ragged(answer, self._text.starts)
         self.bytes_per_token = size / len(self.tokens)
 
     def __len__(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxdl.data import Data, length_groups, register, rows, tokens
+from jaxdl.data.packed_pairs import PackedPairs
 from jaxdl.data.parts import held_out
 from jaxdl.data.source_target import Pairs, Ragged, Specials, specials
 from jaxdl.data.spread import evenly
@@ -23,6 +24,7 @@ def pairs(
     target_length: int = 128,
     tokenizer: str = "",
     lengths: int = 1,
+    packed: bool = False,
     test_fraction: float = 0.1,
     split_seed: int = 0,
     eval_on: str = "test",
@@ -38,6 +40,8 @@ def pairs(
       target_length: those of a target.
       tokenizer: a tokenizer.json; "" makes tokens of bytes.
       lengths: that batches may have, at most; more leave less padding (`jaxdl.data.length_groups`).
+      packed: several pairs to learn from stand in a row of ``source_length`` and ``target_length``
+        tokens, each for itself, in place of one that is filled up; a batch is then of rows.
       test_fraction: of a single table, the share that is held out, drawn at random.
       split_seed: of the draw.
       eval_on: "test", or "validation" for what the data bring as such, or else for as large a share
@@ -69,8 +73,15 @@ def pairs(
     split = {
         part: _Shown(*both, whole, special.pad).of(made, special) for part, both in ragged.items()
     }
-    length_groups.divide(split, lengths)
     notes = tuple(_cut_notes(texts, most, special.around))
+    if packed:
+        if lengths > 1:
+            raise UserError(
+                f"data.lengths={lengths} must be 1 with data.packed=True: rows have one length"
+            )
+        split["train"] = PackedPairs(split["train"], most)
+        notes = (*notes, split["train"].note)
+    length_groups.divide(split, lengths)
     return Data(**split, tokenizer=made, notes=notes)
 
 

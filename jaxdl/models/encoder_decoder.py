@@ -69,6 +69,8 @@ class EncoderDecoder(nn.Module):
     source_features = None
     # Whether padding in front of a target takes up positions.
     counts_padding = True
+    # Whether positions are only distances between two tokens.
+    relative = False
     vocab_size: int = 32128
     width: int = 512
     encoder_depth: int = 6
@@ -88,6 +90,7 @@ class EncoderDecoder(nn.Module):
         source_mask: jax.Array | None = None,
         target_mask: jax.Array | None = None,
         *,
+        segments: tuple[jax.Array, jax.Array] | None = None,
         train: bool = False,
         features: bool = False,
     ) -> jax.Array:
@@ -100,13 +103,20 @@ class EncoderDecoder(nn.Module):
           source_mask: (batch, S), booleans or integers: False (0) where a token is padding, which
             no token attends to. Its own features and logits mean nothing.
           target_mask: (batch, T), the target's.
+          segments: (batch, S) and (batch, T) integers, of rows in which several pairs stand one
+            behind the other: the pair that each token is of. Tokens attend to those of their own
+            alone, and its positions begin anew; padding has a number of its own.
           train: whether there is dropout.
           features: return what the decoder gives, (batch, T, width), and no logits.
 
         Raises:
-          UserError: a text is longer than the model's positions, or there is no target.
+          UserError: a text is longer than the model's positions, there is no target, or segments
+            come with a mask or of a source that is no text.
         """
-        encoded = self.encode(source, source_mask, train=train)
+        if segments is not None and not (source_mask is None and target_mask is None):
+            raise UserError("segments go with no mask: padding is one of them")
+        own = None if segments is None else segments[0]
+        encoded = self.encode(source, source_mask, segments=own, train=train)
         if not self.decoder_depth:
             if target is not None:
                 raise UserError("decoder_depth=0: an encoder alone takes no target")
@@ -114,17 +124,30 @@ class EncoderDecoder(nn.Module):
         if target is None:
             raise UserError("there is no target: method='encode' gives what the encoder gives")
         return self.decode(
-            target, encoded, source_mask, target_mask, train=train, features=features
-        )
+            target, encoded, source_mask, target_mask, segments=segments, train=train,
+            features=features,
+        )  # fmt: skip
 
     def encode(
-        self, source: jax.Array, mask: jax.Array | None = None, *, train: bool = False
+        self,
+        source: jax.Array,
+        mask: jax.Array | None = None,
+        *,
+        segments: jax.Array | None = None,
+        train: bool = False,
     ) -> jax.Array:
-        """(batch, S) -> (batch, `states` (S), width); ``mask`` is the source's."""
+        """(batch, S) -> (batch, `states` (S), width); ``mask`` and ``segments`` are the source's.
+
+        Raises:
+          UserError: segments of a source that is no text, or one is longer than the positions.
+        """
+        if segments is not None and self.source_features is not None:
+            raise UserError("segments are of texts, and this source is none")
         self.check_source(source.shape[1], "sequence")
-        place = jnp.arange(self.states(source.shape[1]))
-        x, bias = self.enter(source, place, place, "encoder", train=train)
-        seen = ops.join_masks(bias, _over_keys(self.states_mask(mask)))
+        place, keys = self._places(self.states(source.shape[1]), segments)
+        x, bias = self.enter(source, place, keys, "encoder", train=train)
+        seen = _over_keys(self.states_mask(mask)) if segments is None else _same(segments, segments)
+        seen = ops.join_masks(bias, seen)
         for block in self.encoder_block:
             x = block(x, train=train, mask=seen)
         return self.leave(x, "encoder", train=train)
@@ -136,6 +159,7 @@ class EncoderDecoder(nn.Module):
         source_mask: jax.Array | None = None,
         target_mask: jax.Array | None = None,
         *,
+        segments: tuple[jax.Array, jax.Array] | None = None,
         train: bool = False,
         features: bool = False,
         cache: layers.Cache | None = None,
@@ -146,17 +170,23 @@ class EncoderDecoder(nn.Module):
         logits of a call that goes past its length are NaN. ``encoded`` and ``source_mask`` are then
         for the first call alone: what is needed of them is in the cache from there on. Targets of
         unequal length stand in it with padding in front, which ``target_mask`` tells.
+        ``segments``, of source and target, go with neither masks nor a cache.
 
         Raises:
-          UserError: more tokens than there is room for, or nothing encoded and no cache.
+          UserError: more tokens than there is room for, nothing encoded and no cache, or segments
+            with a cache.
         """
         T = target.shape[1]
+        if segments is not None and cache is not None:
+            raise UserError("segments go with no cache")
         if cache is None:
             if encoded is None:
                 raise UserError("decode needs what encode gave, or a cache that has seen it")
             self.check_length(T, "sequence")
-            place = keys = jnp.arange(T)
+            place, keys = self._places(T, None if segments is None else segments[1])
             seen, context_seen = _over_keys(target_mask), _over_keys(self.states_mask(source_mask))
+            if segments is not None:
+                seen, context_seen = (_same(segments[1], of_keys) for of_keys in segments[::-1])
         else:
             if encoded is None:
                 encoded = jnp.zeros((target.shape[0], 0, self.width), self.dtype)
@@ -217,6 +247,14 @@ class EncoderDecoder(nn.Module):
             return self.logits(x)
         score = self.score(x)[..., 0]
         return score if kind == "score" else (self.logits(x), score)
+
+    @nn.nowrap
+    def _places(self, length: int, segments: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        """Where so many tokens stand, as queries and as keys."""
+        place = jnp.arange(length)
+        if segments is None or self.relative:  # a distance within a segment is one in the row
+            return place, place
+        return layers.segment_positions(segments), place
 
     @property
     def features_of_a_head(self) -> int:
@@ -280,6 +318,11 @@ class EncoderDecoder(nn.Module):
         context = getattr(self, "context", None)
         if context is not None and tokens > context:
             raise UserError(f"a {what} of {tokens} tokens is longer than the context: {context}")
+
+
+def _same(queries: jax.Array, keys: jax.Array) -> jax.Array:
+    """(batch, T) and (batch, S) -> (batch, 1, T, S): whether both are of the same segment."""
+    return queries[:, None, :, None] == keys[:, None, None]
 
 
 def _over_keys(mask: jax.Array | None) -> jax.Array | None:

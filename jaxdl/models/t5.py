@@ -62,6 +62,7 @@ class T5(EncoderDecoder):
         to each token, by a layer of its own, as reward models have it; or "both".
     """
 
+    relative = True
     head_dim: int = 64
     gated: bool = False
     buckets: int = 32

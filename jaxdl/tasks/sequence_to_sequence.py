@@ -132,7 +132,11 @@ def logits(forward: Callable, special: Specials, *state: Any, example: Example) 
       *state: what ``forward`` takes in front.
       example: of `jaxdl.tasks.shared.reading`.
     """
-    return forward(*state, example.source, shifted(example.target, special), example.source_mask)
+    if example.segments is None:
+        target = shifted(example.target, special)
+        return forward(*state, example.source, target, example.source_mask)
+    target = shifted(example.target, special, example.segments[1])
+    return forward(*state, example.source, target, segments=example.segments)
 
 
 def training_loss(
@@ -173,10 +177,8 @@ def evaluate(
 ) -> Metrics:
     """The figures of a batch that may be padded; ``key`` draws nothing: texts draw their own."""
     example = prepare(batch, None)
-    logits = module.apply(
-        state.best_variables, example.source, shifted(example.target, special), example.source_mask
-    )
-    nats, hits, weight = predictions(logits, example, special)
+    found = logits(module.apply, special, state.best_variables, example=example)
+    nats, hits, weight = predictions(found, example, special)
     found = {"loss": Mean.of(nats, weight), "accuracy": Mean.of(hits, weight)}
     if example.hidden is not None:
         weight = jnp.where(example.hidden, weight, 0.0)

@@ -29,6 +29,8 @@ class Example(NamedTuple):
       weight: float32, 0 of what does not count: (batch,), or (batch, T) where of a target only some
         tokens do, as in `jaxdl.tasks.shared.apart`.
       hidden: (batch, T), tokens of the target that the source does not show; None of pairs.
+      segments: of rows of several pairs, which of these each token of the source and of the target
+        is of, (batch, S) and (batch, T) int32, 0 of padding; None of one pair each.
     """
 
     source: jax.Array
@@ -36,16 +38,24 @@ class Example(NamedTuple):
     target: jax.Array
     weight: jax.Array
     hidden: jax.Array | None = None
+    segments: tuple[jax.Array, jax.Array] | None = None
 
 
 # (batch, key) -> example. Without a key, what is drawn follows from the tokens alone.
 Prepare = Callable[[Mapping, jax.Array | None], Example]
 
 
-def shifted(target: jax.Array, special: Specials) -> jax.Array:
-    """What the decoder is given for a target (batch, T): a start token, and all but its last."""
+def shifted(target: jax.Array, special: Specials, segments: jax.Array | None = None) -> jax.Array:
+    """What the decoder is given for a target (batch, T): a start token, and all but its last.
+
+    With ``segments`` (batch, T) for each of several targets in a row.
+    """
     start = jnp.full((len(target), 1), special.start, target.dtype)
-    return jnp.concatenate([start, target[:, :-1]], axis=1)
+    found = jnp.concatenate([start, target[:, :-1]], axis=1)
+    if segments is None:
+        return found
+    begins = segments[:, 1:] != segments[:, :-1]
+    return found.at[:, 1:].set(jnp.where(begins, special.start, found[:, 1:]))
 
 
 class Reader(NamedTuple):
@@ -84,9 +94,12 @@ def reader(run: Run, denoise: str, density: float, span: float, shuffle_sentence
                 f"config.task.{name}={value!r} is for texts that are to be restored, and data "
                 f"set {run.config.data.name!r} has pairs: set {off}"
             )
-        lengths = found["source"].shape[1], found["target"].shape[1]
+        # Of several pairs in a row only those that are learned from have as many tokens.
+        alone = found if "source_segments" not in found else data.test.take(np.arange(1))
+        lengths = alone["source"].shape[1], alone["target"].shape[1]
+        most = max(found["source"].shape[1], found["target"].shape[1], *lengths)
         special = specials(data.tokenizer)
-        return Reader(functools.partial(_pairs, special), special, lengths, max(lengths))
+        return Reader(functools.partial(_pairs, special), special, lengths, most)
     if set(found) != {"tokens"}:
         had = ", ".join(found) or "no batches"
         raise UserError(
@@ -141,6 +154,9 @@ def _check(run: Run, length: int, density: float, span: float) -> None:
 def _pairs(special: Specials, batch: Mapping, key: jax.Array | None) -> Example:
     source, target = batch["source"], batch["target"]
     weight = without_padding(batch, jnp.ones(len(source), jnp.float32))
+    if "source_segments" in batch:
+        segments = batch["source_segments"], batch["target_segments"]
+        return Example(source, segments[0] > 0, target, weight, segments=segments)
     return Example(source, source != special.pad, target, weight)
 
 
