@@ -1,7 +1,6 @@
 """Names to things: how models, tasks and data sets are found, and what a misspelt name is told."""
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
@@ -33,23 +32,37 @@ class Registry:
 
         return add
 
+    def _modules(self) -> list[str]:
+        # Adding a file to the package is all it takes to add an entry: no list to keep.
+        path = importlib.import_module(self.package).__path__
+        return [module.name for module in pkgutil.iter_modules(path)]
+
     def _load_own(self, name: str) -> None:
-        # Most entries bear their module's name: then the package's other modules can wait.
-        module = f"{self.package}.{name}"
-        if str(name).isidentifier() and importlib.util.find_spec(module) is not None:
-            importlib.import_module(module)
+        # Most entries bear their module's name, or begin with it: then the package's other modules,
+        # half a second of imports, can wait.
+        named = [module for module in self._modules() if str(name).startswith(module)]
+        for module in sorted(named, key=len, reverse=True):
+            if name not in self._entries:
+                importlib.import_module(f"{self.package}.{module}")
 
     def _load(self) -> None:
-        # Adding a file to the package is all it takes to add an entry: no list to keep.
         if not self._loaded:
             self._loaded = True
-            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
+            for module in self._modules():
+                importlib.import_module(f"{self.package}.{module}")
 
     def names(self) -> list[str]:
         """All names, sorted."""
         self._load()
         return sorted(self._entries)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is one called ``name``; none is called ""."""
+        if name and name not in self._entries:
+            self._load_own(name)
+        if name and name not in self._entries:
+            self._load()
+        return name in self._entries
 
     def get(self, name: str) -> Callable[..., Any]:
         """The factory called ``name``.
@@ -57,10 +70,7 @@ class Registry:
         Raises:
           UserError: there is none; the message names the nearest ones.
         """
-        if name not in self._entries:
-            self._load_own(name)
-        if name not in self._entries:
-            self._load()
+        self.knows(name)
         return choose(self.kind, name, self._entries)
 
     def settings(self, name: str) -> dict[str, Any]:

@@ -225,7 +225,7 @@ def usual(config: ConfigDict) -> dict[str, Any]:
     found = {}
     for group, plugs in (("model", models), ("task", tasks)):
         name = config[group].name
-        given = plugs.settings(name) if name in plugs.names() else {}
+        given = plugs.settings(name) if plugs.knows(name) else {}
         found |= {
             f"{group}.{key}": list(value) if isinstance(value, tuple) else value
             for key, value in given.items()

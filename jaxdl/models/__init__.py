@@ -42,6 +42,11 @@ def names() -> list[str]:
     return _registry.names()
 
 
+def knows(name: str) -> bool:
+    """Whether a model is called so."""
+    return _registry.knows(name)
+
+
 def settings(name: str) -> dict[str, Any]:
     """The fields of the model called ``name`` and their values."""
     fields = _registry.settings(name)

@@ -69,7 +69,7 @@ def chosen(name: str) -> Chosen:
     Raises:
       UserError: there is none; the nearest names are told.
     """
-    if name in models.names():
+    if models.knows(name):
         namesakes = {
             library: _chosen(architecture, published)
             for library, architecture, theirs, published in _published()

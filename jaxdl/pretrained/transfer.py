@@ -206,7 +206,7 @@ def _published(
     checkpoint_key: str | None, stamp: float,
 ) -> Weights:  # fmt: skip
     own = dict(fields)
-    if model in models.names():
+    if models.knows(model):
         # All fields stand in a config; those that were left as they come are the checkpoint's.
         usual = models.settings(model)
         own = {k: v for k, v in own.items() if k not in usual or v != usual[k]}

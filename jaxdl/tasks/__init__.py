@@ -45,6 +45,7 @@ __all__ = [
     "check_shares",
     "check_smoothing",
     "create",
+    "knows",
     "model_fields",
     "names",
     "need_batches",
@@ -58,6 +59,7 @@ __all__ = [
 _registry = Registry("task", "jaxdl.tasks")
 _traits: dict[str, Traits] = {}
 names = _registry.names
+knows = _registry.knows
 settings = _registry.settings
 
 
