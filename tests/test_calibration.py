@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 
 from jaxdl.metrics import calibration
 from jaxdl.tasks.shared import classified
@@ -65,3 +66,15 @@ def test_a_report_says_how_sure_answers_may_be():
     assert scaled < plain / 2
     few = classified.pictures(logits[:3], labels[:3], ("a", "b", "c", "d"), images)
     assert "Calibration" not in few
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 8.0])
+def test_the_temperature_is_that_of_a_search_for_the_least_nats(scale):
+    rng = np.random.default_rng(0)
+    logits, labels = scale * rng.standard_normal((300, 5)), rng.integers(0, 5, 300)
+    logits[np.arange(300), labels] += scale
+    nats = lambda log_t: (
+        -calibration.log_shares(logits, np.exp(log_t))[np.arange(300), labels].mean()
+    )
+    best = minimize_scalar(nats, bounds=(-4.6, 4.6), method="bounded", options=dict(xatol=1e-9))
+    assert calibration.temperature(logits, labels) == pytest.approx(np.exp(best.x), rel=1e-5)

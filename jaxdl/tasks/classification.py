@@ -155,7 +155,6 @@ def classification(
         init=functools.partial(init, module, standardise, lambda fresh: begin(weights(fresh))),
         train_step=update,
         eval_step=functools.partial(evaluate, logits_of, unsmoothed, top_k),
-        prepare_artifacts=classified.prepare,
         artifacts=functools.partial(
             _artifacts, each, run.data.class_names, run.config.eval.batch_size
         ),

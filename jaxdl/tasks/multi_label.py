@@ -108,7 +108,6 @@ def multi_label(
         train_step=functools.partial(calibrated.train_step, network.update),
         eval_step=functools.partial(evaluate, logits_of, unweighted, found),
         score=functools.partial(_score, over),
-        prepare_artifacts=classified.prepare,
         artifacts=functools.partial(_artifacts, over, found),
         parameters=lambda state: network.parameters(state.learner),
         predict=calibrated.predict(known, predicted) if array == "image" else None,

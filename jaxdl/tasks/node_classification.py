@@ -94,7 +94,6 @@ def node_classification(
         init=functools.partial(_init, module, start, graph, known, divided, smoothing > 0),
         train_step=functools.partial(side_by_side.train_step, update),
         score=functools.partial(_score, answers),
-        prepare_artifacts=classified.prepare,
         artifacts=functools.partial(_artifacts, answers, graph, known[0]),
         parameters=lambda state: learner.parameters(state.learner.params, {}),
         partition=divided.partition("learner", "run", "known"),

@@ -66,7 +66,6 @@ def sampled_node_classification(run: Run, edges_at_once: int = 131072, rounds: i
         init=functools.partial(init, module, data.train.room, start),
         train_step=update,
         score=functools.partial(_score, answers, data.whole),
-        prepare_artifacts=classified.prepare,
         artifacts=functools.partial(_artifacts, answers, data.whole, data.class_names),
         parameters=lambda state: learner.parameters(state.params, {}),
         directions={"network_accuracy": HIGH} if rounds else {},

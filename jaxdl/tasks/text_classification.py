@@ -67,7 +67,6 @@ def text_classification(run: Run, label_smoothing: float = 0.0, class_weights: t
         init=lambda key, batch: start(begin.variables(module.init(key, batch["tokens"][:1]))),
         train_step=update,
         eval_step=functools.partial(evaluate, logits_of),
-        prepare_artifacts=classified.prepare,
         artifacts=functools.partial(_artifacts, each, names, run.config.eval.batch_size),
         parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
         answer=functools.partial(_answer, each, data, names),

@@ -188,7 +188,6 @@ class _Run:
             arguments = self.experiment.abstract_state, self.experiment.run.data.watched, key
             self.thread.begin(lambda: self.experiment.task.compile_artifacts(*arguments))
         self.thread.begin(report.prepare)
-        self.thread.begin(self.experiment.task.prepare_artifacts)
 
     def _load(self, call: dispatch.Call) -> Any:
         """The batches of one call on the devices; the unused end of a short call repeats one."""

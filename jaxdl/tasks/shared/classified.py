@@ -1,6 +1,5 @@
 """What a report shows of examples that were given classes: which for which, how sure, the worst."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,11 +10,6 @@ from jaxdl.report import draw
 
 # Classes that a confusion matrix has room for, and mistakes that are shown.
 _CLASSES, _WORST = 50, 24
-
-
-def prepare() -> None:
-    """Imports what `calibrated` computes with, a quarter of a second."""
-    importlib.import_module("scipy.optimize")
 
 
 def pictures(

@@ -82,10 +82,6 @@ def _nothing_to_compile(state: State, data: Any, key: jax.Array) -> None:
     return
 
 
-def _nothing_to_import() -> None:
-    return
-
-
 def _nothing_to_batch(state: State, batch: Batch, key: jax.Array) -> Metrics:
     return {}
 
@@ -136,7 +132,6 @@ class Task(NamedTuple):
         first updates; of the state there are only shapes, dtypes and shardings. Without it `score`
         compiles when it is called.
       compile_artifacts: the same for `artifacts`.
-      prepare_artifacts: imports what `artifacts` needs and takes a while, on that thread.
       parameters: (state) -> {name: array} of what is learned, in the order that reads best.
       partition: (state) -> the same tree with True for leaves whose first axis is one of examples
         (environments, replay buffers, independent learners), which is split over the devices that
@@ -189,7 +184,6 @@ class Task(NamedTuple):
     explain: Callable[[State, Batch, jax.Array], str | None] = _nothing_known
     compile_score: Callable[[State, Any, jax.Array], None] = _nothing_to_compile
     compile_artifacts: Callable[[State, Any, jax.Array], None] = _nothing_to_compile
-    prepare_artifacts: Callable[[], None] = _nothing_to_import
     parameters: Callable[[State], dict[str, jax.Array]] = _named_leaves
     partition: Callable[[State], Any] = _nothing_split
     sample: Callable[[State, jax.Array], dict[str, Any]] | None = None
