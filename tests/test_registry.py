@@ -46,5 +46,5 @@ def test_what_bears_another_name_than_its_module_is_found():
         assert not models.knows(name)
     assert tasks.knows("classification")
     assert not tasks.knows("vit")
-    with pytest.raises(UserError, match="unknown model 'vit_s17'.*vit_s16"):
+    with pytest.raises(UserError, match=r"unknown model 'vit_s17'.*vit_s16"):
         models.create("vit_s17")
