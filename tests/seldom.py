@@ -31,6 +31,11 @@ _PREFERRED = (
     *("jaxdl/tasks/shared/worlds.py", "jaxdl/pretrained/judges_of_texts.py"),
     "jaxdl/models/encoder_decoder.py",
 )
+_PAIRED = (
+    *("jaxdl/models/encoder_decoder.py", "jaxdl/models/bart.py", "jaxdl/data/packed.py"),
+    *("jaxdl/data/packed_pairs.py", "jaxdl/data/pairs.py", "jaxdl/tasks/shared/reading.py"),
+    "jaxdl/tasks/sequence_to_sequence.py",
+)
 _COMMAND = ("jaxdl/launch/", "jaxdl/process.py")
 _GOOGLENET = ("jaxdl/models/googlenet.py", _LAYERS, _PRETRAINED)
 _INCEPTION = ("jaxdl/models/inception.py", _LAYERS, _PRETRAINED)
@@ -258,6 +263,10 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "test_packed.py": {"test_a_run_of_rows_is_measured_as_one_of_texts": _PREFERRED},
+    "test_packed_pairs.py": {
+        "test_loss_and_gradient_are_those_of_pairs_one_to_a_row[bart": (*_PAIRED, _LAYERS),
+        "test_a_run_learns_from_rows_and_is_measured_on_pairs": _PAIRED,
+    },
     "test_checkpoint.py": {
         "test_a_damaged_newest_checkpoint_leaves_the_result_as_it_was": (_RUNS,),
         "test_any_damaged_file_of_the_newest_step_is_noticed_or_does_no_harm[flipped]": (_RUNS,),
@@ -1333,6 +1342,8 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
         **{f"test_loss[{name}": ("jaxdl/losses/",) for name in ("info_nce", "nt_xent", "triplet")},
         "test_loss[path_lengths": ("jaxdl/losses/",),
         "test_loss[parts": ("jaxdl/losses/",),
+        "test_loss[losses]": ("jaxdl/losses/", _OPS),
+        "test_loss[arcface]": ("jaxdl/losses/", _OPS),
         "test_loss[pixel_focal]": ("jaxdl/losses/", _OPS),
         "test_loss[kl_divergence]": ("jaxdl/losses/", _OPS),
         "test_loss[gradient_penalty": ("jaxdl/losses/",),
