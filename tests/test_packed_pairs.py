@@ -98,10 +98,10 @@ def test_loss_and_gradient_are_those_of_pairs_one_to_a_row(texts, name, more):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6 * largest)
     mixed = {k: np.minimum(x, 1) if k == "source_segments" else x for k, x in rows.items()}
     assert abs(found(mixed)[0][0] - loss) > 1e-3
-    with pytest.raises(UserError, match="segments go with no mask"):
+    with pytest.raises(UserError, match="neither a mask nor a cache"):
         module.apply(variables, ids, ids, ids > 0, segments=(ids, ids))
     cache = module.init_cache(1, 4, 4)
-    with pytest.raises(UserError, match="segments go with no cache"):
+    with pytest.raises(UserError, match="neither a mask nor a cache"):
         module.apply(variables, ids, ids, cache=cache, segments=(ids, ids), method="decode")
 
 

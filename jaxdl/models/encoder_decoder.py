@@ -113,8 +113,6 @@ class EncoderDecoder(nn.Module):
           UserError: a text is longer than the model's positions, there is no target, or segments
             come with a mask or of a source that is no text.
         """
-        if segments is not None and not (source_mask is None and target_mask is None):
-            raise UserError("segments go with no mask: padding is one of them")
         own = None if segments is None else segments[0]
         encoded = self.encode(source, source_mask, segments=own, train=train)
         if not self.decoder_depth:
@@ -139,8 +137,10 @@ class EncoderDecoder(nn.Module):
         """(batch, S) -> (batch, `states` (S), width); ``mask`` and ``segments`` are the source's.
 
         Raises:
-          UserError: segments of a source that is no text, or one is longer than the positions.
+          UserError: a source is longer than the positions; segments come with a mask, or of a
+            source that is no text.
         """
+        _check_alone(segments, mask)
         if segments is not None and self.source_features is not None:
             raise UserError("segments are of texts, and this source is none")
         self.check_source(source.shape[1], "sequence")
@@ -174,11 +174,10 @@ class EncoderDecoder(nn.Module):
 
         Raises:
           UserError: more tokens than there is room for, nothing encoded and no cache, or segments
-            with a cache.
+            with a mask or a cache.
         """
         T = target.shape[1]
-        if segments is not None and cache is not None:
-            raise UserError("segments go with no cache")
+        _check_alone(segments, source_mask, target_mask, cache)
         if cache is None:
             if encoded is None:
                 raise UserError("decode needs what encode gave, or a cache that has seen it")
@@ -318,6 +317,11 @@ class EncoderDecoder(nn.Module):
         context = getattr(self, "context", None)
         if context is not None and tokens > context:
             raise UserError(f"a {what} of {tokens} tokens is longer than the context: {context}")
+
+
+def _check_alone(segments: Any, *others: Any) -> None:
+    if segments is not None and any(other is not None for other in others):
+        raise UserError("segments go with neither a mask nor a cache: padding is one of them")
 
 
 def _same(queries: jax.Array, keys: jax.Array) -> jax.Array:
