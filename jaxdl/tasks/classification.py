@@ -32,7 +32,7 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared import class_weights as class_weighing
-from jaxdl.tasks.shared import classified, inputs, row_answers
+from jaxdl.tasks.shared import classified, inputs, looking, row_answers
 
 # Classes that are told of each picture.
 TOP = 5
@@ -156,7 +156,11 @@ def classification(
         train_step=update,
         eval_step=functools.partial(evaluate, logits_of, unsmoothed, top_k),
         artifacts=functools.partial(
-            _artifacts, each, run.data.class_names, run.config.eval.batch_size
+            _artifacts,
+            each,
+            functools.partial(looking.pictures, module, standardise),
+            run.data.class_names,
+            run.config.eval.batch_size,
         ),
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=functools.partial(answers, module, standardise) if array == "image" else None,
@@ -393,6 +397,7 @@ def call_order(
 
 def _artifacts(
     each: Callable[..., jax.Array],
+    looked: Callable[..., dict[str, Any]],
     class_names: tuple[str, ...],
     batch_size: int,
     state: learner.Learner,
@@ -408,4 +413,8 @@ def _artifacts(
             **classified.calibrated(found, split.labels),
         }
     images = lambda places: split.take(places)["image"]
-    return classified.pictures(found, split.labels, class_names, images)
+    told = functools.partial(classified.lines, found, split.labels, class_names)
+    return {
+        **classified.pictures(found, split.labels, class_names, images),
+        **looked(state, split, told),
+    }

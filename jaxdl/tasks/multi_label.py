@@ -20,8 +20,8 @@ from jaxdl.tasks.shared.calibrated import State
 
 LOSSES = {"binary_cross_entropy": losses.binary_cross_entropy, "focal": losses.focal}
 
-# Lines in a picture, at most.
-_LINES = 10
+# Lines in a picture, at most, and letters above an image.
+_LINES, _LETTERS = 10, 22
 
 Logits = Callable[[Any, jax.Array], jax.Array]
 
@@ -108,7 +108,7 @@ def multi_label(
         train_step=functools.partial(calibrated.train_step, network.update),
         eval_step=functools.partial(evaluate, logits_of, unweighted, found),
         score=functools.partial(_score, over),
-        artifacts=functools.partial(_artifacts, over, found),
+        artifacts=functools.partial(_artifacts, over, found, network.looked),
         parameters=lambda state: network.parameters(state.learner),
         predict=calibrated.predict(known, predicted) if array == "image" else None,
         answer=calibrated.answer(ready, answer) if array == "features" else None,
@@ -268,6 +268,7 @@ def _score(
 def _artifacts(
     over: Callable[[State, Any], dict[str, np.ndarray]],
     known: Labels,
+    looked: Callable[..., dict[str, Any]],
     state: State,
     split: Any,
     key: jax.Array,
@@ -288,7 +289,14 @@ def _artifacts(
         made |= classified.confusion(truth[:, 0].astype(int), holds[:, 0].astype(int), names)
     else:
         made["Labels"] = _table(known.names, found)
-    return made
+    return made | looked(state.learner, split, functools.partial(_lines, known, truth, holds))
+
+
+def _lines(known: Labels, truth: np.ndarray, holds: np.ndarray, places: np.ndarray) -> list[str]:
+    """Of each example at ``places`` what holds, and what was found to, as much as has room."""
+    names = lambda row: ", ".join(np.array(known.names)[row]) or known.other or "none"
+    lines = [f"{names(truth[i])} → {names(holds[i])}" for i in places]
+    return [line if len(line) <= _LETTERS else f"{line[: _LETTERS - 1]}…" for line in lines]
 
 
 def _calibrated(logits: np.ndarray, truth: np.ndarray) -> dict[str, draw.Picture]:

@@ -26,10 +26,7 @@ def pictures(
       class_names: by the numbers of the labels.
       images: indices (m,) -> how these examples look, (m, h, w, c) uint8 or in [0, 1].
     """
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    share = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
-    guess = logits.argmax(axis=1)
-    count = len(class_names)
+    share, guess = _shares(logits), logits.argmax(axis=1)
     shown: dict[str, Any] = {
         **confusion(labels, guess, class_names),
         **calibrated(logits, labels),
@@ -38,19 +35,39 @@ def pictures(
     mistakes = np.flatnonzero(guess != labels)
     worst = mistakes[np.argsort(share[mistakes, labels[mistakes]])][:_WORST]
     if worst.size:
-        name = lambda label: class_names[label] if label < count else str(label)
-        captions = [
-            f"{name(labels[i])} → {name(guess[i])}  {share[i, guess[i]]:.0%}" for i in worst
-        ]
         shown["Most wrong"] = draw.image_grid(
             images(worst),
-            captions,
+            lines(logits, labels, class_names, worst),
             f"{len(mistakes)} of {len(labels)} evaluation examples are wrong; true class → answer, "
             "and the share given to it.",
         )
     else:
         shown["Most wrong"] = f"None of {len(labels)} evaluation examples is wrong."
     return shown
+
+
+def lines(
+    logits: np.ndarray, labels: np.ndarray, class_names: Sequence[str], places: np.ndarray
+) -> list[str]:
+    """Of each example at ``places``, (m,), its class, the answer, and the share given to that.
+
+    Args:
+      logits: (n, classes) of all examples.
+      labels: (n,) of them.
+      class_names: by the numbers of the labels.
+      places: (m,) which of them.
+    """
+    share, guess = _shares(logits[places]), logits[places].argmax(axis=1)
+    name = lambda label: class_names[label] if label < len(class_names) else str(label)
+    return [
+        f"{name(true)} → {name(answer)}  {shares[answer]:.0%}"
+        for true, answer, shares in zip(labels[places], guess, share, strict=True)
+    ]
+
+
+def _shares(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def calibrated(logits: np.ndarray, labels: np.ndarray) -> dict[str, draw.Picture]:

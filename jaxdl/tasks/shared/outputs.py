@@ -10,8 +10,9 @@ from jaxdl import keys, models
 from jaxdl.data import without_padding
 from jaxdl.data.preprocess import unit_range
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.report.draw import Picture
 from jaxdl.tasks import classification, learner
-from jaxdl.tasks.shared import inputs
+from jaxdl.tasks.shared import inputs, looking
 from jaxdl.tasks.shared.contract import Run
 
 LossOf = Callable[[jax.Array, Mapping], jax.Array]
@@ -25,6 +26,7 @@ class Network(NamedTuple):
       update: (learner, batch, key) -> (learner, metrics).
       outputs_of: (learner, images or rows) -> (batch, outputs), by the averages.
       parameters: learner -> what the report tabulates.
+      looked: (learner, split, told) -> `jaxdl.tasks.shared.looking.pictures`.
       check: as of the task.
     """
 
@@ -32,6 +34,7 @@ class Network(NamedTuple):
     update: Callable[..., tuple[learner.Learner, Metrics]]
     outputs_of: Callable[[learner.Learner, jax.Array], jax.Array]
     parameters: Callable[[learner.Learner], dict[str, jax.Array]]
+    looked: Callable[..., dict[str, Picture]]
     check: Callable[[], None]
 
 
@@ -68,6 +71,7 @@ def network(
         update,
         functools.partial(classification.logits, module, standardise),
         lambda state: learner.parameters(state.params, order()),
+        functools.partial(looking.pictures, module, standardise),
         start.check,
     )
 
