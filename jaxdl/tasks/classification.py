@@ -148,7 +148,7 @@ def classification(
     )
     logits_of = functools.partial(logits, module, standardise)
     each = jax.jit(lambda state, batch, key: logits_of(state, inputs.given(batch)))
-    predict = lambda state, given: shares_of(logits_of(state, given))
+    predict = functools.partial(answers, module, standardise)
     said = functools.partial(describe, names)
     unsmoothed = functools.partial(loss_of, label_smoothing=0.0)
     return Task(
@@ -163,7 +163,7 @@ def classification(
             run.config.eval.batch_size,
         ),
         parameters=lambda state: learner.parameters(state.params, order()),
-        predict=functools.partial(answers, module, standardise) if array == "image" else None,
+        predict=predict if array == "image" else None,
         answer=row_answers.create(run.data, predict, said) if array == "features" else None,
         describe=said,
         labels={"logits": names, "shares": names},
@@ -276,22 +276,37 @@ def answers(
     state: learner.Learner,
     images: jax.Array,
 ) -> dict[str, jax.Array]:
-    """`Task.predict`: `told` of images (batch, h, w, c), by the averages."""
+    """`Task.predict`: `told` of images (batch, h, w, c), or of rows, by the averages."""
+    return told(*with_features(module, standardise, state, images))
+
+
+def with_features(
+    module: Any,
+    standardise: Callable[[jax.Array], jax.Array],
+    state: learner.Learner,
+    images: jax.Array,
+) -> tuple[jax.Array, jax.Array | None]:
+    """`logits`, and what the head read (`jaxdl.models.heads`)."""
     seen = standardise(unit_range(images))
-    return told(*heads.with_features(module, state.best_variables, seen, train=False))
+    return heads.with_features(module, state.best_variables, seen, train=False)
 
 
 def told(found: jax.Array, features: jax.Array | None) -> dict[str, jax.Array]:
-    """`shares_of` logits (batch, classes), and ``vector``, of length 1, of what the head read.
+    """`shares_of` logits (batch, classes), and `vector_of` what the head read."""
+    return {**shares_of(found), **vector_of(features)}
+
+
+def vector_of(features: jax.Array | None) -> dict[str, jax.Array]:
+    """``vector`` (batch, d), of length 1.
 
     Args:
-      found: the logits.
-      features: (batch, …, d), whose mean over the middle axes it is; None where nothing is known.
+      features: (batch, …, d), whose mean over the middle axes it is; None where nothing is known,
+        which has none.
     """
     if features is None:
-        return shares_of(found)
+        return {}
     means = ops.widen(features).reshape(features.shape[0], -1, features.shape[-1]).mean(axis=1)
-    return {**shares_of(found), "vector": unit(means)}
+    return {"vector": unit(means)}
 
 
 def shares_of(found: jax.Array) -> dict[str, jax.Array]:

@@ -14,7 +14,7 @@ from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics, ranking
 from jaxdl.registry import choose
 from jaxdl.report import draw
-from jaxdl.tasks import Description, Run, Task, over_split, register
+from jaxdl.tasks import Description, Run, Task, classification, over_split, register
 from jaxdl.tasks.shared import calibrated, class_weights, classified, inputs, outputs, row_answers
 from jaxdl.tasks.shared.calibrated import State
 
@@ -101,7 +101,8 @@ def multi_label(
     each = jax.jit(functools.partial(figures, predicted, found))
     over = lambda state, split: over_split(each, split, run.config.eval.batch_size, ready(state))
     said = functools.partial(describe, found)
-    answer = row_answers.create(run.data, predicted, said)
+    answered = functools.partial(answers, network.with_features)
+    answer = row_answers.create(run.data, answered, said)
     unweighted = functools.partial(training_loss, loss, None, found)
     return Task(
         init=functools.partial(calibrated.init, network.init, {}, calibrated.held(run)),
@@ -110,7 +111,7 @@ def multi_label(
         score=functools.partial(_score, over),
         artifacts=functools.partial(_artifacts, over, found, network.looked),
         parameters=lambda state: network.parameters(state.learner),
-        predict=calibrated.predict(known, predicted) if array == "image" else None,
+        predict=calibrated.predict(known, answered) if array == "image" else None,
         answer=calibrated.answer(ready, answer) if array == "features" else None,
         describe=said,
         labels=dict.fromkeys(("logits", "shares", "holds"), found.names),
@@ -183,7 +184,21 @@ def predict(logits_of: Logits, state: State, given: jax.Array) -> dict[str, jax.
       state: the task's, ready (`jaxdl.tasks.shared.calibrated.ready`).
       given: images (batch, h, w, c) or rows (batch, d).
     """
-    found = logits_of(state.learner, given)
+    return told(logits_of(state.learner, given), state)
+
+
+def answers(
+    with_features: Callable[[Any, jax.Array], tuple[jax.Array, jax.Array | None]],
+    state: State,
+    given: jax.Array,
+) -> dict[str, jax.Array]:
+    """`predict`, and ``vector``, of length 1, of what the network's head read."""
+    found, features = with_features(state.learner, given)
+    return {**told(found, state), **classification.vector_of(features)}
+
+
+def told(found: jax.Array, state: State) -> dict[str, jax.Array]:
+    """`predict` by logits (batch, labels)."""
     cut = jnp.broadcast_to(state.held.get("thresholds", jnp.zeros(1)), found.shape)
     shares = {"shares": jax.nn.sigmoid(found), "thresholds": jax.nn.sigmoid(cut)}
     return {"logits": found, "holds": found > cut, **shares}
@@ -201,17 +216,20 @@ def figures(
 
 
 def describe(known: Labels, prediction: Mapping[str, np.ndarray]) -> Description:
-    """The labels that hold of an example, the surest first; of two classes, which it is."""
-    shares, holds = prediction["shares"], prediction["holds"]
+    """The labels that hold of an example, the surest first; of two classes, which it is.
+
+    Its ``vector``, if it has one, is written beside.
+    """
+    shares, holds, vector = prediction["shares"], prediction["holds"], prediction.get("vector")
     of_each = {name: float(share) for name, share in zip(known.names, shares, strict=True)}
     if known.other:
         name = known.names[0] if holds[0] else known.other
         text = f"{name}  {known.names[0]} {shares[0]:.1%}"
-        return Description(text, {"class": name, "shares": of_each})
+        return Description(text, {"class": name, "shares": of_each}, vector=vector)
     order = np.argsort(-shares, kind="stable")
     there = [known.names[i] for i in order if holds[i]]
     text = "  ".join(f"{name} {of_each[name]:.1%}" for name in there) or "none of the labels"
-    return Description(text, {"labels": there, "shares": of_each})
+    return Description(text, {"labels": there, "shares": of_each}, vector=vector)
 
 
 def _labels(run: Run, positive: str) -> Labels:

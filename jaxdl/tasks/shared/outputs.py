@@ -25,6 +25,7 @@ class Network(NamedTuple):
       init: (key, batch) -> `jaxdl.tasks.learner.Learner`.
       update: (learner, batch, key) -> (learner, metrics).
       outputs_of: (learner, images or rows) -> (batch, outputs), by the averages.
+      with_features: the same, and what the head read, or None.
       parameters: learner -> what the report tabulates.
       looked: (learner, split, told) -> `jaxdl.tasks.shared.looking.pictures`.
       check: as of the task.
@@ -33,6 +34,7 @@ class Network(NamedTuple):
     init: Callable[[jax.Array, Mapping], learner.Learner]
     update: Callable[..., tuple[learner.Learner, Metrics]]
     outputs_of: Callable[[learner.Learner, jax.Array], jax.Array]
+    with_features: Callable[[learner.Learner, jax.Array], tuple[jax.Array, jax.Array | None]]
     parameters: Callable[[learner.Learner], dict[str, jax.Array]]
     looked: Callable[..., dict[str, Picture]]
     check: Callable[[], None]
@@ -70,6 +72,7 @@ def network(
         functools.partial(classification.init, module, standardise, first),
         update,
         functools.partial(classification.logits, module, standardise),
+        functools.partial(classification.with_features, module, standardise),
         lambda state: learner.parameters(state.params, order()),
         functools.partial(looking.pictures, module, standardise),
         start.check,
