@@ -21,13 +21,14 @@ simclr learns by two views of each image and no label. A linear classifier on it
 unseen learns 0 to 4, and what they become turned and mirrored, and is judged on 5 to 9, of other
 writers, by vectors that have the pixels beside what the network makes of them: recall@1 .991, map@R
 .635 and NMI .774 (means of seeds 0, 1, 2; recalls .991 each), where the pixels themselves have .989
-(5 of 451 are wrong, and 4 here, in each seed), .629 and .741. The network alone (--config.task.pixels=0) has
-.989, .635 and .772: the nearest is mostly of the same writer, whom pixels know best, and a network
-that saw other classes forgets some of it. Settings were chosen on pairs of 0 to 4 that were held
-out of training: of 3,604 questions, examples of one half of the writers that ask for their nearest
-of the other half, 30 are answered by the other class, by the network alone 31, by pixels 32 (seed
-0); other temperatures, losses, weight decay and stronger augmentation had 28 to 30, the mean of
-views of each image 33 and more, convolutions that learn without labels 120 and beside pixels 30.
+(5 of 451 are wrong, and 4 here, in each seed), .629 and .741. The network alone
+(--config.task.pixels=0) has .989, .635 and .772: the nearest is mostly of the same writer, whom
+pixels know best, and a network that saw other classes forgets some of it. Settings were chosen on
+pairs of 0 to 4 that were held out of training: of 3,604 questions, examples of one half of the
+writers that ask for their nearest of the other half, 30 are answered by the other class, by the
+network alone 31, by pixels 32 (seed 0); other temperatures, losses, weight decay and stronger
+augmentation had 28 to 30, the mean of views of each image 33 and more, convolutions that learn
+without labels 120 and beside pixels 30.
 
 texts (extra `tokenizers`) learns which part of the standard library a paragraph of a docstring is
 of, by a small encoder without pretrained weights: recall@1 .581, map@R .284 and NMI .392 (medians
