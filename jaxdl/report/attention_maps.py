@@ -154,6 +154,12 @@ def over_images(
     return draw.image_grid(pair, [*captions, *told], caption, columns=len(images))
 
 
+def _short(name: str) -> str:
+    """Of "decoder_block_0/cross_attention", "block 0": as many letters as have room."""
+    found = re.search(r"(?:layer|block|stage)(?:_\d+)+", name)
+    return (found[0] if found else name.removesuffix("/attention"))[-11:].replace("_", " ")
+
+
 def picture(maps: dict[str, np.ndarray], caption: str = "") -> draw.Picture:
     """The maps of the first example, a row a layer and a column a head.
 
@@ -167,7 +173,7 @@ def picture(maps: dict[str, np.ndarray], caption: str = "") -> draw.Picture:
     shown = [(names[i], head, maps[names[i]][0, head]) for i in chosen for head in range(heads)]
     return draw.image_grid(
         np.stack([weights / weights.max() for _, _, weights in shown])[..., None],
-        [f"{name.removesuffix('/attention')}, head {head}" for name, head, _ in shown],
+        [f"{_short(name)}, head {head}" for name, head, _ in shown],
         f"{caption} A row of a map is a place, its columns are those it looks at; the darkest is "
         "the highest weight of the map.",
         columns=heads,

@@ -202,9 +202,9 @@ def _table(by_kind: Mapping[str, figures.Counts]) -> str:
     """Figures a kind and of all, as seqeval's report has them."""
     rows = [*by_kind.items(), ("all", figures.together(by_kind))]
     wide = max(len(kind) for kind, _ in rows)
-    table = [f"{'':{wide}} precision    recall        F1  entities"]
+    table = [f"{'':{wide}} precision recall    F1 entities"]
     for kind, n in rows:
-        table.append(f"{kind:{wide}} {n.precision:9.3f} {n.recall:9.3f} {n.f1:9.3f} {n.true:9}")
+        table.append(f"{kind:{wide}} {n.precision:9.3f} {n.recall:6.3f} {n.f1:5.3f} {n.true:8}")
     return "\n".join(table)
 
 
