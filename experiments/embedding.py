@@ -6,7 +6,7 @@
     python -m jaxdl.launch --config=experiments/embedding.py:texts --workdir=runs/texts
 
 Kind: representation
-Cost: 27 s of processor time, compile included; simclr 117 s, unseen 19 s, texts 72 s.
+Cost: 27 s of processor time, compile included; simclr 117 s, unseen 15 s, texts 72 s.
 Result: recall@1 .992, map@R .971 and NMI .994 (median of seeds 0, 1, 2: recalls .992, .997, .992).
 
 Each example of the test part is asked among the others of it. The pixels themselves have .967, .517
@@ -19,13 +19,16 @@ simclr learns by two views of each image and no label. A linear classifier on it
 .933, .900 and .915).
 
 unseen learns 0 to 4, and what they become turned and mirrored, and is judged on 5 to 9, of other
-writers: recall@1 .989, map@R .635 and NMI .772 (means of seeds 0, 1, 2; recalls .989, .984, .993),
-where the pixels themselves have .989 (5 of 451 are wrong), .629 and .741. So whole classes lie
-closer together, and the nearest is found no better: it is mostly of the same writer, whom pixels
-know best. Settings were chosen on pairs of 0 to 4 that were held out of training: of their 716
-examples of other writers 21 have a neighbour of another class in the training part, by pixels 25.
-Convolutions came out ahead among the same writers, a pair held out (map@R .811, pixels .762), and
-on 5 to 9 behind (.984 and .572, seed 0).
+writers, by vectors that have the pixels beside what the network makes of them: recall@1 .991, map@R
+.635 and NMI .774 (means of seeds 0, 1, 2; recalls .991 each), where the pixels themselves have .989
+(5 of 451 are wrong, and 4 here, in each seed), .629 and .741. The network alone
+(--config.task.pixels=0) has .989, .635 and .772: the nearest is mostly of the same writer, whom
+pixels know best, and a network that saw other classes forgets some of it. Settings were chosen on
+pairs of 0 to 4 that were held out of training: of 3,604 questions, examples of one half of the
+writers that ask for their nearest of the other half, 30 are answered by the other class, by the
+network alone 31, by pixels 32 (seed 0); other temperatures, losses, weight decay and stronger
+augmentation had 28 to 30, the mean of views of each image 33 and more, convolutions that learn
+without labels 120 and beside pixels 30.
 
 texts (extra `tokenizers`) learns which part of the standard library a paragraph of a docstring is
 of, by a small encoder without pretrained weights: recall@1 .581, map@R .284 and NMI .392 (medians
@@ -75,7 +78,7 @@ def get_config(variant: str = "classes"):
         config.data.class_batches = (16, 4)
         # So wide that it begins as good as the pixels.
         config.model = dict(name="mlp", hidden=(1024,), kernel_init="he_normal")
-        config.task.update(dimensions=512, projection=64)
+        config.task.update(dimensions=512, projection=64, pixels=1.0)
         config.augment.shear = 0.1
         config.optimizer.update(learning_rate=1e-3, weight_decay=0.0)
         config.optimizer.update(schedule_unit="fraction", warmup=0.05)

@@ -69,6 +69,18 @@ def test_a_projection_is_for_training_alone():
     assert np.isfinite(found["loss"])
 
 
+def test_beside_their_pixels_images_are_as_alike_as_both_say():
+    images = RNG.integers(0, 256, (4, 8, 8, 1), np.uint8)
+    alone, beside = (built("embedding", f"--config.task.pixels={x}") for x in (0.0, 0.5))
+    state = alone.init_state()
+    own, both = (jax.jit(one.task.predict)(state, images)["vector"] for one in (alone, beside))
+    assert both.shape == (4, own.shape[1] + 64)
+    flat = images.reshape(4, -1) / np.linalg.norm(images.reshape(4, -1), axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        both @ both.T, (own @ own.T + 0.25 * flat @ flat.T) / 1.25, rtol=1e-5, atol=1e-6
+    )
+
+
 def test_devices_and_time_change_no_number(tmp_path):
     # Each device of a pmap draws its own augmentation.
     still = (f"--config.augment.{name}=0" for name in ("shift", "rotate", "zoom"))
@@ -207,6 +219,7 @@ def test_settings_that_cannot_be(flags, message, tmp_path, capsys):
     [
         (("augment.shift=1",), "config.augment.shift=1 is of images, and these examples are texts"),
         (("task.probe=(1,)",), "config.task.probe=(1,) is compared with one on pixels"),
+        (("task.pixels=1.",), "config.task.pixels=1.0 is of images, and these examples are texts"),
         (
             ("task.loss=nt_xent", "task.scale=0", "task.margin=0", "model.dropout=0."),
             "set config.model.dropout, such as 0.1",

@@ -182,6 +182,20 @@ def test_attention_maps_are_collected_and_drawn():
     assert made.caption.startswith("Here. A row of a map is a place")
 
 
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("decoder_block_10/cross_attention", "block 10"),  # side by side there is no room for more
+        ("block_2_1/attention", "block 2 1"),
+        ("attend", "attend"),
+    ],
+)
+def test_a_layers_maps_have_its_name_in_short(name, said, monkeypatch):
+    monkeypatch.setattr(attention_maps.draw, "image_grid", lambda images, lines, *_, **__: lines)
+    lines = attention_maps.picture({name: np.ones((1, 2, 3, 3))})
+    assert lines == [f"{said}, head 0", f"{said}, head 1"]
+
+
 def test_a_model_that_attends_to_nothing_has_no_attention_maps():
     module, image = models.create("mlp", hidden=(3,)), np.zeros((1, 2, 2, 1), np.float32)
     assert attention_maps.collect(module, module.init(keys.root(0), image), image) == {}

@@ -139,7 +139,8 @@ def test_a_run_of_two_classes_goes_on_and_answers_by_the_threshold_of_its_valida
     folder = tmp_path / "whole"
     assert run("mlp:cancer", folder, *FLAGS, "--mode=evaluate") == 0
     said = figures(folder, "evaluate")[-1]
-    data = made("mlp:cancer", *FLAGS).run.data
+    its = made("mlp:cancer", *FLAGS).run
+    data = its.data
     held = {}
     for name, split in (("test", data.test), ("validation", data.validation)):
         np.save(tmp_path / f"{name}.npy", split.arrays["features"])
@@ -147,6 +148,9 @@ def test_a_run_of_two_classes_goes_on_and_answers_by_the_threshold_of_its_valida
         assert run("mlp:cancer", folder, *FLAGS, "--mode=predict", asked) == 0
         lines = (folder / "predictions.jsonl").read_text().splitlines()
         held[name] = [json.loads(line) for line in lines]
+        vectors = np.load(folder / "embeddings.npy")  # of what the last layer read
+        assert vectors.shape == (len(split), its.config.model.hidden[-1])
+        np.testing.assert_allclose(np.square(vectors).sum(axis=1), 1, rtol=1e-5)
     shares = {k: np.array([x["shares"]["malignant"] for x in v]) for k, v in held.items()}
     holds = {k: np.array([x["class"] == "malignant" for x in v]) for k, v in held.items()}
     truth = data.test.labels == 1
@@ -182,6 +186,7 @@ def test_one_device_and_eight_learn_labels_of_images_alike(tmp_path):
     assert scored.keys() == {"auroc", "average_precision", "f1", "f1_micro"}
     told = one.task.predict(state, np.float32(x[:4]))
     assert told["holds"].shape == told["shares"].shape == (4, 3)
+    assert one.task.describe({name: x[0] for name, x in told.items()}).vector is not None
 
 
 @pytest.mark.slow("deep_cnn:labels", "jaxdl/tasks/multi_label.py", "jaxdl/tasks/shared/")
@@ -222,3 +227,4 @@ def test_classes_of_rows_are_learned_and_answered(tmp_path):
         x["classes"][0]["class"] == f"wine {y}" for x, y in zip(found, wine.target, strict=True)
     ]
     assert np.mean(right) > 0.9
+    assert np.load(folder / "embeddings.npy").shape == (len(wine.data), 16)

@@ -6,9 +6,11 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 from launching import ROOT, SHORT
+from PIL import Image
 
 from jaxdl import launch
 from jaxdl.launch import flags
@@ -81,6 +83,56 @@ CHANGED = {
 }
 
 
+# What a reader has, as the pages call it.
+READERS_OWN = {
+    *("photos/*.jpg", "photo.jpg", "holiday/*.jpg", "scans/*.png", "my/images"),
+    *("houses.csv", "rows.csv", "new.csv"),
+}
+
+
+def runs_used(launched: list[list[str]]) -> list[list[str]]:
+    """The commands that learn from `READERS_OWN`, and those that use a run, each behind its run.
+
+    Runs of which no page says how they are made, and commands that need other files, are left out.
+    """
+    value = lambda argv, name: next(
+        (word.split("=", 1)[1] for word in argv if word.split("=", 1)[0] == f"--{name}"), ""
+    )
+    makes = lambda argv: value(argv, "config") and not value(argv, "mode")
+    files = lambda argv: {value(argv, "config.data.path"), value(argv, "input")} - {""}
+    own = [
+        argv
+        for argv in launched
+        if files(argv) <= READERS_OWN
+        and value(argv, "mode") in ("", "evaluate", "predict", "sample", "export")
+        and not re.search(r"source=|gymna|my_gpt|NAME|waves|spirals|preferences", " ".join(argv))
+    ]
+    made = {value(argv, "workdir"): argv for argv in reversed(own) if makes(argv)}
+    uses = [argv for argv in own if value(argv, "mode") and value(argv, "workdir") in made]
+    learn = [argv for argv in own if makes(argv) and files(argv)]
+    learn += [made[value(argv, "workdir")] for argv in uses]
+    once = lambda commands: list({" ".join(argv): argv for argv in commands}.values())
+    return [*once(learn), *once(uses)]
+
+
+def reader(home: Path) -> None:
+    """Writes `READERS_OWN`."""
+    draw = np.random.default_rng(0)
+    picture = lambda: Image.fromarray(draw.integers(0, 256, (40, 40, 3), np.uint8))
+    pictures = ["photo.jpg", "photos/1.jpg", "holiday/1.jpg", "scans/1.png"]
+    pictures += [f"my/images/{kind}/{i}.png" for kind in ("cat", "dog") for i in range(20)]
+    for name in pictures:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        picture().save(home / name)
+    table = lambda names, rows: "".join(",".join(map(str, row)) + "\n" for row in [names, *rows])
+    size, rooms = draw.integers(20, 200, 80), draw.integers(1, 9, 80)
+    houses = zip(range(80), size, rooms, 3 * size + rooms, strict=True)
+    (home / "houses.csv").write_text(table(("id", "size", "rooms", "price"), houses))
+    (home / "new.csv").write_text(table(("rooms", "size"), [(3, 70), (5, 120)]))
+    rows = [(*draw.random(2).round(3), *draw.integers(0, 2, 3)) for _ in range(80)]
+    (home / "rows.csv").write_text(table(("heat", "wind", "wet", "cold", "stays"), rows))
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder like a reader's: experiments/ is there, and files of the reader's own."""
@@ -126,6 +178,26 @@ def test_commands_that_change_settings_train(home, tmp_path, monkeypatch):
         if launch.main([config, *SHORT, *small, *own, *few, workdir]) != 0:
             failed.append(argv)
     assert not failed
+
+
+@pytest.mark.slow("jaxdl/launch/", "jaxdl/inference/", "experiments/", "docs/", "README.md")
+def test_commands_that_use_runs_and_a_readers_own_files_do(home, monkeypatch):
+    monkeypatch.chdir(home)
+    reader(home)
+    chosen = runs_used(LAUNCHED)
+    modes = [word for argv in chosen for word in argv if word.startswith("--mode=")]
+    assert {*modes} == {"--mode=evaluate", "--mode=predict", "--mode=sample", "--mode=export"}
+    failed = []
+    for argv in chosen:
+        small, name = [], str(flags.by_name(argv).get("config", ""))
+        if name:
+            small = [*SHORT, *tiny.FLAGS[name.removeprefix("experiments/").replace(".py", "")]]
+        few = ["--config.population=1"] * any("--config.sweep=" in word for word in argv)
+        if launch.main([*small, *argv, *few]) != 0:
+            failed.append(argv)
+    assert not failed
+    assert np.load("runs/vit/embeddings.npy").shape[0] == 1
+    assert len(Path("runs/prices/predictions.jsonl").read_text().splitlines()) == 2
 
 
 def test_experiments_that_pages_name_are_there(monkeypatch):

@@ -72,7 +72,7 @@ def test_figures_are_those_of_the_best_window_of_each_question(tmp_path):
     found, split = Evaluator(made)(state), made.run.data.test
     assert len(split) > 2 * len(split.questions)
     batch = split.take(np.arange(len(split)))
-    logits = np.asarray(jax.jit(made.task.eval_step.args[0])(state, batch), np.float64)
+    logits = np.asarray(jax.jit(made.task.eval_step.__wrapped__.args[0])(state, batch), np.float64)
     p = [numeric.softmax(np.where(batch["mask"], logits[..., i], -np.inf)) for i in range(2)]
     rows = np.arange(len(split))
     nats = -np.log([p[0][rows, batch["start"]], p[1][rows, batch["end"]]])

@@ -219,6 +219,8 @@ def test_sounds_of_ones_own_are_learned_and_told(tmp_path, capsys):
     assert "b.wav is no WAV" in err or "b.wav is a broken sound" in err
     (line,) = (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()
     assert json.loads(line)["classes"][0]["class"] == "high"
+    (vector,) = np.load(tmp_path / "run" / "embeddings.npy")
+    assert np.square(vector).sum() == pytest.approx(1, rel=1e-5)
 
 
 def test_sounds_decoded_on_the_way_are_learned_as_those_in_memory_are(tmp_path, monkeypatch):

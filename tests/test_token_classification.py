@@ -11,10 +11,11 @@ from launching import run
 from test_tagged_texts import TEXT, column_file, refused
 
 from jaxdl import config, experiment, keys
-from jaxdl.data import source_names, standard_library
+from jaxdl.data import Arrays, source_names, standard_library
 from jaxdl.data.tagged import IGNORED
 from jaxdl.metrics import entities
 from jaxdl.tasks import token_classification
+from jaxdl.tasks.shared import classified
 from jaxdl.train.evaluate import Evaluator
 
 KEY = keys.root(0)
@@ -49,7 +50,7 @@ def test_figures_are_those_of_every_word(tmp_path):
     found = Evaluator(made)(state)
     split, names = made.run.data.test, made.run.data.class_names
     batch = split.take(np.arange(len(split)))
-    logits = np.asarray(jax.jit(made.task.eval_step.args[0])(state, batch), np.float64)
+    logits = np.asarray(jax.jit(made.task.eval_step.__wrapped__.args[0])(state, batch), np.float64)
     counts = batch["labels"] != IGNORED
     assert counts.sum(axis=1).tolist() == [2, 2, 1]
     p = numeric.softmax(logits)[counts]
@@ -70,10 +71,15 @@ def test_figures_are_those_of_every_word(tmp_path):
     (tmp_path / "texts.txt").write_text("EU rejects New York\n# Löwe\n\nParis\n", "utf-8")
     answers = made.task.answer(state, str(tmp_path / "texts.txt"), 2)
     assert [answer.record["tags"] for answer in answers] == [*said[:2], [], said[2]]
-    assert answers[2] == ("-", {"words": [], "tags": []})
+    assert answers[2][:2] == ("-", {"words": [], "tags": []})
     pictures = made.task.artifacts(state, split, KEY)
     assert pictures["Entities"].splitlines()[-1].split()[-1] == "5"
     assert b"Paris" in pictures["Said and true"].data
+    assert "Calibration" not in pictures  # of five words
+    many = Arrays({name: np.tile(array, (9, 1)) for name, array in batch.items()})
+    sure = made.task.artifacts.args[1](state, many)["Calibration"]
+    counted = np.tile(logits, (9, 1, 1))[np.tile(counts, (9, 1))], np.tile(labels, 9)
+    assert sure.caption == classified.calibrated(*counted)["Calibration"].caption
 
 
 def test_a_description_names_the_entities():

@@ -1,5 +1,6 @@
 """ViT: published sizes, maps of patches, other image sizes, and the names of its checkpoints."""
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 import shipped
 from flax import linen as nn
+from launching import built
 from safetensors.numpy import load_file, save_file
 
 from jaxdl import keys, layers, models, pretrained, process
 from jaxdl.errors import UserError
 from jaxdl.pretrained.vit import VIT
+from jaxdl.report import attention_maps
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -166,6 +169,84 @@ def test_a_table_that_is_no_square_is_refused():
         VIT.resize["position"](table, (1, 17, 4))
     with pytest.raises(UserError, match="16 positions cannot become 10"):
         VIT.resize["position"](table[:, [0] * 16], (1, 10, 4))
+
+
+# What it looks at.
+
+
+def attended(weights):
+    """Abnar and Zuidema's rollout of (layers, heads, T, T), in float64, a token at a time."""
+    weights = np.asarray(weights, np.float64).mean(axis=1)
+    T = weights.shape[-1]
+    whole = np.zeros((T, T))
+    for start in range(T):
+        flow = np.eye(T)[start]  # how much of this token's input is in each
+        for layer in weights:
+            flow = np.array([0.5 * flow[t] + 0.5 * layer[t] @ flow for t in range(T)])
+        whole[:, start] = flow
+    return whole
+
+
+@pytest.mark.parametrize("pool, remat", [("token", False), ("mean", True)])
+def test_what_reaches_the_head_of_each_patch_is_the_attention_rolled_out(pool, remat):
+    module, variables, images = made(pool=pool, position="sincos", remat=remat, depth=3)
+    images = images[:, :, :12]
+    found = jitted(functools.partial(attention_maps.to_patches, module))(variables, images)
+    assert (found.shape, found.dtype) == ((2, 4, 3), jnp.float32)
+    layers_of = attention_maps.collect(module, variables, images)
+    assert len(layers_of) == 3
+    for i in range(2):
+        whole = attended([weights[i] for weights in layers_of.values()])
+        expected = whole[0, 1:] if pool == "token" else whole.mean(axis=0)
+        np.testing.assert_allclose(found[i].reshape(-1), expected, rtol=1e-5)
+        assert np.ptp(expected) > 0.01 * expected.mean()
+    assert attention_maps.images_at_once(module, variables, images) > 1e4
+
+
+def test_what_is_too_large_or_attends_otherwise_is_not_looked_at():
+    def at_once(name, side, **fields):
+        module, images = (
+            models.create(name, **fields),
+            jax.ShapeDtypeStruct((8, side, side, 3), "f4"),
+        )
+        shapes = jax.eval_shape(module.init, keys.root(0), images)
+        return attention_maps.images_at_once(module, shapes, images)
+
+    assert at_once("vit_b16", 224, depth=2) == 2**27 // (2 * 12 * 197**2)
+    assert at_once("vit_ti8", 448, depth=2, pool="mean") == 2**27 // (2 * 3 * 3136**2)
+    assert at_once("vit_ti8", 896, depth=1) == 0
+    assert at_once("cvt", 32, depths=(1, 1, 1), widths=(8, 8, 8), heads=(1, 1, 1)) == 0
+    assert at_once("mlp", 32) == 0
+
+
+def test_a_report_shows_where_a_vit_looks():
+    size = ("--config.data.test_fraction=.05", "--config.eval.batch_size=64")
+    one = built("vit", *size)
+    state, split = one.init_state(), one.run.data.test
+    shown = one.task.artifacts(state, split, one.key)
+    assert list(shown)[-2:] == ["Most wrong", "Attention"]
+    picture = shown["Attention"]
+    assert "Abnar and Zuidema" in picture.caption
+    assert len(picture.data) < 60_000
+
+
+def test_patches_are_coloured_by_what_they_count_for(monkeypatch):
+    seen = {}
+    grid = lambda images, captions, caption, columns: seen.update(
+        images=images, captions=captions, columns=columns
+    )
+    monkeypatch.setattr(attention_maps.draw, "image_grid", grid)
+    images = np.zeros((2, 4, 6, 1), np.uint8)  # white
+    shares = np.array([[[0.1, 0.2, 0.1], [0.1, 0.1, 0.4]], [[0.0] * 3] * 2])
+    attention_maps.over_images(images, shares, ["a", "b"])
+    assert seen["captions"] == ["a", "b", "10.0% to 40.0%", "0.0% to 0.0%"]
+    assert seen["columns"] == 2
+    pair = seen["images"]
+    assert pair.shape == (4, 4, 6, 3)
+    np.testing.assert_array_equal(pair[[0, 1, 3]], 1)  # of one that looks nowhere, nothing
+    share = (1 - pair[2, :, :, 2]) / (1 - attention_maps.draw.rgb(attention_maps.draw.COLORS[1])[2])
+    expected = np.kron([[0, 1 / 3, 0], [0, 0, 1]], np.ones((2, 2)))
+    np.testing.assert_allclose(share / share.max(), expected, atol=1e-6)
 
 
 # Names of checkpoints.

@@ -389,6 +389,9 @@ def test_own_graphs_are_learned_and_then_asked_of(tmp_path, capsys):
     said = [json.loads(x) for x in (tmp_path / "run" / "predictions.jsonl").open()]
     found = [row["classes"][0]["class"] for row in said]
     assert np.mean([a == str(b) for a, b in zip(found, labels, strict=True)]) > 0.95
+    vectors = np.load(tmp_path / "run" / "embeddings.npy")
+    assert len(vectors) == len(labels)
+    np.testing.assert_allclose(np.square(vectors).sum(axis=1), 1, rtol=1e-5)
 
 
 def test_devices_and_time_change_no_number(tmp_path):

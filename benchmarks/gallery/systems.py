@@ -201,6 +201,10 @@ SYSTEMS: dict[str, tuple[System, ...]] = {
             "vit",
             "Vision Transformer",
             "Dosovitskiy et al., 2020, “An Image is Worth 16x16 Words”",
+            shows="Attention",
+        )._replace(
+            does="Tells handwritten digits apart; beside the curve which patches of a few its "
+            "answers are made of, by attention rollout."
         ),
         _classifier("convnext", "ConvNeXt", "Liu et al., 2022, “A ConvNet for the 2020s”"),
         _classifier("mobilevit", "MobileViT", "Mehta and Rastegari, 2021, “MobileViT”"),

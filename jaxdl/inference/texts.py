@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import numpy as np
 from etils import epath
 
 from jaxdl.errors import UserError
@@ -19,7 +20,8 @@ def write(made: Experiment, workdir: epath.Path, file: str) -> None:
     """Prints a line a text, and writes predictions.txt and predictions.jsonl; process 0 alone does.
 
     A line of predictions.txt is that of the same number in the input, with spaces for line ends. Of
-    tasks that ``embed`` texts, embeddings.npy has a row for each; words that were tagged also stand
+    tasks that ``embed`` texts, or whose answers have a vector, embeddings.npy has a row for each;
+    words that were tagged also stand
     in predictions.conll, a word a line.
 
     Args:
@@ -34,6 +36,8 @@ def write(made: Experiment, workdir: epath.Path, file: str) -> None:
     task, at_once = made.task, made.config.eval.batch_size
     found = task.answer(state, file, at_once) if task.answer else []
     vectors = task.embed(state, file, at_once) if task.embed else None
+    if found and found[0].vector is not None:
+        vectors = np.stack([said.vector for said in found])
     if jax.process_index() != 0:
         return
     workdir.mkdir(parents=True, exist_ok=True)

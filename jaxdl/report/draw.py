@@ -18,6 +18,11 @@ COLORS = ("#2563eb", "#d97706", "#059669", "#be185d", "#6d28d9", "#0e7490", "#85
 COLORS_OF_CLASSES = (*COLORS, "#dc2626", "#65a30d")
 
 
+def rgb(color: str) -> tuple[float, ...]:
+    """Red, green and blue, in [0, 1], of "#2563eb"."""
+    return tuple(int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+
+
 class Picture(NamedTuple):
     """A picture in a file format that browsers show.
 
@@ -306,7 +311,7 @@ def image_grid(
         (i // columns * down + int(line), i % columns * right + gap) for i in range(len(images))
     ]
     for image, (y, x) in zip(images, corners, strict=True):
-        page[y : y + height, x : x + width] = _ink(image)
+        page[y : y + height, x : x + width] = ink(image)
 
     def paint(axes):
         axes.axis("off")
@@ -320,8 +325,8 @@ def image_grid(
     return figure(*size, paint, kind="png", caption=caption, margins=Margins(0, 0, 0, 0))
 
 
-def _ink(image: np.ndarray) -> np.ndarray:
-    """(h, w, c), uint8 or in [0, 1], as (h, w, 3) in [0, 1]; a single channel is black on white."""
+def ink(image: np.ndarray) -> np.ndarray:
+    """(…, c), uint8 or in [0, 1], in [0, 1]: 3 channels as they are, else the first, inverted."""
     scaled = np.clip(np.nan_to_num(image / white(image.dtype)), 0, 1)
     return scaled if image.shape[-1] == 3 else 1 - scaled[..., :1]
 

@@ -14,7 +14,7 @@ _IGNORED = (0.5, 0.5, 0.5)
 
 def palette(count: int) -> np.ndarray:
     """(count, 3) in [0, 1]: black for class 0, the ground, then colours that come again."""
-    colours = [[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in draw.COLORS_OF_CLASSES]
+    colours = [draw.rgb(color) for color in draw.COLORS_OF_CLASSES]
     return np.array([[0.0] * 3, *(colours[i % len(colours)] for i in range(count - 1))])
 
 

@@ -52,7 +52,8 @@ def document(title: str, parts: Sequence[str]) -> str:
 
 def title(text: str, below: str) -> str:
     """The heading of a page, and a line below it."""
-    return f"<h1>{html.escape(text)}</h1><p class=sub>{html.escape(below)}</p>"
+    broken = re.sub("([/:])", r"\1<wbr>", html.escape(text))  # a name is broken there first
+    return f"<h1>{broken}</h1><p class=sub>{html.escape(below)}</p>"
 
 
 def section(heading: str, *parts: str) -> str:

@@ -90,8 +90,9 @@ def _cards(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _pace(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    rate = summary["examples_per_second"]  # None of a run that had ended
     return [
-        ("examples/s", round(summary["examples_per_second"] or 0)),
+        ("examples/s", round(rate) if rate else "–"),
         ("seconds", round(summary.get("seconds", summary["train_seconds"]), 1)),
     ]
 

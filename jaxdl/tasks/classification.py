@@ -32,7 +32,7 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared import class_weights as class_weighing
-from jaxdl.tasks.shared import classified, inputs, row_answers
+from jaxdl.tasks.shared import classified, inputs, looking, row_answers
 
 # Classes that are told of each picture.
 TOP = 5
@@ -148,7 +148,7 @@ def classification(
     )
     logits_of = functools.partial(logits, module, standardise)
     each = jax.jit(lambda state, batch, key: logits_of(state, inputs.given(batch)))
-    predict = lambda state, given: shares_of(logits_of(state, given))
+    predict = functools.partial(answers, module, standardise)
     said = functools.partial(describe, names)
     unsmoothed = functools.partial(loss_of, label_smoothing=0.0)
     return Task(
@@ -156,10 +156,14 @@ def classification(
         train_step=update,
         eval_step=functools.partial(evaluate, logits_of, unsmoothed, top_k),
         artifacts=functools.partial(
-            _artifacts, each, run.data.class_names, run.config.eval.batch_size
+            _artifacts,
+            each,
+            functools.partial(looking.pictures, module, standardise),
+            run.data.class_names,
+            run.config.eval.batch_size,
         ),
         parameters=lambda state: learner.parameters(state.params, order()),
-        predict=functools.partial(answers, module, standardise) if array == "image" else None,
+        predict=predict if array == "image" else None,
         answer=row_answers.create(run.data, predict, said) if array == "features" else None,
         describe=said,
         labels={"logits": names, "shares": names},
@@ -272,22 +276,37 @@ def answers(
     state: learner.Learner,
     images: jax.Array,
 ) -> dict[str, jax.Array]:
-    """`Task.predict`: `told` of images (batch, h, w, c), by the averages."""
+    """`Task.predict`: `told` of images (batch, h, w, c), or of rows, by the averages."""
+    return told(*with_features(module, standardise, state, images))
+
+
+def with_features(
+    module: Any,
+    standardise: Callable[[jax.Array], jax.Array],
+    state: learner.Learner,
+    images: jax.Array,
+) -> tuple[jax.Array, jax.Array | None]:
+    """`logits`, and what the head read (`jaxdl.models.heads`)."""
     seen = standardise(unit_range(images))
-    return told(*heads.with_features(module, state.best_variables, seen, train=False))
+    return heads.with_features(module, state.best_variables, seen, train=False)
 
 
 def told(found: jax.Array, features: jax.Array | None) -> dict[str, jax.Array]:
-    """`shares_of` logits (batch, classes), and ``vector``, of length 1, of what the head read.
+    """`shares_of` logits (batch, classes), and `vector_of` what the head read."""
+    return {**shares_of(found), **vector_of(features)}
+
+
+def vector_of(features: jax.Array | None) -> dict[str, jax.Array]:
+    """``vector`` (batch, d), of length 1.
 
     Args:
-      found: the logits.
-      features: (batch, …, d), whose mean over the middle axes it is; None where nothing is known.
+      features: (batch, …, d), whose mean over the middle axes it is; None where nothing is known,
+        which has none.
     """
     if features is None:
-        return shares_of(found)
+        return {}
     means = ops.widen(features).reshape(features.shape[0], -1, features.shape[-1]).mean(axis=1)
-    return {**shares_of(found), "vector": unit(means)}
+    return {"vector": unit(means)}
 
 
 def shares_of(found: jax.Array) -> dict[str, jax.Array]:
@@ -393,6 +412,7 @@ def call_order(
 
 def _artifacts(
     each: Callable[..., jax.Array],
+    looked: Callable[..., dict[str, Any]],
     class_names: tuple[str, ...],
     batch_size: int,
     state: learner.Learner,
@@ -408,4 +428,8 @@ def _artifacts(
             **classified.calibrated(found, split.labels),
         }
     images = lambda places: split.take(places)["image"]
-    return classified.pictures(found, split.labels, class_names, images)
+    told = functools.partial(classified.lines, found, split.labels, class_names)
+    return {
+        **classified.pictures(found, split.labels, class_names, images),
+        **looked(state, split, told),
+    }

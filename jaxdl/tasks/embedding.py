@@ -11,9 +11,11 @@ from flax import linen as nn
 
 from jaxdl import keys, models
 from jaxdl.data import class_batches, without_padding
+from jaxdl.data.preprocess import unit_range
 from jaxdl.errors import UserError
 from jaxdl.losses.cosines import unit
 from jaxdl.metrics import Mean
+from jaxdl.per_member import any_on
 from jaxdl.tasks import Description, Run, Task, learner, over_split, register
 from jaxdl.tasks.shared import comparing, embedded, text_encoder, trunks, verifying
 from jaxdl.tasks.shared.checks import check_at_least, check_counts
@@ -40,6 +42,7 @@ def embedding(
     recalls: tuple = (1, 5),
     probe: tuple = (),
     verification: str = "",
+    pixels: float = 0.0,
 ) -> Task:
     """Vectors of length 1, (batch, dimensions), by comparing examples.
 
@@ -67,12 +70,16 @@ def embedding(
       verification: tells pairs of one class from others by a threshold on their cosine, chosen on
         the validation part: "equal" where false accepts are as frequent as false rejects, or the
         share of false accepts that is allowed, such as "0.01" (`jaxdl.tasks.shared.verifying`).
+      pixels: weight of the image itself, its pixels in [0, 1] as a vector of length 1, behind what
+        the network makes of it, (batch, dimensions + h·w·c): by 1 two images are as alike as both
+        say in the mean. What a network does not learn of classes that it never sees, as who drew
+        them, is kept so. The loss sees the network's alone; 0 leaves it at that.
 
     The metric of training is ``loss``, the mean over its terms; figures of evaluation are of the
     whole part (`jaxdl.metrics.retrieval`): the recalls, ``map_at_r`` and ``nmi``.
     """
     check_counts(dimensions=dimensions)
-    check_at_least(0, projection=projection)
+    check_at_least(0, projection=projection, pixels=pixels)
     own = dict(mining=mining, margin=margin, temperature=temperature, scale=scale)
     kind, terms = comparing.create(loss, **own)
     trunk = trunks.create(run, dimensions, kind.views)
@@ -84,7 +91,7 @@ def embedding(
     order = trunk.order
     start, update = learner.by_config(run, loss_fn, layers=lambda: models.outermost(order()))
     further = functools.partial(_with_further, dimensions, projection, centres)
-    vectors_of = functools.partial(vectors, trunk.module, trunk.inputs)
+    vectors_of = functools.partial(vectors, trunk.module, trunk.inputs, pixels)
     each = jax.jit(lambda state, batch, key: vectors_of(state, batch))
     over = lambda state, split: over_split(each, split, run.config.eval.batch_size, state)
     put_to_use = (
@@ -141,11 +148,16 @@ def training_loss(
 def vectors(
     module: nn.Module,
     inputs: Callable[[Mapping], trunks.Inputs],
+    pixels: float,
     state: learner.Learner,
     batch: Mapping,
 ) -> jax.Array:
-    """(batch, dimensions) of length 1, of the examples of a batch, by the averages."""
-    return unit(module.apply(state.best_variables, *inputs(batch), train=False))
+    """(batch, dimensions), or more with ``pixels``, of length 1, by the averages."""
+    made = unit(module.apply(state.best_variables, *inputs(batch), train=False))
+    if not any_on(pixels):
+        return made
+    images = unit_range(batch["image"]).reshape(made.shape[0], -1)
+    return unit(jnp.concatenate([made, pixels * unit(images)], axis=1))
 
 
 def describe(prediction: Mapping[str, np.ndarray]) -> Description:
@@ -166,6 +178,10 @@ def _check(
             raise UserError(f"config.task.{name}={counts!r} must be whole numbers above 0: (1, 5)")
     if not recalls:
         raise UserError("config.task.recalls=() must have a number at least: (1, 5)")
+    if any_on(config.task.pixels) and are_texts:
+        raise UserError(
+            f"config.task.pixels={config.task.pixels!r} is of images, and these examples are texts"
+        )
     if probe and are_texts:
         raise UserError(
             f"config.task.probe={probe!r} is compared with one on pixels, and these examples are "

@@ -11,6 +11,7 @@ from flax import linen as nn
 from jaxdl import models, ops
 from jaxdl.data import Data, tudataset
 from jaxdl.errors import UserError
+from jaxdl.models import heads
 from jaxdl.report import graph_layout
 from jaxdl.tasks import (
     Description,
@@ -18,6 +19,7 @@ from jaxdl.tasks import (
     Task,
     build_model,
     check_smoothing,
+    classification,
     learner,
     need_batches,
     over_split,
@@ -25,7 +27,7 @@ from jaxdl.tasks import (
     text_classification,
 )
 from jaxdl.tasks.shared import class_weights as class_weighing
-from jaxdl.tasks.shared import classified
+from jaxdl.tasks.shared import classified, row_answers
 from jaxdl.tasks.shared.splits import EachFn
 
 
@@ -58,6 +60,7 @@ def graph_classification(run: Run, label_smoothing: float = 0.0, class_weights: 
     start, update = learner.by_config(run, loss_fn)
     logits_of = functools.partial(text_classification.logits, module, packed)
     each = jax.jit(lambda state, batch, key: logits_of(state, batch))
+    told = jax.jit(functools.partial(answers, module, packed))
     seen = functools.partial(_seen, packed, data.train)
     return Task(
         init=lambda key, batch: start(module.init(key, *packed(batch))),
@@ -67,7 +70,7 @@ def graph_classification(run: Run, label_smoothing: float = 0.0, class_weights: 
         parameters=lambda state: learner.parameters(
             state.params, models.call_order(module, *seen())
         ),
-        answer=functools.partial(_answer, each, data, names),
+        answer=functools.partial(_answer, told, data, names),
     )
 
 
@@ -85,6 +88,18 @@ def inputs(
     standard = (batch["nodes"] - mean[None, None]) / std[None, None]
     more = batch.get("edge_features")
     return *ops.pack_graphs(standard, batch["edges"], loops, more), batch["size"]
+
+
+def answers(
+    module: nn.Module,
+    packed: Callable[[Mapping], tuple],
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> dict[str, jax.Array]:
+    """`classification.told` of a batch of graphs, by the averages; ``key`` draws nothing."""
+    found = heads.with_features(module, state.best_variables, *packed(batch), train=False)
+    return classification.told(*found)
 
 
 def _module(run: Run) -> nn.Module:
@@ -127,7 +142,8 @@ def _answer(
             f"{file}: {own} features an edge, and {seen.shape[-1]} where this was learned from"
         )
     graphs = tudataset.examples_of(found)
-    return text_classification.described(names, over_split(each, graphs, at_once, state))
+    describe = functools.partial(classification.describe, names)
+    return row_answers.one_by_one(describe, over_split(each, graphs, at_once, state))
 
 
 def _artifacts(

@@ -14,14 +14,14 @@ from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics, ranking
 from jaxdl.registry import choose
 from jaxdl.report import draw
-from jaxdl.tasks import Description, Run, Task, over_split, register
+from jaxdl.tasks import Description, Run, Task, classification, over_split, register
 from jaxdl.tasks.shared import calibrated, class_weights, classified, inputs, outputs, row_answers
 from jaxdl.tasks.shared.calibrated import State
 
 LOSSES = {"binary_cross_entropy": losses.binary_cross_entropy, "focal": losses.focal}
 
-# Lines in a picture, at most.
-_LINES = 10
+# Lines in a picture, at most, and letters above an image.
+_LINES, _LETTERS = 10, 22
 
 Logits = Callable[[Any, jax.Array], jax.Array]
 
@@ -101,16 +101,17 @@ def multi_label(
     each = jax.jit(functools.partial(figures, predicted, found))
     over = lambda state, split: over_split(each, split, run.config.eval.batch_size, ready(state))
     said = functools.partial(describe, found)
-    answer = row_answers.create(run.data, predicted, said)
+    answered = functools.partial(answers, network.with_features)
+    answer = row_answers.create(run.data, answered, said)
     unweighted = functools.partial(training_loss, loss, None, found)
     return Task(
         init=functools.partial(calibrated.init, network.init, {}, calibrated.held(run)),
         train_step=functools.partial(calibrated.train_step, network.update),
         eval_step=functools.partial(evaluate, logits_of, unweighted, found),
         score=functools.partial(_score, over),
-        artifacts=functools.partial(_artifacts, over, found),
+        artifacts=functools.partial(_artifacts, over, found, network.looked),
         parameters=lambda state: network.parameters(state.learner),
-        predict=calibrated.predict(known, predicted) if array == "image" else None,
+        predict=calibrated.predict(known, answered) if array == "image" else None,
         answer=calibrated.answer(ready, answer) if array == "features" else None,
         describe=said,
         labels=dict.fromkeys(("logits", "shares", "holds"), found.names),
@@ -183,7 +184,21 @@ def predict(logits_of: Logits, state: State, given: jax.Array) -> dict[str, jax.
       state: the task's, ready (`jaxdl.tasks.shared.calibrated.ready`).
       given: images (batch, h, w, c) or rows (batch, d).
     """
-    found = logits_of(state.learner, given)
+    return told(logits_of(state.learner, given), state)
+
+
+def answers(
+    with_features: Callable[[Any, jax.Array], tuple[jax.Array, jax.Array | None]],
+    state: State,
+    given: jax.Array,
+) -> dict[str, jax.Array]:
+    """`predict`, and ``vector``, of length 1, of what the network's head read."""
+    found, features = with_features(state.learner, given)
+    return {**told(found, state), **classification.vector_of(features)}
+
+
+def told(found: jax.Array, state: State) -> dict[str, jax.Array]:
+    """`predict` by logits (batch, labels)."""
     cut = jnp.broadcast_to(state.held.get("thresholds", jnp.zeros(1)), found.shape)
     shares = {"shares": jax.nn.sigmoid(found), "thresholds": jax.nn.sigmoid(cut)}
     return {"logits": found, "holds": found > cut, **shares}
@@ -201,17 +216,20 @@ def figures(
 
 
 def describe(known: Labels, prediction: Mapping[str, np.ndarray]) -> Description:
-    """The labels that hold of an example, the surest first; of two classes, which it is."""
-    shares, holds = prediction["shares"], prediction["holds"]
+    """The labels that hold of an example, the surest first; of two classes, which it is.
+
+    Its ``vector``, if it has one, is written beside.
+    """
+    shares, holds, vector = prediction["shares"], prediction["holds"], prediction.get("vector")
     of_each = {name: float(share) for name, share in zip(known.names, shares, strict=True)}
     if known.other:
         name = known.names[0] if holds[0] else known.other
         text = f"{name}  {known.names[0]} {shares[0]:.1%}"
-        return Description(text, {"class": name, "shares": of_each})
+        return Description(text, {"class": name, "shares": of_each}, vector=vector)
     order = np.argsort(-shares, kind="stable")
     there = [known.names[i] for i in order if holds[i]]
     text = "  ".join(f"{name} {of_each[name]:.1%}" for name in there) or "none of the labels"
-    return Description(text, {"labels": there, "shares": of_each})
+    return Description(text, {"labels": there, "shares": of_each}, vector=vector)
 
 
 def _labels(run: Run, positive: str) -> Labels:
@@ -268,6 +286,7 @@ def _score(
 def _artifacts(
     over: Callable[[State, Any], dict[str, np.ndarray]],
     known: Labels,
+    looked: Callable[..., dict[str, Any]],
     state: State,
     split: Any,
     key: jax.Array,
@@ -288,7 +307,14 @@ def _artifacts(
         made |= classified.confusion(truth[:, 0].astype(int), holds[:, 0].astype(int), names)
     else:
         made["Labels"] = _table(known.names, found)
-    return made
+    return made | looked(state.learner, split, functools.partial(_lines, known, truth, holds))
+
+
+def _lines(known: Labels, truth: np.ndarray, holds: np.ndarray, places: np.ndarray) -> list[str]:
+    """Of each example at ``places`` what holds, and what was found to, as much as has room."""
+    names = lambda row: ", ".join(np.array(known.names)[row]) or known.other or "none"
+    lines = [f"{names(truth[i])} → {names(holds[i])}" for i in places]
+    return [line if len(line) <= _LETTERS else f"{line[: _LETTERS - 1]}…" for line in lines]
 
 
 def _calibrated(logits: np.ndarray, truth: np.ndarray) -> dict[str, draw.Picture]:

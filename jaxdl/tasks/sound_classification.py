@@ -13,6 +13,7 @@ from jaxdl.data import without_padding
 from jaxdl.data.drawn import drawn
 from jaxdl.errors import UserError
 from jaxdl.metrics import HIGH, Mean, Metrics
+from jaxdl.models import heads
 from jaxdl.report import sound
 from jaxdl.tasks import (
     Run,
@@ -77,7 +78,7 @@ def sound_classification(
         ),
         artifacts=functools.partial(_artifacts, each, hears, names, run.config.eval.batch_size),
         parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
-        predict=lambda state, samples: classification.shares_of(logits_of(state, samples)),
+        predict=functools.partial(answers, module, hears),
         sound=hears.sound,
         describe=functools.partial(classification.describe, names),
         labels={"logits": names, "shares": names},
@@ -107,6 +108,15 @@ def logits(module: Any, hears: Hearing, state: learner.Learner, samples: jax.Arr
     """(batch, classes) of samples (batch, count), by the averages."""
     seen = hears.spectrogram(samples)[..., None]
     return module.apply(state.best_variables, seen, train=False)
+
+
+def answers(
+    module: Any, hears: Hearing, state: learner.Learner, samples: jax.Array
+) -> dict[str, jax.Array]:
+    """`Task.predict`: `classification.told` of samples (batch, count), by the averages."""
+    seen = hears.spectrogram(samples)[..., None]
+    found = heads.with_features(module, state.best_variables, seen, train=False)
+    return classification.told(*found)
 
 
 def evaluate(

@@ -10,7 +10,8 @@ import numpy as np
 from flax import linen as nn
 
 from jaxdl import models, ops
-from jaxdl.data import Data, encoded_texts, lines, without_padding
+from jaxdl.data import Arrays, Data, encoded_texts, lines, without_padding
+from jaxdl.data.spread import evenly
 from jaxdl.data.tag_schemes import entities
 from jaxdl.data.tagged import IGNORED, Sentence, Tagged
 from jaxdl.errors import note
@@ -18,11 +19,14 @@ from jaxdl.metrics import HIGH, Mean, Metrics
 from jaxdl.metrics import entities as figures
 from jaxdl.report import draw
 from jaxdl.tasks import Description, Run, Task, learner, need_batches, over_split, register
-from jaxdl.tasks.shared import text_encoder
+from jaxdl.tasks.shared import classified, text_encoder
 from jaxdl.tasks.shared.splits import EachFn
 
 # Sentences that the report shows.
 _SHOWN = 16
+
+# Sentences whose words tell how sure answers may be, at most.
+_SURE = 1024
 
 
 @register(
@@ -52,14 +56,16 @@ def token_classification(run: Run) -> Task:
     )
     logits = functools.partial(_logits, module)
     each = jax.jit(functools.partial(_labels, logits, data.train.context))
-    found = functools.partial(_found, each, run.config.eval.batch_size, data.class_names)
+    at_once = run.config.eval.batch_size
+    found = functools.partial(_found, each, at_once, data.class_names)
+    sure = functools.partial(_calibrated, jax.jit(functools.partial(_sure, logits)), at_once)
     seen = jax.ShapeDtypeStruct((1, data.train.context), jnp.int32)
     return Task(
         init=lambda key, batch: start(begin.variables(module.init(key, batch["tokens"][:1]))),
         train_step=update,
         eval_step=functools.partial(evaluate, logits),
         score=functools.partial(_score, found),
-        artifacts=functools.partial(_artifacts, found),
+        artifacts=functools.partial(_artifacts, found, sure),
         parameters=lambda state: learner.parameters(state.params, models.call_order(module, seen)),
         answer=functools.partial(_answer, each, data),
         check=begin.check,
@@ -161,6 +167,7 @@ def _score(
 
 def _artifacts(
     found: Callable[[learner.Learner, Any], list[list[str]]],
+    sure: Callable[[learner.Learner, Any], dict[str, Any]],
     state: learner.Learner,
     split: Any,
     key: jax.Array,
@@ -168,16 +175,36 @@ def _artifacts(
     said = found(state, split)
     true = [sentence.tags for sentence in split.sentences]
     by_kind = figures.counts(true, said)
-    return {"Entities": _table(by_kind), "Said and true": _lines(split.sentences, said)}
+    shown = {"Entities": _table(by_kind), "Said and true": _lines(split.sentences, said)}
+    return shown | sure(state, split)
+
+
+def _sure(
+    logits: Callable[[learner.Learner, Mapping], jax.Array],
+    state: learner.Learner,
+    batch: Mapping,
+    key: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    return logits(state, batch), batch["labels"]
+
+
+def _calibrated(
+    each: EachFn, at_once: int, state: learner.Learner, split: Any
+) -> dict[str, draw.Picture]:
+    """`classified.calibrated` of the words of some sentences, evenly spread."""
+    some = Arrays(split.take(evenly(len(split), _SURE)))
+    found, labels = over_split(each, some, at_once, state)
+    there = labels != IGNORED
+    return classified.calibrated(np.asarray(found[there], np.float64), labels[there])
 
 
 def _table(by_kind: Mapping[str, figures.Counts]) -> str:
     """Figures a kind and of all, as seqeval's report has them."""
     rows = [*by_kind.items(), ("all", figures.together(by_kind))]
     wide = max(len(kind) for kind, _ in rows)
-    table = [f"{'':{wide}} precision    recall        F1  entities"]
+    table = [f"{'':{wide}} precision recall    F1 entities"]
     for kind, n in rows:
-        table.append(f"{kind:{wide}} {n.precision:9.3f} {n.recall:9.3f} {n.f1:9.3f} {n.true:9}")
+        table.append(f"{kind:{wide}} {n.precision:9.3f} {n.recall:6.3f} {n.f1:5.3f} {n.true:8}")
     return "\n".join(table)
 
 

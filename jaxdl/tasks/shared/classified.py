@@ -1,6 +1,6 @@
 """What a report shows of examples that were given classes: which for which, how sure, the worst."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,7 @@ def pictures(
       class_names: by the numbers of the labels.
       images: indices (m,) -> how these examples look, (m, h, w, c) uint8 or in [0, 1].
     """
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    share = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
-    guess = logits.argmax(axis=1)
-    count = len(class_names)
+    share, guess = _shares(logits), logits.argmax(axis=1)
     shown: dict[str, Any] = {
         **confusion(labels, guess, class_names),
         **calibrated(logits, labels),
@@ -38,19 +35,39 @@ def pictures(
     mistakes = np.flatnonzero(guess != labels)
     worst = mistakes[np.argsort(share[mistakes, labels[mistakes]])][:_WORST]
     if worst.size:
-        name = lambda label: class_names[label] if label < count else str(label)
-        captions = [
-            f"{name(labels[i])} → {name(guess[i])}  {share[i, guess[i]]:.0%}" for i in worst
-        ]
         shown["Most wrong"] = draw.image_grid(
             images(worst),
-            captions,
+            lines(logits, labels, class_names, worst),
             f"{len(mistakes)} of {len(labels)} evaluation examples are wrong; true class → answer, "
             "and the share given to it.",
         )
     else:
         shown["Most wrong"] = f"None of {len(labels)} evaluation examples is wrong."
     return shown
+
+
+def lines(
+    logits: np.ndarray, labels: np.ndarray, class_names: Sequence[str], places: np.ndarray
+) -> list[str]:
+    """Of each example at ``places``, (m,), its class, the answer, and the share given to that.
+
+    Args:
+      logits: (n, classes) of all examples.
+      labels: (n,) of them.
+      class_names: by the numbers of the labels.
+      places: (m,) which of them.
+    """
+    share, guess = _shares(logits[places]), logits[places].argmax(axis=1)
+    name = lambda label: class_names[label] if label < len(class_names) else str(label)
+    return [
+        f"{name(true)} → {name(answer)}  {shares[answer]:.0%}"
+        for true, answer, shares in zip(labels[places], guess, share, strict=True)
+    ]
+
+
+def _shares(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def calibrated(logits: np.ndarray, labels: np.ndarray) -> dict[str, draw.Picture]:
@@ -66,18 +83,34 @@ def calibrated(logits: np.ndarray, labels: np.ndarray) -> dict[str, draw.Picture
     if len(labels) < 40 or not np.isfinite(logits).all():
         return {}
     found = calibration.temperature(logits[::2], labels[::2])
-    lines, errors = {"as sure as right": (np.array([0.0, 1.0]), np.array([0.0, 1.0]))}, []
-    for name, temperature in (("answers", 1.0), (f"at temperature {found:.2f}", found)):
-        bins = calibration.reliability(logits[1::2], labels[1::2], temperature)
-        there = bins.count > 0
-        lines[name] = bins.confidence[there], bins.accuracy[there]
-        errors.append(bins.error)
-    made = draw.curves("accuracy", lines, xlabel="confidence")
+    of = {"answers": 1.0, f"at temperature {found:.2f}": found}
+    bins = {
+        name: calibration.reliability(logits[1::2], labels[1::2], temperature)
+        for name, temperature in of.items()
+    }
+    before, after = (each.error for each in bins.values())
     caption = (
-        f"Of every other example: expected calibration error {errors[0]:.3f}, and {errors[1]:.3f} "
-        f"with logits divided by {found:.2f}, which the others chose."
+        f"Of every other example: expected calibration error {before:.3f}, and {after:.3f} with "
+        f"logits divided by {found:.2f}, which the others chose. A point's area is of how many."
     )
-    return {"Calibration": made._replace(caption=caption)}
+    return {"Calibration": _reliability(bins, caption)}
+
+
+def _reliability(bins: Mapping[str, calibration.Reliability], caption: str) -> draw.Picture:
+    """Accuracy over confidence, a point a bin, of each name."""
+
+    def paint(axes):
+        axes.plot((0, 1), (0, 1), color=draw.GRID, label="as sure as right", zorder=1)
+        for (name, each), color in zip(bins.items(), draw.COLORS, strict=False):
+            there = each.count > 0
+            x, y, count = (array[there] for array in (each.confidence, each.accuracy, each.count))
+            axes.plot(x, y, color=color, linewidth=0.7, alpha=0.5)
+            axes.scatter(x, y, 6 + 200 * count / count.sum(), color=color, alpha=0.8, label=name)
+        draw.finish(axes, "accuracy", "confidence", False)
+        for handle in axes.legend(loc="upper left").legend_handles[1:]:
+            handle.set_sizes([24])
+
+    return draw.figure(5.2, 3.0, paint, caption=caption, margins=draw.AROUND_CHART)
 
 
 def confusion(

@@ -10,8 +10,9 @@ from jaxdl import keys, models
 from jaxdl.data import without_padding
 from jaxdl.data.preprocess import unit_range
 from jaxdl.metrics import Mean, Metrics
+from jaxdl.report.draw import Picture
 from jaxdl.tasks import classification, learner
-from jaxdl.tasks.shared import inputs
+from jaxdl.tasks.shared import inputs, looking
 from jaxdl.tasks.shared.contract import Run
 
 LossOf = Callable[[jax.Array, Mapping], jax.Array]
@@ -24,14 +25,18 @@ class Network(NamedTuple):
       init: (key, batch) -> `jaxdl.tasks.learner.Learner`.
       update: (learner, batch, key) -> (learner, metrics).
       outputs_of: (learner, images or rows) -> (batch, outputs), by the averages.
+      with_features: the same, and what the head read, or None.
       parameters: learner -> what the report tabulates.
+      looked: (learner, split, told) -> `jaxdl.tasks.shared.looking.pictures`.
       check: as of the task.
     """
 
     init: Callable[[jax.Array, Mapping], learner.Learner]
     update: Callable[..., tuple[learner.Learner, Metrics]]
     outputs_of: Callable[[learner.Learner, jax.Array], jax.Array]
+    with_features: Callable[[learner.Learner, jax.Array], tuple[jax.Array, jax.Array | None]]
     parameters: Callable[[learner.Learner], dict[str, jax.Array]]
+    looked: Callable[..., dict[str, Picture]]
     check: Callable[[], None]
 
 
@@ -67,7 +72,9 @@ def network(
         functools.partial(classification.init, module, standardise, first),
         update,
         functools.partial(classification.logits, module, standardise),
+        functools.partial(classification.with_features, module, standardise),
         lambda state: learner.parameters(state.params, order()),
+        functools.partial(looking.pictures, module, standardise),
         start.check,
     )
 

@@ -29,7 +29,14 @@ def create(
 
     def answer(state: Any, file: str, at_once: int) -> list[Description]:
         asked = Arrays({"features": row_numbers.asked(file, columns)})
-        found = over_split(each, asked, at_once, state)
-        return [describe({name: x[i] for name, x in found.items()}) for i in range(len(asked))]
+        return one_by_one(describe, over_split(each, asked, at_once, state))
 
     return answer
+
+
+def one_by_one(
+    describe: Callable[[Mapping[str, np.ndarray]], Description], found: Mapping[str, np.ndarray]
+) -> list[Description]:
+    """What ``describe`` says of each example of {name: (n, …)}."""
+    count = len(next(iter(found.values())))
+    return [describe({name: x[i] for name, x in found.items()}) for i in range(count)]
