@@ -243,10 +243,11 @@ def test_products_of_an_open_number_of_rows_can_be_exported(operation):
     import jax.export
 
     kernel = jnp.asarray(normal(4, 5, seed=1), jnp.float32)
+    kernels, biases = [kernel, kernel[:, :3]], [jnp.ones(5), jnp.ones(3)]
     run = {
-        "dense_each": lambda x: ops.dense_each(x, [kernel, kernel[:, :3]], [jnp.ones(5), jnp.ones(3)]),
+        "dense_each": lambda x: ops.dense_each(x, kernels, biases),
         "by_table": lambda x: ops.by_table(x, kernel.T),
-    }[operation]  # fmt: skip
+    }[operation]
     # Of one image it would be few rows, of two many.
     open_ = jax.ShapeDtypeStruct(jax.export.symbolic_shape("images, 16, 4"), jnp.float32)
     exported = jax.export.export(jax.jit(run))(open_)

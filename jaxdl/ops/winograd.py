@@ -209,8 +209,8 @@ def _block_count(image: Sequence[int], kernels: Sequence[int], m: int, out: Sequ
     among them: a loop over its blocks would gather it on each.
     """
     n2, C, F = kernels
-    is_open = is_open(*image[:3], *out)
-    if is_open or 4 * n2 * C * F > BLOCK_BYTES or jax.device_count("cpu") > 1:
+    unknown = is_open(*image[:3], *out)
+    if unknown or 4 * n2 * C * F > BLOCK_BYTES or jax.device_count("cpu") > 1:
         return 1
     images = max(1, BLOCK_BYTES // (4 * n2 * max(C, F) * _tiles_per_image(out, m)))
     return next(n for n in range(1, image[0] + 1) if image[0] % n == 0 and image[0] // n <= images)
