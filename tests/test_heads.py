@@ -26,6 +26,21 @@ def test_every_classifier_has_a_vector_beside_its_answers(experiment):
     assert found["vector"].shape == (3, kernel.shape[0])
 
 
+@pytest.mark.parametrize(
+    "experiment",
+    ["vit", *(pytest.param(e, marks=SLOW) for e in (*DAILY, *OTHERS, "embedding") if e != "vit")],
+)
+def test_every_classifier_is_exported_for_any_number_of_images(experiment):
+    import jax.export
+
+    one = built(experiment)
+    shape = one.run.data.train.take(np.arange(1))["image"].shape[1:]
+    sizes = jax.export.symbolic_shape(", ".join(["images", *map(str, shape)]))
+    images = jax.ShapeDtypeStruct(sizes, np.uint8)
+    made = jax.export.export(jax.jit(one.task.predict))(one.abstract_state, images)
+    assert {str(out.shape[0]) for out in made.out_avals} == {"images"}
+
+
 def test_it_is_what_stands_before_the_last_layer_made_unit():
     one = built("mlp", "--config.ema=.9")
     state = one.init_state()

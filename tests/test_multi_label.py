@@ -1,5 +1,6 @@
 """Labels that hold or not: thresholds, areas and weights, and runs of two classes and of many."""
 
+import functools
 import json
 
 import jax
@@ -127,6 +128,17 @@ def test_what_cannot_be_is_one_line(experiment, flags, says, tmp_path, capsys):
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1
+
+
+def test_lines_say_what_holds_and_what_was_found_to_as_far_as_there_is_room():
+    known = multi_label.Labels(("cat", "dog", "a horse and its rider"))
+    truth = np.array([[True, False, False], [False, False, False], [False, False, True]])
+    holds = np.array([[True, True, False], [True, False, False], [False, False, True]])
+    lines = functools.partial(multi_label._lines, known, truth, holds)
+    assert lines([1, 0]) == ["none → cat", "cat → cat, dog"]
+    assert lines([2]) == ["a horse and its rid…"]
+    two = multi_label.Labels(("cat",), "dog", 1)
+    assert multi_label._lines(two, truth[:, :1], holds[:, :1], [0, 1]) == ["cat → cat", "dog → cat"]
 
 
 def test_focal_loss_weighs_by_itself():

@@ -238,6 +238,25 @@ def test_products_with_a_table_and_with_several_kernels(leading, dtype):
         )
 
 
+@pytest.mark.parametrize("operation", ["dense_each", "by_table"])
+def test_products_of_an_open_number_of_rows_can_be_exported(operation):
+    import jax.export
+
+    kernel = jnp.asarray(normal(4, 5, seed=1), jnp.float32)
+    kernels, biases = [kernel, kernel[:, :3]], [jnp.ones(5), jnp.ones(3)]
+    run = {
+        "dense_each": lambda x: ops.dense_each(x, kernels, biases),
+        "by_table": lambda x: ops.by_table(x, kernel.T),
+    }[operation]
+    # Of one image it would be few rows, of two many.
+    open_ = jax.ShapeDtypeStruct(jax.export.symbolic_shape("images, 16, 4"), jnp.float32)
+    exported = jax.export.export(jax.jit(run))(open_)
+    for images in (1, 2):
+        x = jnp.asarray(normal(images, 16, 4), jnp.float32)
+        for one, other in zip(*map(jax.tree.leaves, (exported.call(x), run(x))), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 # Layer normalisation.
 
 

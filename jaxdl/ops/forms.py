@@ -16,6 +16,11 @@ from jax import lax
 _reference_only = contextvars.ContextVar("reference_only", default=False)
 
 
+def is_open(*sizes: Any) -> bool:
+    """Whether one of them is open, as a dimension of `jax.export` is."""
+    return not all(isinstance(size, int) for size in sizes)
+
+
 def uses_references() -> bool:
     """Whether every operation runs as its reference: JAXDL_OPS=reference, or in `references`."""
     return _reference_only.get() or os.environ.get("JAXDL_OPS") == "reference"

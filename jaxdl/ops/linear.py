@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl.ops.derivatives import with_backward
-from jaxdl.ops.forms import by_platform
+from jaxdl.ops.forms import by_platform, is_open
 
 # Rows up to which a CPU is done with a product before it has read the kernel from memory: as many
 # as are written at once, not as many as are learned from.
@@ -63,7 +63,7 @@ def dense_each(
 
     if len(kernels) == 1:
         return apart(x, kernels, biases)
-    if x.size > FEW * x.shape[-1]:
+    if not _has_few_rows(x):
         return together(x, kernels, biases)
     return by_platform(together, x, [*kernels], [*biases], cpu=apart)
 
@@ -82,9 +82,14 @@ def by_table(x: jax.Array, table: jax.Array) -> jax.Array:
       (…, tokens).
     """
     plain = lambda x, table: dense(x, table.T, wide=True)
-    if x.size > FEW * x.shape[-1] or x.dtype.itemsize < 4:
+    if not _has_few_rows(x) or x.dtype.itemsize < 4:
         return plain(x, table)
     return by_platform(plain, x, table, cpu=_few_by_table)
+
+
+def _has_few_rows(x: jax.Array) -> bool:
+    """Whether there are `FEW`; an open number, of a program that is exported, is many."""
+    return not is_open(*x.shape) and x.size <= FEW * x.shape[-1]
 
 
 def _few_by_table(x: jax.Array, table: jax.Array) -> jax.Array:

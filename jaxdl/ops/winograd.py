@@ -15,13 +15,13 @@ most, like direct sums; F(4, 3) 3e-6 and 5e-5. (tests/test_ops_convolution.py)
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxdl.ops.forms import is_open
 from jaxdl.ops.geometry import Pads, spread
 
 # Interpolation points 0, ±1, ∞ and 0, ±1, ±2, ∞ (Lavin and Gray, 2016, sections 4.1 and 4.3).
@@ -68,14 +68,14 @@ def tile_size(out: Sequence[int]) -> int:
 
     4 where a dimension is open, as in `jax.export`: of all but the smallest images it is that.
     """
-    if _is_open(*out):
+    if is_open(*out):
         return max(TRANSFORMS)
     return min(TRANSFORMS, key=lambda m: _tiles_per_image(out, m) * (m + 2) ** 2)
 
 
 def has_tiles(images: int, out: Sequence[int], least: int) -> bool:
     """Whether ``images`` of ``out`` pixels are ``least`` tiles; so they are with one size open."""
-    return _is_open(images, *out) or images * _tiles_per_image(out, tile_size(out)) >= least
+    return is_open(images, *out) or images * _tiles_per_image(out, tile_size(out)) >= least
 
 
 def conv(x: jax.Array, kernel: jax.Array, padding: Pads) -> jax.Array:
@@ -198,11 +198,6 @@ def _out_size(image: Sequence[int], padding: Pads) -> tuple[int, int]:
     )
 
 
-def _is_open(*sizes: Any) -> bool:
-    """Whether one of them is open, as a dimension of `jax.export` is."""
-    return not all(isinstance(size, int) for size in sizes)
-
-
 def _tiles_per_image(out: Sequence[int], m: int) -> int:
     return -(-out[0] // m) * -(-out[1] // m)
 
@@ -214,8 +209,8 @@ def _block_count(image: Sequence[int], kernels: Sequence[int], m: int, out: Sequ
     among them: a loop over its blocks would gather it on each.
     """
     n2, C, F = kernels
-    is_open = _is_open(*image[:3], *out)
-    if is_open or 4 * n2 * C * F > BLOCK_BYTES or jax.device_count("cpu") > 1:
+    unknown = is_open(*image[:3], *out)
+    if unknown or 4 * n2 * C * F > BLOCK_BYTES or jax.device_count("cpu") > 1:
         return 1
     images = max(1, BLOCK_BYTES // (4 * n2 * max(C, F) * _tiles_per_image(out, m)))
     return next(n for n in range(1, image[0] + 1) if image[0] % n == 0 and image[0] // n <= images)

@@ -46,6 +46,9 @@ class Margins(NamedTuple):
     top: float
 
 
+# Lines in a chart whose names find a place between them.
+_FEW_LINES = 5
+
 # Of a chart: numbers at the left and below, a title above.
 AROUND_CHART = Margins(0.72, 0.15, 0.48, 0.32)
 
@@ -161,10 +164,13 @@ class Charts:
         """
         with styled():
             axes = self._cleared()
-            for (label, (x, y)), color in zip(lines.items(), COLORS * 9, strict=False):
+            colors = COLORS_OF_CLASSES * 9
+            for (label, (x, y)), color in zip(lines.items(), colors, strict=False):
                 axes.plot(x, y, label=label, color=color, marker=marker(x))
             finish(axes, title, xlabel, log)
-            if len(lines) > 1:
+            if len(lines) > _FEW_LINES:  # there is no place without lines
+                axes.legend(fontsize=7, ncols=2, frameon=True, edgecolor="none")
+            elif len(lines) > 1:
                 axes.legend()
             return saved(axes.figure, "svg+xml")
 

@@ -21,7 +21,7 @@ from jaxdl.tasks.shared.calibrated import State
 LOSSES = {"binary_cross_entropy": losses.binary_cross_entropy, "focal": losses.focal}
 
 # Lines in a picture, at most, and letters above an image.
-_LINES, _LETTERS = 10, 22
+_LINES, _LETTERS = 10, 20
 
 Logits = Callable[[Any, jax.Array], jax.Array]
 

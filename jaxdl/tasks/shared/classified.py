@@ -100,7 +100,8 @@ def _reliability(bins: Mapping[str, calibration.Reliability], caption: str) -> d
     """Accuracy over confidence, a point a bin, of each name."""
 
     def paint(axes):
-        axes.plot((0, 1), (0, 1), color=draw.GRID, label="as sure as right", zorder=1)
+        even = dict(color=draw.INK, alpha=0.5, linewidth=0.8, linestyle="--")
+        axes.plot((0, 1), (0, 1), **even, label="as sure as right", zorder=1)
         for (name, each), color in zip(bins.items(), draw.COLORS, strict=False):
             there = each.count > 0
             x, y, count = (array[there] for array in (each.confidence, each.accuracy, each.count))
