@@ -27,7 +27,7 @@ pixels know best, and a network that saw other classes forgets some of it. Setti
 pairs of 0 to 4 that were held out of training: of 3,604 questions, examples of one half of the
 writers that ask for their nearest of the other half, 30 are answered by the other class, by the
 network alone 31, by pixels 32 (seed 0); other temperatures, losses, weight decay and stronger
-augmentation had 28 to 30, the mean of views of each image 33 and more, convolutions that learn
+augmentation had 28 to 30, the mean of views of each image 31 to 37, convolutions that learn
 without labels 120 and beside pixels 30.
 
 texts (extra `tokenizers`) learns which part of the standard library a paragraph of a docstring is
