@@ -34,6 +34,8 @@ FORMS = {
     ),
     "many channels": ((7, 8), (3, 3, 18, 5), dict(stride=2, padding=both(1))),
     "many channels, dilation": ((9, 8), (2, 3, 17, 4), dict(dilation=2, padding=((1, 2), (0, 1)))),
+    "one window": ((2, 3), (4, 4, 3, 5), dict(stride=2, padding=both(1))),
+    "few windows": ((4, 5), (3, 2, 2, 48), dict(stride=2, padding=((1, 1), (0, 1)))),
     "groups": ((6, 7), (3, 3, 2, 9), dict(groups=3, stride=2, padding=both(1))),
     "depthwise, small image": ((4, 5), (7, 7, 1, 6), dict(groups=6, padding=both(3))),
     "depthwise, small image, stride": (

@@ -24,6 +24,12 @@ WINOGRAD_CHANNELS = 64
 # images of 7 px have, a forward pass is .6 (512 channels) to .95 (160) times as fast.
 WINOGRAD_TILES = 16
 
+# Windows of a batch, for each channel that comes out, up to which one product of all of them is
+# faster than the library's convolution, which rearranges a kernel that is then larger than they
+# are: 4x4 at stride 2 from 4x4x512 for 16 images takes a third of the time, its transpose too; and
+# up to which so is the kernel's gradient.
+FEW_WINDOWS, FEW_FOR_KERNEL = 2, 1 / 4
+
 
 def _in_float32(f: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """``f`` in float32 if its operands are narrower, and its result rounded once.
@@ -48,6 +54,8 @@ def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
         return _product(x, kernel, geometry)
     if _is_winograd(geometry, kernel.shape, x, geometry.out):
         return winograd.conv(x, kernel, geometry.padding)
+    if _has_few(geometry, x.shape[0], kernel.shape[-1], FEW_WINDOWS):
+        return _product(x, kernel, geometry)
     return direct.conv(x, kernel, geometry)
 
 
@@ -56,17 +64,17 @@ def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
     """As `jaxdl.ops.convolution.image_gradient`."""
     if _is_depthwise(geometry, kernel.shape):
         return depthwise.image_gradient(g, kernel, geometry)
-    if _is_product(geometry):
+    turned = _transposed(kernel, geometry.groups)
+    if _is_winograd(geometry, turned.shape, g, geometry.image):
+        return winograd.conv(g, turned, geometry.transposed_padding)
+    if _is_product(geometry) or _has_few(geometry, g.shape[0], g.shape[-1], FEW_WINDOWS):
         x = jax.ShapeDtypeStruct((g.shape[0], *geometry.image, kernel.shape[2]), g.dtype)
         return jax.linear_transpose(lambda x: _product(x, kernel, geometry), x)(g)[0]
     if _is_phased(geometry):
         return _phased(g, kernel, geometry)
-    kernel = _transposed(kernel, geometry.groups)
-    if _is_winograd(geometry, kernel.shape, g, geometry.image):
-        return winograd.conv(g, kernel, geometry.transposed_padding)
     return lax.conv_general_dilated(
         g,
-        kernel,
+        turned,
         (1, 1),
         geometry.transposed_padding,
         lhs_dilation=(geometry.stride,) * 2,
@@ -84,7 +92,7 @@ def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array
         return depthwise.kernel_gradient(x, g, geometry)
     if _is_winograd(geometry, kernel, g, geometry.out):
         return winograd.kernel_gradient(x, g, geometry.padding)
-    if _is_product(geometry):
+    if _is_product(geometry) or _has_few(geometry, g.shape[0], g.shape[-1], FEW_FOR_KERNEL):
         kernel = jax.ShapeDtypeStruct(kernel, g.dtype)
         return jax.linear_transpose(lambda kernel: _product(x, kernel, geometry), kernel)(g)[0]
     return _exchanged(x, g, geometry) if geometry.groups == 1 else _gathered(x, g, geometry)
@@ -100,6 +108,19 @@ def _is_product(geometry: Geometry) -> bool:
     tiled = k == (s, s) and geometry.dilation == 1 and all(n % s == 0 for n in geometry.image)
     plain = geometry.groups == 1 and geometry.padding == ((0, 0), (0, 0))
     return plain and (k == (1, 1) or tiled)
+
+
+def _has_few(geometry: Geometry, images: int, F: int, share: float) -> bool:
+    """Whether ``images`` have at most ``share`` windows for each of F channels, or one each.
+
+    (Of one window an image XLA makes a convolution with its axes exchanged, which it then runs as
+    plain loops, 20 to 30 times as long as the product.) A size that is open may be of many.
+    """
+    if geometry.groups > 1:
+        return False
+    windows = geometry.out[0] * geometry.out[1]
+    is_open = not all(isinstance(size, int) for size in (images, windows))
+    return not is_open and (windows == 1 or images * windows <= share * F)
 
 
 def _is_phased(geometry: Geometry) -> bool:
@@ -127,15 +148,29 @@ def _is_winograd(
 
 
 def _product(x, kernel, geometry):
-    """Pixels or patches as rows, one product; so are both gradients, by transposition."""
+    """Windows as rows, one product; so are both gradients, by transposition."""
+    F = kernel.shape[-1]
+    rows = _windows(x, geometry).reshape(-1, kernel.size // F)
+    return (rows @ kernel.reshape(-1, F)).reshape(x.shape[0], *geometry.out, F)
+
+
+def _windows(x, geometry):
+    """All that the kernel is laid on: (B, h, w, k_h, …)."""
     B, H, W, C = x.shape
-    k, s, F = geometry.window[0], geometry.stride, kernel.shape[-1]
-    if k == 1:
-        patches = x[:, ::s, ::s]
-    else:
-        patches = x.reshape(B, H // k, k, W // k, k, C).transpose(0, 1, 3, 2, 4, 5)
-    rows = patches.reshape(-1, k * k * C)
-    return (rows @ kernel.reshape(-1, F)).reshape(*patches.shape[:3], F)
+    k, s, d = geometry.window, geometry.stride, geometry.dilation
+    if _is_product(geometry):
+        s_h, s_w = k
+        tiles = lambda: x.reshape(B, H // s_h, s_h, W // s_w, s_w, C).transpose(0, 1, 3, 2, 4, 5)
+        return x[:, ::s, ::s] if k == (1, 1) else tiles()
+    x = lax.pad(x, jnp.zeros((), x.dtype), spread(geometry.padding))
+
+    def along(x, axis):
+        last = s * (geometry.out[axis - 1] - 1) + 1
+        starts = [d * i for i in range(k[axis - 1])]
+        return [lax.slice_in_dim(x, i, i + last, s, axis) for i in starts]
+
+    # Along rows first: what is copied then has k_w channels' length in a piece.
+    return jnp.stack(along(jnp.concatenate(along(x, 2), -1), 1), 3)
 
 
 def _transposed(kernel, groups):
