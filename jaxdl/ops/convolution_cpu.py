@@ -91,7 +91,7 @@ def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array
     if _is_depthwise(geometry, kernel):
         return depthwise.kernel_gradient(x, g, geometry)
     if _is_winograd(geometry, kernel, g, geometry.out):
-        return winograd.kernel_gradient(x, g, geometry.padding)
+        return winograd.kernel_gradient(x, g, geometry.padding, kernel[0])
     if _is_product(geometry) or _has_few(geometry, g.shape[0], g.shape[-1], FEW_FOR_KERNEL):
         kernel = jax.ShapeDtypeStruct(kernel, g.dtype)
         return jax.linear_transpose(lambda kernel: _product(x, kernel, geometry), kernel)(g)[0]
@@ -140,10 +140,11 @@ def _is_winograd(
     plain = geometry.stride == geometry.dilation == geometry.groups == 1
     return (
         plain
-        and geometry.window == (3, 3)
+        and len(set(geometry.window)) == 1
+        and geometry.window[0] in winograd.SIDES
         and min(kernel[2:]) >= WINOGRAD_CHANNELS
         and images.dtype == jnp.float32
-        and winograd.has_tiles(images.shape[0], out, WINOGRAD_TILES)
+        and winograd.has_tiles(images.shape[0], out, geometry.window[0], WINOGRAD_TILES)
     )
 
 
