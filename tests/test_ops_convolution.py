@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jaxdl import ops
-from jaxdl.ops import convolution, convolution_cpu, winograd
+from jaxdl.ops import convolution, winograd
 from jaxdl.ops.geometry import Geometry
 from jaxdl.ops.transposed import conv_transpose
 
@@ -50,6 +50,7 @@ FORMS = {
         dict(groups=4, stride=2, dilation=2, padding=((4, 3), (2, 1))),
     ),
     "winograd, tiles of 2": ((2, 18), (3, 3, 64, 65), dict(padding=both(1))),
+    "winograd, cells": ((14, 13), (4, 4, 64, 65), dict(stride=2, padding=((1, 1), (2, 1)))),
     "winograd, tiles of 4": ((9, 15), (3, 3, 65, 64), dict(padding=((0, 1), (2, 1)))),
 }
 
@@ -189,7 +190,7 @@ def test_winograd_is_within_its_stated_bound(image, padding, channels, batch, r)
     x, kernel, g = (a.astype(np.float32) for a in drawn(geometry, (r, r, C, F), batch))
     with (
         mock.patch.object(winograd, "conv", wraps=winograd.conv) as used,
-        mock.patch.object(convolution_cpu, "WINOGRAD_TILES", 1),
+        mock.patch.object(winograd, "pays", return_value=True),
     ):
         y, dx, dk = value_and_gradients(lambda x, k: conv(x, k, geometry), x, kernel, g)
     assert used.call_count == 2  # the convolution and its gradient by the image
@@ -223,6 +224,15 @@ def test_of_few_tiles_the_definition_is_taken(batch, taken):
     assert used.call_count == taken
 
 
+@pytest.mark.parametrize(
+    "out, r, expected",
+    [((1, 1), 3, False), ((2, 2), 3, True), ((1, 1), 4, False), ((7, 7), 4, True)]
+    + [((4, 4), 2, False), ((8, 8), 2, True)],
+)
+def test_winograd_pays_where_it_has_fewer_products(out, r, expected):
+    assert winograd.pays(64, out, r, 16) == expected
+
+
 def absolute_transforms():
     magnitudes = {
         of: tuple(np.abs(matrix) for matrix in matrices)
@@ -232,12 +242,15 @@ def absolute_transforms():
 
 
 @pytest.mark.parametrize(
-    "m, r, rms, most", [(2, 3, 5e-7, 5e-6), (4, 3, 3e-6, 5e-5), (3, 4, 3e-6, 5e-5)]
+    "m, r, rms, most",
+    [(3, 2, 6e-7, 5e-6), (2, 3, 5e-7, 5e-6), (4, 3, 3e-6, 5e-5), (3, 4, 3e-6, 5e-5)],
 )
 @pytest.mark.parametrize("channels", [64, 96])
 def test_winograds_error_on_normal_data(channels, m, r, rms, most, monkeypatch):
-    geometry = Geometry((12, 12), (r, r), padding=both(1))
-    x, kernel, g = (a.astype(np.float32) for a in drawn(geometry, (r, r, channels, channels)))
+    side, stride = (4, 2) if r == 2 else (r, 1)  # of cells
+    geometry = Geometry((14, 14), (side, side), stride, both(1))
+    kernel = (side, side, channels, channels)
+    x, kernel, g = (a.astype(np.float32) for a in drawn(geometry, kernel))
     monkeypatch.setattr(winograd, "tile_size", lambda out, r: m)
     got = value_and_gradients(lambda x, k: conv(x, k, geometry), x, kernel, g)
     for a, b in zip(got, by_places(x, kernel, g, geometry), strict=True):
@@ -276,7 +289,9 @@ def test_winograd_in_blocks_of_any_size_is_exact_in_float64(monkeypatch):
         np.testing.assert_allclose(got[1], dk, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["1x1", "depthwise", "many channels", "winograd, tiles of 4"])
+@pytest.mark.parametrize(
+    "name", ["1x1", "depthwise", "many channels", "winograd, cells", "winograd, tiles of 4"]
+)
 def test_a_batch_over_several_devices_stays_there(name):
     geometry, kernel = described(name)
     x, kernel, _ = drawn(geometry, kernel, batch=8)

@@ -17,6 +17,8 @@ from jaxdl.ops import depthwise, direct, winograd
 from jaxdl.ops.geometry import Geometry, spread
 from jaxdl.ops.wide import wide_dtype
 
+NOTHING = ((0, 0), (0, 0))  # of padding
+
 # Channels on both sides from which Winograd's transforms cost less than its products save.
 WINOGRAD_CHANNELS = 64
 
@@ -28,7 +30,7 @@ WINOGRAD_TILES = 16
 # faster than the library's convolution, which rearranges a kernel that is then larger than they
 # are: 4x4 at stride 2 from 4x4x512 for 16 images takes a third of the time, its transpose too; and
 # up to which so is the kernel's gradient.
-FEW_WINDOWS, FEW_FOR_KERNEL = 2, 1 / 4
+FEW_WINDOWS, FEW_FOR_KERNEL = 1, 1 / 4
 
 
 def _in_float32(f: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -56,6 +58,8 @@ def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
         return winograd.conv(x, kernel, geometry.padding)
     if _has_few(geometry, x.shape[0], kernel.shape[-1], FEW_WINDOWS):
         return _product(x, kernel, geometry)
+    if _is_of_cells(geometry, kernel.shape, x):
+        return winograd.conv(_cells(x, geometry), _of_cells(kernel), NOTHING)
     return direct.conv(x, kernel, geometry)
 
 
@@ -70,6 +74,10 @@ def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
     if _is_product(geometry) or _has_few(geometry, g.shape[0], g.shape[-1], FEW_WINDOWS):
         x = jax.ShapeDtypeStruct((g.shape[0], *geometry.image, kernel.shape[2]), g.dtype)
         return jax.linear_transpose(lambda x: _product(x, kernel, geometry), x)(g)[0]
+    if _is_of_cells(geometry, kernel.shape, g):
+        back = winograd.conv(g, _transposed(_of_cells(kernel), 1), ((1, 1), (1, 1)))
+        x = jax.ShapeDtypeStruct((g.shape[0], *geometry.image, kernel.shape[2]), g.dtype)
+        return jax.linear_transpose(lambda x: _cells(x, geometry), x)(back)[0]
     if _is_phased(geometry):
         return _phased(g, kernel, geometry)
     return lax.conv_general_dilated(
@@ -133,6 +141,23 @@ def _is_phased(geometry: Geometry) -> bool:
     return plain and all(n % s == 0 for n in (*geometry.window, *geometry.image))
 
 
+def _is_of_cells(geometry: Geometry, kernel: Sequence[int], images: jax.Array) -> bool:
+    """Whether windows are two by two cells of two by two pixels, and Winograd pays on those.
+
+    Its kernel's gradient does not on jax 0.10.2.
+    """
+    sizes = zip(geometry.image, geometry.padding, strict=True)
+    plain = geometry.stride == 2 and geometry.dilation == geometry.groups == 1
+    return (
+        plain
+        and geometry.window == (4, 4)
+        and all((size + sum(sides)) % 2 == 0 for size, sides in sizes)
+        and min(kernel[2:]) >= WINOGRAD_CHANNELS
+        and images.dtype == jnp.float32
+        and winograd.pays(images.shape[0], geometry.out, 2, WINOGRAD_TILES)
+    )
+
+
 def _is_winograd(
     geometry: Geometry, kernel: Sequence[int], images: jax.Array, out: Sequence[int]
 ) -> bool:
@@ -141,10 +166,10 @@ def _is_winograd(
     return (
         plain
         and len(set(geometry.window)) == 1
-        and geometry.window[0] in winograd.SIDES
+        and geometry.window[0] in (3, 4)
         and min(kernel[2:]) >= WINOGRAD_CHANNELS
         and images.dtype == jnp.float32
-        and winograd.has_tiles(images.shape[0], out, geometry.window[0], WINOGRAD_TILES)
+        and winograd.pays(images.shape[0], out, geometry.window[0], WINOGRAD_TILES)
     )
 
 
@@ -172,6 +197,21 @@ def _windows(x, geometry):
 
     # Along rows first: what is copied then has k_w channels' length in a piece.
     return jnp.stack(along(jnp.concatenate(along(x, 2), -1), 1), 3)
+
+
+def _cells(x, geometry):
+    """The image, with its zeros around, as cells of 2 x 2 pixels: (B, h + 1, w + 1, 4 C)."""
+    x = lax.pad(x, jnp.zeros((), x.dtype), spread(geometry.padding))
+    B, H, W, C = x.shape
+    x = x.reshape(B, H // 2, 2, W // 2, 2, C).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(B, H // 2, W // 2, 4 * C)
+
+
+def _of_cells(kernel):
+    """The kernel (4, 4, C, F) of pixels as that of cells, (2, 2, 4 C, F)."""
+    _, _, C, F = kernel.shape
+    kernel = kernel.reshape(2, 2, 2, 2, C, F).transpose(0, 2, 1, 3, 4, 5)
+    return kernel.reshape(2, 2, 4 * C, F)
 
 
 def _transposed(kernel, groups):

@@ -1,4 +1,4 @@
-"""Winograd's minimal filtering: 3x3 and 4x4 convolutions of stride 1 with fewer products.
+"""Winograd's minimal filtering: 2x2, 3x3 and 4x4 convolutions of stride 1 with fewer products.
 
 F(m, r) computes m x m outputs of an r x r kernel from a tile of n x n inputs, n = m + r - 1, as
 ``Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A``: n² products for each pair of channels where the definition takes
@@ -6,13 +6,14 @@ r² m², 2.25 to 4 times as many (Winograd, 1980; Lavin and Gray, 2016). The sum
 n² matrix products. The tiles d are never there: Bᵀ d B is summed from slices of the image. The
 other transforms are products over the tiles' flat pixels. Steps of a ResNet-18 at 32 px are 1.8
 times faster with it; 4x4 convolutions of 256 to 512 channels at 8 px 1.2 to 1.5 times, at 32 px
-twice.
+twice; those of stride 2, which are 2x2 on cells of 2x2 pixels, 1.3 times.
 
 Rounding. With unit roundoff u each result is off by at most γ = K u / (1 - K u) times what the same
 sums are of magnitudes, ``|A|ᵀ [(|G| |w| |G|ᵀ) ⊙ (|B|ᵀ |d| |B|)] |A|`` summed over channels, where
 K = C + 2 n² + r² + 1; for the kernel's gradient, over T tiles, K = T + 2 n² + m² + 1. Measured in
 float32 on normal data, as a part of the results' deviation: F(2, 3) 5e-7 on average and 5e-6 at
-most, like direct sums; F(4, 3) and F(3, 4) 3e-6 and 5e-5. (tests/test_ops_convolution.py)
+most, like direct sums; F(3, 2) 6e-7 and 5e-6; F(4, 3) and F(3, 4) 3e-6 and 5e-5.
+(tests/test_ops_convolution.py)
 """
 
 import functools
@@ -57,10 +58,7 @@ def _transforms(n: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 # Of each (m, r).
-TRANSFORMS = {(n - r + 1, r): _transforms(n, r) for n, r in ((4, 3), (6, 3), (6, 4))}
-
-# Sides of a kernel.
-SIDES = {r for _, r in TRANSFORMS}
+TRANSFORMS = {(n - r + 1, r): _transforms(n, r) for n, r in ((4, 2), (4, 3), (6, 3), (6, 4))}
 
 # What the tiles of one block may take: about what stays cached from one product to the next.
 BLOCK_BYTES = 5 << 19
@@ -78,9 +76,17 @@ def tile_size(out: Sequence[int], r: int) -> int:
     return min(sizes, key=lambda m: _tiles_per_image(out, m) * (m + r - 1) ** 2)
 
 
-def has_tiles(images: int, out: Sequence[int], r: int, least: int) -> bool:
-    """Whether ``images`` of ``out`` pixels are ``least`` tiles; so they are with one size open."""
-    return _is_open(images, *out) or images * _tiles_per_image(out, tile_size(out, r)) >= least
+def pays(images: int, out: Sequence[int], r: int, least: int) -> bool:
+    """Whether ``images`` of ``out`` pixels are ``least`` tiles, with a quarter fewer products.
+
+    So they are with a size open.
+    """
+    if _is_open(images, *out):
+        return True
+    m = tile_size(out, r)
+    tiles = _tiles_per_image(out, m)
+    is_less = 4 * tiles * (m + r - 1) ** 2 <= 3 * out[0] * out[1] * r**2
+    return is_less and images * tiles >= least
 
 
 def conv(x: jax.Array, kernel: jax.Array, padding: Pads) -> jax.Array:
