@@ -49,10 +49,7 @@ def main() -> int:
     if unknown := {*options.parts} - {"update", *large_graphs.PARTS}:
         parser.error(f"no such part: {', '.join(unknown)}")
     if options.side == "ours":
-        from jaxdl import process
-
-        process.use_huge_pages()  # as the launcher begins
-        process.tune()
+        paired.as_launched()
         paired.serve(ours(options.model, options.nodes, options.edges, options.file))
         return 0
     if options.side == "theirs":

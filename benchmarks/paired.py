@@ -50,6 +50,8 @@ def main(
     parser.add_argument("--side", choices=("ours", "theirs"))
     parser.add_argument("--file", type=Path)
     options = parser.parse_args()
+    if options.side == "ours":
+        as_launched()
     if options.side:
         serve({"ours": ours, "theirs": theirs}[options.side](options.file, options.size))
         return 0
@@ -65,6 +67,17 @@ def main(
                 print(f"{what} differs by {apart:.1e} at most")
                 tell(mine, other, options.rounds, of)
     return int(apart > agree)
+
+
+def as_launched() -> None:
+    """Sets our side's process up as the launcher does, which starts it again; jax comes after.
+
+    Without it XLA of jax 0.12 runs the loops of Winograd's convolutions on one core.
+    """
+    from jaxdl import process
+
+    process.use_huge_pages()
+    process.tune()
 
 
 def tell(mine: sides.Process, other: sides.Process, rounds: int, of: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jaxdl import ops
-from jaxdl.ops import convolution, convolution_cpu, winograd
+from jaxdl.ops import convolution, winograd
 from jaxdl.ops.geometry import Geometry
 from jaxdl.ops.transposed import conv_transpose
 
@@ -34,6 +34,8 @@ FORMS = {
     ),
     "many channels": ((7, 8), (3, 3, 18, 5), dict(stride=2, padding=both(1))),
     "many channels, dilation": ((9, 8), (2, 3, 17, 4), dict(dilation=2, padding=((1, 2), (0, 1)))),
+    "one window": ((2, 3), (4, 4, 3, 5), dict(stride=2, padding=both(1))),
+    "few windows": ((4, 5), (3, 2, 2, 48), dict(stride=2, padding=((1, 1), (0, 1)))),
     "groups": ((6, 7), (3, 3, 2, 9), dict(groups=3, stride=2, padding=both(1))),
     "depthwise, small image": ((4, 5), (7, 7, 1, 6), dict(groups=6, padding=both(3))),
     "depthwise, small image, stride": (
@@ -48,6 +50,7 @@ FORMS = {
         dict(groups=4, stride=2, dilation=2, padding=((4, 3), (2, 1))),
     ),
     "winograd, tiles of 2": ((2, 18), (3, 3, 64, 65), dict(padding=both(1))),
+    "winograd, cells": ((14, 13), (4, 4, 64, 65), dict(stride=2, padding=((1, 1), (2, 1)))),
     "winograd, tiles of 4": ((9, 15), (3, 3, 65, 64), dict(padding=((0, 1), (2, 1)))),
 }
 
@@ -178,15 +181,16 @@ def test_every_form_is_within_the_rounding_of_its_sums(name, dtype):
     padding=st.tuples(*[st.tuples(sizes(0, 2), sizes(0, 2))] * 2),
     channels=st.sampled_from([(64, 64), (65, 72)]),
     batch=sizes(1, 3),
+    r=st.sampled_from([3, 4]),
 )
-def test_winograd_is_within_its_stated_bound(image, padding, channels, batch):
-    geometry = Geometry(image, (3, 3), padding=padding)
+def test_winograd_is_within_its_stated_bound(image, padding, channels, batch, r):
+    geometry = Geometry(image, (r, r), padding=padding)
     assume(min(geometry.out) > 0)
     C, F = channels
-    x, kernel, g = (a.astype(np.float32) for a in drawn(geometry, (3, 3, C, F), batch))
+    x, kernel, g = (a.astype(np.float32) for a in drawn(geometry, (r, r, C, F), batch))
     with (
         mock.patch.object(winograd, "conv", wraps=winograd.conv) as used,
-        mock.patch.object(convolution_cpu, "WINOGRAD_TILES", 1),
+        mock.patch.object(winograd, "pays", return_value=True),
     ):
         y, dx, dk = value_and_gradients(lambda x, k: conv(x, k, geometry), x, kernel, g)
     assert used.call_count == 2  # the convolution and its gradient by the image
@@ -197,13 +201,14 @@ def test_winograd_is_within_its_stated_bound(image, padding, channels, batch):
             lambda x, k, g, t: (
                 winograd.conv(x, k, padding),
                 winograd.conv(g, t, geometry.transposed_padding),
-                winograd.kernel_gradient(x, g, padding),
+                winograd.kernel_gradient(x, g, padding, r),
             )
         )(x_, k_, g_, t_)
-    m, m_back = winograd.tile_size(geometry.out), winograd.tile_size(geometry.image)
+    m, m_back = (winograd.tile_size(size, r) for size in (geometry.out, geometry.image))
     tiles = batch * np.prod([-(-n // m) for n in geometry.out])
-    n_y, n_dx = C + 2 * (m + 2) ** 2 + 10, F + 2 * (m_back + 2) ** 2 + 10
-    n_dk = tiles + 2 * (m + 2) ** 2 + m**2 + 1
+    n_y = C + 2 * (m + r - 1) ** 2 + r**2 + 1
+    n_dx = F + 2 * (m_back + r - 1) ** 2 + r**2 + 1
+    n_dk = tiles + 2 * (m + r - 1) ** 2 + m**2 + 1
     bounds = (y_bound, n_y), (dx_bound, n_dx), (dk_bound, n_dk)
     exact = by_places(x, kernel, g, geometry)
     for a, b, (bound, n) in zip((y, dx, dk), exact, bounds, strict=True):
@@ -219,20 +224,33 @@ def test_of_few_tiles_the_definition_is_taken(batch, taken):
     assert used.call_count == taken
 
 
+@pytest.mark.parametrize(
+    "side, r, expected",
+    [(1, 3, False), (2, 3, True), (1, 4, False), (7, 4, True), (4, 2, False), (8, 2, True)],
+)
+def test_winograd_pays_where_it_has_fewer_products(side, r, expected):
+    assert winograd.pays(64, (side, side), r, 16) == expected
+
+
 def absolute_transforms():
     magnitudes = {
-        m: tuple(np.abs(matrix) for matrix in matrices)
-        for m, matrices in winograd.TRANSFORMS.items()
+        of: tuple(np.abs(matrix) for matrix in matrices)
+        for of, matrices in winograd.TRANSFORMS.items()
     }
     return mock.patch.dict(winograd.TRANSFORMS, magnitudes)
 
 
-@pytest.mark.parametrize("m, rms, most", [(2, 5e-7, 5e-6), (4, 3e-6, 5e-5)])
+@pytest.mark.parametrize(
+    "m, r, rms, most",
+    [(3, 2, 6e-7, 5e-6), (2, 3, 5e-7, 5e-6), (4, 3, 3e-6, 5e-5), (3, 4, 3e-6, 5e-5)],
+)
 @pytest.mark.parametrize("channels", [64, 96])
-def test_winograds_error_on_normal_data(channels, m, rms, most, monkeypatch):
-    geometry = Geometry((12, 12), (3, 3), padding=both(1))
-    x, kernel, g = (a.astype(np.float32) for a in drawn(geometry, (3, 3, channels, channels)))
-    monkeypatch.setattr(winograd, "tile_size", lambda out: m)
+def test_winograds_error_on_normal_data(channels, m, r, rms, most, monkeypatch):
+    side, stride = (4, 2) if r == 2 else (r, 1)  # of cells
+    geometry = Geometry((14, 14), (side, side), stride, both(1))
+    kernel = (side, side, channels, channels)
+    x, kernel, g = (a.astype(np.float32) for a in drawn(geometry, kernel))
+    monkeypatch.setattr(winograd, "tile_size", lambda out, r: m)
     got = value_and_gradients(lambda x, k: conv(x, k, geometry), x, kernel, g)
     for a, b in zip(got, by_places(x, kernel, g, geometry), strict=True):
         error = np.abs(a - b) / b.std()
@@ -240,12 +258,12 @@ def test_winograds_error_on_normal_data(channels, m, rms, most, monkeypatch):
         assert error.max() < most
 
 
-@pytest.mark.parametrize("m", [2, 4])
-def test_winograds_transforms_are_exact_in_one_direction(m):
+@pytest.mark.parametrize("m, r", winograd.TRANSFORMS)
+def test_winograds_transforms_are_exact_in_one_direction(m, r):
     # Aᵀ [(G w) ⊙ (Bᵀ d)] is the filter for every pair of unit vectors, hence for all.
-    B_t, G, A_t = winograd.TRANSFORMS[m]
-    for i, j in np.ndindex(3, m + 2):
-        w, d = np.eye(3)[i], np.eye(m + 2)[j]
+    B_t, G, A_t = winograd.TRANSFORMS[m, r]
+    for i, j in np.ndindex(r, m + r - 1):
+        w, d = np.eye(r)[i], np.eye(m + r - 1)[j]
         expected = np.correlate(d, w, "valid")
         np.testing.assert_allclose(A_t @ ((G @ w) * (B_t @ d)), expected, atol=1e-14)
 
@@ -263,14 +281,16 @@ def test_winograd_in_blocks_of_any_size_is_exact_in_float64(monkeypatch):
             got = jax.jit(
                 lambda x, k, g: (
                     winograd.conv(x, k, geometry.padding),
-                    winograd.kernel_gradient(x, g, geometry.padding),
+                    winograd.kernel_gradient(x, g, geometry.padding, 3),
                 )
             )(x, kernel, g)
         np.testing.assert_allclose(got[0], y, rtol=0, atol=1e-12)
         np.testing.assert_allclose(got[1], dk, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["1x1", "depthwise", "many channels", "winograd, tiles of 4"])
+@pytest.mark.parametrize(
+    "name", ["1x1", "depthwise", "many channels", "winograd, cells", "winograd, tiles of 4"]
+)
 def test_a_batch_over_several_devices_stays_there(name):
     geometry, kernel = described(name)
     x, kernel, _ = drawn(geometry, kernel, batch=8)

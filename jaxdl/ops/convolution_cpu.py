@@ -17,12 +17,20 @@ from jaxdl.ops import depthwise, direct, winograd
 from jaxdl.ops.geometry import Geometry, spread
 from jaxdl.ops.wide import wide_dtype
 
+NOTHING = ((0, 0), (0, 0))  # of padding
+
 # Channels on both sides from which Winograd's transforms cost less than its products save.
 WINOGRAD_CHANNELS = 64
 
 # And tiles of a batch, over which the kernel's own transform is shared. Of fewer, as one or two
 # images of 7 px have, a forward pass is .6 (512 channels) to .95 (160) times as fast.
 WINOGRAD_TILES = 16
+
+# Windows of a batch, for each channel that comes out, up to which one product of all of them is
+# faster than the library's convolution, which rearranges a kernel that is then larger than they
+# are: 4x4 at stride 2 from 4x4x512 for 16 images takes a third of the time, its transpose too; and
+# up to which so is the kernel's gradient.
+FEW_WINDOWS, FEW_FOR_KERNEL = 1, 1 / 4
 
 
 def _in_float32(f: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -48,6 +56,10 @@ def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
         return _product(x, kernel, geometry)
     if _is_winograd(geometry, kernel.shape, x, geometry.out):
         return winograd.conv(x, kernel, geometry.padding)
+    if _has_few(geometry, x.shape[0], kernel.shape[-1], FEW_WINDOWS):
+        return _product(x, kernel, geometry)
+    if _is_of_cells(geometry, kernel.shape, x):
+        return winograd.conv(_cells(x, geometry), _of_cells(kernel), NOTHING)
     return direct.conv(x, kernel, geometry)
 
 
@@ -56,17 +68,21 @@ def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
     """As `jaxdl.ops.convolution.image_gradient`."""
     if _is_depthwise(geometry, kernel.shape):
         return depthwise.image_gradient(g, kernel, geometry)
-    if _is_product(geometry):
+    turned = _transposed(kernel, geometry.groups)
+    if _is_winograd(geometry, turned.shape, g, geometry.image):
+        return winograd.conv(g, turned, geometry.transposed_padding)
+    if _is_product(geometry) or _has_few(geometry, g.shape[0], g.shape[-1], FEW_WINDOWS):
         x = jax.ShapeDtypeStruct((g.shape[0], *geometry.image, kernel.shape[2]), g.dtype)
         return jax.linear_transpose(lambda x: _product(x, kernel, geometry), x)(g)[0]
+    if _is_of_cells(geometry, kernel.shape, g):
+        back = winograd.conv(g, _transposed(_of_cells(kernel), 1), ((1, 1), (1, 1)))
+        x = jax.ShapeDtypeStruct((g.shape[0], *geometry.image, kernel.shape[2]), g.dtype)
+        return jax.linear_transpose(lambda x: _cells(x, geometry), x)(back)[0]
     if _is_phased(geometry):
         return _phased(g, kernel, geometry)
-    kernel = _transposed(kernel, geometry.groups)
-    if _is_winograd(geometry, kernel.shape, g, geometry.image):
-        return winograd.conv(g, kernel, geometry.transposed_padding)
     return lax.conv_general_dilated(
         g,
-        kernel,
+        turned,
         (1, 1),
         geometry.transposed_padding,
         lhs_dilation=(geometry.stride,) * 2,
@@ -83,8 +99,8 @@ def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array
     if _is_depthwise(geometry, kernel):
         return depthwise.kernel_gradient(x, g, geometry)
     if _is_winograd(geometry, kernel, g, geometry.out):
-        return winograd.kernel_gradient(x, g, geometry.padding)
-    if _is_product(geometry):
+        return winograd.kernel_gradient(x, g, geometry.padding, kernel[0])
+    if _is_product(geometry) or _has_few(geometry, g.shape[0], g.shape[-1], FEW_FOR_KERNEL):
         kernel = jax.ShapeDtypeStruct(kernel, g.dtype)
         return jax.linear_transpose(lambda kernel: _product(x, kernel, geometry), kernel)(g)[0]
     return _exchanged(x, g, geometry) if geometry.groups == 1 else _gathered(x, g, geometry)
@@ -102,6 +118,19 @@ def _is_product(geometry: Geometry) -> bool:
     return plain and (k == (1, 1) or tiled)
 
 
+def _has_few(geometry: Geometry, images: int, F: int, share: float) -> bool:
+    """Whether ``images`` have at most ``share`` windows for each of F channels, or one each.
+
+    (Of one window an image XLA makes a convolution with its axes exchanged, which it then runs as
+    plain loops, 20 to 30 times as long as the product.) A size that is open may be of many.
+    """
+    if geometry.groups > 1:
+        return False
+    windows = geometry.out[0] * geometry.out[1]
+    is_open = not all(isinstance(size, int) for size in (images, windows))
+    return not is_open and (windows == 1 or images * windows <= share * F)
+
+
 def _is_phased(geometry: Geometry) -> bool:
     """Whether pixels fall into stride x stride kinds, each reached by as many taps of its own.
 
@@ -112,6 +141,23 @@ def _is_phased(geometry: Geometry) -> bool:
     return plain and all(n % s == 0 for n in (*geometry.window, *geometry.image))
 
 
+def _is_of_cells(geometry: Geometry, kernel: Sequence[int], images: jax.Array) -> bool:
+    """Whether windows are two by two cells of two by two pixels, and Winograd pays on those.
+
+    Its kernel's gradient does not on jax 0.10.2.
+    """
+    sizes = zip(geometry.image, geometry.padding, strict=True)
+    plain = geometry.stride == 2 and geometry.dilation == geometry.groups == 1
+    return (
+        plain
+        and geometry.window == (4, 4)
+        and all((size + sum(sides)) % 2 == 0 for size, sides in sizes)
+        and min(kernel[2:]) >= WINOGRAD_CHANNELS
+        and images.dtype == jnp.float32
+        and winograd.pays(images.shape[0], geometry.out, 2, WINOGRAD_TILES)
+    )
+
+
 def _is_winograd(
     geometry: Geometry, kernel: Sequence[int], images: jax.Array, out: Sequence[int]
 ) -> bool:
@@ -119,23 +165,53 @@ def _is_winograd(
     plain = geometry.stride == geometry.dilation == geometry.groups == 1
     return (
         plain
-        and geometry.window == (3, 3)
+        and len(set(geometry.window)) == 1
+        and geometry.window[0] in (3, 4)
         and min(kernel[2:]) >= WINOGRAD_CHANNELS
         and images.dtype == jnp.float32
-        and winograd.has_tiles(images.shape[0], out, WINOGRAD_TILES)
+        and winograd.pays(images.shape[0], out, geometry.window[0], WINOGRAD_TILES)
     )
 
 
 def _product(x, kernel, geometry):
-    """Pixels or patches as rows, one product; so are both gradients, by transposition."""
+    """Windows as rows, one product; so are both gradients, by transposition."""
+    F = kernel.shape[-1]
+    rows = _windows(x, geometry).reshape(-1, kernel.size // F)
+    return (rows @ kernel.reshape(-1, F)).reshape(x.shape[0], *geometry.out, F)
+
+
+def _windows(x, geometry):
+    """All that the kernel is laid on: (B, h, w, k_h, …)."""
     B, H, W, C = x.shape
-    k, s, F = geometry.window[0], geometry.stride, kernel.shape[-1]
-    if k == 1:
-        patches = x[:, ::s, ::s]
-    else:
-        patches = x.reshape(B, H // k, k, W // k, k, C).transpose(0, 1, 3, 2, 4, 5)
-    rows = patches.reshape(-1, k * k * C)
-    return (rows @ kernel.reshape(-1, F)).reshape(*patches.shape[:3], F)
+    k, s, d = geometry.window, geometry.stride, geometry.dilation
+    if _is_product(geometry):
+        s_h, s_w = k
+        tiles = lambda: x.reshape(B, H // s_h, s_h, W // s_w, s_w, C).transpose(0, 1, 3, 2, 4, 5)
+        return x[:, ::s, ::s] if k == (1, 1) else tiles()
+    x = lax.pad(x, jnp.zeros((), x.dtype), spread(geometry.padding))
+
+    def along(x, axis):
+        last = s * (geometry.out[axis - 1] - 1) + 1
+        starts = [d * i for i in range(k[axis - 1])]
+        return [lax.slice_in_dim(x, i, i + last, s, axis) for i in starts]
+
+    # Along rows first: what is copied then has k_w channels' length in a piece.
+    return jnp.stack(along(jnp.concatenate(along(x, 2), -1), 1), 3)
+
+
+def _cells(x, geometry):
+    """The image, with its zeros around, as cells of 2 x 2 pixels: (B, h + 1, w + 1, 4 C)."""
+    x = lax.pad(x, jnp.zeros((), x.dtype), spread(geometry.padding))
+    B, H, W, C = x.shape
+    x = x.reshape(B, H // 2, 2, W // 2, 2, C).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(B, H // 2, W // 2, 4 * C)
+
+
+def _of_cells(kernel):
+    """The kernel (4, 4, C, F) of pixels as that of cells, (2, 2, 4 C, F)."""
+    _, _, C, F = kernel.shape
+    kernel = kernel.reshape(2, 2, 2, 2, C, F).transpose(0, 2, 1, 3, 4, 5)
+    return kernel.reshape(2, 2, 4 * C, F)
 
 
 def _transposed(kernel, groups):
