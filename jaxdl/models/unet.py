@@ -31,8 +31,7 @@ class UNet(nn.Module):
     """A way down through smaller and smaller maps, and one up that sees each of them again.
 
     Submodules: ``down_i_j`` and ``bottom_j``, or ``backbone``; ``double_i`` and ``up_i_j``, i from
-    the last to 0, the map of the whole image; ``told``, ``seen`` and ``mixed_j`` with
-    ``head_width``; ``head``.
+    the last to 0, the map of the whole image; ``told`` and ``seen`` with ``head_width``; ``head``.
 
     Attributes:
       num_classes: logits a pixel.
@@ -52,10 +51,8 @@ class UNet(nn.Module):
         ``padded``, and no backbone.
       head_width: features of a stage at the pixels' own resolution, in front of a head that is then
         one for all of them; 0 for none, as published. What the largest map tells of each pixel of a
-        place and a convolution of the image are added up, and the activation follows. Where a thing
-        ends is so told by each pixel's own brightness against what the map says of the place.
-      head_window: side of that convolution's window, odd.
-      head_depth: layers of that stage, at least 1; further ones are of each pixel by itself.
+        place and a 3x3 convolution of the image are added up, and the activation follows. Where a
+        thing ends is so told by each pixel's own brightness against what the map says of the place.
       extremes: whether each smaller map on the way down sees, beside what was made of the larger
         one, the largest value of the image at each of its places and the smallest (Fu et al., 2018,
         "Joint Optic Disc and Cup Segmentation Based on Multi-label Deep Network and Polar
@@ -75,8 +72,6 @@ class UNet(nn.Module):
     backbone_fields: tuple[str, ...] = ()
     patch: int = 1
     head_width: int = 0
-    head_window: int = 3
-    head_depth: int = 1
     extremes: bool = False
     activation: str = "relu"
     dtype: Any = jnp.float32
@@ -160,16 +155,13 @@ class UNet(nn.Module):
 
     def _beside(self, image: jax.Array, x: jax.Array) -> jax.Array:
         """Of the largest map (batch, h, w, c) its pixels: (batch, h, w, patch², head_width)."""
-        (B, h, w, _), p, F, k = x.shape, self.patch, self.head_width, self.head_window
-        act, around = ops.activation(self.activation), (k // 2, k // 2)
-        image = jnp.pad(image, ((0, 0), around, around, (0, 0)), mode="edge")
-        image = _middle(image, (B, h * p + k - 1, w * p + k - 1))
-        seen = layers.Conv(F, k, padding=0, use_bias=False, dtype=self.dtype, name="seen")(image)
+        (B, h, w, _), p, F = x.shape, self.patch, self.head_width
+        image = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        image = _middle(image, (B, h * p + 2, w * p + 2))
+        seen = layers.Conv(F, padding=0, use_bias=False, dtype=self.dtype, name="seen")(image)
         told = layers.Dense(p**2 * F, dtype=self.dtype, name="told")(x)
-        hidden = act(told + layers.cut_patches(seen, p)).reshape(B, h, w, p**2, F)
-        for j in range(1, self.head_depth):
-            hidden = act(layers.Dense(F, dtype=self.dtype, name=f"mixed_{j}")(hidden))
-        return hidden
+        hidden = ops.activation(self.activation)(told + layers.cut_patches(seen, p))
+        return hidden.reshape(B, h, w, p**2, F)
 
     def _down(
         self, image: jax.Array, x: jax.Array, train: bool
@@ -236,16 +228,6 @@ class UNet(nn.Module):
             raise UserError(
                 f"config.model.backbone={self.backbone!r} needs config.model.padded=true: its maps "
                 "are of the whole image"
-            )
-        if self.head_window < 1 or self.head_window % 2 == 0 or self.head_depth < 1:
-            raise UserError(
-                f"config.model: head_window={self.head_window} must be odd and above 0, and "
-                f"head_depth={self.head_depth} at least 1"
-            )
-        if not self.head_width and (self.head_window, self.head_depth) != (3, 1):
-            raise UserError(
-                f"config.model: head_window={self.head_window} and head_depth={self.head_depth} "
-                "are of a stage of pixels, and config.model.head_width=0 has none"
             )
         if self.extremes and self.backbone:
             raise UserError(
