@@ -143,7 +143,7 @@ def images_of(predictor, count=3, size=0):
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-# 64 channels take the CPU's own convolution, 65 tokens its own attention.
+# 16 channels and more take the CPU's own convolution, 65 tokens its own attention.
 @pytest.mark.parametrize(
     "made",
     [

@@ -174,7 +174,7 @@ def test_tiles_have_the_bits_of_the_whole_picture(name, height, width, side):
     if not wide:
         np.testing.assert_array_equal(found, exact)
         return
-    # From 64 channels on Winograd's products are rounded as there are more or fewer of them; a tile
+    # From 16 channels on Winograd's products are rounded as there are more or fewer of them; a tile
     # without what is around it would be off by hundredths.
     np.testing.assert_allclose(found, exact, atol=5e-6)
 

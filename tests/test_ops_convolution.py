@@ -215,13 +215,21 @@ def test_winograd_is_within_its_stated_bound(image, padding, channels, batch, r)
         assert (np.abs(a - b) <= accumulated(int(n)) * np.asarray(bound)).all()
 
 
-@pytest.mark.parametrize("batch, taken", [(3, 0), (4, 2)])
-def test_of_few_tiles_the_definition_is_taken(batch, taken):
-    x = jax.ShapeDtypeStruct((batch, 7, 7, 64), jnp.float32)
-    kernel = jax.ShapeDtypeStruct((3, 3, 64, 64), jnp.float32)
-    with mock.patch.object(winograd, "conv", wraps=winograd.conv) as used:
-        jax.eval_shape(jax.grad(lambda x, k: ops.conv(x, k).sum()), x, kernel)
-    assert used.call_count == taken
+@pytest.mark.parametrize(
+    "batch, channels, taken, of_kernels",
+    [(3, 64, 0, 0), (4, 64, 2, 1), (15, 32, 0, 0), (16, 32, 2, 0), (64, 16, 2, 0), (99, 15, 0, 0)],
+)
+def test_of_few_tiles_or_channels_the_definition_is_taken(batch, channels, taken, of_kernels):
+    x = jax.ShapeDtypeStruct((batch, 7, 7, channels), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((3, 3, channels, channels), jnp.float32)
+    with (
+        mock.patch.object(winograd, "conv", wraps=winograd.conv) as used,
+        mock.patch.object(
+            winograd, "kernel_gradient", wraps=winograd.kernel_gradient
+        ) as for_kernels,
+    ):
+        jax.eval_shape(jax.grad(lambda x, k: ops.conv(x, k).sum(), (0, 1)), x, kernel)
+    assert (used.call_count, for_kernels.call_count) == (taken, of_kernels)
 
 
 @pytest.mark.parametrize(

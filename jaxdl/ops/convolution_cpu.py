@@ -19,12 +19,21 @@ from jaxdl.ops.wide import wide_dtype
 
 NOTHING = ((0, 0), (0, 0))  # of padding
 
-# Channels on both sides from which Winograd's transforms cost less than its products save.
-WINOGRAD_CHANNELS = 64
+# Channels on both sides from which Winograd's transforms cost less than its products save: a
+# convolution of 16 to 32 channels takes .5 to .8 of the time, on maps from 8 to 128 px a side, and
+# so does the image's gradient. The kernel's own, which transforms twice as much, takes 1.5 times as
+# long with 24 channels, and half as long with 48.
+WINOGRAD_CHANNELS = 16
+WINOGRAD_KERNEL_CHANNELS = 48
+# And of kernels of 4x4, and of 2x2 on cells of 2x2 pixels.
+WINOGRAD_CHANNELS_OF_4 = 64
 
 # And tiles of a batch, over which the kernel's own transform is shared. Of fewer, as one or two
 # images of 7 px have, a forward pass is .6 (512 channels) to .95 (160) times as fast.
 WINOGRAD_TILES = 16
+
+# And tiles times channels in and out: what is less than this takes longer to compile than it saves.
+WINOGRAD_PRODUCTS = WINOGRAD_TILES * 64**2
 
 # Windows of a batch, for each channel that comes out, up to which one product of all of them is
 # faster than the library's convolution, which rearranges a kernel that is then larger than they
@@ -98,7 +107,7 @@ def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array
     kernel = (*geometry.window, x.shape[-1] // geometry.groups, g.shape[-1])
     if _is_depthwise(geometry, kernel):
         return depthwise.kernel_gradient(x, g, geometry)
-    if _is_winograd(geometry, kernel, g, geometry.out):
+    if _is_winograd(geometry, kernel, g, geometry.out, WINOGRAD_KERNEL_CHANNELS):
         return winograd.kernel_gradient(x, g, geometry.padding, kernel[0])
     if _is_product(geometry) or _has_few(geometry, g.shape[0], g.shape[-1], FEW_FOR_KERNEL):
         kernel = jax.ShapeDtypeStruct(kernel, g.dtype)
@@ -152,24 +161,29 @@ def _is_of_cells(geometry: Geometry, kernel: Sequence[int], images: jax.Array) -
         plain
         and geometry.window == (4, 4)
         and all((size + sum(sides)) % 2 == 0 for size, sides in sizes)
-        and min(kernel[2:]) >= WINOGRAD_CHANNELS
+        and min(kernel[2:]) >= WINOGRAD_CHANNELS_OF_4
         and images.dtype == jnp.float32
         and winograd.pays(images.shape[0], geometry.out, 2, WINOGRAD_TILES)
     )
 
 
 def _is_winograd(
-    geometry: Geometry, kernel: Sequence[int], images: jax.Array, out: Sequence[int]
+    geometry: Geometry,
+    kernel: Sequence[int],
+    images: jax.Array,
+    out: Sequence[int],
+    channels: int = WINOGRAD_CHANNELS,
 ) -> bool:
     """Whether Winograd applies and pays, for ``out`` pixels; its rounding is for float32 only."""
     plain = geometry.stride == geometry.dilation == geometry.groups == 1
+    tiles = max(WINOGRAD_TILES, -(-WINOGRAD_PRODUCTS // (kernel[2] * kernel[3])))
+    side = geometry.window[0]
     return (
         plain
-        and len(set(geometry.window)) == 1
-        and geometry.window[0] in (3, 4)
-        and min(kernel[2:]) >= WINOGRAD_CHANNELS
+        and geometry.window in ((3, 3), (4, 4))
+        and min(kernel[2:]) >= (channels if side == 3 else WINOGRAD_CHANNELS_OF_4)
         and images.dtype == jnp.float32
-        and winograd.pays(images.shape[0], out, geometry.window[0], WINOGRAD_TILES)
+        and winograd.pays(images.shape[0], out, side, tiles)
     )
 
 

@@ -55,7 +55,7 @@ def by_tiles(
 
     A tile's edge lies at the picture's own, or as far from what is kept as that depends on: what
     comes out is what comes of the whole picture at once, on a CPU to the bit where convolutions are
-    of fewer than 64 channels, and otherwise within their rounding (1e-6). Tiles have up to four
+    of fewer than 16 channels, and otherwise within their rounding (1e-6). Tiles have up to four
     shapes, each of which is compiled for: those of a picture's last rows and columns are smaller.
 
     Args:
