@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxdl.ops import depthwise, direct, winograd
+from jaxdl.ops.forms import is_open
 from jaxdl.ops.geometry import Geometry, spread
 from jaxdl.ops.wide import wide_dtype
 
@@ -136,8 +137,7 @@ def _has_few(geometry: Geometry, images: int, F: int, share: float) -> bool:
     if geometry.groups > 1:
         return False
     windows = geometry.out[0] * geometry.out[1]
-    is_open = not all(isinstance(size, int) for size in (images, windows))
-    return not is_open and (windows == 1 or images * windows <= share * F)
+    return not is_open(images, windows) and (windows == 1 or images * windows <= share * F)
 
 
 def _is_phased(geometry: Geometry) -> bool:
