@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -328,6 +329,30 @@ def test_an_array_that_is_not_what_was_saved_is_damaged(tmp_path):
             checkpoints.restore(like)
     with pytest.raises(checkpoint.DamagedError, match="7 is damaged: checksum of state/a"):
         checkpoint.restore(tmp_path)
+
+
+class Earlier(NamedTuple):
+    rows: jax.Array
+    gone: None = None
+
+
+class Later(NamedTuple):
+    new: None
+    rows: jax.Array
+    more: tuple = ()
+
+
+def test_what_holds_no_array_may_come_and_go_with_versions(tmp_path):
+    config, rows = ConfigDict({"checkpoint": {"keep": 1}}), jnp.arange(3.0)
+    like = jax.ShapeDtypeStruct(rows.shape, rows.dtype, sharding=rows.sharding)
+    with checkpoint.Checkpoints(tmp_path, config) as checkpoints:
+        checkpoints.save(7, {"state": {"known": Earlier(rows), "run": (None, rows)}}, {}, None)
+        checkpoints.wait()
+        wanted = {"state": {"known": Later(None, like), "run": ({}, like)}}
+        found = checkpoints.restore(wanted).tree
+    assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    for leaf in jax.tree.leaves(found):
+        np.testing.assert_array_equal(leaf, rows)
 
 
 @pytest.mark.parametrize("root", [keys.root, jax.random.key], ids=["jaxdl", "jax"])

@@ -7,8 +7,9 @@ import pytest
 import tiny
 from launching import ROOT, figures, summary
 
-from jaxdl import tasks
+from jaxdl import launch, tasks
 from jaxdl.launch import flags
+from jaxdl.pretrained import catalog
 
 # What a report shows beside what every report shows.
 PICTURES = {
@@ -88,6 +89,26 @@ def test_a_run_leaves_everything_it_promises(experiment, finished):
     for heading in headings:
         assert f"<h2>{heading}</h2>" in page
     assert "http" not in page.replace("http://www.w3.org", "")  # self-contained
+
+
+@pytest.mark.parametrize(
+    "experiment, told",
+    [("bert", "answers by --mode=predict alone"), ("dqn", "tells nothing of images or sounds")],
+)
+def test_what_has_no_export_is_one_line(experiment, told, finished, capsys):
+    folder = finished(experiment)
+    assert launch.main(["--mode=export", f"--workdir={folder}"]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not (folder / "export").exists()
+
+
+def test_a_model_that_transformers_has_not_is_told_by_export(finished, capsys, monkeypatch):
+    monkeypatch.setattr(catalog, "architectures", list)  # as of a recurrent model of texts
+    assert launch.main(["--mode=export", f"--workdir={finished('gpt')}"]) == 2
+    told = "what writes texts is exported as transformers has it: no published checkpoints"
+    assert told in capsys.readouterr().err
 
 
 def test_every_task_is_among_them():

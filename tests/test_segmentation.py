@@ -2,6 +2,7 @@
 
 import functools
 import json
+import runpy
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from PIL import Image
 
 from jaxdl import checkpoint, experiment, keys, launch, losses, metrics, models
 from jaxdl import config as defaults
-from jaxdl.data import Arrays
+from jaxdl.data import Arrays, letterbox
 from jaxdl.data.augment import scene
 from jaxdl.data.preprocess import Preprocess
 from jaxdl.errors import UserError
@@ -310,6 +311,22 @@ def test_the_program_says_the_same(small, found, tmp_path):
     about = json.loads(files[1].read_text())
     assert about["output"]["mask"] == ["batch", 32, 32]
     assert about["labels"]["mask"][:2] == ["ground", "0"]
+
+
+@pytest.mark.parametrize("fit", letterbox.FITS)
+def test_its_example_sees_pictures_whole(fit, small, tmp_path, monkeypatch):
+    file = epath.Path(tmp_path / "wide.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (17, 63), np.uint8)).save(file)
+    asked = predictor(small)._replace(fit=fit)
+    export.write(asked, epath.Path(tmp_path / "export"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["example.py", str(file)])
+    runpy.run_path(str(tmp_path / "export" / "example.py"))
+    (picture,) = pictures.find(str(file), asked.preprocess, 1, fit)
+    wanted = np.asarray(asked.predict(asked.variables, picture.read()[None])["mask"])[0]
+    with Image.open(tmp_path / "mask.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), wanted)
+    assert np.unique(wanted).size > 1
 
 
 # What cannot be

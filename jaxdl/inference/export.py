@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from etils import epath
 
 from jaxdl import ops
+from jaxdl.data import letterbox
 from jaxdl.data.pictures import MODES, plain
 from jaxdl.data.preprocess import fitted
 from jaxdl.errors import UserError
@@ -44,14 +45,20 @@ about = json.loads((here / "model.json").read_text())
 model = jax.export.deserialize(bytearray((here / "model.jaxexport").read_bytes()))
 take = about["input"]
 image = plain(Image.open(sys.argv[1])).convert(take["mode"])
-w, h = (1, 1) if take["squash"] else image.size
-short, side = min(w, h), take["resize"] or min(w, h)
-how = Image.Resampling[take["interpolation"].upper()]
-image = image.resize((side * w // short, side * h // short), how)
-half = (lambda n: n // 2) if take["floor_cut"] else (lambda n: round(n / 2))
-x, y = (half(n - take["size"]) for n in image.size)
-image = image.crop((x, y, x + take["size"], y + take["size"]))
-found = model.call(np.asarray(image).reshape(1, *take["shape"][1:]))
+how, size = Image.Resampling[take["interpolation"].upper()], take["size"]
+if take["margins"] is None:
+    w, h = (1, 1) if take["squash"] else image.size
+    short, side = min(w, h), take["resize"] or min(w, h)
+    image = image.resize((side * w // short, side * h // short), how)
+    half = (lambda n: n // 2) if take["floor_cut"] else (lambda n: round(n / 2))
+    x, y = (half(n - size) for n in image.size)
+    seen = np.asarray(image.crop((x, y, x + size, y + size))).reshape(take["shape"][1:])
+else:  # the whole picture, between margins of this level
+    w, h = (max(1, round(n * size / max(image.size))) for n in image.size)
+    x, y = (size - w) // 2, (size - h) // 2
+    seen = np.full(take["shape"][1:], take["margins"], np.uint8)
+    seen[y : y + h, x : x + w] = np.asarray(image.resize((w, h), how)).reshape(h, w, -1)
+found = model.call(seen[None])
 for name, array in found.items():
     row, labels = np.asarray(array[0]), about["labels"].get(name)
     print(name)
@@ -174,9 +181,12 @@ def _taken(predictor: Predictor, input_size: int) -> dict[str, Any]:
     before = {"resize": prepared.resize, "size": size, "squash": prepared.squash}
     if input_size:
         before = {"resize": input_size, "size": input_size, "squash": False}
+    if predictor.fit == "stretch":
+        before["squash"] = True
     return {
         "mode": MODES.get(predictor.channels),
         "interpolation": prepared.interpolation,
         **before,
         "floor_cut": prepared.floor_cut,
+        "margins": letterbox.GREY if predictor.fit == "letterbox" else None,
     }

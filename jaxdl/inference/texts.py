@@ -67,7 +67,10 @@ def publish(made: Experiment, workdir: epath.Path, input_size: int = 0) -> None:
     if jax.process_index() != 0:
         return
     folder = workdir / "export"
-    made.task.publish(state, Path(folder))
+    try:
+        made.task.publish(state, Path(folder))
+    except UserError as error:
+        raise UserError(f"what writes texts is exported as transformers has it: {error}") from error
     tokenizer(workdir, folder)
     for file in sorted(folder.iterdir()):
         print(f"export {file}", flush=True)

@@ -49,6 +49,11 @@ def of_run(options: Options, made: Experiment, folder: epath.Path) -> int:
         predict.write(transformed.run(made, folder, found), folder)
         return 0
     if options.mode == "export":
+        if made.task.predict is None and (made.task.answer or made.task.embed):
+            raise UserError(
+                "--mode=export is of models of images and sounds and of those that write texts: a "
+                f"run of task {made.config.task.name!r} answers by --mode=predict alone"
+            )
         export.check()
     return _use(options, predict.of_run(made, folder), folder)
 

@@ -256,13 +256,16 @@ class Checkpoints:
         leaves = {n: v for n, v in content["leaves"].items() if n.split("/")[0] in abstract}
         _check_fits(step, leaves, abstract)
         folder = self._folder / str(step)
-        for name in abstract:  # not needed here, but `restore` has nothing else to go by
-            _saved_tree(folder / name, [leaf for leaf in leaves if leaf.split("/")[0] == name])
-        parts = {n: ocp.args.StandardRestore(_storable(part)) for n, part in abstract.items()}
+        storable = {name: _storable(part) for name, part in abstract.items()}
+        parts = {}
+        for name, part in storable.items():
+            own = [leaf for leaf in leaves if leaf.split("/")[0] == name]
+            parts[name] = ocp.args.StandardRestore(_arranged(part, _saved_tree(folder / name, own)))
         try:
             restored = self._manager.restore(step, args=ocp.args.Composite(**parts))
             is_key = jax.tree.map(keys.is_own, dict(abstract))
-            tree = _with_keys({name: restored[name] for name in abstract}, is_key)
+            tree = {name: _arranged(restored[name], part) for name, part in storable.items()}
+            tree = _with_keys(tree, is_key)
         except Exception as error:
             raise DamagedError(complaints.reason(error, folder, leaves)) from error
         sums = {name: leaf["sum"] for name, leaf in leaves.items()}
@@ -306,6 +309,16 @@ class Checkpoints:
 def _storable(tree: Any) -> Any:
     """Orbax reads only keys of generators that JAX knows by name: of ours the words are stored."""
     return jax.tree.map(keys.words, tree)
+
+
+def _arranged(tree: Any, like: Any) -> Any:
+    """The leaves of ``tree`` as ``like`` has them, which has those of the same names.
+
+    The two may differ in what holds no array, of which Orbax would refuse it: a field that is None
+    since a later version, or is no more.
+    """
+    leaves = {path_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(tree)}
+    return jax.tree_util.tree_map_with_path(lambda path, _: leaves[path_name(path)], like)
 
 
 def _with_keys(tree: Any, is_key: Any) -> Any:
