@@ -146,37 +146,6 @@ def test_the_head_may_see_each_pixel_beside_what_the_map_says(fields):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("fields", [dict(padded=True, patch=2), dict(padded=False)])
-def test_smaller_maps_may_see_how_bright_and_dark_the_image_is_there(fields):
-    patch = fields.get("patch", 1)
-    model = models.create(
-        "unet", num_classes=2, width=4, depth=2, dropout=0.0, extremes=True, **fields
-    )
-    x = np.random.default_rng(0).normal(size=(2, 44, 52, 2)).astype(np.float32)
-    variables = jax.jit(model.init)(keys.root(0), x)
-    for name, width in (("down_1_0", 4), ("bottom_0", 8)):
-        # Whatever comes beside what was made of the larger map goes on as it is.
-        kernel = np.zeros(variables["params"][name]["conv"]["kernel"].shape, np.float32)
-        assert kernel.shape[2] == width + 4
-        kernel[1, 1, width:] = np.eye(4, kernel.shape[3])
-        variables["params"][name]["conv"]["kernel"] = kernel
-    seen = lambda variables, x: model.apply(variables, x, capture_intermediates=True)
-    kept = jax.jit(seen)(variables, x)[1]["intermediates"]
-    if fields["padded"]:
-        x = np.pad(x, ((0, 0), (0, 4), (0, 4), (0, 0)), mode="edge")
-    lost = 0
-    for name, stride in (("down_1_0", 2 * patch), ("bottom_0", 4 * patch)):
-        found = kept[name]["conv"]["__call__"][0][..., :4]
-        if not fields["padded"]:
-            lost += stride  # two convolutions of the map in front, of half the stride
-        at = lost + (stride if lost else 0)  # and one of this map
-        wanted = np.empty(found.shape, np.float32)
-        for i, j in np.ndindex(*found.shape[1:3]):
-            place = x[:, at + i * stride :, at + j * stride :][:, :stride, :stride]
-            wanted[:, i, j] = np.concatenate([place.max((1, 2)), -place.min((1, 2))], axis=-1)
-        np.testing.assert_array_equal(found, wanted, err_msg=name)
-
-
 def test_its_activation_stands_behind_every_convolution():
     small = dict(num_classes=2, width=2, depth=1, padded=True, dropout=0.0)
     model = models.create("unet", **small, activation="tanh")
@@ -286,9 +255,6 @@ BAD = {
     r"depth=0, .*must be at least 1": dict(depth=0),
     r"patch=0 must be at least 1": dict(patch=0),
     r"head_width=-1 at least 0": dict(head_width=-1),
-    r"extremes=true is of a way down": dict(
-        extremes=True, padded=True, backbone="resnet18", depth=5
-    ),
     r"patch=2 needs config.model.padded=true": dict(patch=2),
     r"patch=4 needs .* no backbone": dict(patch=4, padded=True, backbone="resnet18", depth=5),
 }

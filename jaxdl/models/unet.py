@@ -53,11 +53,6 @@ class UNet(nn.Module):
         one for all of them; 0 for none, as published. What the largest map tells of each pixel of a
         place and a 3x3 convolution of the image are added up, and the activation follows. Where a
         thing ends is so told by each pixel's own brightness against what the map says of the place.
-      extremes: whether each smaller map on the way down sees, beside what was made of the larger
-        one, the largest value of the image at each of its places and the smallest (Fu et al., 2018,
-        "Joint Optic Disc and Cup Segmentation Based on Multi-label Deep Network and Polar
-        Transformation", section III-A, show each map the image's mean there). How bright a thing
-        and its ground are is so known exactly where they are told apart; needs no backbone.
       activation: a name in `jaxdl.ops.activations`, behind every 3x3 convolution but a backbone's.
       dtype: of the computation; parameters, statistics and logits stay float32.
     """
@@ -72,7 +67,6 @@ class UNet(nn.Module):
     backbone_fields: tuple[str, ...] = ()
     patch: int = 1
     head_width: int = 0
-    extremes: bool = False
     activation: str = "relu"
     dtype: Any = jnp.float32
 
@@ -95,7 +89,7 @@ class UNet(nn.Module):
             fill = [(0, -side % (self.patch * 2**self.depth)) for side in (height, width)]
             x = jnp.pad(x, ((0, 0), *fill, (0, 0)), mode="edge")
         image, x = x, layers.cut_patches(x, self.patch)
-        x, passed = self._encoded(x, train) if self.backbone else self._down(image, x, train)
+        x, passed = (self._encoded if self.backbone else self._down)(x, train)
         for i in reversed(range(self.depth)):
             x = layers.ConvTranspose(
                 self.width << i, 2, padding=0, kernel_init=_UP, dtype=self.dtype, name=f"double_{i}"
@@ -163,22 +157,15 @@ class UNet(nn.Module):
         hidden = ops.activation(self.activation)(told + layers.cut_patches(seen, p))
         return hidden.reshape(B, h, w, p**2, F)
 
-    def _down(
-        self, image: jax.Array, x: jax.Array, train: bool
-    ) -> tuple[jax.Array, dict[int, jax.Array]]:
+    def _down(self, x: jax.Array, train: bool) -> tuple[jax.Array, dict[int, jax.Array]]:
         """The smallest map, and the others by how often they were halved."""
         passed = {}
-        ends = jnp.concatenate([image, -image], axis=-1)
-        ends = ops.max_pool(ends, self.patch) if self.extremes and self.patch > 1 else ends
         for i in range(self.depth):
             x = self._twice(x, i, f"down_{i}", train)
             if i == self.depth - 1:
                 x = layers.Dropout(self.dropout)(x, train=train)
             passed[i] = x
             x = ops.max_pool(x, 2)
-            if self.extremes:
-                ends = ops.max_pool(_middle(ends, passed[i].shape), 2)
-                x = jnp.concatenate([x, ends.astype(x.dtype)], axis=-1)
         x = self._twice(x, self.depth, "bottom", train)
         return layers.Dropout(self.dropout)(x, train=train), passed
 
@@ -228,11 +215,6 @@ class UNet(nn.Module):
             raise UserError(
                 f"config.model.backbone={self.backbone!r} needs config.model.padded=true: its maps "
                 "are of the whole image"
-            )
-        if self.extremes and self.backbone:
-            raise UserError(
-                f"config.model.extremes=true is of a way down that is the U-Net's own, and "
-                f"config.model.backbone={self.backbone!r}"
             )
         if self.backbone_fields and not self.backbone:
             raise UserError("config.model.backbone_fields is of a backbone, and there is none")
