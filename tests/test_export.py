@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import runpy
 import struct
 import subprocess
 import sys
@@ -131,6 +132,25 @@ def predictor(name, size, dtype=jnp.float32, prepared=PREPARED, **fields):
     layout = parallel.create(settings.default().parallel, jax.device_count())
     labels = {"logits": [f"class {i}" for i in range(7)]}
     return Predictor(apply, tree.unflatten(leaves), as_it_is, labels, prepared, 3, layout)
+
+
+def test_its_example_names_what_is_found_in_a_picture(tmp_path, capsys, monkeypatch):
+    several = lambda x: jnp.broadcast_to(x, (1, *x.shape))  # one picture's, whatever is in it
+    boxes = jnp.array([[1.0, 2.0, 3.25, 4.0], [0.0, 0.0, 8.0, 8.0], [0.0, 0.0, 0.0, 0.0]])
+    tell = lambda variables, images: {
+        "boxes": several(boxes) + 0.0 * images.mean(),
+        "scores": several(jnp.array([0.75, 0.5, 0.0])),
+        "classes": several(jnp.array([1, 0, 0])),
+    }
+    layout = parallel.create(settings.default().parallel, jax.device_count())
+    labels = {"classes": ("cat", "dog")}
+    made = Predictor(tell, {}, as_it_is, labels, Preprocess(8, 8), 1, layout, fit="letterbox")
+    export.write(made, epath.Path(tmp_path))
+    Image.new("L", (20, 10)).save(tmp_path / "a.png")
+    monkeypatch.setattr("sys.argv", ["example.py", str(tmp_path / "a.png")])
+    runpy.run_path(str(tmp_path / "example.py"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["dog 0.750 1.0 2.0 3.2 4.0", "cat 0.500 0.0 0.0 8.0 8.0"]
 
 
 def close(found, own):
