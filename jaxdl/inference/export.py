@@ -74,6 +74,9 @@ for name, array in found.items():
     if labels is None or row.ndim != 1:
         print(row)
         continue
+    if row.dtype == bool:
+        print(" ", *(labels[i] for i in np.flatnonzero(row)))
+        continue
     for i in np.argsort(-row)[:5]:
         print(f"  {labels[i]} {row[i]:.3f}")
 '''
