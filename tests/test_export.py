@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import runpy
 import struct
 import subprocess
 import sys
@@ -131,6 +132,43 @@ def predictor(name, size, dtype=jnp.float32, prepared=PREPARED, **fields):
     layout = parallel.create(settings.default().parallel, jax.device_count())
     labels = {"logits": [f"class {i}" for i in range(7)]}
     return Predictor(apply, tree.unflatten(leaves), as_it_is, labels, prepared, 3, layout)
+
+
+@pytest.mark.parametrize(
+    "told, labels, lines",
+    [
+        (
+            {
+                "boxes": [[1.0, 2.0, 3.25, 4.0], [0.0, 0.0, 8.0, 8.0], [0.0, 0.0, 0.0, 0.0]],
+                "scores": [0.75, 0.5, 0.0],
+                "classes": [1, 0, 0],
+            },
+            {"classes": ("cat", "dog")},
+            ["dog 0.750 1.0 2.0 3.2 4.0", "cat 0.500 0.0 0.0 8.0 8.0"],
+        ),
+        (
+            {"holds": [False, True, True], "shares": [0.2, 0.5, 0.75]},
+            dict.fromkeys(("holds", "shares"), ("wet", "cold", "dark")),
+            ["holds", "  cold dark", "shares", "  dark 0.750", "  cold 0.500", "  wet 0.200"],
+        ),
+    ],
+    ids=["detection", "labels"],
+)
+def test_its_example_tells_what_there_is_by_its_names(
+    told, labels, lines, tmp_path, capsys, monkeypatch
+):
+    def tell(variables, images):
+        there = jnp.isfinite(images.mean()).astype(jnp.int32)
+        made = {name: jnp.asarray(x)[None] for name, x in told.items()}
+        return {name: (x * there).astype(x.dtype) for name, x in made.items()}
+
+    layout = parallel.create(settings.default().parallel, jax.device_count())
+    made = Predictor(tell, {}, as_it_is, labels, Preprocess(8, 8), 1, layout, fit="letterbox")
+    export.write(made, epath.Path(tmp_path))
+    Image.new("L", (20, 10)).save(tmp_path / "a.png")
+    monkeypatch.setattr("sys.argv", ["example.py", str(tmp_path / "a.png")])
+    runpy.run_path(str(tmp_path / "example.py"))
+    assert capsys.readouterr().out.splitlines() == lines
 
 
 def close(found, own):

@@ -59,6 +59,11 @@ else:  # the whole picture, between margins of this level
     seen = np.full(take["shape"][1:], take["margins"], np.uint8)
     seen[y : y + h, x : x + w] = np.asarray(image.resize((w, h), how)).reshape(h, w, -1)
 found = model.call(seen[None])
+if "boxes" in found:  # class, score, and x0, y0, x1, y1 in pixels of the model's square
+    classes, scores, boxes = (np.asarray(found[k][0]) for k in ("classes", "scores", "boxes"))
+    for i in np.flatnonzero(scores):  # the rest is filled up with 0
+        print(about["labels"]["classes"][classes[i]], f"{scores[i]:.3f}", *boxes[i].round(1))
+    found = {}
 for name, array in found.items():
     row, labels = np.asarray(array[0]), about["labels"].get(name)
     print(name)
@@ -68,6 +73,9 @@ for name, array in found.items():
         continue
     if labels is None or row.ndim != 1:
         print(row)
+        continue
+    if row.dtype == bool:
+        print(" ", *(labels[i] for i in np.flatnonzero(row)))
         continue
     for i in np.argsort(-row)[:5]:
         print(f"  {labels[i]} {row[i]:.3f}")

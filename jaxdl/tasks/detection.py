@@ -122,6 +122,7 @@ def detection(
         parameters=lambda state: learner.parameters(state.params, order()),
         predict=functools.partial(detecting.predict, detect),
         describe=functools.partial(detecting.describe, names, shown_score),
+        labels={"classes": names},
         directions={**dict.fromkeys(kind.weights, LOW), **detecting.directions(vocs)},
         check=kind.start.check,
         **detecting.figures(detect, names, shown_score, run.config.eval.batch_size, vocs=vocs),
