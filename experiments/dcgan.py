@@ -22,8 +22,8 @@ one of .999 .606, .615 and .620, with fid/digits 1.05, 1.04 and 1.16 (without: 1
 the average pays, and more steps do not.
 
 What more steps and width give, of seed 8 on the validation part, with an average of .999: .658,
-.622, .658 and .634 after 3000, 6000, 9000 and 12,000 steps, and 1.19, 1.11, 1.06 and 1.04 times as far
-from the training images as real new ones: more steps do not pay. Of twice the features .630 and
+.622, .658 and .634 after 3000, 6000, 9000 and 12,000 steps, and 1.19, 1.11, 1.06 and 1.04 times as
+far from the training images as real new ones: more steps do not pay. Of twice the features .630 and
 .585 after 3000 and 6000, with fid/digits 1.29 and 1.47 (1.73 and 1.76 of the plain one's): width
 does. On the test part wide, seed 0, has fid/digits 1.12, kid/digits -.04, every digit at least .072
 of the samples, 1.09 times as far as real ones (plain at seed 0: .675 to .694).
