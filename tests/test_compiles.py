@@ -33,7 +33,7 @@ VARIANTS = {
     "convnext": ("digits", "T"),
     "cvt": ("digits", "13"),
     "cyclegan": ("digits", "published"),
-    "dcgan": ("plain", "conditional"),
+    "dcgan": ("plain", "wide", "conditional"),
     "ddpm": ("",),
     "deep_cnn": ("digits", "labels"),
     "dqn": ("",),

@@ -469,3 +469,8 @@ def test_flags_of_training_stay_strict(copied, capsys):
     config = flags.parse([f"--config={ROOT / 'experiments' / 'mlp.py'}", *overrides(copied)]).config
     with pytest.raises(UserError, match=r"batch_size=20 does not divide over 8 devices"):
         experiment.create(config)
+
+
+def test_a_run_with_a_setting_that_is_no_more_goes_on_without_it(tmp_path):
+    (tmp_path / "config.json").write_text('{"steps": 3, "task.dense": false}')
+    assert workdir.stored(epath.Path(tmp_path)) == {"steps": 3}

@@ -114,6 +114,7 @@ FLAGS = {
                  "--config.task.identity=.5", "--config.task.pool=2"),
     "cyclegan:published": (*_TRANSLATION, "--config.model.depth=1", "--config.data.image_size=32"),
     "dcgan": _GAME,
+    "dcgan:wide": _GAME,
     "dcgan:conditional": _GAME,
     "ddpm": _UNET,
     "deep_cnn": _DEEP_CNN,

@@ -20,6 +20,9 @@ from jaxdl import parallel
 from jaxdl.errors import UserError
 from jaxdl.runs import lock
 
+# Settings that are no more, and that changed no figure of the runs that had them.
+_GONE = ("task.dense",)
+
 
 def default_path(config_file: str) -> epath.Path:
     """``runs/vit-20261120-143000``: named after the experiment and the time."""
@@ -112,9 +115,10 @@ def stored(workdir: epath.Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        return json.loads(file.read_text())
+        found = json.loads(file.read_text())
     except json.JSONDecodeError as error:
         raise UserError(f"{file} is damaged ({error}): use another --workdir") from None
+    return {name: value for name, value in found.items() if name not in _GONE}
 
 
 @contextlib.contextmanager
