@@ -95,7 +95,7 @@ SPLIT = {
         dense(name="dense_0", rank=4) | dense(name="dense_1"),
     ),
     "gat": (dict(hidden=(4,)), (jnp.zeros((3, 4)), EDGES), set()),
-    "gcn": (dict(hidden=(4,)), (jnp.zeros((3, 4)), jnp.eye(3)), set()),
+    "gcn": (dict(hidden=(4,)), (jnp.zeros((3, 4)), EDGES), set()),
     "gin": (
         dict(hidden=(4,), num_classes=4),
         (jnp.zeros((3, 4)), EDGES),
