@@ -57,10 +57,12 @@ class Registry:
         return sorted(self._entries)
 
     def knows(self, name: str) -> bool:
-        """Whether there is one called ``name``; none is called ""."""
-        if name and name not in self._entries:
+        """Whether there is one called ``name``; none is called "", and nothing is imported for it."""
+        if not name:
+            return False
+        if name not in self._entries:
             self._load_own(name)
-        if name and name not in self._entries:
+        if name not in self._entries:
             self._load()
         return name in self._entries
 
@@ -70,7 +72,8 @@ class Registry:
         Raises:
           UserError: there is none; the message names the nearest ones.
         """
-        self.knows(name)
+        if not self.knows(name):
+            self._load()  # for the names that are told
         return choose(self.kind, name, self._entries)
 
     def settings(self, name: str) -> dict[str, Any]:

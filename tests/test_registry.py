@@ -48,3 +48,18 @@ def test_what_bears_another_name_than_its_module_is_found():
     assert not tasks.knows("vit")
     with pytest.raises(UserError, match=r"unknown model 'vit_s17'.*vit_s16"):
         models.create("vit_s17")
+
+
+def test_no_name_is_told_those_there_are():
+    """Also where nothing was imported before."""
+    said = (
+        "from jaxdl import tasks\n"
+        "from jaxdl.errors import UserError\n"
+        "try:\n"
+        "    tasks.settings('')\n"
+        "except UserError as error:\n"
+        "    assert 'adversarial' in str(error), error\n"
+        "else:\n"
+        "    raise AssertionError('no error')\n"
+    )
+    assert "adversarial" in imported(said)
