@@ -57,7 +57,7 @@ class Registry:
         return sorted(self._entries)
 
     def knows(self, name: str) -> bool:
-        """Whether there is one called ``name``; none is called "", and nothing is imported for it."""
+        """Whether there is one called ``name``: none is called "", whatever is imported."""
         if not name:
             return False
         if name not in self._entries:

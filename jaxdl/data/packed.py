@@ -41,7 +41,8 @@ def first_fit(
     lengths = np.asarray(lengths).reshape(-1, sides)
     left = np.zeros((max(1, len(lengths)), sides), int)
     for i in np.argsort(-(lengths / rooms[-1]).max(axis=1), kind="stable"):
-        row, most = int((left >= lengths[i]).all(axis=1).argmax()), len(found)
+        most = len(found)
+        row = int((left[: max(1, most)] >= lengths[i]).all(axis=1).argmax())
         if (left[row] < lengths[i]).any():
             room = next(room for room in rooms if np.all(room >= lengths[i]))
             found += [(room, []) for _ in range(together(room))]
@@ -56,10 +57,10 @@ def first_fit(
 def joined(texts: Ragged, rows: Sequence[Sequence[int]]) -> tuple[Ragged, Ragged]:
     """The texts of each row behind one another, and their numbers in the row, from 1 on."""
     order = np.concatenate(rows)
-    ends = np.cumsum([texts.lengths[row].sum() for row in rows])
-    starts = np.concatenate([[0], ends])
-    number = np.concatenate([np.arange(1, len(row) + 1) for row in rows])
-    segments = np.repeat(number, texts.lengths[order])
+    sizes, counts = texts.lengths[order], [len(row) for row in rows]
+    starts = np.concatenate([[0], np.cumsum(sizes)])[np.cumsum([0, *counts])]
+    number = np.concatenate([np.arange(1, count + 1) for count in counts])
+    segments = np.repeat(number, sizes)
     return Ragged(texts.subset(order).tokens, starts), Ragged(segments, starts)
 
 

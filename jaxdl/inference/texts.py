@@ -21,8 +21,7 @@ def write(made: Experiment, workdir: epath.Path, file: str) -> None:
 
     A line of predictions.txt is that of the same number in the input, with spaces for line ends. Of
     tasks that ``embed`` texts, or whose answers have a vector, embeddings.npy has a row for each;
-    words that were tagged also stand
-    in predictions.conll, a word a line.
+    words that were tagged also stand in predictions.conll, a word a line.
 
     Args:
       made: an experiment whose task has ``answer`` or ``embed``.

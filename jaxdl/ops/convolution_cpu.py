@@ -18,7 +18,7 @@ from jaxdl.ops.forms import is_open
 from jaxdl.ops.geometry import Geometry, spread
 from jaxdl.ops.wide import wide_dtype
 
-NOTHING = ((0, 0), (0, 0))  # of padding
+_UNPADDED = ((0, 0), (0, 0))
 
 # Channels on both sides from which Winograd's transforms cost less than its products save: a
 # convolution of 16 to 32 channels takes .5 to .8 of the time, on maps from 8 to 128 px a side, and
@@ -69,7 +69,7 @@ def apply(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     if _has_few(geometry, x.shape[0], kernel.shape[-1], FEW_WINDOWS):
         return _product(x, kernel, geometry)
     if _is_of_cells(geometry, kernel.shape, x):
-        return winograd.conv(_cells(x, geometry), _of_cells(kernel), NOTHING)
+        return winograd.conv(_cells(x, geometry), _of_cells(kernel), _UNPADDED)
     return direct.conv(x, kernel, geometry)
 
 

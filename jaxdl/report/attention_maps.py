@@ -71,10 +71,9 @@ def rollout(weights: Sequence[jax.Array]) -> jax.Array:
     Returns:
       (batch, T, T) float32: row t is of token t, and sums to 1. Free to jit.
     """
-    T = weights[0].shape[-1]
-    whole = jnp.eye(T, dtype=jnp.float32)
+    whole = itself = jnp.eye(weights[0].shape[-1], dtype=jnp.float32)
     for layer in weights:
-        mixed = (layer.astype(jnp.float32).mean(axis=1) + jnp.eye(T, dtype=jnp.float32)) / 2
+        mixed = (layer.astype(jnp.float32).mean(axis=1) + itself) / 2
         whole = jnp.matmul(mixed, whole, precision=jax.lax.Precision.HIGHEST)
     return whole
 

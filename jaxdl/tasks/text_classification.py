@@ -23,7 +23,7 @@ from jaxdl.tasks import (
     register,
 )
 from jaxdl.tasks.shared import class_weights as class_weighing
-from jaxdl.tasks.shared import classified, text_encoder
+from jaxdl.tasks.shared import classified, row_answers, text_encoder
 from jaxdl.tasks.shared.splits import EachFn
 from jaxdl.tasks.shared.texts import one_line
 
@@ -127,12 +127,6 @@ def evaluate(
     return {"loss": loss, **classification.hits(found, batch)}
 
 
-def described(class_names: Sequence[str], found: jax.Array) -> list[Description]:
-    """`jaxdl.tasks.classification.describe` of logits (n, classes), one each."""
-    shares = np.asarray(jax.nn.softmax(found))
-    return [classification.describe(class_names, {"shares": share}) for share in shares]
-
-
 def inputs(batch: Mapping) -> tuple[jax.Array, jax.Array | None, jax.Array]:
     """What an encoder takes of a batch: tokens, segments (None of single texts) and mask."""
     return batch["tokens"], batch.get("segments"), batch["mask"]
@@ -147,7 +141,9 @@ def _answer(
     at_once: int,
 ) -> list[Description]:
     """The classes of a file's texts."""
-    return described(names, text_encoder.each_text(each, data, 0, state, file, at_once))
+    found = text_encoder.each_text(each, data, 0, state, file, at_once)
+    describe = functools.partial(classification.describe, names)
+    return row_answers.one_by_one(describe, {"shares": np.asarray(jax.nn.softmax(found))})
 
 
 def _artifacts(
