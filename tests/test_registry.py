@@ -63,3 +63,15 @@ def test_no_name_is_told_those_there_are():
         "    raise AssertionError('no error')\n"
     )
     assert "adversarial" in imported(said)
+
+
+def test_a_published_model_is_read_without_what_trains_others():
+    """Optimizers, checkpoints of runs and other architectures: 20 MB and a quarter of a second."""
+    said = (
+        "import sys\n"
+        "from jaxdl.pretrained import catalog\n"
+        "assert catalog.of_type('whisper', 'here').model_types == ('whisper',)\n"
+        "found = {'optax', 'tensorstore', 'jaxdl.pretrained.transfer'} & {*sys.modules}\n"
+        "assert not found, found"
+    )
+    assert not {"resnet", "faster_rcnn", "bert"} & imported(said)

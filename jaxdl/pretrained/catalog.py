@@ -56,6 +56,11 @@ def of(module: nn.Module) -> Architecture:
 
 def of_type(model_type: Any, where: str) -> Architecture:
     """The architecture that transformers calls so; UserError if there is none."""
+    # Most are called as here: then the others, and what they import, can wait.
+    if isinstance(model_type, str) and _registry.knows(model_type):
+        architecture = _registry.get(model_type)
+        if model_type in architecture.model_types:
+            return architecture
     known = {name: a for a in architectures() for name in a.model_types}
     if model_type not in known:
         near = nearest(str(model_type), known)
