@@ -68,7 +68,7 @@ def _shifted_sum(padded: jax.Array, kernel: jax.Array, geometry: Geometry) -> ja
     s, d = geometry.stride, geometry.dilation
     B, H, W, C = padded.shape
     h, w = ((size - reach) // s + 1 for size, reach in zip((H, W), geometry.reach, strict=True))
-    return sum(
+    terms = (
         lax.slice(
             padded,
             (0, d * i, d * j, 0),
@@ -78,6 +78,8 @@ def _shifted_sum(padded: jax.Array, kernel: jax.Array, geometry: Geometry) -> ja
         * kernel[i, j, 0]
         for i, j in np.ndindex(*geometry.window)
     )
+    # XLA on a CPU would add them all up again for each who reads the sum.
+    return lax.optimization_barrier(sum(terms))
 
 
 def _products(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
