@@ -238,6 +238,29 @@ def test_products_with_a_table_and_with_several_kernels(leading, dtype):
         )
 
 
+@pytest.mark.parametrize("leading", [(), (1, 1)])
+def test_one_rows_product_with_a_large_kernel(leading):
+    """By halves on a CPU; in both modes of derivatives what it is by one product."""
+    x, kernel, bias = normal(*leading, 512), normal(512, 256, seed=1), normal(256, seed=2)
+    x_dot, kernel_dot = normal(*leading, 512, seed=3), normal(512, 256, seed=4)
+    found = in_float64(ops.dense, x, kernel, bias)
+    np.testing.assert_allclose(found, x @ kernel + bias, rtol=1e-12, atol=1e-12)
+    tangent = lambda *dots: jax.jvp(ops.dense, (x, kernel), dots)[1]
+    expected = x_dot @ kernel + x @ kernel_dot
+    np.testing.assert_allclose(
+        in_float64(tangent, x_dot, kernel_dot), expected, rtol=1e-11, atol=1e-11
+    )
+    slope = normal(*leading, 256, seed=5)
+    pulled = lambda x, kernel, slope: jax.vjp(ops.dense, x, kernel)[1](slope)
+    with jax.enable_x64(True):
+        bars = jax.jit(pulled)(*map(jnp.asarray, (x, kernel, slope)))
+    np.testing.assert_allclose(bars[0], slope @ kernel.T, rtol=1e-11, atol=1e-11)
+    outer = x.reshape(512, 1) * slope.reshape(1, 256)
+    np.testing.assert_allclose(bars[1], outer, rtol=1e-11, atol=1e-11)
+    with ops.references():
+        np.testing.assert_allclose(in_float64(ops.dense, x, kernel, bias), found, atol=1e-12)
+
+
 @pytest.mark.parametrize("operation", ["dense_each", "by_table"])
 def test_products_of_an_open_number_of_rows_can_be_exported(operation):
     import jax.export
@@ -512,3 +535,29 @@ def test_attention_holds_under_vmap_and_inside_scan():
     scan = lambda *qkv: jax.lax.scan(lambda _, x: (None, f(*x)), None, qkv)[1]
     for g in (jax.vmap(f), scan):
         np.testing.assert_allclose(in_float64(g, q, k, v), expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.int32])
+def test_the_largest_is_where_numpy_finds_it(dtype):
+    """Of several the first; what is no number counts as the largest, and -∞ may be it."""
+    x = normal(3, 4, 700).round(1)
+    if dtype != jnp.int32:
+        x[0, 0, [650, 20]] = np.nan
+        x[0, 1] = -np.inf
+        x[0, 2, [30, 600]] = np.inf
+    x[1, 0] = 5.0
+    x = np.asarray(jnp.asarray(x, dtype))
+    found = jax.jit(ops.argmax)(x)
+    assert found.dtype == jnp.int32
+    # NumPy takes bfloat16's NaN for a small number.
+    np.testing.assert_array_equal(found, x.astype(np.float32).argmax(-1))
+    np.testing.assert_array_equal(jax.vmap(ops.argmax)(x), found)
+    np.testing.assert_array_equal(ops.argmax(x[..., :9]), x[..., :9].astype(np.float32).argmax(-1))
+    with ops.references():
+        np.testing.assert_array_equal(jax.jit(ops.argmax)(x), found)
+
+
+def test_a_long_rows_largest_is_the_last():
+    """Its place is a whole number that float32 has."""
+    assert ops.argmax(jnp.arange(300_001)) == 300_000
+    assert ops.argmax(jnp.zeros(2**24 + 2).at[2**24 + 1].set(1.0)) == 2**24 + 1

@@ -172,6 +172,7 @@ OPS = {
     },
 }
 NO_DERIVATIVE = {
+    "argmax": "places, which are whole numbers",
     "boxes": "a module, whose operations are tested in test_boxes.py",
     "Edges": "a container",
     "Hops": "a container",

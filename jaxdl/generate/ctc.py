@@ -9,6 +9,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxdl import ops
+
 
 def ctc_greedy(
     logits: jax.Array, frames: jax.Array | None = None, *, blank: int = 0
@@ -23,7 +25,7 @@ def ctc_greedy(
     Returns:
       tokens (batch, frames) int32, filled up with the blank, and how many there are, (batch,).
     """
-    path = logits.argmax(-1).astype(jnp.int32)
+    path = ops.argmax(logits)
     path = jnp.where(_counts(logits, frames), path, blank)
     before = jnp.pad(path[:, :-1], ((0, 0), (1, 0)), constant_values=blank)
     said = (path != blank) & (path != before)

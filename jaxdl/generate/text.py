@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxdl import keys
+from jaxdl import keys, ops
 from jaxdl.generate import decoding, processors, requests
 
 # The temperatures between which float32 has both a number and its reciprocal.
@@ -181,7 +181,7 @@ def _sample(
         scores = logits_BxV.astype(jnp.float32)
         scores = asked(scores, state.text, added=state.added, tokens=tokens)
         if temperature == 0:
-            token = scores.argmax(-1).astype(jnp.int32)
+            token = ops.argmax(scores)
         else:
             log_p = log_probabilities(scores, temperature=temperature, top_k=top_k, top_p=top_p)
             token = jax.random.categorical(every[state.added], log_p).astype(jnp.int32)

@@ -62,11 +62,11 @@ class Cache(NamedTuple):
         def put(old: tuple[jax.Array, ...], new: jax.Array) -> tuple[jax.Array, ...]:
             new = new.swapaxes(1, 2).astype(old[layer].dtype)
             changed = lax.dynamic_update_slice(old[layer], new, at)
-            if new.shape == changed.shape:
-                # All at once, an encoder's. XLA on a CPU would keep it as it came, and laid out as
-                # the products want it for each who reads: a head as one row is laid out but so.
-                rows = changed.reshape(*changed.shape[:2], -1)
-                changed = lax.optimization_barrier(rows).reshape(changed.shape)
+            # XLA on a CPU would put it together again for each who reads, and so a loop would have
+            # to copy it. An encoder's, which is written at once, would besides be kept as it came
+            # and laid out for each, as products want it: a head as one row is laid out but so.
+            rows = (*changed.shape[:2], -1) if new.shape == changed.shape else changed.shape
+            changed = lax.optimization_barrier(changed.reshape(rows)).reshape(changed.shape)
             return (*old[:layer], changed, *old[layer + 1 :])
 
         return self._replace(keys=put(self.keys, keys), values=put(self.values, values))

@@ -13,6 +13,7 @@ from jaxdl.ops.activations import (
     softmax,
     tanh,
 )
+from jaxdl.ops.argmax import argmax
 from jaxdl.ops.attention import attention, attention_weights, join_masks
 from jaxdl.ops.convolution import conv
 from jaxdl.ops.cross_entropy import cross_entropy
@@ -63,6 +64,7 @@ __all__ = [
     "activation",
     "adaptive_avg_pool",
     "aggregate",
+    "argmax",
     "arrived",
     "arrived_softmax",
     "attention",

@@ -240,7 +240,7 @@ def hits(found: jax.Array, batch: Mapping, top_k: int = 0) -> Metrics:
     """``accuracy`` of logits (batch, classes), and, with ``top_k``, that of the first so many."""
     right = lambda k: jax.lax.top_k(found, k)[1] == batch["label"][:, None]
     weights = without_padding(batch)
-    made = {"accuracy": Mean.of(found.argmax(-1) == batch["label"], weights)}
+    made = {"accuracy": Mean.of(ops.argmax(found) == batch["label"], weights)}
     if top_k:
         made[f"top_{top_k}_accuracy"] = Mean.of(right(top_k).any(-1), weights)
     return made

@@ -121,7 +121,7 @@ def predictions(logits: jax.Array, batch: Mapping) -> tuple[jax.Array, jax.Array
     targets = batch["tokens"][:, 1:]
     weight = batch.get("weight", jnp.ones(targets.shape, jnp.float32))
     weight = without_padding(batch, weight)
-    return ops.cross_entropy(logits, targets), logits.argmax(-1) == targets, weight
+    return ops.cross_entropy(logits, targets), ops.argmax(logits) == targets, weight
 
 
 def training_loss(

@@ -180,7 +180,7 @@ def training_loss(
 
 def hits(logits: jax.Array, masked: masking.Masked) -> Metrics:
     """``accuracy``, and ``masked_accuracy`` where [MASK] stands, of logits (batch, K, tokens)."""
-    right = logits.argmax(-1) == masked.targets
+    right = ops.argmax(logits) == masked.targets
     return {
         "accuracy": Mean.of(right, masked.weight),
         "masked_accuracy": Mean.of(
@@ -215,7 +215,7 @@ class Guesses(NamedTuple):
 def guesses(module: nn.Module, hide: HideFn, state: learner.Learner, batch: Mapping) -> Guesses:
     """What the model says of a batch's hidden tokens."""
     logits, masked = _logits(module, hide, state, batch)
-    return Guesses(masked, logits.argmax(-1), ops.cross_entropy(logits, masked.targets))
+    return Guesses(masked, ops.argmax(logits), ops.cross_entropy(logits, masked.targets))
 
 
 def _logits(

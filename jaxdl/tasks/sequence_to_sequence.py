@@ -118,7 +118,7 @@ def predictions(
     target = example.target
     weight = jnp.where(target != special.pad, example.weight[:, None], 0.0)
     nats = ops.cross_entropy(logits, target, label_smoothing)
-    return nats, logits.argmax(-1) == target, weight
+    return nats, ops.argmax(logits) == target, weight
 
 
 def logits(forward: Callable, special: Specials, *state: Any, example: Example) -> Any:
