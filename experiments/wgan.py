@@ -26,6 +26,12 @@ def get_config(variant="gradient_penalty"):
     return choose("variant", variant, VARIANTS)()
 
 
+def _wide():
+    config = _gradient_penalty()
+    config.model.widths = (128, 64)
+    return config
+
+
 def _gradient_penalty():
     config = _common()
     config.steps = 12_000
@@ -63,4 +69,4 @@ def _common():
     return config
 
 
-VARIANTS = {"gradient_penalty": _gradient_penalty, "clip": _clip}
+VARIANTS = {"gradient_penalty": _gradient_penalty, "wide": _wide, "clip": _clip}

@@ -66,6 +66,11 @@ class Progress:
             shown = " ".join(filter(None, (self._at(step), self._figures, speed)))
             self._live.update(self._task, completed=step, figures=shown)
 
+    def measuring(self, step: int) -> None:
+        """An evaluation has begun: a terminal's live line says so until the next update."""
+        if self._live is not None:
+            self._live.update(self._task, completed=step, figures="measuring")
+
     def figures(self, step: int, split: str, figures: dict[str, Any]) -> None:
         """New figures: remembered on a terminal's live line, printed elsewhere."""
         short = " ".join(
