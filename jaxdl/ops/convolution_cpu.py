@@ -233,16 +233,18 @@ def _cells(x, geometry):
 
 def _of_cells(kernel):
     """The kernel (4, 4, C, F) of pixels as that of cells, (2, 2, 4 C, F)."""
-    _, _, C, F = kernel.shape
-    kernel = kernel.reshape(2, 2, 2, 2, C, F).transpose(0, 2, 1, 3, 4, 5)
-    return kernel.reshape(2, 2, 4 * C, F)
+    return _exchanged_taps(kernel).reshape(2, 2, -1, kernel.shape[-1])
 
 
 def _of_pixels(kernel):
     """The inverse of `_of_cells`, which is its transpose."""
-    _, _, cells, F = kernel.shape
-    kernel = kernel.reshape(2, 2, 2, 2, cells // 4, F).transpose(0, 2, 1, 3, 4, 5)
-    return kernel.reshape(4, 4, cells // 4, F)
+    return _exchanged_taps(kernel).reshape(4, 4, -1, kernel.shape[-1])
+
+
+def _exchanged_taps(kernel):
+    """Rows of cells, of pixels in them, columns so: the middle two exchanged, either way."""
+    F = kernel.shape[-1]
+    return kernel.reshape(2, 2, 2, 2, -1, F).transpose(0, 2, 1, 3, 4, 5)
 
 
 def _transposed(kernel, groups):
