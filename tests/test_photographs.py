@@ -48,18 +48,6 @@ def test_one_photograph_is_learned_from_and_the_other_measured_or_its_own_right_
     assert len(turned.train) == 14 * 20
 
 
-def test_the_photograph_that_is_learned_from_may_come_in_several_sizes():
-    found = load(patch=16, stride=0, sizes=(1.0, 0.5))
-    whole, half = found.train.pictures
-    assert (whole.large.shape, half.large.shape) == ((426, 640, 3), (214, 320, 3))
-    assert len(found.train) == 14 * 20 + 7 * 10
-    assert len(found.test.pictures) == 1
-    china = Image.fromarray(load_sample_image("china.jpg"))
-    np.testing.assert_array_equal(whole.large, np.asarray(china)[:426])
-    theirs = china.resize((320, 214), Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(half.large, np.asarray(theirs))
-
-
 def test_bicubic_enlargement_is_pillows():
     pair = load(patch=16).test.pictures[0]
     made = smaller.enlarged(pair.small, 2)
@@ -112,7 +100,6 @@ WRONG = {
     "channels=2": "must be 1 (grey) or 3 (colour)",
     "patch=300": "data.patch to 213 or less",
     "patch=0": "data.patch=0 must be at least 1",
-    "sizes=(1.,2.)": "must be numbers above 0 and at most 1",
     "stride=-1": "data.stride=-1 must be at least 1",
     "validation_fraction=1.": "must be between 0 and 1",
     "path=x": "data set 'photographs' takes none",

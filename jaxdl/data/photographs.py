@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxdl.data import Data, pictures, register, smaller, statistics
+from jaxdl.data import Data, register, smaller, statistics
 from jaxdl.errors import UserError
 from jaxdl.registry import choose
 
@@ -17,7 +17,6 @@ def photographs(
     patch: int = 24,
     stride: int = 1,
     channels: int = 3,
-    sizes: tuple[float, ...] = (1.0,),
     validation_fraction: float = 0.2,
     eval_on: str = "test",
 ) -> Data:
@@ -36,16 +35,12 @@ def photographs(
       stride: pixels from one square that is learned from to the next; 0 is ``patch``. Those that
         are measured on are a patch apart.
       channels: 3 for colour, 1 for grey.
-      sizes: of the photograph that is learned from, as parts of its own, each at most 1: squares
-        are of all. One photograph has lines of one sharpness, and made smaller it has sharper ones.
       validation_fraction: of the columns of the one that is learned from, at its right, the part
         that is measured on in place of the other photograph with eval_on=validation.
       eval_on: "test", or "validation", to choose settings by.
     """
     smaller.check(scale, channels, patch, stride)
     choose("photograph in data.test", test, FILES)
-    if not sizes or not all(0 < size <= 1 for size in sizes):
-        raise UserError(f"data.sizes={sizes} must be numbers above 0 and at most 1")
     if not 0 < validation_fraction < 1:
         raise UserError(f"data.validation_fraction={validation_fraction} must be between 0 and 1")
     (train,) = (name for name in FILES if name != test)
@@ -53,24 +48,14 @@ def photographs(
     if eval_on == "validation":
         cut = round(learned.shape[1] * (1 - validation_fraction) / scale) * scale
         learned, measured, test = learned[:, :cut], learned[:, cut:], f"the right part of {train}"
-    copies = [_at(learned, size) for size in sizes]
-    kept = _patches(train, copies, scale, patch, stride or patch)
+    part = lambda name, picture, step: _patches(name, smaller.pair(picture, scale), patch, step)
+    kept = part(train, learned, stride or patch)
     mean, std = statistics.of_channels(kept, most=512)
-    whole = _patches(test, [measured], scale, patch, patch)
-    return Data(train=kept, test=whole, mean=mean, std=std)
+    return Data(train=kept, test=part(test, measured, patch), mean=mean, std=std)
 
 
-def _at(picture: np.ndarray, size: float) -> np.ndarray:
-    """A picture of a part of its height and width."""
-    return pictures.resized(picture, *(round(size * side) for side in picture.shape[:2]))
-
-
-def _patches(
-    name: str, copies: list[np.ndarray], scale: int, side: int, stride: int
-) -> smaller.Patches:
-    pairs = [smaller.pair(picture, scale) for picture in copies]
-    names, sizes = [name] * len(pairs), [pair.small.shape[:2] for pair in pairs]
-    return smaller.Patches(pairs, names, sizes, side, stride)
+def _patches(name: str, found: smaller.Pair, side: int, stride: int) -> smaller.Patches:
+    return smaller.Patches([found], [name], [found.small.shape[:2]], side, stride)
 
 
 def read(name: str, channels: int) -> np.ndarray:
