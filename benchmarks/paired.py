@@ -18,6 +18,9 @@ import numpy as np
 
 from benchmarks import machine, sides
 
+# Of PyTorch's work.
+FORMS = (*sides.PLAIN, *sides.CHANNELS_LAST)
+
 # (what is said of the work, the work).
 Side = tuple[Callable[[], list[float]], Callable[[], None]]
 
@@ -25,23 +28,26 @@ Side = tuple[Callable[[], list[float]], Callable[[], None]]
 def main(
     module: str,
     ours: Callable[[Path, int], Side],
-    theirs: Callable[[Path, int], Side],
+    theirs: Callable[..., Side],
     *,
     size: int,
     agree: float,
     what: str,
     of: str,
+    has_forms: bool = False,
 ) -> int:
     """Runs the command line of ``python -m module``; 1 if the sides disagree.
 
     Args:
       module: that has both sides.
       ours: (a file of weights that it writes, the size) -> our side.
-      theirs: (the file, the size) -> the other's.
+      theirs: (the file, the size) -> the other's; with ``has_forms`` also the form, one of `FORMS`,
+        or "" for the fastest (`fastest_of_pytorch`).
       size: unless the command line has another.
       agree: how far what they say may be apart.
       what: is said, for messages.
       of: the work, of which the times are.
+      has_forms: whether ``--form`` may name PyTorch's form, which saves the time to try all.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--size", type=int, default=size)
@@ -49,16 +55,22 @@ def main(
     parser.add_argument("--torch-python", default=sys.executable)
     parser.add_argument("--side", choices=("ours", "theirs"))
     parser.add_argument("--file", type=Path)
+    if has_forms:
+        parser.add_argument("--form", choices=FORMS, default="")
     options = parser.parse_args()
+    form = (options.form,) if has_forms else ()
     if options.side == "ours":
         as_launched()
+        serve(ours(options.file, options.size))
+        return 0
     if options.side:
-        serve({"ours": ours, "theirs": theirs}[options.side](options.file, options.size))
+        serve(theirs(options.file, options.size, *form))
         return 0
     sides.end_with_us()
     machine.say_if_busy()
     with tempfile.TemporaryDirectory() as folder:
         flags = [f"--size={options.size}", f"--file={folder}/weights.safetensors"]
+        flags += [f"--form={name}" for name in form if name]
         command = lambda python, side: [python, "-m", module, f"--side={side}", *flags]
         with sides.Process("ours", command(sys.executable, "ours")) as mine:
             said = mine.ask("say")["said"]  # its weights are written by now
@@ -81,7 +93,10 @@ def as_launched() -> None:
 
 
 def tell(mine: sides.Process, other: sides.Process, rounds: int, of: str) -> None:
-    """Prints the medians of both sides' times, and of the rounds' ratios."""
+    """Prints the medians of both sides' times and of the rounds' ratios, and the least times.
+
+    What else the machine does makes times longer, never shorter, and of both sides unlike.
+    """
     times = []
     for _ in range(rounds):
         times.append((mine.ask("run")["seconds"], other.ask("run")["seconds"]))
@@ -90,6 +105,8 @@ def tell(mine: sides.Process, other: sides.Process, rounds: int, of: str) -> Non
     print(f"ours {ours_took:.3f} s, theirs {theirs_took:.3f} s {of}")
     spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
     print(f"theirs takes {statistics.median(ratios):.2f} times as long ({spread})")
+    mine, others = (min(x) for x in zip(*times, strict=True))
+    print(f"at best ours {mine:.3f} s, theirs {others:.3f} s: {others / mine:.2f} times as long")
 
 
 def serve(side: Side) -> None:
@@ -110,10 +127,10 @@ def seconds(run: Callable[[], None], least: float = 0.5) -> float:
     """That a call takes: the mean of as many as fill ``least`` seconds.
 
     Half as long is called before, uncounted: `benchmarks.worker.timed` says why, and what is short
-    is back to its pace after a few calls only.
+    is back to its pace after a few calls only. A call of many seconds needs none before it.
     """
-    _filling(run, least / 2)
-    return _filling(run, least)
+    took = _filling(run, least / 2)
+    return took if took > 8 * least else _filling(run, least)
 
 
 def _filling(run: Callable[[], None], least: float) -> float:
@@ -124,25 +141,33 @@ def _filling(run: Callable[[], None], least: float) -> float:
     return (time.perf_counter() - began) / calls
 
 
-def fastest_of_pytorch(stepper: Callable[[bool, Any], Callable[[], Any]]) -> Callable[[], None]:
-    """The fastest of eager and torch.compile, each in either memory format.
+def fastest_of_pytorch(
+    stepper: Callable[[bool, Any], Callable[[], Any]], form: str = ""
+) -> Callable[[], None]:
+    """The fastest of eager and torch.compile, each in either memory format, or that of ``form``.
 
     Args:
       stepper: (whether compiled, the memory format) -> the work. What fails is told and left out.
+      form: of `FORMS`, the one that is taken untried.
     """
     import torch
 
+    def made(name: str) -> Callable[[], Any]:
+        layout = torch.channels_last if name in sides.CHANNELS_LAST else torch.contiguous_format
+        run = stepper(name.startswith("compile"), layout)
+        run()
+        return run
+
+    if form:
+        return made(form)
     names, runs = [], []
-    for name, compiled in (("eager", False), ("compile", True)):
-        for layout in (torch.contiguous_format, torch.channels_last):
-            try:
-                run = stepper(compiled, layout)
-                run()
-            except Exception as error:  # torch.compile needs a compiler of C++
-                print(f"{name}: {error}"[:200], file=sys.stderr)
-                continue
-            names.append(f"{name} {layout}")
-            runs.append(run)
+    for name in FORMS:
+        try:
+            runs.append(made(name))
+        except Exception as error:  # torch.compile needs a compiler of C++
+            print(f"{name}: {error}"[:200], file=sys.stderr)
+            continue
+        names.append(name)
     return fastest(runs, names)
 
 

@@ -1,13 +1,14 @@
 """Updates of StyleGAN2 at 32 pixels, with all its regularisations, beside the same in PyTorch.
 
-    python -m benchmarks.stylegan2 [--size=32] [--rounds=11] [--torch-python=PATH]
+    python -m benchmarks.stylegan2 [--size=32] [--rounds=11] [--form=NAME] [--torch-python=PATH]
 
 Timed are 16 updates of both networks together, of which one has the discriminator's penalty of
 slopes and four the generator's of path lengths, with 16 images each. Both sides begin with the same
 weights, draw the same, and the losses of their first two updates by Adam, the first with both
 penalties, are compared. PyTorch's is the fastest of eager and torch.compile (of the two losses,
 since it differentiates nothing twice), each in either memory format, its optimizers in their fused
-form. Prints the medians of both, and of the rounds' ratios.
+form; --form=eager_nhwc takes one of them untried, and --rounds=3 then ends in four minutes on 2
+cores. Prints the medians of both, and of the rounds' ratios.
 """
 
 import sys
@@ -37,6 +38,7 @@ def main() -> int:
         agree=_AGREE,
         what="the losses of the first updates",
         of=f"{UPDATES} updates",
+        has_forms=True,
     )
 
 
@@ -129,7 +131,7 @@ def _draws(players: Any, key: Any, size: int) -> Iterator[tuple[str, np.ndarray]
             yield f"{name}/along", draw("along", (count, size, size, 1))
 
 
-def theirs(file: Path, size: int) -> paired.Side:
+def theirs(file: Path, size: int, form: str) -> paired.Side:
     """The same in PyTorch."""
     import torch
     from safetensors.numpy import load_file
@@ -159,7 +161,7 @@ def theirs(file: Path, size: int) -> paired.Side:
         return found
 
     run = lambda compiled, layout: run_of(stepper(compiled, layout))
-    return say, paired.fastest_of_pytorch(run)
+    return say, paired.fastest_of_pytorch(run, form)
 
 
 class _Updates:

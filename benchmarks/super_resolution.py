@@ -1,6 +1,7 @@
 """An update of EDSR (16 blocks x 64, x2, 16 patches of 48 pixels), beside the same in PyTorch.
 
-    python -m benchmarks.super_resolution [--size=48] [--rounds=11] [--torch-python=PATH]
+    python -m benchmarks.super_resolution [--size=48] [--rounds=11] [--form=NAME] \\
+        [--torch-python=PATH]
 
 Both begin with the same weights, and the losses of their first three updates by Adam are compared.
 PyTorch's is the fastest of eager and torch.compile, each with its images and convolutions in either
@@ -32,6 +33,7 @@ def main() -> int:
         agree=_AGREE,
         what="the loss of the first updates",
         of="an update",
+        has_forms=True,
     )
 
 
@@ -79,7 +81,7 @@ def ours(file: Path, size: int) -> paired.Side:
     return lambda: [update() for _ in range(UPDATES)], lambda: update()
 
 
-def theirs(file: Path, size: int) -> paired.Side:
+def theirs(file: Path, size: int, form: str) -> paired.Side:
     """The same in PyTorch."""
     import torch
     from safetensors.numpy import load_file
@@ -114,7 +116,7 @@ def theirs(file: Path, size: int) -> paired.Side:
         update = stepper(False, torch.contiguous_format)
         return [update() for _ in range(UPDATES)]
 
-    return say, paired.fastest_of_pytorch(stepper)
+    return say, paired.fastest_of_pytorch(stepper, form)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """An update of Pix2Pix's two networks at 64 pixels, beside the same in PyTorch.
 
-    python -m benchmarks.translation [--size=64] [--rounds=11] [--torch-python=PATH]
+    python -m benchmarks.translation [--size=64] [--rounds=11] [--form=NAME] [--torch-python=PATH]
 
 The generator halves down to one pixel; widths, the discriminator and Adam's settings are the
 paper's, 16 pairs of colour are learned from at a time, and nothing is dropped, so that both sides
@@ -34,6 +34,7 @@ def main() -> int:
         agree=_AGREE,
         what="the losses of the first updates",
         of="an update",
+        has_forms=True,
     )
 
 
@@ -108,7 +109,7 @@ def _second(file: Path) -> Path:
     return file.with_name(f"discriminator_{file.name}")
 
 
-def theirs(file: Path, size: int) -> paired.Side:
+def theirs(file: Path, size: int, form: str) -> paired.Side:
     """The same in PyTorch."""
     import torch
     from safetensors.torch import load_file
@@ -158,7 +159,7 @@ def theirs(file: Path, size: int) -> paired.Side:
         update = stepper(False, torch.contiguous_format)
         return [x for _ in range(UPDATES) for x in update()]
 
-    return say, paired.fastest_of_pytorch(stepper)
+    return say, paired.fastest_of_pytorch(stepper, form)
 
 
 def _descend(optimizer: Any, loss: Any) -> None:

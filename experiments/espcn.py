@@ -6,7 +6,9 @@
 Kind: vision
 Cost: 134 s of processor time on 2 cores of an Intel Xeon (jax 0.12.0.1), report included.
 Result: PSNR of luminance 36.22 dB on the flower after the last step, 1.04 dB over Pillow's bicubic
-filter, SSIM .974 where that has .969 (seed 0). Without other tones, .67 dB after 2,500 updates.
+filter, SSIM .974 where that has .969 (seed 0). Without other tones, .67 dB after 2,500 updates. The
+other way, of the temple, whose fine lines the blurred flower has nothing of, 24.78 dB, .43 dB over
+the filter, SSIM .817 where that has .777 (seed 0; 78 s of processor time on an AMD EPYC).
 
 Variants: flower (the default) and china, the photograph that it is measured on; the other is
 learned from. Your own: --config.data.name=picture_folder --config.data.path=my/pictures.

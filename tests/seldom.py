@@ -1241,7 +1241,7 @@ SELDOM: dict[str, dict[str, tuple[str, ...]]] = {
             *("wgan", "wgan:clip", "q_learning:taxi", "q_learning:cliff_walking", "ppo:acrobot"),
             *("q_learning:sarsa", "q_learning:expected_sarsa", "a2c:acrobot", "a2c", "reinforce"),
             "reinforce:plain",
-            *("dcgan:wide", "dcgan:conditional"),
+            *("dcgan:wide", "dcgan:conditional", "wgan:wide"),
             *("alexnet", "coatnet", "cvt", "efficientnet", "googlenet", "lenet", "mobilevit"),
             *("transfer", "vgg", "autoencoder", "rnn:mackey_glass", "gru:digits", "gcn:digits"),
             *("gat:digits", "gin", "graphsage:digits", "gcn:links", "graphsage:links"),

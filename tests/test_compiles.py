@@ -73,7 +73,7 @@ VARIANTS = {
     "vgg": ("digits", "16"),
     "vit": ("digits", "B/16"),
     "whisper": ("dial_tones", "ctc"),
-    "wgan": ("gradient_penalty", "clip"),
+    "wgan": ("gradient_penalty", "wide", "clip"),
     "yolo": ("scenes", "yolov3_tiny"),
 }
 EXPERIMENTS = [f"{n}:{v}" if v else n for n, variants in VARIANTS.items() for v in variants]

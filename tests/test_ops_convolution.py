@@ -34,6 +34,7 @@ FORMS = {
     ),
     "many channels": ((7, 8), (3, 3, 18, 5), dict(stride=2, padding=both(1))),
     "many channels, dilation": ((9, 8), (2, 3, 17, 4), dict(dilation=2, padding=((1, 2), (0, 1)))),
+    "few that come out": ((7, 6), (3, 2, 18, 3), dict(padding=((3, 1), (0, 1)))),
     "one window": ((2, 3), (4, 4, 3, 5), dict(stride=2, padding=both(1))),
     "few windows": ((4, 5), (3, 2, 2, 48), dict(stride=2, padding=((1, 1), (0, 1)))),
     "groups": ((6, 7), (3, 3, 2, 9), dict(groups=3, stride=2, padding=both(1))),

@@ -254,6 +254,9 @@ SWEPT = [
     ("vae", "task.beta=0,1"),
     ("autoencoder", "task.noise=.1,.3"),
     ("dcgan", "task.discriminator_rate=1,2"),
+    ("pix2pix", "task.distance=10,100; ema=.9,.99"),
+    ("cyclegan", "task.cycle=5,10; task.identity=.1,.5"),
+    ("edsr", "task.tones=.1,.3"),
     ("ddpm", "task.drop_label=.1,.2; ema=.9,.99"),
     ("gcn", "model.dropout=0,.5; optimizer.weight_decay=0,.1"),
     (

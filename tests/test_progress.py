@@ -30,6 +30,7 @@ def test_terminal_shows_step_figures_speed_and_time_left(tmp_path):
         shown += part
     assert process.wait(timeout=60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    assert re.search(r"train \S+ 12/12 measuring", text)
     assert re.search(
         r"train \S+ 12/12 epoch +0\.1 accuracy [\d.]+ loss [\d.]+ \d+ examples/s 0:00:00", text
     )

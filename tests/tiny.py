@@ -208,6 +208,7 @@ FLAGS = {
     "whisper:ctc": (*_SOUND, "--config.model.depth=1"),
     "wgan": (*_GAME, "--config.batch_size=60"),
     "wgan:gradient_penalty": (*_GAME, "--config.batch_size=60"),
+    "wgan:wide": (*_GAME, "--config.batch_size=60"),
     "wgan:clip": (*_GAME, "--config.batch_size=60"),
     "yolo": (*_SCENES, "--config.model.depths=(1,1)"),
     "yolo:yolov3": (*_SCENES, "--config.model.depths=(1,1,1)", "--config.data.image_size=32"),

@@ -110,9 +110,13 @@ def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array
         return depthwise.kernel_gradient(x, g, geometry)
     if _is_winograd(geometry, kernel, g, geometry.out, WINOGRAD_KERNEL_CHANNELS):
         return winograd.kernel_gradient(x, g, geometry.padding, kernel[0])
+    if _is_of_cells(geometry, kernel, g):
+        return _of_pixels(winograd.kernel_gradient(_cells(x, geometry), g, _UNPADDED, 2))
     if _is_product(geometry) or _has_few(geometry, g.shape[0], g.shape[-1], FEW_FOR_KERNEL):
         kernel = jax.ShapeDtypeStruct(kernel, g.dtype)
         return jax.linear_transpose(lambda kernel: _product(x, kernel, geometry), kernel)(g)[0]
+    if _is_thin(geometry, kernel):
+        return _laid_out(x, g, geometry)
     return _exchanged(x, g, geometry) if geometry.groups == 1 else _gathered(x, g, geometry)
 
 
@@ -140,6 +144,12 @@ def _has_few(geometry: Geometry, images: int, F: int, share: float) -> bool:
     return not is_open(images, windows) and (windows == 1 or images * windows <= share * F)
 
 
+def _is_thin(geometry: Geometry, kernel: Sequence[int]) -> bool:
+    """Whether all taps of the channels that come out are no more than the channels that go in."""
+    k_h, k_w, C, F = kernel
+    return geometry.stride == geometry.dilation == geometry.groups == 1 and k_h * k_w * F <= C
+
+
 def _is_phased(geometry: Geometry) -> bool:
     """Whether pixels fall into stride x stride kinds, each reached by as many taps of its own.
 
@@ -153,7 +163,7 @@ def _is_phased(geometry: Geometry) -> bool:
 def _is_of_cells(geometry: Geometry, kernel: Sequence[int], images: jax.Array) -> bool:
     """Whether windows are two by two cells of two by two pixels, and Winograd pays on those.
 
-    Its kernel's gradient does not on jax 0.10.2.
+    Of the kernel's gradient it saves less, a fifth to a third.
     """
     sizes = zip(geometry.image, geometry.padding, strict=True)
     plain = geometry.stride == 2 and geometry.dilation == geometry.groups == 1
@@ -223,9 +233,18 @@ def _cells(x, geometry):
 
 def _of_cells(kernel):
     """The kernel (4, 4, C, F) of pixels as that of cells, (2, 2, 4 C, F)."""
-    _, _, C, F = kernel.shape
-    kernel = kernel.reshape(2, 2, 2, 2, C, F).transpose(0, 2, 1, 3, 4, 5)
-    return kernel.reshape(2, 2, 4 * C, F)
+    return _exchanged_taps(kernel).reshape(2, 2, -1, kernel.shape[-1])
+
+
+def _of_pixels(kernel):
+    """The inverse of `_of_cells`, which is its transpose."""
+    return _exchanged_taps(kernel).reshape(4, 4, -1, kernel.shape[-1])
+
+
+def _exchanged_taps(kernel):
+    """Rows of cells, of pixels in them, columns so: the middle two exchanged, either way."""
+    F = kernel.shape[-1]
+    return kernel.reshape(2, 2, 2, 2, -1, F).transpose(0, 2, 1, 3, 4, 5)
 
 
 def _transposed(kernel, groups):
@@ -284,6 +303,21 @@ def _exchanged(x, g, geometry):
         dimension_numbers=direct.NHWC,
     )
     return kernel.transpose(1, 2, 0, 3)
+
+
+def _laid_out(x, g, geometry):
+    """The kernel's gradient at stride 1 as one product of g, laid out for each tap, with x.
+
+    What is copied has g's channels alone: of 64 to 3 channels at 96 px it is 9 times faster than
+    `_exchanged`.
+    """
+    (k_h, k_w), (H, W) = geometry.window, geometry.image
+    g = g.transpose(3, 0, 1, 2)
+    g = lax.pad(g, jnp.zeros((), g.dtype), [(0, 0, 0), *spread(geometry.transposed_padding)[:-1]])
+    # The last tap meets the first place: (taps, F, B, H, W), and the kernel turned by half.
+    taps = jnp.stack([g[:, :, i : i + H, j : j + W] for i, j in np.ndindex(k_h, k_w)])
+    kernel = lax.dot_general(taps, x, (((2, 3, 4), (0, 1, 2)), ((), ())))
+    return kernel.reshape(k_h, k_w, *kernel.shape[1:])[::-1, ::-1].transpose(0, 1, 3, 2)
 
 
 def _gathered(x, g, geometry):

@@ -118,19 +118,26 @@ def kernel_gradient(x: jax.Array, g: jax.Array, padding: Pads, r: int) -> jax.Ar
     out = _out_size(x.shape, padding, r)
     m = tile_size(out, r)
     _, G, A_t = TRANSFORMS[m, r]
-    C, F = x.shape[-1], g.shape[-1]
-    kernels = (len(G) ** 2, C, F)
-    count = _block_count(x.shape, kernels, m, out)
+    C, F, N = x.shape[-1], g.shape[-1], len(G) ** 2
+    count = _block_count(x.shape, (N, C, F), m, out)
     x_blocks, g_blocks = _blocks(x, count), _blocks(g, count)
+    # Of the products' two factors one has its tiles last: g's before it is transformed, which is
+    # smaller then, or the image's tiles where those have still less.
+    is_turned = m**2 * F <= N * C
 
     def block(i, total):
         tiles = _tiles(_block(x_blocks, i), (m, r), padding)
-        sums = _across(A_t.T, _gradient_tiles(_block(g_blocks, i), m))
-        here = (1, 2, 3)
+        own = _gradient_tiles(_block(g_blocks, i), m)
+        if is_turned:
+            sums = _across(A_t.T, own.transpose(0, 4, 1, 2, 3))
+            axes = ((2, 3, 4), (1, 2, 3))
+            return total + lax.dot_general(sums, tiles, (axes, ((0,), (0,))))
+        sums, here = _across(A_t.T, own), (1, 2, 3)
         return total + lax.dot_general(tiles, sums, ((here, here), ((0,), (0,))))
 
-    total = _loop(count, block, jnp.zeros(kernels, x.dtype))
-    return _across(G.T, total).reshape(r, r, C, F)
+    total = _loop(count, block, jnp.zeros((N, F, C) if is_turned else (N, C, F), x.dtype))
+    kernel = _across(G.T, total).reshape(r, r, *total.shape[1:])
+    return kernel.transpose(0, 1, 3, 2) if is_turned else kernel
 
 
 def _transformed(kernel_rxrxCxF: jax.Array, m: int) -> jax.Array:

@@ -310,6 +310,7 @@ class _Run:
     def _evaluate(self) -> bool:
         """Scores the state; returns whether it is the best so far."""
         scored = self._score_is_due()
+        self.progress.measuring(self.step)
         if self.evaluates is not None:  # nothing is compiled twice
             self.evaluates.result()
         figures = self.evaluator(self.carry.state, scored=scored)

@@ -66,6 +66,11 @@ class Progress:
             shown = " ".join(filter(None, (self._at(step), self._figures, speed)))
             self._live.update(self._task, completed=step, figures=shown)
 
+    def measuring(self, step: int) -> None:
+        """An evaluation has begun: a terminal's live line says so until its figures come."""
+        if self._live is not None:
+            self._live.update(self._task, completed=step, figures="measuring", refresh=True)
+
     def figures(self, step: int, split: str, figures: dict[str, Any]) -> None:
         """New figures: remembered on a terminal's live line, printed elsewhere."""
         short = " ".join(
@@ -75,6 +80,7 @@ class Progress:
         )
         if split == "eval":
             self.say(f"step {step:>6} {self._at(step)} eval  {short}")
+            self.step(step)
         elif self._live is not None:
             self._figures = short
         elif time.monotonic() - self._last_line >= SECONDS_A_LINE:
