@@ -29,8 +29,9 @@ from jaxdl.registry import choose
 
 
 def get_config(variant: str = "scenes"):
-    """``scenes`` of digits, or the same by a ``backbone`` that has learned to classify."""
-    return choose("variant", variant, {"scenes": _scenes, "backbone": _backbone})()
+    """``scenes`` of digits, a ``long`` run of them, or a ``backbone`` that has learned already."""
+    variants = {"scenes": _scenes, "long": _long, "backbone": _backbone}
+    return choose("variant", variant, variants)()
 
 
 def _scenes():
@@ -63,6 +64,18 @@ def _scenes():
     # To evaluate and judge the whole test part takes as much of the processor as 30 updates.
     config.eval.every = 1300
     config.eval.batch_size = 32
+    return config
+
+
+def _long():
+    """More features and more updates; what tells of the pixels is Adam's, and shifts are averaged."""
+    config = _scenes()
+    config.model.width, config.steps = 32, 12_000
+    # Where a digit ends is learned sooner so, of 1,000 updates mean IoU .791 for .778.
+    config.optimizer.adam_params = ("^(seen|told|head)/",)
+    # Nine passes; of four (2) come .0029 less, of sixteen (4) .0011 more.
+    config.task.test_shifts = 3
+    config.eval.every = 6000
     return config
 
 
