@@ -68,7 +68,7 @@ VARIANTS = {
     "style": ("picture", "feed_forward", "published"),
     "t5": ("spans", "numbers"),
     "transfer": ("transfer", "pretrain"),
-    "unet": ("scenes", "backbone"),
+    "unet": ("scenes", "long", "backbone"),
     "vae": ("8", "2", "16"),
     "vgg": ("digits", "16"),
     "vit": ("digits", "B/16"),

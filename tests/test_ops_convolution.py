@@ -32,6 +32,8 @@ FORMS = {
         (3, 2, 3, 4),
         dict(stride=2, dilation=2, padding=((2, 1), (0, 3))),
     ),
+    "one channel": ((11, 10), (3, 3, 1, 8), dict(padding=both(1))),
+    "three channels come out": ((9, 8), (3, 3, 6, 3), dict(stride=2, padding=((0, 1), (1, 1)))),
     "many channels": ((7, 8), (3, 3, 18, 5), dict(stride=2, padding=both(1))),
     "many channels, dilation": ((9, 8), (2, 3, 17, 4), dict(dilation=2, padding=((1, 2), (0, 1)))),
     "few that come out": ((7, 6), (3, 2, 18, 3), dict(padding=((3, 1), (0, 1)))),

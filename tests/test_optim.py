@@ -490,6 +490,17 @@ def test_muon_takes_attention_for_matrices_and_leaves_to_adam_what_is_looked_up_
         np.testing.assert_allclose(abs(found[name]), 1.4737 * RATE, rtol=1e-3, err_msg=name)
 
 
+def test_muon_leaves_to_adam_what_is_named():
+    own = dict(name="muon", options=("consistent_rms=.2",))
+    all_, left = (update_once(make(adam_params=p, **own)) for p in ((), ("^head/", "bias")))
+    np.testing.assert_array_equal(left["block_0"]["kernel"], all_["block_0"]["kernel"])
+    wanted = update_once(make(name="adam", nesterov=True))["head"]["kernel"]
+    np.testing.assert_allclose(left["head"]["kernel"], wanted, rtol=1e-5)
+    assert float(jnp.abs(all_["head"]["kernel"] - wanted).max()) > 0.1 * RATE
+    with pytest.raises(UserError, match=r"adam_params: .* matches no parameter"):
+        make(name="muon", adam_params=("^heads/",)).init(params())
+
+
 @pytest.mark.parametrize(
     "changed, words",
     [
@@ -498,6 +509,7 @@ def test_muon_takes_attention_for_matrices_and_leaves_to_adam_what_is_looked_up_
         (dict(name="sgd", b1=0.5), ("'sgd'", "'b1'", "momentum")),
         (dict(name="adam", momentum=0.5), ("'adam'", "'momentum'", "b1")),
         (dict(name="adam", options=("esp=1",)), ("'adam'", "'esp'", "did you mean 'eps'")),
+        (dict(adam_params=("^head/",)), ("optimizer.adam_params", "'adamw'", "name=muon")),
         (dict(options=("eps",)), ("optimizer.options", "'eps'", "ns_steps=5")),
         (dict(options=("eps=[1",)), ("optimizer.options", "'eps=[1'")),
         (dict(options=("eps={[]:1}",)), ("optimizer.options", "'eps={[]:1}'")),

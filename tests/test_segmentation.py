@@ -1,6 +1,7 @@
 """A class for every pixel: losses, which pixels count, figures, masks in files, and transfer."""
 
 import functools
+import itertools
 import json
 import runpy
 
@@ -186,6 +187,21 @@ def test_otherwise_masks_are_cut_to_the_middle():
         np.testing.assert_array_equal(any_size.judged(mask), mask)
 
 
+def test_probabilities_are_averaged_over_images_that_are_shifted():
+    model, variables, image = unpadded()
+    sees = Pixelwise(model, lambda x: x - 0.5)
+    at_once = functools.partial(jax.jit(Pixelwise.logits, static_argnums=0), sees)
+    around = np.pad(image, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    wanted = []
+    for down, right in itertools.product(range(3), repeat=2):
+        moved = around[:, 2 - down :, 2 - right :][:, :26, :29]
+        found = at_once(variables, moved)[:, down:, right:][:, :24, :27]
+        wanted.append(np.exp(found) / np.exp(found).sum(-1, keepdims=True))
+    assert np.std(wanted, axis=0).max() > 0.01
+    found = sees._replace(shifts=3).logits(variables, image)
+    np.testing.assert_allclose(np.exp(found), np.mean(wanted, axis=0), atol=1e-5)
+
+
 # Figures
 
 
@@ -340,6 +356,8 @@ BAD = {
     "--config.task.class_weights=(1.,2.)": "must be 11 numbers",
     "--config.task.dice=-1.": "config.task.dice=-1.0 must be at least 0",
     "--config.task.ignored=300": "must be from -1 to 255",
+    "--config.task.test_shifts=0": "config.task.test_shifts=0 must be at least 1",
+    "--config.task.test_shifts=2 --config.task.mirror=false": "needs config.task.mirror=true",
     "--config.model.padded=false --config.task.mirror=false --config.model.depth=3": (
         "has no use of images of 96 pixels"
     ),

@@ -265,6 +265,7 @@ KEYS: dict[str, Key | dict[str, Key]] = {
         "decay": _share(float, "memory of rmsprop"),
         "centered": Key(bool, "rmsprop by variance instead of second moment"),
         "options": Key((), "the optimizer's further arguments: ('ns_steps=5',)"),
+        "adam_params": Key((), "regexes of names of what Muon leaves to Adam: ('^head/',)"),
         "groups": Key((), "learning-rate factors: ('head=10', '^patch_embed=0'); 0 freezes"),
         "head": Key(("^head/",), "regexes of names of what learns while all else is frozen"),
         "unfreeze": _at_least(0, 0.0, "until then only the head learns; 0 freezes nothing"),

@@ -26,7 +26,7 @@ def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     if _is_small(geometry):
         return _products(x, kernel, geometry)
     padded = lax.pad(x, jnp.zeros((), x.dtype), spread(geometry.padding))
-    return _shifted_sum(padded, kernel, geometry)
+    return shifted_sum(padded, kernel, geometry)
 
 
 def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
@@ -36,7 +36,7 @@ def image_gradient(g: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
         return jax.linear_transpose(lambda x: _products(x, kernel, geometry), x)(g)[0]
     sides = spread(geometry.transposed_padding, geometry.stride)
     padded = lax.pad(g, jnp.zeros((), g.dtype), sides)
-    return _shifted_sum(padded, kernel[::-1, ::-1], geometry._replace(stride=1))
+    return shifted_sum(padded, kernel[::-1, ::-1], geometry._replace(stride=1))
 
 
 def kernel_gradient(x: jax.Array, g: jax.Array, geometry: Geometry) -> jax.Array:
@@ -63,8 +63,11 @@ def _is_small(geometry: Geometry) -> bool:
     return np.prod(geometry.image) <= FEW_PIXELS * np.prod(geometry.window)
 
 
-def _shifted_sum(padded: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """One term for each place of the window, of an image that is padded already."""
+def shifted_sum(padded: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """One term for each place of the window, of an image that is padded already.
+
+    ``padded`` (B, H, W, C), or with one channel that all of the kernel's C see.
+    """
     s, d = geometry.stride, geometry.dilation
     B, H, W, C = padded.shape
     h, w = ((size - reach) // s + 1 for size, reach in zip((H, W), geometry.reach, strict=True))

@@ -43,13 +43,14 @@ def _adamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, nesterov=False, weight_dec
     return optax.adamw(learning_rate, b1, b2, eps, 0.0, None, weight_decay, mask, nesterov=nesterov)
 
 
-def _kernels_as_matrices(params: Any) -> Any:
+def _kernels_as_matrices(params: Any, left: Sequence[str] = ()) -> Any:
     # (k, k, in, out) is a matrix of k k in rows, as a convolution multiplies by it; of a transposed
     # one's (k, k, out, in) that is the transposed matrix, and so are its orthogonal factor and what
     # ``consistent_rms`` multiplies it by. Adam has what no layer multiplies by: embeddings too.
+    # And what a name among ``left`` is found in.
     def numbers(path: Any, x: jax.Array) -> MuonDimensionNumbers | None:
         name, axes = path_name(path), tuple(range(x.ndim))
-        if not matrices.is_map(name, x.shape):
+        if not matrices.is_map(name, x.shape) or any(re.search(p, name) for p in left):
             return None
         rows = matrices.inputs(name, x.shape)
         return MuonDimensionNumbers(axes[:rows], axes[rows:])
@@ -285,6 +286,13 @@ def create(
             ) from None
     mask = lambda params: decay_mask(params, settings["no_decay"])
     parts = _clipping(settings)
+    if left := tuple(settings["adam_params"]):
+        if name != "muon":
+            raise UserError(
+                f"optimizer.adam_params is of Muon, and the optimizer is {name!r}: name=muon, or ()"
+            )
+        parts.insert(0, _named(left, "optimizer.adam_params"))
+        chosen["muon_weight_dimension_numbers"] = functools.partial(_kernels_as_matrices, left=left)
     if any_on(settings["l2"]):
         parts.append(optax.add_decayed_weights(settings["l2"], mask))
     decay = settings["weight_decay"]
@@ -366,6 +374,16 @@ def _refusal(message: str) -> optax.GradientTransformation:
 
     def init(params: Any) -> Any:
         raise UserError(message)
+
+    return optax.GradientTransformation(init, lambda updates, state, params=None: (updates, state))
+
+
+def _named(patterns: Sequence[str], setting: str) -> optax.GradientTransformation:
+    """Raises UserError, where a run begins, for a pattern that no parameter's name has."""
+
+    def init(params: Any) -> optax.EmptyState:
+        matching(params, patterns, setting)
+        return optax.EmptyState()
 
     return optax.GradientTransformation(init, lambda updates, state, params=None: (updates, state))
 

@@ -51,6 +51,7 @@ def segmentation(
     class_weights: tuple[float, ...] = (),
     ignored: int = -1,
     mirror: bool = True,
+    test_shifts: int = 1,
 ) -> Task:
     """Supervised segmentation of ``image`` (batch, h, w, c) into ``mask`` (batch, h, w).
 
@@ -70,6 +71,9 @@ def segmentation(
       mirror: images of a network that gives smaller masks are continued at their edges by mirroring
         (Ronneberger et al., 2015, figure 2), so that all their pixels are learned and judged;
         otherwise those in the middle are. Predictions are of all pixels in either case.
+      test_shifts: shifts along each axis, by 0, 1, … pixels, whose probabilities are averaged where
+        a run is evaluated, predicts or is exported: test-time augmentation, at the cost of
+        ``test_shifts``² passes; 1 is none. Needs ``mirror``.
 
     The metrics are ``loss`` (what is minimised, at evaluation without class weights; cross-entropy
     is in nats a pixel),
@@ -84,7 +88,13 @@ def segmentation(
         class_weights = (*class_weights, *(1.0,) * (len(names) - 1))
     _check(run, names, loss, dice, among, gamma, class_weights, ignored)
     module, weights, standardise, check = _start(run, len(names))
-    sees = Pixelwise(module, standardise, mirror)
+    check_at_least(1, test_shifts=test_shifts)
+    if any_on(test_shifts - 1) and not mirror:
+        raise UserError(
+            f"config.task.test_shifts={test_shifts} tells of all pixels: it needs "
+            "config.task.mirror=true"
+        )
+    sees = Pixelwise(module, standardise, mirror, test_shifts)
     _check_sides(run, sees)
     each = choose("loss", loss, LOSSES)(gamma)
     judge = functools.partial(example_loss, each, dice, among, ignored)
@@ -217,8 +227,7 @@ def hits(
 
 def logits(sees: Pixelwise, state: learner.Learner, images: jax.Array) -> jax.Array:
     """(batch, h, w, classes) of images (batch, h, w, c), uint8 or in [0, 1], by the averages."""
-    made = sees.module.apply(state.best_variables, sees.seen(images), train=False)
-    return sees.told(made, images)
+    return sees.logits(state.best_variables, images)
 
 
 def evaluate(
