@@ -5,11 +5,13 @@
 
 Kind: text
 Variants: spans (the default), numbers, published.
-Cost: numbers 143 s of processor time, compile included; spans 239 s (AMD EPYC; the latter with jax
-0.12.0.1).
-Result: numbers exact match 1.000 (seed 0). Spans are not learned in these updates: of the hidden
-bytes .238 are right, at 2.692 nats (seed 0 alone, on the last tenth of Python 3.13's text; .230 and
-2.748 after the first 400).
+Cost: numbers 143 s of processor time, compile included; spans 239 s with two heads (AMD EPYC;
+the latter with jax 0.12.0.1).
+Result: numbers exact match 1.000 (seed 0). Of spans no figure of the test part by the settings that
+stand here: on a validation part .412 of the hidden bytes are right, at 2.195 nats, after 240
+updates (seed 7; warmup 50; .402 after 120). With two heads, and the tables of distances at the rate
+of all else, spans are not learned: .238 at 2.692 nats of the test part after all 800 (seed 0; .230
+after 400). What of the two does more was not told apart.
 
 Numbers from 1 to 999,999 are read as digits and written as English words, byte by byte: "700013",
 "seven hundred thousand thirteen". One of the 999 that were held out is not written to the letter
@@ -66,8 +68,11 @@ def _spans(config):
     config.task.decoded = 0  # a span can be filled in many ways
     config.task.sources = ("The <0> statement is used to <1> a name to the <2> scope.",)
     config.model = dict(
-        name="t5", width=128, encoder_depth=4, decoder_depth=2, heads=2, head_dim=64, hidden=512
+        name="t5", width=128, encoder_depth=4, decoder_depth=2, heads=8, head_dim=16, hidden=512
     )
+    # The tables of distances begin near 0, and are all that tells where a token is. Each head has a
+    # column that all blocks share, so few heads know few distances.
+    config.optimizer.groups = ("_position=10",)
     config.optimizer.warmup = 100.0
     config.eval.every = 400
     config.eval.best = "hidden_accuracy"
