@@ -8,11 +8,10 @@ Variants: spans (the default), numbers, published.
 Cost: numbers 143 s of processor time, compile included; spans 265 s (AMD EPYC; the latter
 with jax 0.12.0.1).
 Result: numbers exact match 1.000 (seed 0). Spans are hardly learned in so few updates: of the
-hidden bytes .332 are right, at 2.434 nats (.311 and 2.534 after 400 of the 800 updates), where
-an order-4 n-gram
-tells .678 at 1.284 (seed 0 alone, on the last tenth of Python 3.13's text). With two heads, and the
-tables of distances at the rate of all else, it is .238 at 2.692 (.230 after 400). On a
-validation part, another text, it is .412 after 240 updates (seed 7, warmup 50). Which of the two
+hidden bytes .332 are right, at 2.434 nats (.311 and 2.534 after 400 of the 800 updates), where an
+order-4 n-gram tells .678 at 1.284 (seed 0 alone, on the last tenth of Python 3.13's text). With two
+heads, and the tables of distances at the rate of all else, it is .238 at 2.692 (.230 after 400). On
+a validation part, another text, it is .412 after 240 updates (seed 7, warmup 50). Which of the two
 changes does more was not told apart.
 
 Numbers from 1 to 999,999 are read as digits and written as English words, byte by byte: "700013",
