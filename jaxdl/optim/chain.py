@@ -291,7 +291,8 @@ def create(
             raise UserError(
                 f"optimizer.adam_params is of Muon, and the optimizer is {name!r}: name=muon, or ()"
             )
-        parts.insert(0, _named(left, "optimizer.adam_params"))
+        named = functools.partial(matching, patterns=left, setting="optimizer.adam_params")
+        parts.insert(0, _checked(named))
         chosen["muon_weight_dimension_numbers"] = functools.partial(_kernels_as_matrices, left=left)
     if any_on(settings["l2"]):
         parts.append(optax.add_decayed_weights(settings["l2"], mask))
@@ -372,17 +373,17 @@ def _decoupled_decay(
 def _refusal(message: str) -> optax.GradientTransformation:
     """Raises UserError where a run would begin: the setting may belong to another task."""
 
-    def init(params: Any) -> Any:
+    def refuse(params: Any) -> None:
         raise UserError(message)
 
-    return optax.GradientTransformation(init, lambda updates, state, params=None: (updates, state))
+    return _checked(refuse)
 
 
-def _named(patterns: Sequence[str], setting: str) -> optax.GradientTransformation:
-    """Raises UserError, where a run begins, for a pattern that no parameter's name has."""
+def _checked(check: Callable[[Any], Any]) -> optax.GradientTransformation:
+    """Nothing but a look at the parameters where a run begins, which may raise UserError."""
 
     def init(params: Any) -> optax.EmptyState:
-        matching(params, patterns, setting)
+        check(params)
         return optax.EmptyState()
 
     return optax.GradientTransformation(init, lambda updates, state, params=None: (updates, state))
